@@ -1,0 +1,1 @@
+//! aikit-core.
