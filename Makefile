@@ -1,0 +1,95 @@
+# Every job of CI is one target here, so a red job is reproduced by its name.
+# `make demo` and `make test` need Rust, a C compiler and Python 3.10 or newer; nothing else.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# One target directory outside the clone: a new clone does not compile the dependencies again.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aikit/target
+# The same interpreter and the same kind of extension in every build: where these differ between
+# cargo and maturin, PyO3 and all that stands on it is compiled again each time.
+export PYO3_PYTHON := $(BIN)/python
+export PYO3_BUILD_EXTENSION_MODULE := 1
+export VIRTUAL_ENV := $(VENV)
+export PATH := $(BIN):$(PATH)
+# Only the environment of this clone: no kernel, configuration or package of the user's.
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help demo test dev lint fix test-rust test-python generate check-generated check-wheel bench soak ci
+
+help:  ## lists the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.ready-demo  ## installs the wheel (release build) and the kernel, runs the quickstart notebook, prints its answers
+	$(BIN)/python -m pip install --quiet .
+	$(BIN)/python -m aikit install --sys-prefix
+	$(BIN)/python examples/run_quickstart.py
+
+test: test-rust test-python  ## sets everything up and runs all tests: Rust, Python, kernel, notebooks
+
+dev: $(VENV)/.ready-dev  ## builds the extension (dev profile) into .venv, importable from python/aikit
+	$(BIN)/maturin develop --quiet
+
+lint: $(VENV)/.ready-dev  ## checks format, lints, types and spelling; changes nothing
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/typos
+
+fix: $(VENV)/.ready-dev  ## formats and applies the safe fixes of the linters
+	cargo fmt --all
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# The binding crate is a Python extension without Rust tests; pytest tests it.
+test-rust: $(VENV)/.ready-dev  ## runs the Rust tests; ARGS go to the test runner
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    cargo nextest run --workspace --exclude aikit-py --locked $(if $(CI),--profile ci) $(ARGS); \
+	else \
+	    cargo test --workspace --exclude aikit-py --lib --bins --tests --locked $(ARGS); \
+	fi
+	cargo test --workspace --exclude aikit-py --doc --locked
+
+test-python: dev  ## runs the Python, kernel and notebook tests; ARGS go to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+generate: dev  ## writes the generated files anew from the Rust tables
+	$(BIN)/maturin generate-stubs --quiet --out "$(CARGO_TARGET_DIR)/stubs"
+	cp "$(CARGO_TARGET_DIR)/stubs/aikit/_aikit.pyi" python/aikit/_aikit.pyi
+
+check-generated: generate  ## fails when a generated file is stale or a stub disagrees with the module
+	git diff --exit-code
+	$(BIN)/python -m mypy.stubtest aikit
+
+check-wheel: $(VENV)/.ready-dev  ## builds the wheel as `pip install .` does, installs it elsewhere, looks for the kernel
+	rm -rf "$(CARGO_TARGET_DIR)/wheel"
+	env PIP_NO_INPUT=1 $(BIN)/python -m pip wheel --quiet --no-deps --config-settings=build-args=--profile=dev \
+	    --wheel-dir "$(CARGO_TARGET_DIR)/wheel" .
+	$(BIN)/python tests/check_wheel.py "$(CARGO_TARGET_DIR)/wheel"
+
+bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to `cargo bench`
+	cargo bench --package aikit-benches --locked $(ARGS)
+	$(BIN)/maturin develop --quiet --release
+	$(BIN)/python benches/kernel/import.py
+	$(BIN)/python benches/kernel/start.py
+
+soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
+	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
+
+ci: lint test check-generated check-wheel  ## what a pull request must pass
+
+# pip 25.1 is the first that reads dependency groups; the stamp follows pyproject.toml.
+$(VENV)/.ready-%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group $*
+	touch $@
