@@ -5,7 +5,6 @@
 //! parent's worker threads do not exist there.
 
 use std::{
-    future::Future,
     sync::{
         Mutex, PoisonError,
         mpsc::{RecvTimeoutError, sync_channel},

@@ -1,12 +1,38 @@
 //! Shared vocabulary of aikit: the types and traits every other crate speaks.
+//!
+//! Each module may use those above it:
+//!
+//! ```text
+//! error  value
+//! clock  io  metrics
+//! event  graph
+//! context
+//! hook  tracker  procedure
+//! model  script
+//! services
+//! tool
+//! engine
+//! ```
+//!
+//! The crate depends on no other crate of the workspace and does no network I/O.
 
 pub mod clock;
+pub mod context;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod graph;
+pub mod hook;
 pub mod io;
 pub mod metrics;
+pub mod model;
+pub mod procedure;
+pub mod script;
+pub mod services;
+pub mod tool;
+pub mod tracker;
 pub mod value;
 
+pub use context::Context;
 pub use error::{Error, ErrorKind, Result};
 pub use value::Value;

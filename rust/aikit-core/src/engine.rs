@@ -1,0 +1,142 @@
+//! A script language as the kernel and the shell see it.
+
+use std::{fmt, sync::Arc};
+
+use futures::future::BoxFuture;
+
+use crate::{Result, context::Context, value::Map};
+
+/// What a front end needs to know about a language.
+#[derive(Clone, Debug)]
+pub struct LanguageInfo {
+    /// Name, lower case.
+    pub name: &'static str,
+    /// Version of the language.
+    pub version: String,
+    /// Media type of its source.
+    pub mimetype: &'static str,
+    /// Extension of its files, with the dot.
+    pub file_extension: &'static str,
+    /// What Pygments calls it.
+    pub pygments_lexer: &'static str,
+    /// What `CodeMirror` calls it.
+    pub codemirror_mode: &'static str,
+}
+
+/// Code to run.
+#[derive(Clone, Debug, Default)]
+pub struct Cell {
+    /// Source text.
+    pub code: String,
+    /// Name shown in tracebacks, such as `cell [3]` or a file's path.
+    pub name: String,
+}
+
+/// Which stream a text goes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StreamName {
+    /// What a program says.
+    Stdout,
+    /// What a program complains about.
+    Stderr,
+}
+
+/// What a cell produces while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Text of a stream.
+    Stream {
+        /// Which stream.
+        name: StreamName,
+        /// The text, of any length.
+        text: String,
+    },
+    /// Something to show.
+    Display {
+        /// One representation a media type.
+        bundle: Map,
+        /// Metadata of the representations.
+        metadata: Map,
+        /// Identity by which a later display can replace this one.
+        display_id: Option<String>,
+        /// Whether to replace what has the same identity instead of adding.
+        update: bool,
+    },
+    /// Clears what the cell has shown.
+    Clear {
+        /// Whether to wait for the next output before clearing.
+        wait: bool,
+    },
+}
+
+/// Where the output of a cell goes.
+pub trait OutputSink: fmt::Debug + Send + Sync {
+    /// Takes one piece of output, in order. May block a script's thread for a short while when
+    /// the reader is slow; never called on a worker of the I/O runtime.
+    fn emit(&self, output: Output);
+}
+
+/// One candidate of a completion.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CompletionMatch {
+    /// Text that replaces the range.
+    pub text: String,
+    /// What it is: `function`, `module`, `keyword`, `field`, `variable`, `option`.
+    pub kind: &'static str,
+}
+
+/// Candidates for the text before the cursor.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Completion {
+    /// Candidates, best first.
+    pub matches: Vec<CompletionMatch>,
+    /// Byte offset where the replaced range begins.
+    pub start: usize,
+    /// Byte offset where it ends.
+    pub end: usize,
+}
+
+/// Whether code can be run as it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Completeness {
+    /// It can.
+    Complete,
+    /// More lines are needed.
+    Incomplete {
+        /// White space for the next line.
+        indent: String,
+    },
+    /// It never can.
+    Invalid,
+}
+
+/// One script language with the state of one session.
+pub trait ScriptEngine: fmt::Debug + Send + Sync {
+    /// What a front end needs to know.
+    fn language(&self) -> LanguageInfo;
+
+    /// Runs a cell; one at a time. Answers the MIME bundle of its last expression, if it has one.
+    fn execute<'a>(
+        &'a self,
+        cx: &'a Context,
+        cell: Cell,
+        sink: Arc<dyn OutputSink>,
+    ) -> BoxFuture<'a, Result<Option<Map>>>;
+
+    /// Completes the text before `cursor`, a byte offset; runs no code, answers while a cell runs.
+    fn complete<'a>(&'a self, code: &'a str, cursor: usize) -> BoxFuture<'a, Result<Completion>>;
+
+    /// Describes the name at `cursor`, a byte offset, as a MIME bundle; `detail` 1 asks for more.
+    fn inspect<'a>(
+        &'a self,
+        code: &'a str,
+        cursor: usize,
+        detail: u8,
+    ) -> BoxFuture<'a, Result<Option<Map>>>;
+
+    /// Whether the code can be run as it is.
+    fn is_complete(&self, code: &str) -> Completeness;
+
+    /// Stops the running cell from any thread, a tight loop included; nothing happens without one.
+    fn interrupt(&self);
+}

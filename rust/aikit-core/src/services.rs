@@ -1,0 +1,260 @@
+//! What a tool may touch, given from above, so that tests and tenants give it others.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use crate::{
+    Error, ErrorKind, Result, Value,
+    context::Context,
+    hook::HookRegistry,
+    model::{ChatModel, EmbeddingModel},
+    value::Map,
+};
+
+/// The services of one session. What is missing answers with `unavailable`.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// Who may do what; without one everything that needs a permission is denied.
+    pub policy: Option<Arc<dyn Policy>>,
+    /// Hooks of the session.
+    pub hooks: Arc<HookRegistry>,
+    /// Files, through the path guard.
+    pub files: Option<Arc<dyn Files>>,
+    /// HTTP, through the guarded client.
+    pub http: Option<Arc<dyn HttpClient>>,
+    /// Questions to the user.
+    pub ask: Option<Arc<dyn Ask>>,
+    /// Models by name.
+    pub models: Option<Arc<dyn Models>>,
+}
+
+impl Services {
+    /// Files, through the path guard.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when the host gave none.
+    pub fn files(&self) -> Result<&Arc<dyn Files>> {
+        self.files.as_ref().ok_or_else(|| missing("files"))
+    }
+
+    /// HTTP, through the guarded client.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when the host gave none.
+    pub fn http(&self) -> Result<&Arc<dyn HttpClient>> {
+        self.http.as_ref().ok_or_else(|| missing("HTTP"))
+    }
+
+    /// Questions to the user.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when nobody can be asked.
+    pub fn ask(&self) -> Result<&Arc<dyn Ask>> {
+        self.ask
+            .as_ref()
+            .ok_or_else(|| missing("questions to the user"))
+    }
+
+    /// Models by name.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when the host gave none.
+    pub fn models(&self) -> Result<&Arc<dyn Models>> {
+        self.models.as_ref().ok_or_else(|| missing("models"))
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("this host gives no access to {what}"),
+    )
+    .with_hint("run the call in a notebook, from Python or with `aikit run`")
+}
+
+/// What an action touches; a policy grants these one by one.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Permission {
+    /// Reads files.
+    FileRead,
+    /// Opens network connections; the argument is the URL.
+    Network,
+    /// Sends data over the network; the argument is the URL.
+    NetworkWrite,
+}
+
+impl Permission {
+    /// The word used in schemas, messages and audit records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FileRead => "file_read",
+            Self::Network => "network",
+            Self::NetworkWrite => "network_write",
+        }
+    }
+}
+
+/// What a policy decides.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// Do it.
+    Allow,
+    /// Ask the user; the text says what for.
+    Ask(String),
+    /// Do not do it.
+    Deny {
+        /// The rule that forbids it.
+        rule: String,
+        /// How to allow it.
+        hint: String,
+    },
+}
+
+/// Decides who may do what: a function of profile, caller, permission and argument.
+pub trait Policy: fmt::Debug + Send + Sync {
+    /// Decides without doing anything. `argument` is a path or a URL; `None` asks whether the
+    /// permission can be granted at all.
+    fn decide(&self, cx: &Context, permission: Permission, argument: Option<&str>) -> Decision;
+}
+
+/// What to list below a folder.
+#[derive(Clone, Debug)]
+pub struct ListOptions {
+    /// Whether files and folders whose names begin with a dot are listed.
+    pub hidden: bool,
+    /// Whether `.gitignore` and `.ignore` files are honoured.
+    pub honour_ignore: bool,
+    /// Globs a path relative to the folder must match, if any are given.
+    pub include: Vec<String>,
+    /// Globs a path must not match.
+    pub exclude: Vec<String>,
+    /// Most entries to answer.
+    pub max_entries: usize,
+}
+
+/// Part of a file.
+#[derive(Clone, Debug)]
+pub struct FilePart {
+    /// The bytes read.
+    pub bytes: Bytes,
+    /// Size of the whole file in bytes.
+    pub total_bytes: u64,
+}
+
+/// The only way to user files: every path is checked before it is opened.
+pub trait Files: fmt::Debug + Send + Sync {
+    /// Reads up to `limit` bytes from `offset`.
+    fn read<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        offset: u64,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<FilePart>>;
+
+    /// Lists the files below `path` (or `path` itself if it is a file), sorted, as paths that
+    /// [`Files::read`] accepts.
+    fn list<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        options: ListOptions,
+    ) -> BoxFuture<'a, Result<Vec<PathBuf>>>;
+}
+
+/// An HTTP request.
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    /// Method in capitals.
+    pub method: String,
+    /// Absolute URL.
+    pub url: String,
+    /// Headers in order.
+    pub headers: Vec<(String, String)>,
+    /// Body, if any.
+    pub body: Option<Bytes>,
+    /// Longest time for the whole exchange.
+    pub timeout: Duration,
+    /// Largest body to accept, after decompression.
+    pub max_bytes: u64,
+}
+
+/// An HTTP response, whatever its status.
+#[derive(Clone, Debug)]
+pub struct HttpResponse {
+    /// Status code.
+    pub status: u16,
+    /// URL after redirects.
+    pub url: String,
+    /// Headers in order; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body, decompressed.
+    pub body: Bytes,
+    /// How long the exchange took.
+    pub elapsed: Duration,
+}
+
+/// The only way to the network for tools: every address is checked before it is connected to.
+pub trait HttpClient: fmt::Debug + Send + Sync {
+    /// Sends one request and follows redirects, each checked like the first.
+    fn send<'a>(
+        &'a self,
+        cx: &'a Context,
+        request: HttpRequest,
+    ) -> BoxFuture<'a, Result<HttpResponse>>;
+}
+
+/// A question to the user.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// What is asked.
+    pub prompt: String,
+    /// Answers to choose from; any answer when empty.
+    pub choices: Vec<String>,
+    /// Whether the answer must not be shown while it is typed.
+    pub secret: bool,
+}
+
+/// Asks the user: a prompt in a notebook or a terminal, a callback in Python.
+pub trait Ask: fmt::Debug + Send + Sync {
+    /// Waits for the answer.
+    fn ask<'a>(&'a self, cx: &'a Context, question: Question) -> BoxFuture<'a, Result<String>>;
+}
+
+/// How to reach a model, beside its name.
+#[derive(Clone, Debug, Default)]
+pub struct ModelOptions {
+    /// Address of the provider's API.
+    pub base_url: Option<String>,
+    /// Key of the provider's API.
+    pub api_key: Option<String>,
+    /// Options of one provider, such as the answers of a scripted model.
+    pub extra: Map,
+}
+
+/// Finds models by name.
+pub trait Models: fmt::Debug + Send + Sync {
+    /// A chat model by `provider:model`; `None` asks for the default one.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` for an unknown provider, `unavailable` for a missing key.
+    fn chat(&self, name: Option<&str>, options: ModelOptions) -> Result<Arc<dyn ChatModel>>;
+
+    /// An embedding model by `provider:model`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Models::chat`].
+    fn embedding(&self, name: &str, options: ModelOptions) -> Result<Arc<dyn EmbeddingModel>>;
+
+    /// What is usable here and what each lacks: `{name, usable, lacks}` each.
+    fn list(&self) -> Vec<Value>;
+}

@@ -1,0 +1,263 @@
+//! What a tool is: a named function with a schema, permissions and one call.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Error, ErrorKind, Result, Value,
+    context::Context,
+    services::{Permission, Services},
+};
+
+/// What a tool is given beside its arguments.
+#[derive(Clone, Debug)]
+pub struct ToolContext {
+    /// What flows with the call.
+    pub context: Context,
+    /// What it may touch.
+    pub services: Arc<Services>,
+}
+
+impl ToolContext {
+    /// The same services in another Context.
+    #[must_use]
+    pub fn with_context(&self, context: Context) -> Self {
+        Self {
+            context,
+            services: Arc::clone(&self.services),
+        }
+    }
+}
+
+/// What is known about a tool without calling it.
+#[derive(Clone, Debug)]
+pub struct ToolSpec {
+    /// Name, verb first, `snake_case`.
+    pub name: String,
+    /// What it does; models choose by it.
+    pub summary: String,
+    /// What it touches.
+    pub permissions: Vec<Permission>,
+    /// JSON Schema (2020-12) of its arguments; an object.
+    pub input_schema: Value,
+    /// JSON Schema of its result, where it is known.
+    pub output_schema: Option<Value>,
+    /// Longest time for one call; `None` for the caller's default.
+    pub timeout: Option<Duration>,
+    /// Where it comes from: `built-in`, `lua`, `python`, `agent`.
+    pub origin: &'static str,
+}
+
+/// A built-in tool. One file implements this once.
+pub trait Tool: Default + fmt::Debug + Send + Sync + 'static {
+    /// Name, verb first, `snake_case`; the name of its file.
+    const NAME: &'static str;
+    /// What it does, one sentence.
+    const SUMMARY: &'static str;
+    /// What it touches.
+    const PERMISSIONS: &'static [Permission];
+    /// Longest time for one call.
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    /// Arguments; unknown ones are refused by `deny_unknown_fields`.
+    type Args: DeserializeOwned + JsonSchema + Send;
+    /// Result.
+    type Output: JsonSchema + Serialize;
+
+    /// Computes. Validation, policy, deadline, span and events are the caller's work.
+    fn call(
+        &self,
+        cx: &ToolContext,
+        args: Self::Args,
+    ) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+/// Any tool: built-in, of a script, of a Python program, an agent or an index.
+pub trait DynTool: fmt::Debug + Send + Sync {
+    /// What is known about it.
+    fn spec(&self) -> &ToolSpec;
+
+    /// Calls it. Only `tools::invoke` does so.
+    fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>>;
+}
+
+/// A row of the table of built-in tools.
+pub type ToolConstructor = fn() -> Arc<dyn DynTool>;
+
+/// Makes the object-safe form of a built-in tool.
+pub fn built_in<T: Tool>() -> Arc<dyn DynTool> {
+    Arc::new(BuiltIn {
+        tool: T::default(),
+        spec: spec_of::<T>(),
+    })
+}
+
+#[derive(Debug)]
+struct BuiltIn<T> {
+    tool: T,
+    spec: ToolSpec,
+}
+
+impl<T: Tool> DynTool for BuiltIn<T> {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            let args = args
+                .deserialize::<T::Args>()
+                .map_err(|error| invalid(&self.spec, &error))?;
+            let output = self.tool.call(cx, args).await?;
+            Value::from_serialize(&output)
+        })
+    }
+}
+
+fn spec_of<T: Tool>() -> ToolSpec {
+    ToolSpec {
+        name: T::NAME.to_owned(),
+        summary: T::SUMMARY.to_owned(),
+        permissions: T::PERMISSIONS.to_vec(),
+        input_schema: schema_of::<T::Args>(),
+        output_schema: Some(schema_of::<T::Output>()),
+        timeout: Some(T::TIMEOUT),
+        origin: "built-in",
+    }
+}
+
+/// The JSON Schema of a Rust type, without references, as models want it.
+pub fn schema_of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = Value::from_json(settings.into_generator().into_root_schema_for::<T>().into());
+    if let Value::Map(map) = &mut schema {
+        // The title is the Rust type's name, which means nothing to a model.
+        map.shift_remove("title");
+    }
+    schema
+}
+
+/// Arguments that do not fit, with the arguments the tool takes as the hint.
+fn invalid(spec: &ToolSpec, error: &Error) -> Error {
+    let message = format!("`{}`: {}", spec.name, error.message());
+    Error::new(ErrorKind::InvalidArgs, message).with_hint(spec.usage())
+}
+
+impl ToolSpec {
+    /// The arguments in one line: `count_words takes text (string, required)`.
+    pub fn usage(&self) -> String {
+        let required: Vec<&str> = self
+            .input_schema
+            .get("required")
+            .and_then(Value::as_list)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let properties = self.input_schema.get("properties").and_then(Value::as_map);
+        let args: Vec<String> = properties
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| {
+                let kind = schema.get("type").and_then(Value::as_str).unwrap_or("any");
+                let needed = if required.contains(&name.as_str()) {
+                    ", required"
+                } else {
+                    ""
+                };
+                format!("`{name}` ({kind}{needed})")
+            })
+            .collect();
+        if args.is_empty() {
+            format!("`{}` takes no arguments", self.name)
+        } else {
+            format!("`{}` takes {}", self.name, args.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Add;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Args {
+        /// First number.
+        left: i64,
+        /// Second number.
+        #[serde(default)]
+        right: i64,
+    }
+
+    #[derive(Debug, JsonSchema, Serialize)]
+    struct Output {
+        sum: i64,
+    }
+
+    impl Tool for Add {
+        const NAME: &'static str = "add";
+        const SUMMARY: &'static str = "Adds two numbers.";
+        const PERMISSIONS: &'static [Permission] = &[];
+        type Args = Args;
+        type Output = Output;
+
+        async fn call(&self, _: &ToolContext, args: Args) -> Result<Output> {
+            Ok(Output {
+                sum: args.left + args.right,
+            })
+        }
+    }
+
+    fn call(args: Value) -> Result<Value> {
+        let cx = ToolContext {
+            context: Context::default(),
+            services: Arc::default(),
+        };
+        built_in::<Add>().call(&cx, args).now_or_never().unwrap()
+    }
+
+    #[test]
+    fn a_typed_tool_takes_and_gives_data() {
+        let args = Value::map([("left", Value::Int(2)), ("right", Value::Float(3.0))]);
+        assert_eq!(call(args).unwrap(), Value::map([("sum", Value::Int(5))]));
+    }
+
+    #[test]
+    fn wrong_arguments_name_the_tool_the_field_and_the_way_out() {
+        let error = call(Value::map([("left", Value::from("two"))])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+        assert!(error.message().contains("`add`: `left`"), "{error}");
+        assert_eq!(
+            error.hint(),
+            Some("`add` takes `left` (integer, required), `right` (integer)")
+        );
+    }
+
+    #[test]
+    fn the_schema_describes_every_argument() {
+        let spec = built_in::<Add>().spec().clone();
+        let left = spec
+            .input_schema
+            .get("properties")
+            .unwrap()
+            .get("left")
+            .unwrap();
+        assert_eq!(left.get("description"), Some(&Value::from("First number.")));
+        assert_eq!(
+            spec.input_schema.get("additionalProperties"),
+            Some(&Value::Bool(false))
+        );
+    }
+}
