@@ -97,7 +97,7 @@ struct Inner {
 struct Cancel {
     token: CancellationToken,
     reason: Mutex<Option<(ErrorKind, String)>>,
-    parent: Option<Arc<Cancel>>,
+    parent: Option<Arc<Self>>,
 }
 
 impl Cancel {
@@ -178,9 +178,9 @@ impl Context {
                 .trace_id
                 .map_or_else(|| Arc::clone(&parent.trace_id), Arc::from),
             principal: Arc::clone(&parent.principal),
-            caller: match (parent.caller, overrides.caller) {
-                (Caller::User, Some(caller)) => caller,
-                (caller, _) => caller,
+            caller: match parent.caller {
+                Caller::User => overrides.caller.unwrap_or_default(),
+                Caller::Agent => Caller::Agent,
             },
             metadata,
             clock: Arc::clone(&parent.clock),

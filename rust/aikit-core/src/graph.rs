@@ -46,7 +46,7 @@ pub struct ProcedureNode {
     /// Name of the procedure.
     pub name: Arc<str>,
     /// Who called it; `None` for the root.
-    pub parent: Option<Arc<ProcedureNode>>,
+    pub parent: Option<Arc<Self>>,
     /// When it began.
     pub started: UnixMicros,
     /// What it counted, its finished children included.
@@ -190,6 +190,7 @@ impl ProcedureGraph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Value;
 
     #[test]
     fn metrics_go_to_the_parent_once_and_on_failure_too() {
@@ -198,7 +199,10 @@ mod tests {
         child.metrics.add("x", 2.0);
         child.finish(Status::Failed, 2, Some("why".to_owned()));
         child.finish(Status::Completed, 3, None);
-        assert_eq!(root.metrics.get("x"), 2.0);
+        assert_eq!(
+            root.metrics.to_value(),
+            Value::map([("x", Value::Float(2.0))])
+        );
         assert_eq!(
             (child.status(), child.completed()),
             (Status::Failed, Some(2))

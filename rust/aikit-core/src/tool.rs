@@ -60,7 +60,7 @@ pub trait Tool: Default + fmt::Debug + Send + Sync + 'static {
     /// What it touches.
     const PERMISSIONS: &'static [Permission];
     /// Longest time for one call.
-    const TIMEOUT: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_mins(1);
     /// Arguments; unknown ones are refused by `deny_unknown_fields`.
     type Args: DeserializeOwned + JsonSchema + Send;
     /// Result.

@@ -311,12 +311,12 @@ mod tests {
 
     #[test]
     fn a_mistyped_field_is_named() {
-        let value = Value::map([("width", Value::from("wide"))]);
         #[derive(Debug, Deserialize)]
         #[expect(dead_code, reason = "only its parsing is tested")]
         struct Wide {
             width: u32,
         }
+        let value = Value::map([("width", Value::from("wide"))]);
         let error = value.deserialize::<Wide>().unwrap_err();
         assert!(error.message().contains("width"), "{error}");
     }

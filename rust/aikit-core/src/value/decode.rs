@@ -46,7 +46,7 @@ impl de::Error for DecodeError {
 
 type DecodeResult<T> = std::result::Result<T, DecodeError>;
 
-impl<'de> IntoDeserializer<'de, DecodeError> for Value {
+impl IntoDeserializer<'_, DecodeError> for Value {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
