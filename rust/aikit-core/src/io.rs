@@ -7,6 +7,7 @@
 use std::{
     sync::{
         Mutex, PoisonError,
+        atomic::{AtomicPtr, Ordering},
         mpsc::{RecvTimeoutError, sync_channel},
     },
     task::{Context as TaskContext, Poll, Waker},
@@ -26,35 +27,59 @@ const TICK: Duration = Duration::from_millis(50);
 /// Worker threads: I/O does not need one a core, and a notebook should not start sixty-four.
 const WORKERS_MAX: usize = 8;
 
-static RUNTIME: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+/// A runtime and the process whose threads drive it.
+struct Slot {
+    pid: u32,
+    runtime: Runtime,
+}
+
+// Read without a lock: a lock that another thread holds while the process forks is never
+// released in the child.
+static CURRENT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
+static CREATION: Mutex<()> = Mutex::new(());
 
 /// The process's I/O runtime, made on first use and again in a forked child.
-#[expect(clippy::disallowed_methods, reason = "this is the one runtime")]
 pub fn runtime() -> &'static Runtime {
     let pid = std::process::id();
-    let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((owner, runtime)) = *slot
-        && owner == pid
-    {
-        return runtime;
+    if let Some(slot) = current(pid) {
+        return &slot.runtime;
     }
-    let workers = std::thread::available_parallelism()
-        .map_or(2, usize::from)
-        .min(WORKERS_MAX);
+    let _one_at_a_time = CREATION.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(slot) = current(pid) {
+        return &slot.runtime;
+    }
+    // Leaked on purpose: a runtime that is dropped kills the pooled connections it drives.
+    let slot = Box::leak(Box::new(Slot {
+        pid,
+        runtime: build(),
+    }));
+    CURRENT.store(std::ptr::from_mut(slot), Ordering::Release);
+    &slot.runtime
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a pointer is what can be swapped without a lock"
+)]
+fn current(pid: u32) -> Option<&'static Slot> {
+    let slot = CURRENT.load(Ordering::Acquire);
+    // SAFETY: the pointer is null or comes from `Box::leak` and is never freed or written to.
+    unsafe { slot.as_ref() }.filter(|slot| slot.pid == pid)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one runtime")]
+fn build() -> Runtime {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
     #[expect(
         clippy::expect_used,
         reason = "a process without threads cannot do any I/O"
     )]
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(workers.max(2))
+    Builder::new_multi_thread()
+        .worker_threads(workers.clamp(2, WORKERS_MAX))
         .thread_name("aikit-io")
         .enable_all()
         .build()
-        .expect("the operating system gives threads");
-    // Leaked on purpose: a runtime that is dropped kills the pooled connections it drives.
-    let runtime: &'static Runtime = Box::leak(Box::new(runtime));
-    *slot = Some((pid, runtime));
-    runtime
+        .expect("the operating system gives threads")
 }
 
 /// Starts `future` on the I/O runtime.
@@ -134,10 +159,7 @@ impl Drop for AbortOnDrop {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    };
+    use std::sync::{Arc, atomic::AtomicBool};
 
     use super::*;
     use crate::ErrorKind;
