@@ -8,7 +8,7 @@
 //! event  graph
 //! context
 //! hook  tracker  procedure
-//! model  script
+//! model  storage  script
 //! services
 //! tool
 //! engine
@@ -29,6 +29,7 @@ pub mod model;
 pub mod procedure;
 pub mod script;
 pub mod services;
+pub mod storage;
 pub mod tool;
 pub mod tracker;
 pub mod value;
