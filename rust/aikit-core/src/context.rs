@@ -1,6 +1,7 @@
 //! What flows with a call: identities, user, deadline, cancellation, metrics, events.
 
 use std::{
+    any::Any,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -70,7 +71,12 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     /// Where time and randomness come from; only [`Context::create`] reads it.
     pub clock: Option<Arc<dyn Clock>>,
+    /// What the host wants to find again where the call comes back to it.
+    pub host: Option<HostData>,
 }
+
+/// Data of the host that travels with a Context: Python's `contextvars` and event loop.
+pub type HostData = Arc<dyn Any + Send + Sync>;
 
 /// What flows with a call. Cheap to clone; all clones are the same Context.
 #[derive(Clone, Debug)]
@@ -84,6 +90,7 @@ struct Inner {
     caller: Caller,
     metadata: Map,
     clock: Arc<dyn Clock>,
+    host: Option<HostData>,
     deadline: Option<Duration>,
     cancel: Arc<Cancel>,
     events: Arc<EventBus>,
@@ -148,6 +155,7 @@ impl Context {
             principal: Arc::new(overrides.principal.unwrap_or_default()),
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
+            host: overrides.host,
             deadline: overrides.timeout.map(|timeout| clock.monotonic() + timeout),
             cancel: Cancel::root(),
             events: Arc::default(),
@@ -184,6 +192,7 @@ impl Context {
             },
             metadata,
             clock: Arc::clone(&parent.clock),
+            host: overrides.host.or_else(|| parent.host.clone()),
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
             events: Arc::clone(&parent.events),
@@ -386,6 +395,11 @@ impl Context {
         &self.0.clock
     }
 
+    /// What the host attached here or above, when it is a `T`.
+    pub fn host<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.host.clone()?.downcast().ok()
+    }
+
     /// The bus of the request.
     pub fn events(&self) -> &Arc<EventBus> {
         &self.0.events
@@ -462,6 +476,24 @@ mod tests {
         });
         assert_eq!(child.caller(), Caller::Agent);
         assert!(child.remaining().unwrap() <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_childs_host_data_hides_its_parents() {
+        let with = |host: HostData| Overrides {
+            host: Some(host),
+            ..Overrides::default()
+        };
+        let parent = Context::create(with(Arc::new(1_u32)));
+        assert_eq!(
+            parent.child(Overrides::default()).host::<u32>().as_deref(),
+            Some(&1)
+        );
+        assert_eq!(
+            parent.child(with(Arc::new(2_u32))).host::<u32>().as_deref(),
+            Some(&2)
+        );
+        assert!(parent.host::<String>().is_none());
     }
 
     #[test]
