@@ -1,6 +1,12 @@
 //! What a tool may touch, given from above, so that tests and tenants give it others.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -84,9 +90,9 @@ fn missing(what: &str) -> Error {
 pub enum Permission {
     /// Reads files.
     FileRead,
-    /// Opens network connections; the argument is the URL.
+    /// Opens network connections.
     Network,
-    /// Sends data over the network; the argument is the URL.
+    /// Sends data over the network.
     NetworkWrite,
 }
 
@@ -117,11 +123,26 @@ pub enum Decision {
     },
 }
 
-/// Decides who may do what: a function of profile, caller, permission and argument.
+/// What exactly an action touches.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// Nothing in particular: asks whether the permission can be granted at all.
+    Any,
+    /// A file or folder, absolute, its symbolic links resolved.
+    Path(&'a Path),
+    /// A URL and every address its host stands for.
+    Url {
+        /// The absolute URL.
+        url: &'a str,
+        /// The addresses that would be connected to.
+        addresses: &'a [IpAddr],
+    },
+}
+
+/// Decides who may do what: a function of profile, caller, permission and target.
 pub trait Policy: fmt::Debug + Send + Sync {
-    /// Decides without doing anything. `argument` is a path or a URL; `None` asks whether the
-    /// permission can be granted at all.
-    fn decide(&self, cx: &Context, permission: Permission, argument: Option<&str>) -> Decision;
+    /// Decides without doing anything.
+    fn decide(&self, cx: &Context, permission: Permission, target: Target<'_>) -> Decision;
 }
 
 /// What to list below a folder.
