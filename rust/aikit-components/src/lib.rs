@@ -1,1 +1,3 @@
 //! aikit-components.
+
+pub mod models;

@@ -8,6 +8,8 @@ use std::{
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+use crate::io;
+
 /// Microseconds since 1970-01-01 UTC.
 pub type UnixMicros = i64;
 
@@ -54,8 +56,14 @@ impl Clock for SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // The timer registers with the runtime where it is made, so it is made on first poll.
-        Box::pin(async move { tokio::time::sleep(duration).await })
+        Box::pin(async move {
+            // Made on the one runtime, whichever executor polls it: another one may end first.
+            let timer = {
+                let _entered = io::runtime().enter();
+                tokio::time::sleep(duration)
+            };
+            timer.await;
+        })
     }
 
     fn random(&self, bytes: &mut [u8]) {

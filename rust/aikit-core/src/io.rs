@@ -5,6 +5,8 @@
 //! parent's worker threads do not exist there.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicPtr, Ordering},
@@ -104,6 +106,17 @@ pub async fn spawn_blocking<T: Send + 'static>(
     task.await.map_err(ended)?
 }
 
+/// Awaits `future` with the I/O runtime entered at every poll, whoever polls it: what it starts
+/// (connections, timers) belongs to the one runtime even when a script's own executor drives it.
+pub async fn entered<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let _entered = runtime().enter();
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
 /// Waits for `future` from any thread, a thread of the runtime included.
 ///
 /// The future is polled once in place; only one that has to wait moves to the runtime. While it
@@ -169,6 +182,12 @@ mod tests {
         let here = std::thread::current().id();
         let there = wait(async { std::thread::current().id() }, || Ok(())).unwrap();
         assert_eq!(here, there);
+    }
+
+    #[test]
+    fn a_timer_needs_no_runtime_around_its_poll() {
+        let timer = entered(async { tokio::time::timeout(TICK, std::future::ready(1)).await });
+        assert_eq!(futures::executor::block_on(timer).unwrap(), 1);
     }
 
     #[test]

@@ -4,18 +4,20 @@
 //!
 //! ```text
 //! error  value
-//! clock  io  metrics
+//! io  metrics
+//! clock
 //! event  graph
 //! context
 //! hook  tracker  procedure
 //! model  storage  script
 //! services
-//! tool
+//! tool  agent
 //! engine
 //! ```
 //!
 //! The crate depends on no other crate of the workspace and does no network I/O.
 
+pub mod agent;
 pub mod clock;
 pub mod context;
 pub mod engine;

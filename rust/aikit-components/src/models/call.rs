@@ -1,0 +1,269 @@
+//! The one place where a model is called: hooks, tracking, time limit and usage.
+
+use std::{
+    collections::HashSet,
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use aikit_core::{
+    Error, ErrorKind, Result, Value,
+    context::Context,
+    hook::HookPoint,
+    model::{
+        ChatEvent, ChatModel, ChatRequest, ChatResponse, EmbeddingModel, FinishReason, Message,
+        Part,
+    },
+    services::Services,
+    tool::ToolContext,
+    tracker::{Operation, track},
+};
+use futures::{
+    FutureExt as _, SinkExt as _, Stream, StreamExt as _, channel::mpsc, future::BoxFuture,
+    stream::BoxStream,
+};
+
+use super::{
+    answer::{Answer, messages_value},
+    scripted::in_pieces,
+};
+
+/// Longest time for one call of a model, the whole answer included.
+const CALL_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Asks `model` for one whole answer.
+///
+/// # Errors
+///
+/// The model's own, `timeout` after ten minutes or at the deadline of `cx`, its cancellation, and
+/// `denied` when a hook stops the call.
+pub async fn complete(
+    cx: &ToolContext,
+    model: &Arc<dyn ChatModel>,
+    request: ChatRequest,
+) -> Result<ChatResponse> {
+    track(
+        &cx.context,
+        operation("chat", model.name()),
+        |inner| async move {
+            match replaced(&cx.services, &inner, model.name(), &request).await? {
+                Some(response) => Ok(response),
+                None => {
+                    let response = model.complete(&inner, request).await?;
+                    accepted(&cx.services, &inner, model.name(), response).await
+                }
+            }
+        },
+    )
+    .await
+}
+
+/// Asks `model` for an answer piece by piece; the last event is [`ChatEvent::Done`] or an error.
+/// The call makes progress while the stream is polled and ends when it is dropped. A hook that
+/// replaces the answer afterwards changes `Done`, not the pieces that were already there.
+pub fn stream(
+    cx: &ToolContext,
+    model: &Arc<dyn ChatModel>,
+    request: ChatRequest,
+) -> BoxStream<'static, Result<ChatEvent>> {
+    let (sender, events) = mpsc::channel(0);
+    let (cx, model) = (cx.clone(), Arc::clone(model));
+    let work = async move {
+        track(&cx.context, operation("chat", model.name()), |inner| {
+            pump(&cx.services, inner, &*model, request, sender)
+        })
+        .await
+    };
+    let work = Some(work.boxed());
+    let failure = None;
+    Pumped {
+        work,
+        events,
+        failure,
+    }
+    .boxed()
+}
+
+/// Embeds each text with `model`; one vector of the same dimension each, in order.
+///
+/// # Errors
+///
+/// The model's own, `timeout` after ten minutes or at the deadline of `cx`, and its cancellation.
+pub async fn embed(
+    cx: &ToolContext,
+    model: &Arc<dyn EmbeddingModel>,
+    texts: Vec<String>,
+) -> Result<Vec<Vec<f32>>> {
+    let operation = operation("embeddings", model.name());
+    track(&cx.context, operation, |inner| async move {
+        let vectors = model.embed(&inner, texts).await?;
+        inner
+            .metrics()
+            .add("usage.embedded_texts", count(vectors.len() as u64));
+        Ok(vectors)
+    })
+    .await
+}
+
+fn operation(word: &str, model: &str) -> Operation {
+    Operation::new(format!("{word} {model}")).with_timeout(Some(CALL_TIME_MAX))
+}
+
+/// Passes the events of one call on.
+async fn pump(
+    services: &Services,
+    inner: Context,
+    model: &dyn ChatModel,
+    request: ChatRequest,
+    mut sender: mpsc::Sender<ChatEvent>,
+) -> Result<()> {
+    let replaced = replaced(services, &inner, model.name(), &request).await?;
+    let is_replaced = replaced.is_some();
+    let mut events = match replaced {
+        Some(response) => in_pieces(response),
+        None => model.stream(&inner, request).await?,
+    };
+    while let Some(event) = events.next().await {
+        let event = match event? {
+            ChatEvent::Done(response) if !is_replaced => {
+                let response = accepted(services, &inner, model.name(), *response).await?;
+                ChatEvent::Done(Box::new(response))
+            }
+            event => event,
+        };
+        // The receiver lives as long as the one who polls this future.
+        drop(sender.send(event).await);
+    }
+    Ok(())
+}
+
+/// The answer of a hook that takes the model's place.
+async fn replaced(
+    services: &Services,
+    cx: &Context,
+    model: &str,
+    request: &ChatRequest,
+) -> Result<Option<ChatResponse>> {
+    if !services.hooks.has(HookPoint::ModelBefore) {
+        return Ok(None);
+    }
+    let data = Value::map([
+        ("model", Value::from(model)),
+        ("messages", messages_value(&request.messages)?),
+    ]);
+    let answer = services
+        .hooks
+        .ask(cx, HookPoint::ModelBefore, &data)
+        .await?;
+    let Some(answer) = answer else {
+        return Ok(None);
+    };
+    let prefix = format!("call_{}", request.messages.len());
+    let mut response = Answer::parse(answer)?.into_response(model, request, &prefix);
+    // Nothing was sent, so nothing was used.
+    response.usage = Default::default();
+    Ok(Some(response))
+}
+
+/// Counts what an answer used and lets hooks look at it.
+async fn accepted(
+    services: &Services,
+    cx: &Context,
+    model: &str,
+    mut response: ChatResponse,
+) -> Result<ChatResponse> {
+    let metrics = cx.metrics();
+    metrics.add("usage.requests", count(response.usage.requests));
+    metrics.add("usage.input_tokens", count(response.usage.input_tokens));
+    metrics.add("usage.output_tokens", count(response.usage.output_tokens));
+    make_ids_unique(&mut response.message);
+    let is_silent = response.message.parts.is_empty();
+    if is_silent && response.finish_reason == FinishReason::ContentFilter {
+        let message = format!("the content filter of `{model}` stopped the answer");
+        let hint = "change the prompt, or take another model";
+        return Err(Error::new(ErrorKind::ContentFiltered, message).with_hint(hint));
+    }
+    if !services.hooks.has(HookPoint::ModelAfter) {
+        return Ok(response);
+    }
+    let data = Value::map([
+        ("model", Value::from(model)),
+        ("response", Value::from_serialize(&response)?),
+    ]);
+    if let Some(answer) = services.hooks.ask(cx, HookPoint::ModelAfter, &data).await? {
+        let usage = response.usage;
+        let answered_by = response.model.clone();
+        let prefix = "call_replaced";
+        response = Answer::parse(answer)?.into_response(model, &ChatRequest::default(), prefix);
+        response.usage = usage;
+        response.model = answered_by;
+    }
+    Ok(response)
+}
+
+/// Some servers give every call the same id; results could then not be told apart.
+fn make_ids_unique(message: &mut Message) {
+    let mut seen = HashSet::new();
+    for part in &mut message.parts {
+        if let Part::ToolCall(call) = part {
+            let given = call.id.clone();
+            let mut number = 1;
+            while !seen.insert(call.id.clone()) {
+                number += 1;
+                call.id = format!("{given}_{number}");
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are doubles; 2^53 tokens are far away"
+)]
+fn count(number: u64) -> f64 {
+    number as f64
+}
+
+/// A stream that itself drives the work that fills it: no task is left behind when it is dropped.
+struct Pumped {
+    work: Option<BoxFuture<'static, Result<()>>>,
+    events: mpsc::Receiver<ChatEvent>,
+    failure: Option<Error>,
+}
+
+impl Stream for Pumped {
+    type Item = Result<ChatEvent>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Self::Item>> {
+        loop {
+            match self.events.poll_next_unpin(context) {
+                Poll::Ready(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                // The sender is gone with the work: everything was read.
+                Poll::Ready(None) => return Poll::Ready(self.failure.take().map(Err)),
+                Poll::Pending => {}
+            }
+            let Some(work) = &mut self.work else {
+                return Poll::Pending;
+            };
+            match work.poll_unpin(context) {
+                Poll::Ready(outcome) => {
+                    self.failure = outcome.err();
+                    self.work = None;
+                }
+                Poll::Pending => {
+                    // The work may have sent something and now waits for room.
+                    let sent = self.events.poll_next_unpin(context);
+                    return match sent {
+                        Poll::Ready(Some(event)) => Poll::Ready(Some(Ok(event))),
+                        _ => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What a provider's failure means: its kind, where it happened, what to do, and no secret.
+
+use std::fmt;
+
+use aikit_core::{Error, ErrorKind};
+use rig_core::error::{ErrorKind as RigKind, ProviderError};
+use rig_core::http_client;
+use serde_json::Value as Json;
+use url::Url;
+
+/// How much of a provider's own words an error repeats.
+const WORDS_CHARS_MAX: usize = 400;
+
+/// Which model, where it is, and the secret that no message may show.
+#[derive(Clone)]
+pub(in crate::models) struct Link {
+    name: String,
+    url: String,
+    secret: Option<String>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Describes the way to the model `name` at `base_url`.
+    pub(in crate::models) fn new(name: &str, base_url: &str, secret: Option<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: without_password(base_url),
+            secret,
+        }
+    }
+
+    /// Full name of the model.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The error that a caller sees for a failure of rig.
+    pub(super) fn fault(&self, error: &ProviderError) -> Error {
+        match error {
+            ProviderError::Http(transport) => self.transport(transport),
+            _ => self.reply(error),
+        }
+    }
+
+    /// No reply, or none that could be read to its end.
+    fn transport(&self, error: &http_client::Error) -> Error {
+        let Self { name, url, .. } = self;
+        let http_client::Error::Instance(source) = error else {
+            let message = format!("`{name}`: {url} did not answer with a valid response: {error}");
+            return Error::new(ErrorKind::BadResponse, self.scrub(&message))
+                .with_hint("check that `base_url` is the address of the API, often ending in /v1");
+        };
+        let cause = self.scrub(&root_cause(&**source));
+        let Some(failed) = source.downcast_ref::<reqwest::Error>() else {
+            let message = format!("`{name}`: the request to {url} failed: {cause}");
+            return Error::new(ErrorKind::ProviderUnavailable, message);
+        };
+        if failed.is_timeout() {
+            let message = format!("`{name}`: {url} did not answer in time");
+            return Error::new(ErrorKind::Timeout, message);
+        }
+        if failed.is_builder() {
+            let message = format!("`{name}`: no request can be made for {url}: {cause}");
+            return Error::invalid_args(message).with_hint("check `base_url` and `api_key`");
+        }
+        if failed.is_body() || failed.is_decode() {
+            let message = format!("`{name}`: the answer of {url} broke off: {cause}");
+            return Error::new(ErrorKind::BadResponse, message).with_hint("try again");
+        }
+        let message = format!("`{name}`: cannot reach {url}: {cause}");
+        Error::new(ErrorKind::ProviderUnavailable, message)
+            .with_hint("check that the server runs and that `base_url` is its address")
+    }
+
+    /// A reply that says that something is wrong, or that says nothing understandable.
+    fn reply(&self, error: &ProviderError) -> Error {
+        let report = error.report();
+        let status = report.http_status.filter(|it| !(200..300).contains(it));
+        let body = error.provider_response_body().unwrap_or_default();
+        let told = Told::read(body);
+        let is_request = matches!(report.kind, RigKind::Request | RigKind::Url);
+        let kind = match status {
+            _ if is_request => ErrorKind::InvalidArgs,
+            Some(status) => of_status(status, &told),
+            None if told.is_error => told.kind().unwrap_or(ErrorKind::Model),
+            None => ErrorKind::BadResponse,
+        };
+        let words = if told.words.is_empty() {
+            report.message
+        } else {
+            told.words
+        };
+        let words: String = self.scrub(&words).chars().take(WORDS_CHARS_MAX).collect();
+        let Self { name, url, .. } = self;
+        let said = status.map_or_else(String::new, |it| format!(" answered with status {it}"));
+        let message = match kind {
+            ErrorKind::InvalidArgs => format!("`{name}`: the request cannot be made: {words}"),
+            ErrorKind::BadResponse => {
+                format!("`{name}`: {url} answered with something that is not valid: {words}")
+            }
+            _ => format!("`{name}`: {url}{said}: {words}"),
+        };
+        let fault = Error::new(kind, message);
+        match hint(kind, error) {
+            Some(hint) => fault.with_hint(hint),
+            None => fault,
+        }
+    }
+
+    /// `text` without the key.
+    fn scrub(&self, text: &str) -> String {
+        match &self.secret {
+            Some(secret) if !secret.is_empty() => text.replace(secret.as_str(), "***"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// What the body of a failure says.
+struct Told {
+    words: String,
+    code: String,
+    is_error: bool,
+}
+
+impl Told {
+    fn read(body: &str) -> Self {
+        let json: Json = serde_json::from_str(body).unwrap_or_default();
+        // `{"error": {"message", "code", "type"}}`, `{"error": "…"}`, `{"message": "…"}`.
+        let error = json.get("error").unwrap_or(&json);
+        let text = |key: &str| error.get(key).and_then(Json::as_str).unwrap_or_default();
+        let words = error.as_str().unwrap_or_else(|| text("message"));
+        let code = if text("code").is_empty() {
+            text("type")
+        } else {
+            text("code")
+        };
+        let words = if words.is_empty() { body.trim() } else { words };
+        Self {
+            words: words.to_owned(),
+            code: code.to_lowercase(),
+            is_error: json.get("error").is_some_and(|it| !it.is_null()),
+        }
+    }
+
+    /// What the code or the words mean by themselves.
+    fn kind(&self) -> Option<ErrorKind> {
+        let words = self.words.to_lowercase();
+        let says = |marks: &[&str]| {
+            let marked = |mark: &&str| self.code.contains(*mark) || words.contains(*mark);
+            marks.iter().any(marked)
+        };
+        if says(&[
+            "context_length",
+            "context length",
+            "context size",
+            "context_size",
+            "context window",
+            "maximum context",
+            "prompt is too long",
+        ]) {
+            Some(ErrorKind::ContextTooLong)
+        } else if says(&["content_filter", "content_policy", "content filter"]) {
+            Some(ErrorKind::ContentFiltered)
+        } else if says(&["rate_limit", "rate limit", "insufficient_quota"]) {
+            Some(ErrorKind::RateLimited)
+        } else if says(&["server_error", "overloaded", "unavailable"]) {
+            Some(ErrorKind::ProviderUnavailable)
+        } else {
+            None
+        }
+    }
+}
+
+fn of_status(status: u16, told: &Told) -> ErrorKind {
+    match status {
+        401 | 403 => ErrorKind::ModelAuth,
+        404 => ErrorKind::NotFound,
+        413 => ErrorKind::ContextTooLong,
+        429 => ErrorKind::RateLimited,
+        408 | 500..=599 => match told.kind() {
+            // Some local servers answer a prompt that is too long with status 500.
+            Some(ErrorKind::ContextTooLong) => ErrorKind::ContextTooLong,
+            _ => ErrorKind::ProviderUnavailable,
+        },
+        _ => told.kind().unwrap_or(ErrorKind::Model),
+    }
+}
+
+fn hint(kind: ErrorKind, error: &ProviderError) -> Option<String> {
+    Some(match kind {
+        ErrorKind::ModelAuth => "check the key, and that it may use this model".to_owned(),
+        ErrorKind::NotFound => {
+            "check the name of the model, and `base_url`, which often ends in /v1".to_owned()
+        }
+        ErrorKind::ContextTooLong => "shorten the conversation or the tools' results".to_owned(),
+        ErrorKind::RateLimited => match retry_after(error) {
+            Some(wait) => format!("try again in {wait} seconds"),
+            None => "try again later, or ask less often".to_owned(),
+        },
+        ErrorKind::ProviderUnavailable => "try again later".to_owned(),
+        ErrorKind::BadResponse => {
+            "check that `base_url` is the address of the API, often ending in /v1".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+/// How long the provider asks to wait, in seconds.
+fn retry_after(error: &ProviderError) -> Option<u64> {
+    let value = error.provider_response_headers()?.get("retry-after")?;
+    value.to_str().ok()?.trim().parse().ok()
+}
+
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |it| it.source());
+    chain.last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The address without user name, password and query, which may be secrets.
+fn without_password(base_url: &str) -> String {
+    let Ok(mut url) = Url::parse(base_url) else {
+        return "the provider".to_owned();
+    };
+    url.set_query(None);
+    match (url.set_username(""), url.set_password(None)) {
+        (Ok(()), Ok(())) => url.to_string(),
+        _ => "the provider".to_owned(),
+    }
+}
