@@ -50,14 +50,15 @@ fix: $(VENV)/.ready-dev  ## formats and applies the safe fixes of the linters
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# The binding crate is a Python extension without Rust tests; pytest tests it.
+# The binding crate has no Rust tests, but it is not excluded: without it some dependencies would
+# have other features than in the extension, and the crates above them would be compiled twice.
 test-rust: $(VENV)/.ready-dev  ## runs the Rust tests; ARGS go to the test runner
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	    cargo nextest run --workspace --exclude aikit-py --locked $(if $(CI),--profile ci) $(ARGS); \
+	    cargo nextest run --workspace --locked $(if $(CI),--profile ci) $(ARGS); \
 	else \
-	    cargo test --workspace --exclude aikit-py --lib --bins --tests --locked $(ARGS); \
+	    cargo test --workspace --lib --bins --tests --locked $(ARGS); \
 	fi
-	cargo test --workspace --exclude aikit-py --doc --locked
+	cargo test --workspace --doc --locked
 
 test-python: dev  ## runs the Python, kernel and notebook tests; ARGS go to pytest
 	$(BIN)/python -m pytest $(ARGS)
