@@ -33,12 +33,19 @@ _ROLE = re.compile(r":[A-Za-z:+-]+:`[~!]?([^`<]*?)(?: <[^>]*>)?`")
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A phrase that answers a question, and the file it stands in."""
+
+    phrase: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Question:
-    """A question, the phrases of which one must be found, and the file that has them."""
+    """A question, and the phrases of which one must be found."""
 
     question: str
-    answers: tuple[str, ...]
-    source: str
+    answers: tuple[Answer, ...]
 
     def is_answered_by(self, text: str) -> bool:
         """Whether one of the answers stands in the text.
@@ -50,7 +57,7 @@ class Question:
             True if one answer is found, white space and inline markup apart.
         """
         found = plain(text)
-        return any(plain(answer) in found for answer in self.answers)
+        return any(plain(it.phrase) in found for it in self.answers)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,10 @@ def load_questions(name: str) -> tuple[Question, ...]:
         The questions, in the order of the file.
     """
     records = json.loads((QUESTIONS / name).read_text(encoding="utf-8"))
-    return tuple(Question(it["question"], tuple(it["answers"]), it["source"]) for it in records)
+    return tuple(
+        Question(it["question"], tuple(Answer(**answer) for answer in it["answers"]))
+        for it in records
+    )
 
 
 def find_manual() -> Path | None:

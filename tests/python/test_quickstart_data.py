@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import documents
 import pytest
-from documents import Question, find_manual, load_questions, plain
+from documents import Answer, Question, find_manual, load_questions, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,10 +51,10 @@ def docstrings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def missing_answers(questions: tuple[Question, ...], folder: Path) -> list[str]:
     """Questions one of whose answers does not stand in the named file."""
     return [
-        f"{it.source}: {answer}"
+        f"{answer.source}: {answer.phrase}"
         for it in questions
         for answer in it.answers
-        if plain(answer) not in plain((folder / it.source).read_text(encoding="utf-8"))
+        if plain(answer.phrase) not in plain((folder / answer.source).read_text(encoding="utf-8"))
     ]
 
 
@@ -67,7 +67,7 @@ def test_every_answer_stands_in_the_docstrings(docstrings: Path) -> None:
 
 
 def test_a_wrong_answer_is_noticed(docstrings: Path) -> None:
-    wrong = Question("How?", ("no such phrase",), "stdlib/copy.rst")
+    wrong = Question("How?", (Answer("no such phrase", "stdlib/copy.rst"),))
     assert missing_answers((wrong,), docstrings) == ["stdlib/copy.rst: no such phrase"]
 
 
@@ -84,7 +84,7 @@ def test_no_question_holds_its_answer() -> None:
 
 
 def test_the_questions_cover_all_parts_of_the_manual() -> None:
-    parts = {it.source.split("/")[0] for it in MANUAL_QUESTIONS}
+    parts = {it.source.split("/")[0] for question in MANUAL_QUESTIONS for it in question.answers}
     assert parts >= {"tutorial", "library", "reference", "howto", "faq", "whatsnew"}
     assert len(MANUAL_QUESTIONS) >= 36
     assert len(DOCSTRING_QUESTIONS) >= 12
