@@ -1,1 +1,19 @@
-//! aikit-kernel.
+//! The Jupyter kernel: sockets, messages, and the loop between clients and a script engine.
+//!
+//! ```text
+//! wire              messages as data
+//! connection socket the connection file; five sockets, and a client's ends of them
+//! client capture history
+//! handlers          one file a subject, named like its file in `wire`
+//! kernel life       the loop; signals and the parent
+//! ```
+
+mod capture;
+pub mod client;
+pub mod connection;
+mod handlers;
+mod history;
+pub mod kernel;
+mod life;
+pub mod socket;
+pub mod wire;

@@ -1,0 +1,179 @@
+//! What a cell prints and shows, on its way to the iopub socket.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aikit_core::{
+    clock::Clock,
+    engine::{Output, OutputSink, StreamName},
+    io,
+};
+use bytes::Bytes;
+
+use crate::{
+    socket::Sockets,
+    wire::{
+        Content, Object,
+        display::{ClearOutput, DisplayData, Stream, UpdateDisplayData, bundle},
+    },
+};
+
+/// How long a print may wait for the next one, to be sent with it.
+const BATCH_DELAY: Duration = Duration::from_millis(50);
+/// Prints are sent at once when this much waits.
+const BATCH_BYTES: usize = 1 << 16;
+
+/// The output of one cell. It may outlive the cell: what a coroutine of the cell prints later
+/// still belongs to it.
+#[derive(Clone)]
+pub(crate) struct CellOutput(Arc<Inner>);
+
+struct Inner {
+    sockets: Arc<Sockets>,
+    clock: Arc<dyn Clock>,
+    /// Header of the request, byte for byte.
+    parent: Bytes,
+    /// Whether nothing is broadcast.
+    silent: bool,
+    batch: Mutex<Batch>,
+}
+
+#[derive(Default)]
+struct Batch {
+    texts: Vec<(StreamName, String)>,
+    bytes: usize,
+    /// Whether a flush is on its way.
+    is_timed: bool,
+}
+
+impl fmt::Debug for CellOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CellOutput")
+            .field("silent", &self.0.silent)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CellOutput {
+    /// Output of the request with the header `parent`; `silent` drops it.
+    pub(crate) fn new(
+        sockets: Arc<Sockets>,
+        clock: Arc<dyn Clock>,
+        parent: Bytes,
+        silent: bool,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            sockets,
+            clock,
+            parent,
+            silent,
+            batch: Mutex::default(),
+        }))
+    }
+
+    /// Sends what was printed, then `content`.
+    pub(crate) fn publish(&self, content: &Content) {
+        let mut batch = self.0.batch();
+        self.0.send(&mut batch);
+        // Under the lock, so that no print slips in between.
+        self.0.sockets.iopub.publish(&self.0.parent, content);
+    }
+
+    /// Sends what was printed.
+    pub(crate) fn flush(&self) {
+        self.0.send(&mut self.0.batch());
+    }
+
+    fn print(&self, name: StreamName, text: String) {
+        let mut batch = self.0.batch();
+        batch.bytes += text.len();
+        match batch.texts.last_mut() {
+            Some((last, texts)) if *last == name => texts.push_str(&text),
+            _ => batch.texts.push((name, text)),
+        }
+        if batch.bytes >= BATCH_BYTES {
+            self.0.send(&mut batch);
+            drop(batch);
+            self.wait_for_room();
+        } else if !batch.is_timed {
+            batch.is_timed = true;
+            drop(batch);
+            let output = self.clone();
+            // Not waited for: what it would send is sent earlier by whoever needs it earlier.
+            let _timer = io::spawn(async move {
+                output.0.clock.sleep(BATCH_DELAY).await;
+                let mut batch = output.0.batch();
+                batch.is_timed = false;
+                output.0.send(&mut batch);
+            });
+        }
+    }
+
+    fn wait_for_room(&self) {
+        let sockets = Arc::clone(&self.0.sockets);
+        // Only the runtime's end could fail this, and then nobody reads anyway.
+        let _ended = io::wait(async move { sockets.iopub.room().await }, || Ok(()));
+    }
+}
+
+impl Inner {
+    fn batch(&self) -> MutexGuard<'_, Batch> {
+        // A plain mutex: it is never held across an await.
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, batch: &mut Batch) {
+        batch.bytes = 0;
+        for (name, text) in batch.texts.drain(..) {
+            let name = match name {
+                StreamName::Stdout => "stdout",
+                StreamName::Stderr => "stderr",
+            };
+            let stream = Stream {
+                name: name.to_owned(),
+                text,
+            };
+            self.sockets.iopub.publish(&self.parent, &stream.into());
+        }
+    }
+}
+
+impl OutputSink for CellOutput {
+    fn emit(&self, output: Output) {
+        if self.0.silent {
+            return;
+        }
+        match output {
+            Output::Stream { text, .. } if text.is_empty() => {}
+            Output::Stream { name, text } => self.print(name, text),
+            Output::Display {
+                bundle: data,
+                metadata,
+                display_id,
+                update,
+            } => {
+                let transient: Object = display_id
+                    .into_iter()
+                    .map(|id| ("display_id".to_owned(), id.into()))
+                    .collect();
+                let (data, metadata) = (bundle(&data), bundle(&metadata));
+                let display = DisplayData {
+                    data,
+                    metadata,
+                    transient,
+                };
+                let content = if update {
+                    UpdateDisplayData(display).into()
+                } else {
+                    display.into()
+                };
+                self.publish(&content);
+                self.wait_for_room();
+            }
+            Output::Clear { wait } => self.publish(&ClearOutput { wait }.into()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `execute`: runs a cell and tells everybody about it.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+};
+
+use aikit_core::{
+    Context, Error, Result, Value,
+    context::Overrides,
+    engine::{Cell, OutputSink},
+    value::Map,
+};
+use futures::FutureExt;
+
+use super::{Desk, Request};
+use crate::{
+    capture::CellOutput,
+    wire::{
+        Object,
+        display::{ExecuteResult, bundle},
+        execute::{ExecuteError, ExecuteInput, ExecuteReply, ExecuteRequest, ExpressionAnswer},
+        status::{ExecutionState, Failure},
+    },
+};
+
+/// A cell that ended; its reply is not sent yet.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) request: Request,
+    reply: ExecuteReply,
+    /// Whether the cells that wait must not run.
+    pub(crate) stops_queue: bool,
+}
+
+/// Runs the cell `asked` by `request`.
+pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -> Finished {
+    desk.publish_state(&request, ExecutionState::Busy);
+    let is_empty = asked.code.trim().is_empty();
+    let counts = asked.store_history && !asked.silent && !is_empty;
+    // Only one cell runs at a time, so nobody else counts.
+    let execution_count = desk.execution_count() + u32::from(counts);
+    desk.execution_count
+        .store(execution_count, Ordering::Relaxed);
+    if !asked.silent {
+        let input = ExecuteInput {
+            code: asked.code.clone(),
+            execution_count,
+        };
+        desk.publish(&request, &input.into());
+    }
+    let output = output(desk, &request, asked.silent);
+    let result = if is_empty {
+        Ok(None)
+    } else {
+        let cell = Cell {
+            code: asked.code.clone(),
+            name: format!("cell [{execution_count}]"),
+        };
+        execute(desk, cell, Arc::new(output.clone())).await
+    };
+    output.flush();
+    if counts {
+        let text = result
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .and_then(plain_text);
+        desk.history()
+            .add(execution_count, asked.code.clone(), text);
+    }
+    let stops_queue = result.is_err() && asked.stop_on_error;
+    if !asked.silent {
+        publish_result(&output, execution_count, &result);
+    }
+    let reply = match result {
+        Ok(_) => ExecuteReply::Ok {
+            execution_count,
+            payload: Vec::new(),
+            user_expressions: evaluate(desk, &request, &asked.user_expressions).await,
+        },
+        Err(error) => ExecuteReply::Error {
+            execution_count,
+            error: Failure::from(&error),
+        },
+    };
+    Finished {
+        request,
+        reply,
+        stops_queue,
+    }
+}
+
+/// Tells the client that its cell ended.
+pub(crate) fn finish(desk: &Desk, finished: Finished) {
+    desk.reply(&finished.request, &finished.reply.into());
+    desk.publish_state(&finished.request, ExecutionState::Idle);
+}
+
+/// Answers a cell that is not run, because one before it failed.
+pub(crate) fn abort(desk: &Desk, request: &Request) {
+    desk.publish_state(request, ExecutionState::Busy);
+    let execution_count = desk.execution_count();
+    desk.reply(request, &ExecuteReply::Aborted { execution_count }.into());
+    desk.publish_state(request, ExecutionState::Idle);
+}
+
+fn output(desk: &Desk, request: &Request, silent: bool) -> CellOutput {
+    let (sockets, clock) = (Arc::clone(&desk.sockets), Arc::clone(desk.context.clock()));
+    CellOutput::new(sockets, clock, request.message.raw_header.clone(), silent)
+}
+
+fn publish_result(output: &CellOutput, execution_count: u32, result: &Result<Option<Map>>) {
+    match result {
+        Ok(Some(value)) => {
+            let (data, metadata) = (bundle(value), Object::new());
+            output.publish(
+                &ExecuteResult {
+                    execution_count,
+                    data,
+                    metadata,
+                }
+                .into(),
+            );
+        }
+        Ok(None) => {}
+        Err(error) => output.publish(&ExecuteError(Failure::from(error)).into()),
+    }
+}
+
+/// Runs a cell under a Context of its own, which an interrupt cancels.
+async fn execute(desk: &Desk, cell: Cell, sink: Arc<dyn OutputSink>) -> Result<Option<Map>> {
+    let overrides = Overrides {
+        request_id: Some(desk.context.clock().uuid().simple().to_string()),
+        ..Overrides::default()
+    };
+    let context: Context = desk.context.root_child(overrides);
+    let _running = desk.start(context.clone());
+    let running = context.run(desk.engine.execute(&context, cell, sink));
+    // An engine that panics has lost its cell, not the kernel.
+    AssertUnwindSafe(running)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
+}
+
+/// Evaluates the request's expressions, silently.
+async fn evaluate(desk: &Desk, request: &Request, expressions: &Object) -> Object {
+    let mut answers = Object::new();
+    for (name, expression) in expressions {
+        let code = expression.as_str().unwrap_or_default().to_owned();
+        let cell = Cell {
+            code,
+            name: format!("user_expressions `{name}`"),
+        };
+        let answer = match execute(desk, cell, Arc::new(output(desk, request, true))).await {
+            Ok(value) => ExpressionAnswer::Ok {
+                data: value.as_ref().map(bundle).unwrap_or_default(),
+                metadata: Object::new(),
+            },
+            Err(error) => ExpressionAnswer::Error(Failure::from(&error)),
+        };
+        answers.insert(name.clone(), answer.to_json());
+    }
+    answers
+}
+
+fn plain_text(bundle: &Map) -> Option<String> {
+    bundle
+        .get("text/plain")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+}

@@ -1,0 +1,31 @@
+//! `kernel_info`: who we are.
+
+use crate::{
+    handlers::Desk,
+    wire::{
+        header::PROTOCOL_VERSION,
+        kernel_info::{KernelInfoReply, LanguageInfo},
+    },
+};
+
+pub(super) fn reply(desk: &Desk) -> KernelInfoReply {
+    let language = desk.engine.language();
+    let version = env!("CARGO_PKG_VERSION");
+    KernelInfoReply {
+        protocol_version: PROTOCOL_VERSION.to_owned(),
+        implementation: "aikit".to_owned(),
+        implementation_version: version.to_owned(),
+        banner: format!("aikit {version}: {} {}", language.name, language.version),
+        language_info: LanguageInfo {
+            name: language.name.to_owned(),
+            version: language.version,
+            mimetype: language.mimetype.to_owned(),
+            file_extension: language.file_extension.to_owned(),
+            pygments_lexer: language.pygments_lexer.to_owned(),
+            codemirror_mode: language.codemirror_mode.to_owned(),
+        },
+        debugger: false,
+        supported_features: Vec::new(),
+        help_links: Vec::new(),
+    }
+}

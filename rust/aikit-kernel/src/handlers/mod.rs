@@ -1,0 +1,187 @@
+//! Answers requests: one file a subject, named like its payloads in `wire`.
+
+pub(crate) mod execute;
+pub(crate) mod lifecycle;
+
+mod comm;
+mod complete;
+mod inspect;
+mod is_complete;
+mod kernel_info;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
+
+use aikit_core::{Context, Error, ErrorKind, engine::ScriptEngine};
+use tracing::warn;
+
+use crate::{
+    history::History,
+    socket::Sockets,
+    wire::{
+        Content,
+        frame::{Codec, Incoming, refusal},
+        lifecycle::InterruptReply,
+        status::{ExecutionState, Status},
+    },
+};
+
+/// What requests are answered with.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) engine: Arc<dyn ScriptEngine>,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) codec: Arc<Codec>,
+    /// Parent of every cell's Context.
+    pub(crate) context: Context,
+    /// Number of the last cell that counted.
+    execution_count: AtomicU32,
+    history: Mutex<History>,
+    running: Mutex<Option<lifecycle::RunningCell>>,
+}
+
+/// Where a request came from, and where its reply goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    Shell,
+    Control,
+}
+
+/// A request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) origin: Origin,
+    pub(crate) message: Incoming,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        engine: Arc<dyn ScriptEngine>,
+        sockets: Arc<Sockets>,
+        codec: Arc<Codec>,
+        context: Context,
+    ) -> Self {
+        let (execution_count, history, running) =
+            (AtomicU32::new(0), Mutex::default(), Mutex::default());
+        Self {
+            engine,
+            sockets,
+            codec,
+            context,
+            execution_count,
+            history,
+            running,
+        }
+    }
+
+    /// Broadcasts a message that belongs to `request`.
+    pub(crate) fn publish(&self, request: &Request, content: &Content) {
+        self.sockets
+            .iopub
+            .publish(&request.message.raw_header, content);
+    }
+
+    /// Broadcasts what the kernel does about `request`.
+    pub(crate) fn publish_state(&self, request: &Request, execution_state: ExecutionState) {
+        self.publish(request, &Status { execution_state }.into());
+    }
+
+    /// Sends the reply of `request`.
+    pub(crate) fn reply(&self, request: &Request, content: &Content) {
+        let Incoming {
+            identities,
+            raw_header,
+            ..
+        } = &request.message;
+        let message = self.codec.encode(identities, raw_header, content);
+        match request.origin {
+            Origin::Shell => self.sockets.shell.send(&message),
+            Origin::Control => self.sockets.control.send(&message),
+        }
+    }
+
+    /// Number of the last cell that counted.
+    pub(crate) fn execution_count(&self) -> u32 {
+        self.execution_count.load(Ordering::Relaxed)
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        // A plain mutex: it is never held across an await.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers a request that is neither an execution nor a shutdown.
+pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
+    desk.publish_state(request, ExecutionState::Busy);
+    let reply = match &request.message.content {
+        Ok(content) => answer_content(desk, request, content).await,
+        Err(error) => Some(refusal(&request.message.header.msg_type, error)),
+    };
+    if let Some(reply) = reply {
+        desk.reply(request, &reply);
+    }
+    desk.publish_state(request, ExecutionState::Idle);
+}
+
+async fn answer_content(desk: &Arc<Desk>, request: &Request, content: &Content) -> Option<Content> {
+    Some(match content {
+        Content::KernelInfoRequest(_) => kernel_info::reply(desk).into(),
+        Content::CompleteRequest(asked) => complete::reply(desk, asked).await,
+        Content::InspectRequest(asked) => inspect::reply(desk, asked).await,
+        Content::IsCompleteRequest(asked) => is_complete::reply(desk, asked).into(),
+        Content::HistoryRequest(asked) => desk.history().find(asked).into(),
+        Content::CommInfoRequest(_) => comm::info().into(),
+        Content::CommOpen(opened) => {
+            desk.publish(request, &comm::refuse(opened).into());
+            return None;
+        }
+        // A comm that is not open cannot be closed; both sides know.
+        Content::CommClose(_) => return None,
+        Content::InterruptRequest(_) => {
+            lifecycle::interrupt_until_stopped(desk);
+            InterruptReply {}.into()
+        }
+        other => return unanswered(other.msg_type()),
+    })
+}
+
+fn unanswered(msg_type: &str) -> Option<Content> {
+    warn!(msg_type, "a message of unknown type");
+    // Only a request is waited for.
+    let _stem = msg_type.strip_suffix("_request")?;
+    let error = Error::new(
+        ErrorKind::Protocol,
+        format!("this kernel does not answer `{msg_type}`"),
+    )
+    .with_hint("ask for `kernel_info_request` to see what the kernel supports");
+    Some(refusal(msg_type, &error))
+}
+
+/// The byte offset of a cursor given in Unicode code points; the end of `code` beyond it.
+fn byte_offset(code: &str, cursor: Option<usize>) -> usize {
+    cursor
+        .and_then(|cursor| code.char_indices().nth(cursor))
+        .map_or(code.len(), |(offset, _)| offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_count_code_points() {
+        for (cursor, expected) in [
+            (Some(0), 0),
+            (Some(1), 2),
+            (Some(2), 6),
+            (Some(3), 7),
+            (Some(9), 7),
+            (None, 7),
+        ] {
+            assert_eq!(byte_offset("ä😀x", cursor), expected, "{cursor:?}");
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The loop between clients and the engine: one cell at a time, everything else beside it.
+
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+
+use aikit_core::{
+    Context, Result,
+    context::Overrides,
+    engine::ScriptEngine,
+    error::ErrorKind,
+    io::{AbortOnDrop, spawn},
+};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+};
+use tracing::debug;
+
+use crate::{
+    connection::ConnectionInfo,
+    handlers::{
+        Desk, Origin, Request, answer,
+        execute::{self, Finished},
+        lifecycle::interrupt_until_stopped,
+    },
+    life,
+    socket::{Inboxes, Sockets},
+    wire::{
+        Content,
+        execute::ExecuteRequest,
+        frame::{Codec, Incoming},
+        lifecycle::ShutdownReply,
+        status::ExecutionState,
+    },
+};
+
+/// How long the first request waits for a subscriber, so that its output is not lost.
+const SUBSCRIBER_WAIT: Duration = Duration::from_millis(200);
+/// How long a running cell may take to stop when the kernel ends.
+const CELL_STOP_LIMIT: Duration = Duration::from_secs(2);
+/// How long the last messages may take to leave the process.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+/// Most cells that wait; more wait in the socket.
+const WAITING_MAX: usize = 10_000;
+/// Most requests answered beside the cell at once; more wait in the socket.
+const ANSWERING_MAX: usize = 64;
+
+/// How to run a kernel.
+#[derive(Clone, Debug, Default)]
+pub struct KernelOptions {
+    /// Parent of every cell's Context: user, tenant, clock.
+    pub context: Context,
+    /// Where to note the ports that were taken for 0.
+    pub connection_file: Option<PathBuf>,
+    /// Process without which the kernel has no purpose, from `JPY_PARENT_PID`.
+    pub parent_pid: Option<u32>,
+}
+
+/// Why a kernel ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Exit {
+    /// Whether the client will start another one.
+    pub restart: bool,
+}
+
+/// Runs a kernel until a client, a signal or the death of its parent ends it.
+///
+/// A cell that cannot be stopped is left behind: the caller ends the process without waiting for
+/// its threads.
+///
+/// # Errors
+///
+/// As of [`Kernel::bind`].
+pub async fn serve(
+    connection: ConnectionInfo,
+    engine: Arc<dyn ScriptEngine>,
+    options: KernelOptions,
+) -> Result<Exit> {
+    Ok(Kernel::bind(connection, engine, options).await?.run().await)
+}
+
+/// A kernel whose sockets are bound: clients can connect, and wait for [`Kernel::run`].
+#[derive(Debug)]
+pub struct Kernel {
+    desk: Arc<Desk>,
+    inboxes: Inboxes,
+    connection: ConnectionInfo,
+    parent_pid: Option<u32>,
+}
+
+impl Kernel {
+    /// Binds the sockets, and writes the connection file when one is given and ports were free
+    /// to choose.
+    ///
+    /// # Errors
+    ///
+    /// `config` when an address is wrong or taken, and as of [`ConnectionInfo::write`].
+    pub async fn bind(
+        mut connection: ConnectionInfo,
+        engine: Arc<dyn ScriptEngine>,
+        options: KernelOptions,
+    ) -> Result<Self> {
+        let context = options.context.child(Overrides::default());
+        let codec = Arc::new(Codec::new(connection.key(), Arc::clone(context.clock())));
+        let given = connection.clone();
+        let (sockets, inboxes) = Sockets::bind(&mut connection, &codec, context.clock()).await?;
+        if let Some(path) = options.connection_file.filter(|_| connection != given) {
+            connection.write(&path)?;
+        }
+        let desk = Arc::new(Desk::new(engine, Arc::new(sockets), codec, context));
+        Ok(Self {
+            desk,
+            inboxes,
+            connection,
+            parent_pid: options.parent_pid,
+        })
+    }
+
+    /// Where clients connect; every port is bound.
+    pub fn connection(&self) -> &ConnectionInfo {
+        &self.connection
+    }
+
+    /// Answers until a client, a signal or the death of the parent ends it.
+    pub async fn run(self) -> Exit {
+        let (stop, stops) = mpsc::channel(1);
+        let Inboxes {
+            shell,
+            control,
+            stdin,
+        } = self.inboxes;
+        let beside = [
+            spawn(answer_control(
+                Arc::clone(&self.desk),
+                control,
+                stop.clone(),
+            )),
+            spawn(ignore_stdin(stdin)),
+            spawn(life::watch_signals(Arc::clone(&self.desk), stop.clone())),
+            spawn(life::watch_parent(
+                Arc::clone(&self.desk),
+                self.parent_pid,
+                stop,
+            )),
+        ];
+        let _beside = beside.map(|task| AbortOnDrop(task.abort_handle()));
+        let (ended, finished) = mpsc::channel(1);
+        let shell_loop = ShellLoop {
+            desk: self.desk,
+            shell,
+            stops,
+            ended,
+            finished,
+            waiting: VecDeque::new(),
+            running: None,
+            answering: JoinSet::new(),
+        };
+        shell_loop.run().await
+    }
+}
+
+/// A reason to end.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) restart: bool,
+    /// Who waits for the reply.
+    pub(crate) request: Option<Request>,
+}
+
+/// What the loop waits for.
+enum Input {
+    Shell(Incoming),
+    Finished(Finished),
+    Stop(Stop),
+}
+
+struct ShellLoop {
+    desk: Arc<Desk>,
+    shell: mpsc::Receiver<Incoming>,
+    stops: mpsc::Receiver<Stop>,
+    ended: mpsc::Sender<Finished>,
+    finished: mpsc::Receiver<Finished>,
+    /// Cells that wait for the running one.
+    waiting: VecDeque<(Request, ExecuteRequest)>,
+    running: Option<JoinHandle<()>>,
+    /// Requests that are answered beside the running cell.
+    answering: JoinSet<()>,
+}
+
+impl ShellLoop {
+    async fn run(mut self) -> Exit {
+        let mut is_first = true;
+        let stop = loop {
+            let stop = match self.next_input().await {
+                Input::Shell(message) => {
+                    if std::mem::take(&mut is_first) {
+                        self.desk
+                            .sockets
+                            .iopub
+                            .wait_for_subscriber(SUBSCRIBER_WAIT)
+                            .await;
+                    }
+                    self.take_request(message)
+                }
+                Input::Finished(finished) => self.take_finished(finished).await,
+                Input::Stop(stop) => Some(stop),
+            };
+            if let Some(stop) = stop {
+                break stop;
+            }
+            self.start_next();
+        };
+        self.stop(stop).await
+    }
+
+    async fn next_input(&mut self) -> Input {
+        let nobody = || Stop {
+            restart: false,
+            request: None,
+        };
+        loop {
+            let has_room = self.waiting.len() < WAITING_MAX && self.answering.len() < ANSWERING_MAX;
+            tokio::select! {
+                biased;
+                stop = self.stops.recv() => return Input::Stop(stop.unwrap_or_else(nobody)),
+                Some(finished) = self.finished.recv() => return Input::Finished(finished),
+                // Only to make room.
+                Some(_answered) = self.answering.join_next() => {}
+                Some(message) = self.shell.recv(), if has_room => return Input::Shell(message),
+            }
+        }
+    }
+
+    /// Queues a cell or starts an answer; a shutdown is returned.
+    fn take_request(&mut self, message: Incoming) -> Option<Stop> {
+        let mut request = Request {
+            origin: Origin::Shell,
+            message,
+        };
+        match &mut request.message.content {
+            Ok(Content::ExecuteRequest(asked)) => {
+                let asked = std::mem::take(asked);
+                self.waiting.push_back((request, asked));
+            }
+            Ok(Content::ShutdownRequest(asked)) => {
+                return Some(Stop {
+                    restart: asked.restart,
+                    request: Some(request),
+                });
+            }
+            _ => {
+                let desk = Arc::clone(&self.desk);
+                let answering = async move { answer(&desk, &request).await };
+                let _handle = self
+                    .answering
+                    .spawn_on(answering, aikit_core::io::runtime().handle());
+            }
+        }
+        None
+    }
+
+    fn start_next(&mut self) {
+        if self.running.is_some() {
+            return;
+        }
+        let Some((request, asked)) = self.waiting.pop_front() else {
+            return;
+        };
+        let (desk, ended) = (Arc::clone(&self.desk), self.ended.clone());
+        self.running = Some(spawn(async move {
+            let finished = execute::run(&desk, request, &asked).await;
+            // The loop that would hear it has ended.
+            let _ended = ended.send(finished).await;
+        }));
+    }
+
+    /// Sends the reply of a cell; after one that failed, the cells behind it are answered too.
+    async fn take_finished(&mut self, finished: Finished) -> Option<Stop> {
+        self.running = None;
+        if !finished.stops_queue {
+            execute::finish(&self.desk, finished);
+            return None;
+        }
+        // What a client sent before it could know of the error is behind the failed cell, even
+        // if it is still in the operating system's hands.
+        let stop = self.take_all_that_arrived().await;
+        execute::finish(&self.desk, finished);
+        for (request, _) in std::mem::take(&mut self.waiting) {
+            execute::abort(&self.desk, &request);
+        }
+        stop
+    }
+
+    async fn take_all_that_arrived(&mut self) -> Option<Stop> {
+        let sockets = Arc::clone(&self.desk.sockets);
+        let mut settled = std::pin::pin!(sockets.shell.settle());
+        let mut stop = None;
+        loop {
+            tokio::select! {
+                biased;
+                Some(message) = self.shell.recv() => stop = stop.or(self.take_request(message)),
+                () = &mut settled => break,
+            }
+        }
+        while let Ok(message) = self.shell.try_recv() {
+            stop = stop.or(self.take_request(message));
+        }
+        stop
+    }
+
+    /// Ends within five seconds, whatever the cell does.
+    async fn stop(mut self, stop: Stop) -> Exit {
+        let desk = Arc::clone(&self.desk);
+        if self.running.is_some() {
+            interrupt_until_stopped(&desk);
+            let ending = tokio::time::timeout(CELL_STOP_LIMIT, self.finished.recv()).await;
+            if let Ok(Some(finished)) = ending {
+                execute::finish(&desk, finished);
+            } else {
+                debug!("the running cell does not stop and is left behind");
+            }
+        }
+        for (request, _) in std::mem::take(&mut self.waiting) {
+            execute::abort(&desk, &request);
+        }
+        // What cells left running in the background ends too.
+        desk.context
+            .cancel(ErrorKind::Cancelled, "the kernel shuts down");
+        let reply = Content::from(ShutdownReply {
+            restart: stop.restart,
+        });
+        if let Some(request) = &stop.request {
+            desk.publish_state(request, ExecutionState::Busy);
+            desk.reply(request, &reply);
+            // Other clients of the same kernel hear of it.
+            desk.publish(request, &reply);
+            desk.publish_state(request, ExecutionState::Idle);
+        }
+        desk.sockets.flush(FLUSH_LIMIT).await;
+        desk.sockets.close().await;
+        Exit {
+            restart: stop.restart,
+        }
+    }
+}
+
+async fn answer_control(
+    desk: Arc<Desk>,
+    mut control: mpsc::Receiver<Incoming>,
+    stop: mpsc::Sender<Stop>,
+) {
+    while let Some(message) = control.recv().await {
+        let request = Request {
+            origin: Origin::Control,
+            message,
+        };
+        if let Ok(Content::ShutdownRequest(asked)) = request.message.content {
+            let stopping = Stop {
+                restart: asked.restart,
+                request: Some(request),
+            };
+            // The loop that would hear it is ending already.
+            let _ending = stop.send(stopping).await;
+        } else {
+            answer(&desk, &request).await;
+        }
+    }
+}
+
+async fn ignore_stdin(mut stdin: mpsc::Receiver<Incoming>) {
+    while let Some(message) = stdin.recv().await {
+        debug!(
+            msg_type = message.header.msg_type,
+            "an answer that nobody asked for"
+        );
+    }
+}

@@ -1,0 +1,370 @@
+//! ZMTP 3.0 with the NULL mechanism, the side that was connected to: greeting, READY, frames.
+//!
+//! Specification: <https://rfc.zeromq.org/spec/23/>. A peer may be newer; it then speaks 3.0 too,
+//! and its 3.1 commands SUBSCRIBE, CANCEL and PING are understood all the same. Nothing here
+//! trusts the peer: every length is checked before memory is taken for it.
+
+use std::{io, pin::Pin};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Reading half of a connection.
+pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
+/// Writing half of a connection.
+pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
+
+const GREETING_BYTES: usize = 64;
+const VERSION_MAJOR: u8 = 3;
+const FLAG_MORE: u8 = 1;
+const FLAG_LONG: u8 = 2;
+const FLAG_COMMAND: u8 = 4;
+/// Frames of one message: identities, seven of Jupyter, and buffers.
+const FRAMES_MAX: usize = 1 << 12;
+/// Largest command, READY included.
+const COMMAND_BYTES_MAX: usize = 1 << 14;
+/// How much is asked of the operating system at once.
+const READ_BYTES: usize = 1 << 16;
+
+/// What a socket is to its peers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Role {
+    /// Its own socket type.
+    pub(super) name: &'static str,
+    /// Socket types that may connect.
+    pub(super) peers: &'static [&'static str],
+    /// Largest message, all frames together.
+    pub(super) message_bytes_max: usize,
+}
+
+/// What a peer sends after the handshake.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// A message.
+    Message(Vec<Bytes>),
+    /// A command by name, with what follows the name.
+    Command(Bytes, Bytes),
+}
+
+/// The reading side after the handshake; safe to cancel between two polls.
+pub(super) struct MessageReader {
+    stream: Reader,
+    buffer: BytesMut,
+    frames: Vec<Bytes>,
+    message_bytes: usize,
+    message_bytes_max: usize,
+}
+
+impl MessageReader {
+    /// The next message or command; `None` when the peer left.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or the peer breaks the protocol or a limit.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Received>> {
+        loop {
+            while let Some((flags, frame)) = self.take_frame()? {
+                if flags & FLAG_COMMAND != 0 {
+                    return command(frame).map(Some);
+                }
+                self.message_bytes += frame.len();
+                self.frames.push(frame);
+                if flags & FLAG_MORE == 0 {
+                    self.message_bytes = 0;
+                    return Ok(Some(Received::Message(std::mem::take(&mut self.frames))));
+                }
+                if self.frames.len() >= FRAMES_MAX {
+                    return Err(broken("too many frames"));
+                }
+            }
+            if !fill(&mut self.stream, &mut self.buffer).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn take_frame(&mut self) -> io::Result<Option<(u8, Bytes)>> {
+        let Some((flags, head, length)) = frame_head(&self.buffer) else {
+            return Ok(None);
+        };
+        let left = self.message_bytes_max - self.message_bytes;
+        let limit = if flags & FLAG_COMMAND != 0 {
+            COMMAND_BYTES_MAX
+        } else {
+            left
+        };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > limit {
+            return Err(broken("a frame is too large"));
+        }
+        if self.buffer.len() < head + length {
+            return Ok(None);
+        }
+        self.buffer.advance(head);
+        Ok(Some((flags, self.buffer.split_to(length).freeze())))
+    }
+}
+
+/// Greets a peer and returns the reader and what the peer calls itself (empty: nothing).
+///
+/// # Errors
+///
+/// When the connection breaks, or the peer speaks another protocol, mechanism or socket type.
+pub(super) async fn shake_hands(
+    mut stream: Reader,
+    writer: &mut Writer,
+    role: Role,
+) -> io::Result<(MessageReader, Bytes)> {
+    // Sent whole at once: a peer of version 3 waits for nothing in between.
+    writer.write_all(&greeting()).await?;
+    let mut buffer = BytesMut::new();
+    while buffer.len() < GREETING_BYTES {
+        // Refused as soon as it shows, or a peer of version 2 would wait for us, and we for it.
+        check_greeting(&buffer)?;
+        if !fill(&mut stream, &mut buffer).await? {
+            return Err(broken("the peer left"));
+        }
+    }
+    check_greeting(&buffer)?;
+    buffer.advance(GREETING_BYTES);
+    writer.write_all(&ready(role.name)).await?;
+    let (frames, message_bytes, message_bytes_max) = (Vec::new(), 0, role.message_bytes_max);
+    let mut reader = MessageReader {
+        stream,
+        buffer,
+        frames,
+        message_bytes,
+        message_bytes_max,
+    };
+    match reader.next().await? {
+        Some(Received::Command(name, properties)) if name == "READY" => {
+            let (socket_type, identity) = read_properties(properties)?;
+            if !role.peers.iter().any(|peer| socket_type == peer.as_bytes()) {
+                return Err(broken("the socket types do not fit"));
+            }
+            Ok((reader, identity))
+        }
+        _ => Err(broken("the peer did not say READY")),
+    }
+}
+
+/// A message as it goes over the wire; the same for every peer.
+pub(super) fn encode(frames: &[Bytes]) -> Bytes {
+    let size = frames.iter().map(|frame| frame.len() + 9).sum();
+    let mut bytes = BytesMut::with_capacity(size);
+    for (index, frame) in frames.iter().enumerate() {
+        let more = if index + 1 < frames.len() {
+            FLAG_MORE
+        } else {
+            0
+        };
+        put_frame(&mut bytes, more, frame);
+    }
+    bytes.freeze()
+}
+
+/// The answer to a PING, whose `body` is a time to live of two bytes and a context to repeat.
+pub(super) fn pong(body: &[u8]) -> Bytes {
+    let mut command = b"\x04PONG".to_vec();
+    command.extend_from_slice(body.get(2..).unwrap_or_default());
+    let mut bytes = BytesMut::new();
+    put_frame(&mut bytes, FLAG_COMMAND, &command);
+    bytes.freeze()
+}
+
+async fn fill(stream: &mut Reader, buffer: &mut BytesMut) -> io::Result<bool> {
+    // Grows with what arrived, not with what a peer announces.
+    buffer.reserve(READ_BYTES);
+    Ok(stream.read_buf(buffer).await? > 0)
+}
+
+fn greeting() -> [u8; GREETING_BYTES] {
+    let mut bytes = [0; GREETING_BYTES];
+    bytes[0] = 0xff;
+    bytes[9] = 0x7f;
+    bytes[10] = VERSION_MAJOR;
+    bytes[12..16].copy_from_slice(b"NULL");
+    bytes
+}
+
+fn check_greeting(bytes: &[u8]) -> io::Result<()> {
+    let has = |index: usize, wanted: fn(u8) -> bool| bytes.get(index).is_none_or(|it| wanted(*it));
+    if !has(0, |byte| byte == 0xff) || !has(9, |byte| byte & 1 == 1) {
+        return Err(broken("the peer does not speak ZMTP"));
+    }
+    if !has(10, |byte| byte >= VERSION_MAJOR) {
+        return Err(broken("the peer speaks ZMTP older than 3.0"));
+    }
+    let mechanism = bytes.get(12..32);
+    if mechanism.is_some_and(|it| it[..4] != *b"NULL" || it[4..] != [0; 16]) {
+        return Err(broken("the peer wants another mechanism than NULL"));
+    }
+    Ok(())
+}
+
+fn ready(socket_type: &str) -> Bytes {
+    let mut command = b"\x05READY\x0bSocket-Type\0\0\0".to_vec();
+    // A socket type is a handful of letters.
+    command.push(u8::try_from(socket_type.len()).unwrap_or(0));
+    command.extend_from_slice(socket_type.as_bytes());
+    let mut bytes = BytesMut::new();
+    put_frame(&mut bytes, FLAG_COMMAND, &command);
+    bytes.freeze()
+}
+
+fn command(mut frame: Bytes) -> io::Result<Received> {
+    let length = usize::from(frame.first().copied().unwrap_or(0));
+    if length == 0 || frame.len() <= length {
+        return if length > 0 && frame.len() == length + 1 {
+            Ok(Received::Command(frame.split_off(1), Bytes::new()))
+        } else {
+            Err(broken("a command has no name"))
+        };
+    }
+    frame.advance(1);
+    let name = frame.split_to(length);
+    Ok(Received::Command(name, frame))
+}
+
+/// Socket type and identity of READY's properties: name length, name, value length, value.
+fn read_properties(mut bytes: Bytes) -> io::Result<(Bytes, Bytes)> {
+    let short = || broken("READY is cut short");
+    let (mut socket_type, mut identity) = (Bytes::new(), Bytes::new());
+    while !bytes.is_empty() {
+        let name_length = usize::from(bytes.get_u8());
+        if bytes.len() < name_length + 4 {
+            return Err(short());
+        }
+        let name = bytes.split_to(name_length);
+        let value_length = usize::try_from(bytes.get_u32()).map_err(|_| short())?;
+        if bytes.len() < value_length {
+            return Err(short());
+        }
+        let value = bytes.split_to(value_length);
+        if name.eq_ignore_ascii_case(b"socket-type") {
+            socket_type = value;
+        } else if name.eq_ignore_ascii_case(b"identity") {
+            identity = value;
+        }
+    }
+    if identity.len() > 255 {
+        return Err(broken("an identity is longer than 255 bytes"));
+    }
+    Ok((socket_type, identity))
+}
+
+/// Flags, length of the head, length of the body; `None` while the head is incomplete.
+fn frame_head(bytes: &[u8]) -> Option<(u8, usize, u64)> {
+    let flags = *bytes.first()?;
+    if flags & FLAG_LONG == 0 {
+        return Some((flags, 2, u64::from(*bytes.get(1)?)));
+    }
+    let length = bytes.get(1..9)?.try_into().ok()?;
+    Some((flags, 9, u64::from_be_bytes(length)))
+}
+
+fn put_frame(bytes: &mut BytesMut, flags: u8, frame: &[u8]) {
+    if let Ok(length) = u8::try_from(frame.len()) {
+        bytes.put_slice(&[flags, length]);
+    } else {
+        bytes.put_u8(flags | FLAG_LONG);
+        bytes.put_u64(frame.len() as u64);
+    }
+    bytes.put_slice(frame);
+}
+
+fn broken(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(bytes: &[u8]) -> MessageReader {
+        MessageReader {
+            stream: Box::pin(io::Cursor::new(bytes.to_vec())),
+            buffer: BytesMut::new(),
+            frames: Vec::new(),
+            message_bytes: 0,
+            message_bytes_max: 1000,
+        }
+    }
+
+    fn read(bytes: &[u8]) -> io::Result<Option<Received>> {
+        let mut reader = reader(bytes);
+        aikit_core::io::wait(async move { reader.next().await }, || Ok(())).unwrap()
+    }
+
+    #[test]
+    fn what_is_encoded_is_read() {
+        let frames = vec![
+            Bytes::new(),
+            Bytes::from(vec![7; 300]),
+            Bytes::from_static(b"x"),
+        ];
+        match read(&encode(&frames)).unwrap() {
+            Some(Received::Message(read)) => assert_eq!(read, frames),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_announced_length_beyond_the_limit_ends_the_connection() {
+        for length in [1001_u64, 1 << 45, 1 << 63, u64::MAX] {
+            let mut bytes = vec![FLAG_LONG];
+            bytes.extend_from_slice(&length.to_be_bytes());
+            assert!(read(&bytes).is_err(), "{length}");
+        }
+        let large = Bytes::from(vec![0; 600]);
+        assert!(
+            read(&encode(&[large.clone(), large])).is_err(),
+            "two frames are one message"
+        );
+    }
+
+    #[test]
+    fn commands_have_a_name() {
+        for (bytes, expected) in [
+            (&b"\x04\x07\x04PINGab"[..], Some(("PING", "ab"))),
+            (b"\x04\x05\x04PING", Some(("PING", ""))),
+            (b"\x04\x00", None),
+            (b"\x04\x01\x05", None),
+            (b"\x04\x03\x05RE", None),
+        ] {
+            match (read(bytes), expected) {
+                (Ok(Some(Received::Command(name, body))), Some(expected)) => {
+                    assert_eq!(
+                        (&name[..], &body[..]),
+                        (expected.0.as_bytes(), expected.1.as_bytes())
+                    );
+                }
+                (Err(_), None) => {}
+                (read, expected) => panic!("{bytes:?}: {read:?}, not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn properties_cut_short_are_refused() {
+        let whole = b"\x0bSocket-Type\x00\x00\x00\x03SUB\x08Identity\x00\x00\x00\x02me";
+        let (socket_type, identity) = read_properties(Bytes::from_static(whole)).unwrap();
+        assert_eq!((&socket_type[..], &identity[..]), (&b"SUB"[..], &b"me"[..]));
+        for length in (1..whole.len()).filter(|length| *length != 19) {
+            let cut = Bytes::copy_from_slice(&whole[..length]);
+            assert!(read_properties(cut).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_refused_early() {
+        for bytes in [
+            &b"GET / HTTP/1.1"[..],
+            b"\xff\0\0\0\0\0\0\0\0\x7f\x01",
+            b"\0",
+        ] {
+            assert!(check_greeting(bytes).is_err(), "{bytes:?}");
+        }
+        assert!(check_greeting(&greeting()).is_ok());
+    }
+}

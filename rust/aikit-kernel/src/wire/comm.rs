@@ -1,0 +1,43 @@
+//! `comm_*` messages.
+
+use serde::{Deserialize, Serialize};
+
+use super::Object;
+
+/// A client asks which comms are open.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct CommInfoRequest {
+    /// Only comms of this target.
+    #[serde(default)]
+    pub target_name: Option<String>,
+}
+
+/// Which comms are open.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "status", rename = "ok")]
+pub struct CommInfoReply {
+    /// Comm id → its target.
+    pub comms: Object,
+}
+
+/// One side opens a comm.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CommOpen {
+    /// Identity of the comm.
+    pub comm_id: String,
+    /// Who should answer on the other side.
+    pub target_name: String,
+    /// First data.
+    #[serde(default)]
+    pub data: Object,
+}
+
+/// One side closes a comm, or refuses one that was just opened.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CommClose {
+    /// Identity of the comm.
+    pub comm_id: String,
+    /// Last data.
+    #[serde(default)]
+    pub data: Object,
+}

@@ -1,0 +1,181 @@
+//! Interrupts and the end.
+
+use std::{sync::Arc, time::Duration};
+
+use aikit_core::{clock::SystemClock, io};
+use aikit_kernel::{
+    connection::{ConnectionInfo, SocketName, Transport},
+    kernel::{Exit, Kernel, KernelOptions},
+    wire::{
+        Content,
+        execute::ExecuteReply,
+        lifecycle::{InterruptReply, InterruptRequest, ShutdownReply, ShutdownRequest},
+    },
+};
+
+use crate::{
+    conversation::{Conversation, cell, ok, outline, talk},
+    echo::EchoEngine,
+};
+
+#[test]
+fn an_interrupt_stops_a_tight_loop_and_a_wait() {
+    for code in ["spin", "wait"] {
+        talk(async move {
+            let mut conversation = Conversation::start().await;
+            let id = conversation.client.shell.send(cell(code)).await.unwrap();
+            conversation
+                .wait_for(|content| matches!(content, Content::ExecuteInput(_)))
+                .await;
+            conversation
+                .client
+                .control
+                .send(InterruptRequest {})
+                .await
+                .unwrap();
+            let reply = conversation.client.control.receive().await.unwrap();
+            assert_eq!(reply.content.unwrap(), InterruptReply {}.into());
+            let Content::ExecuteReply(ExecuteReply::Error { error, .. }) =
+                conversation.hear(&id).await.reply
+            else {
+                panic!("`{code}` was not stopped")
+            };
+            assert_eq!(error.ename, "KeyboardInterrupt");
+            assert_eq!(conversation.execute("echo x").await.reply, ok(2));
+        });
+    }
+}
+
+#[test]
+fn an_interrupt_without_a_cell_does_nothing_to_the_next_one() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        conversation
+            .client
+            .control
+            .send(InterruptRequest {})
+            .await
+            .unwrap();
+        conversation.client.control.receive().await.unwrap();
+        assert_eq!(conversation.execute("echo x").await.reply, ok(1));
+    });
+}
+
+#[test]
+fn a_shutdown_is_answered_broadcast_and_ends_the_kernel() {
+    for restart in [false, true] {
+        talk(async move {
+            let mut conversation = Conversation::start_over(Transport::Ipc).await;
+            let control = &mut conversation.client.control;
+            let id = control.send(ShutdownRequest { restart }).await.unwrap();
+            let reply = control.receive().await.unwrap().content.unwrap();
+            assert_eq!(reply, ShutdownReply { restart }.into());
+            let heard = conversation.broadcasts(&id).await;
+            assert_eq!(outline(&heard), ["Busy", "shutdown_reply", "Idle"]);
+            assert_eq!(conversation.kernel.await.unwrap(), Exit { restart });
+            for socket in SocketName::ALL {
+                let path = conversation.connection.endpoint(socket).ipc_path();
+                assert!(!path.exists(), "{} stays", path.display());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_shutdown_stops_what_runs_and_leaves_behind_what_does_not_stop() {
+    for code in ["spin", "wait", "hang"] {
+        talk(async move {
+            let mut conversation = Conversation::start().await;
+            conversation.client.shell.send(cell(code)).await.unwrap();
+            conversation
+                .wait_for(|content| matches!(content, Content::ExecuteInput(_)))
+                .await;
+            conversation
+                .client
+                .control
+                .send(ShutdownRequest::default())
+                .await
+                .unwrap();
+            let limit = Duration::from_secs(5);
+            tokio::time::timeout(limit, conversation.kernel)
+                .await
+                .expect(code)
+                .unwrap();
+        });
+    }
+}
+
+#[test]
+fn the_last_message_of_a_large_output_arrives_before_the_end() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let id = conversation
+            .client
+            .shell
+            .send(cell("flood 50000"))
+            .await
+            .unwrap();
+        // On the shell socket, behind the cell; stops it nowhere, for it has no wait.
+        let end = conversation.client.shell.receive().await.unwrap();
+        assert_eq!(end.parent_id(), Some(id));
+        let id = conversation
+            .client
+            .shell
+            .send(ShutdownRequest::default())
+            .await
+            .unwrap();
+        (&mut conversation.kernel).await.unwrap();
+        // Only now is anything read.
+        let heard = conversation.broadcasts(&id).await;
+        assert_eq!(outline(&heard), ["Busy", "shutdown_reply", "Idle"]);
+    });
+}
+
+#[test]
+fn a_kernel_ends_with_its_parent() {
+    talk(async {
+        let mut parent = std::process::Command::new("true").spawn().unwrap();
+        let parent_pid = parent.id();
+        parent.wait().unwrap();
+        let connection = ConnectionInfo::create(Transport::Tcp, "127.0.0.1", &SystemClock);
+        let options = KernelOptions {
+            parent_pid: Some(parent_pid),
+            ..KernelOptions::default()
+        };
+        let kernel = Kernel::bind(connection, Arc::new(EchoEngine::default()), options);
+        let exit = io::spawn(kernel.await.unwrap().run()).await.unwrap();
+        assert_eq!(exit, Exit { restart: false });
+    });
+}
+
+#[test]
+fn ports_that_were_chosen_are_noted_in_the_connection_file() {
+    talk(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel.json");
+        let connection = ConnectionInfo::create(Transport::Tcp, "127.0.0.1", &SystemClock);
+        let options = KernelOptions {
+            connection_file: Some(path.clone()),
+            ..KernelOptions::default()
+        };
+        let kernel = Kernel::bind(connection, Arc::new(EchoEngine::default()), options);
+        let kernel = kernel.await.unwrap();
+        assert_eq!(&ConnectionInfo::read(&path).unwrap(), kernel.connection());
+        assert_ne!(kernel.connection().endpoint(SocketName::Shell).port, 0);
+    });
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    talk(async {
+        let conversation = Conversation::start().await;
+        let engine = Arc::new(EchoEngine::default());
+        let taken = conversation.connection.clone();
+        let address = taken.endpoint(SocketName::Shell).to_string();
+        let error = Kernel::bind(taken, engine, KernelOptions::default())
+            .await
+            .unwrap_err();
+        assert!(error.message().contains(&address), "{error}");
+        assert!(error.hint().is_some());
+    });
+}

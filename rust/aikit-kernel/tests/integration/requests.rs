@@ -1,0 +1,190 @@
+//! Requests other than cells.
+
+use aikit_kernel::wire::{
+    Content, Object,
+    comm::{CommInfoRequest, CommOpen},
+    complete::CompleteRequest,
+    execute::ExecuteRequest,
+    history::{HistoryAccess, HistoryRequest, HistoryText},
+    inspect::InspectRequest,
+    is_complete::{IsCompleteReply, IsCompleteRequest},
+    kernel_info::KernelInfoRequest,
+};
+
+use crate::conversation::{Conversation, outline, talk};
+
+#[test]
+fn the_kernel_introduces_itself_on_shell_and_control() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let heard = conversation.request(KernelInfoRequest {}).await;
+        assert_eq!(outline(&heard.broadcasts), ["Busy", "Idle"]);
+        let Content::KernelInfoReply(info) = &heard.reply else {
+            panic!()
+        };
+        assert_eq!(
+            (info.implementation.as_str(), info.protocol_version.as_str()),
+            ("aikit", "5.5")
+        );
+        assert_eq!(info.language_info.name, "echo");
+        let id = conversation
+            .client
+            .control
+            .send(KernelInfoRequest {})
+            .await
+            .unwrap();
+        let reply = conversation.client.control.receive().await.unwrap();
+        assert_eq!(reply.parent_id(), Some(id.clone()));
+        assert_eq!(reply.content.unwrap(), heard.reply);
+        assert_eq!(
+            outline(&conversation.broadcasts(&id).await),
+            ["Busy", "Idle"]
+        );
+    });
+}
+
+#[test]
+fn completion_counts_code_points() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let request = CompleteRequest {
+            code: "ä😀 ec!".to_owned(),
+            cursor_pos: Some(5),
+        };
+        let Content::CompleteReply(reply) = conversation.request(request).await.reply else {
+            panic!()
+        };
+        assert_eq!(reply.matches, ["echo"]);
+        assert_eq!((reply.cursor_start, reply.cursor_end), (3, 5));
+        assert_eq!(reply.metadata.types[0].kind, "function");
+    });
+}
+
+#[test]
+fn inspection_passes_the_detail_on() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let request = |code: &str| InspectRequest {
+            code: code.to_owned(),
+            cursor_pos: None,
+            detail_level: 1,
+        };
+        let Content::InspectReply(reply) = conversation.request(request("echo")).await.reply else {
+            panic!()
+        };
+        assert_eq!(
+            (reply.found, &reply.data["text/plain"]),
+            (true, &"detail 1".into())
+        );
+        let Content::InspectReply(reply) = conversation.request(request("nothing")).await.reply
+        else {
+            panic!()
+        };
+        assert!(!reply.found);
+    });
+}
+
+#[test]
+fn completeness_has_an_indent() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        for (code, expected) in [
+            ("echo", IsCompleteReply::Complete),
+            (
+                "echo \\",
+                IsCompleteReply::Incomplete {
+                    indent: "  ".to_owned(),
+                },
+            ),
+            ("", IsCompleteReply::Invalid),
+        ] {
+            let request = IsCompleteRequest {
+                code: code.to_owned(),
+            };
+            assert_eq!(conversation.request(request).await.reply, expected.into());
+        }
+    });
+}
+
+#[test]
+fn history_remembers_cells_with_their_results() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        conversation.execute("echo one").await;
+        conversation.execute("print two").await;
+        let request = HistoryRequest {
+            hist_access_type: HistoryAccess::Tail,
+            output: true,
+            ..HistoryRequest::default()
+        };
+        let Content::HistoryReply(reply) = conversation.request(request).await.reply else {
+            panic!()
+        };
+        let expected = [
+            (
+                1,
+                1,
+                HistoryText::InputOutput("echo one".to_owned(), Some("one".to_owned())),
+            ),
+            (1, 2, HistoryText::InputOutput("print two".to_owned(), None)),
+        ];
+        assert_eq!(reply.history, expected);
+    });
+}
+
+#[test]
+fn a_comm_of_an_unknown_target_is_closed() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let heard = conversation.request(CommInfoRequest::default()).await;
+        let Content::CommInfoReply(reply) = heard.reply else {
+            panic!()
+        };
+        assert!(reply.comms.is_empty());
+        let opened = CommOpen {
+            comm_id: "c".to_owned(),
+            target_name: "nobody".to_owned(),
+            data: Object::new(),
+        };
+        let id = conversation.client.shell.send(opened).await.unwrap();
+        assert_eq!(
+            outline(&conversation.broadcasts(&id).await),
+            ["Busy", "comm_close", "Idle"]
+        );
+    });
+}
+
+#[test]
+fn everything_but_cells_is_answered_while_a_cell_runs() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        conversation
+            .client
+            .shell
+            .send(ExecuteRequest {
+                code: "wait".to_owned(),
+                ..ExecuteRequest::default()
+            })
+            .await
+            .unwrap();
+        conversation
+            .wait_for(|content| matches!(content, Content::ExecuteInput(_)))
+            .await;
+        let heard = conversation.request(KernelInfoRequest {}).await;
+        assert!(matches!(heard.reply, Content::KernelInfoReply(_)));
+        let request = CompleteRequest {
+            code: "ec".to_owned(),
+            cursor_pos: None,
+        };
+        let heard = conversation.request(request).await;
+        assert!(matches!(heard.reply, Content::CompleteReply(_)));
+        conversation
+            .client
+            .control
+            .send(KernelInfoRequest {})
+            .await
+            .unwrap();
+        conversation.client.control.receive().await.unwrap();
+        conversation.client.heartbeat.beat().await.unwrap();
+    });
+}

@@ -1,0 +1,183 @@
+//! What comes from outside and should not: the kernel lives and answers the next request.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use aikit_core::{clock::SystemClock, io};
+use aikit_kernel::{
+    connection::SocketName,
+    socket::client::Requests,
+    wire::{Content, frame::Codec, kernel_info::KernelInfoRequest},
+};
+use bytes::Bytes;
+use std::sync::Arc;
+
+use crate::conversation::{Conversation, cell, ok, outline, talk};
+
+const GREETING: &[u8] = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\0NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+#[test]
+fn forged_short_and_malformed_messages_are_dropped() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let endpoint = conversation.connection.endpoint(SocketName::Shell);
+        let mut stranger = Requests::connect(&endpoint, "stranger").await.unwrap();
+        let forger = Codec::new("another key", Arc::new(SystemClock));
+        let message = forger
+            .encode(&[], &Bytes::new(), &cell("print forged").into())
+            .frames;
+        for length in 1..=message.len() {
+            stranger.send(message[..length].to_vec()).await.unwrap();
+        }
+        let frames =
+            |texts: &[&'static [u8]]| texts.iter().map(|it| Bytes::from_static(it)).collect();
+        stranger.send(frames(&[b""])).await.unwrap();
+        stranger
+            .send(frames(&[
+                b"\xff\xfe",
+                b"<IDS|MSG>",
+                b"\xff",
+                b"",
+                b"",
+                b"",
+                b"",
+            ]))
+            .await
+            .unwrap();
+        stranger
+            .send(frames(&[b"<IDS|MSG>", b"", b"{", b"{", b"{", b"{"]))
+            .await
+            .unwrap();
+        let heard = conversation.execute("print genuine").await;
+        assert_eq!(heard.reply, ok(1));
+        let expected = ["Busy", "execute_input", "stdout: genuine\n", "Idle"];
+        assert_eq!(outline(&heard.broadcasts), expected);
+    });
+}
+
+#[test]
+fn a_replayed_message_runs_once_on_whichever_socket() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let connection = conversation.connection.clone();
+        let codec = Codec::new(connection.key(), Arc::new(SystemClock));
+        let recorded = codec
+            .encode(&[], &Bytes::new(), &cell("print once").into())
+            .frames;
+        for name in [SocketName::Shell, SocketName::Control, SocketName::Shell] {
+            let endpoint = connection.endpoint(name);
+            let mut thief = Requests::connect(&endpoint, "thief").await.unwrap();
+            thief.send(recorded.clone()).await.unwrap();
+            if name == SocketName::Shell {
+                // A second message of the same connection is read after the first.
+                let marker = codec.encode(&[], &Bytes::new(), &KernelInfoRequest {}.into());
+                thief.send(marker.frames).await.unwrap();
+                while codec
+                    .decode(thief.receive().await.unwrap())
+                    .unwrap()
+                    .parent_id()
+                    != Some(marker.msg_id.clone())
+                {}
+            }
+        }
+        assert_eq!(conversation.execute("echo x").await.reply, ok(2));
+    });
+}
+
+#[test]
+fn the_parent_header_is_the_header_byte_for_byte() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let id = conversation
+            .client
+            .shell
+            .send(KernelInfoRequest {})
+            .await
+            .unwrap();
+        let reply = conversation.client.shell.receive().await.unwrap();
+        let busy = conversation.client.iopub.receive().await.unwrap();
+        assert_eq!(busy.parent_id(), Some(id));
+        assert_eq!(busy.raw_parent, reply.raw_parent);
+    });
+}
+
+#[test]
+fn unknown_and_misshapen_requests_are_answered_with_an_error() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        for (msg_type, content, reason) in [
+            ("make_tea_request", r#"{"milk":true}"#, "`make_tea_request`"),
+            ("execute_request", r#"{"cod":"x"}"#, "`code`"),
+            (
+                "complete_request",
+                r#"{"code":"x","cursor_pos":-1}"#,
+                "`complete_request`",
+            ),
+            ("debug_request", "{}", "`debug_request`"),
+        ] {
+            let content = serde_json::from_str(content).unwrap();
+            let content = Content::Unknown {
+                msg_type: msg_type.to_owned(),
+                content,
+            };
+            let id = conversation.client.shell.send(content).await.unwrap();
+            let reply = conversation.client.shell.receive().await.unwrap();
+            assert_eq!(reply.parent_id(), Some(id.clone()));
+            assert_eq!(reply.header.msg_type, msg_type.replace("request", "reply"));
+            let text = match reply.content {
+                Ok(content) => String::from_utf8(content.to_bytes().unwrap()).unwrap(),
+                // A reply whose shape is that of an error does not fit a reply that went well.
+                Err(error) => error.to_string(),
+            };
+            assert!(text.contains(reason) || text.contains("wrong"), "{text}");
+            assert_eq!(
+                outline(&conversation.broadcasts(&id).await),
+                ["Busy", "Idle"]
+            );
+        }
+    });
+}
+
+#[test]
+fn junk_on_every_socket_harms_nobody() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let connection = conversation.connection.clone();
+        let attack = io::spawn_blocking(move || {
+            let ready = |kind: &[u8]| {
+                let mut command = b"\x04\x00\x05READY\x0bSocket-Type\0\0\0".to_vec();
+                command.push(u8::try_from(kind.len()).unwrap());
+                command.extend_from_slice(kind);
+                command[1] = u8::try_from(command.len() - 2).unwrap();
+                [GREETING, &command].concat()
+            };
+            let huge = |kind| [&ready(kind)[..], b"\x02\x00\x00\x20\x00\x00\x00\x00\x00x"].concat();
+            let junk = [
+                b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+                vec![0xff; 100],
+                GREETING[..20].to_vec(),
+                [GREETING, b"\x04\x06\x05READY"].concat(),
+                [GREETING, b"\x04\x0b\x05READY\xff\xff\xff\xff\xff"].concat(),
+                [GREETING, b"\x04\x00"].concat(),
+                ready(b"PULL"),
+                huge(b"DEALER"),
+                huge(b"SUB"),
+                huge(b"REQ"),
+            ];
+            for socket in SocketName::ALL {
+                for bytes in &junk {
+                    let address = ("127.0.0.1", connection.endpoint(socket).port);
+                    let mut stream = TcpStream::connect(address)?;
+                    // The kernel may have hung up before it was told everything.
+                    let _refused = stream.write_all(bytes);
+                    let _refused = stream.shutdown(std::net::Shutdown::Write);
+                    let _refused = stream.read_to_end(&mut Vec::new());
+                }
+            }
+            Ok(())
+        });
+        attack.await.unwrap();
+        assert_eq!(conversation.execute("echo x").await.reply, ok(1));
+        conversation.client.heartbeat.beat().await.unwrap();
+    });
+}
