@@ -1,3 +1,17 @@
-//! aikit-components.
+//! Everything a script or a Python program can call.
+//!
+//! Each module may use those above it:
+//!
+//! ```text
+//! nearest
+//! security
+//! http
+//! models
+//! tools
+//! ```
 
+pub mod http;
 pub mod models;
+pub mod nearest;
+pub mod security;
+pub mod tools;

@@ -1,0 +1,111 @@
+//! Who may do what, and the guards that hold every caller to it.
+
+pub mod address;
+pub mod hosts;
+pub mod limits;
+pub mod policy;
+pub mod sandbox;
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value,
+    event::EventKind,
+    services::{Ask, Decision, Permission, Policy, Question, Target},
+};
+
+/// Lets an action go on, or says which rule forbids it; asks the user where the policy wants so.
+///
+/// # Errors
+///
+/// `denied` with the rule and the way to allow it; `approval_needed` when nobody can be asked.
+pub async fn enforce(
+    cx: &Context,
+    policy: &dyn Policy,
+    ask: Option<&dyn Ask>,
+    permission: Permission,
+    target: Target<'_>,
+) -> Result<()> {
+    let decision = policy.decide(cx, permission, target);
+    let outcome = match &decision {
+        Decision::Allow => Ok(()),
+        Decision::Deny { rule, hint } => Err(denied(rule, hint)),
+        Decision::Ask(action) => approve(cx, ask, action).await,
+    };
+    record(cx, permission, target, &decision, outcome.is_ok());
+    outcome
+}
+
+/// The error of a rule that forbids an action.
+pub(crate) fn denied(rule: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::Denied, rule).with_hint(hint)
+}
+
+async fn approve(cx: &Context, ask: Option<&dyn Ask>, action: &str) -> Result<()> {
+    let needed = || {
+        let message = format!("an approval is needed: {action}");
+        Error::new(ErrorKind::ApprovalNeeded, message)
+            .with_hint("run the call where the user can be asked, or do it yourself beforehand")
+    };
+    let ask = ask.ok_or_else(needed)?;
+    let question = Question {
+        prompt: format!("Allow once: {action}?"),
+        choices: vec!["yes".to_owned(), "no".to_owned()],
+        secret: false,
+    };
+    let answer = match ask.ask(cx, question).await {
+        Ok(answer) => answer,
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            return Err(needed().with_source(error));
+        }
+        Err(error) => return Err(error),
+    };
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    let message = format!("the user did not allow it: {action}");
+    Err(denied(
+        &message,
+        "answer `yes` when asked, to allow it once",
+    ))
+}
+
+fn record(
+    cx: &Context,
+    permission: Permission,
+    target: Target<'_>,
+    decision: &Decision,
+    allowed: bool,
+) {
+    let (word, rule) = match decision {
+        Decision::Allow => ("allow", None),
+        Decision::Ask(action) => ("ask", Some(action)),
+        Decision::Deny { rule, .. } => ("deny", Some(rule)),
+    };
+    let (permission, caller) = (permission.name(), cx.caller().name());
+    tracing::debug!(
+        permission,
+        caller,
+        decision = word,
+        allowed,
+        "policy decided"
+    );
+    if cx.is_observed() {
+        let data = Value::map([
+            ("permission", Value::from(permission)),
+            ("caller", Value::from(caller)),
+            ("target", describe(target)),
+            ("decision", Value::from(word)),
+            ("rule", rule.map(String::as_str).into()),
+            ("allowed", Value::Bool(allowed)),
+        ]);
+        cx.emit(EventKind::PolicyDecision, data);
+    }
+}
+
+fn describe(target: Target<'_>) -> Value {
+    match target {
+        Target::Any => Value::Null,
+        Target::Path(path) => Value::from(path.to_string_lossy().into_owned()),
+        // Without query and fragment: they may carry secrets.
+        Target::Url { url, .. } => Value::from(url.split(['?', '#']).next().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,377 @@
+//! The table of who may do what: a decision for profile, caller, permission and target.
+
+use std::{
+    net::IpAddr,
+    path::{Component, Path, PathBuf},
+};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    context::Caller,
+    services::{Decision, Permission, Policy, Target},
+};
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    address::{Zone, zone},
+    hosts::HostRule,
+};
+
+/// Who uses this process.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// One user on their own machine.
+    Notebook,
+    /// Many users, remote; what is not known to be a notebook is this.
+    #[default]
+    Served,
+}
+
+/// The policy of a session.
+#[derive(Clone, Debug)]
+pub struct TablePolicy {
+    profile: Profile,
+    roots: Vec<PathBuf>,
+    hosts: Vec<HostRule>,
+}
+
+impl TablePolicy {
+    /// A policy that lets files below `roots` (absolute, links resolved; the working directory
+    /// first) be read and that knows the allow list `hosts`.
+    pub fn new(profile: Profile, roots: Vec<PathBuf>, hosts: Vec<HostRule>) -> Self {
+        Self {
+            profile,
+            roots,
+            hosts,
+        }
+    }
+
+    /// What would be decided, as a sentence; nothing is done or recorded.
+    pub fn explain(&self, cx: &Context, permission: Permission, target: Target<'_>) -> String {
+        let who = format!(
+            "`{}` for caller `{}`",
+            permission.name(),
+            cx.caller().name()
+        );
+        match self.decide(cx, permission, target) {
+            Decision::Allow => format!("{who} is allowed"),
+            Decision::Ask(action) => format!("{who} needs an approval: {action}"),
+            Decision::Deny { rule, hint } => format!("{who} is denied: {rule}; {hint}"),
+        }
+    }
+
+    fn decide_read(&self, caller: Caller, target: Target<'_>) -> Decision {
+        let Target::Path(path) = target else {
+            return Decision::Allow;
+        };
+        if !self.roots.iter().any(|root| path.starts_with(root)) {
+            return outside(path);
+        }
+        match (caller, self.profile) {
+            (Caller::Agent, profile) if is_key_file(path) => match profile {
+                Profile::Notebook => Decision::Ask(format!(
+                    "the agent wants to read `{}`, which may hold keys",
+                    path.display()
+                )),
+                Profile::Served => deny(
+                    format!("agents may not read `{}`: it may hold keys", path.display()),
+                    "read the file yourself and give the agent the part it needs",
+                ),
+            },
+            _ => Decision::Allow,
+        }
+    }
+
+    fn decide_network(
+        &self,
+        caller: Caller,
+        permission: Permission,
+        target: Target<'_>,
+    ) -> Decision {
+        let Target::Url { url, addresses } = target else {
+            return if self.profile == Profile::Served && self.hosts.is_empty() {
+                deny(
+                    "the network is closed: no host is on the allow list",
+                    HOSTS_HINT,
+                )
+            } else {
+                Decision::Allow
+            };
+        };
+        let Some((host, port)) = host_and_port(url) else {
+            return deny(
+                format!("`{url}` names no host"),
+                "give an absolute http or https URL",
+            );
+        };
+        for address in addresses {
+            if let Some(denial) = self.refuse_address(caller, &host, port, *address) {
+                return denial;
+            }
+        }
+        match (permission, caller, self.profile) {
+            (Permission::NetworkWrite, Caller::Agent, _) => Decision::Ask(format!(
+                "the agent wants to send data to `{host}`, port {port}"
+            )),
+            _ => Decision::Allow,
+        }
+    }
+
+    /// Why the address may not be connected to, if it may not.
+    fn refuse_address(
+        &self,
+        caller: Caller,
+        host: &str,
+        port: u16,
+        address: IpAddr,
+    ) -> Option<Decision> {
+        let zone = zone(address);
+        if zone == Zone::Forbidden {
+            return Some(deny(
+                format!(
+                    "`{host}` stands for {address}, a link-local, metadata or reserved address"
+                ),
+                "no setting allows these addresses; use the public address of the service",
+            ));
+        }
+        let listed = self
+            .hosts
+            .iter()
+            .any(|rule| rule.allows_name(host, port) || rule.allows_address(address, port));
+        let what = match (listed, self.profile, zone, caller) {
+            (true, ..)
+            | (_, Profile::Notebook, Zone::Public, _)
+            | (_, Profile::Notebook, Zone::Loopback, Caller::User) => return None,
+            (_, Profile::Served, ..) => "a host outside the allow list",
+            (_, _, Zone::Loopback, _) => "this machine, which agents reach by the allow list only",
+            _ => "a private address outside the allow list",
+        };
+        Some(deny(
+            format!("`{host}` stands for {address}, {what}"),
+            hosts_hint(host),
+        ))
+    }
+}
+
+impl Policy for TablePolicy {
+    fn decide(&self, cx: &Context, permission: Permission, target: Target<'_>) -> Decision {
+        match permission {
+            Permission::FileRead => self.decide_read(cx.caller(), target),
+            Permission::Network | Permission::NetworkWrite => {
+                self.decide_network(cx.caller(), permission, target)
+            }
+            other => deny(
+                format!("no rule grants `{}`", other.name()),
+                "this version has no setting for it",
+            ),
+        }
+    }
+}
+
+const HOSTS_HINT: &str = "add the host to `hosts` in the section `[security]` of `aikit.toml`; for \
+                          one run, set `AIKIT_SECURITY__HOSTS`";
+
+fn hosts_hint(host: &str) -> String {
+    format!(
+        "add `{host}` to `hosts` in the section `[security]` of `aikit.toml`; for one run, set \
+         `AIKIT_SECURITY__HOSTS={host}`"
+    )
+}
+
+fn outside(path: &Path) -> Decision {
+    let folder = path.parent().unwrap_or(path).display();
+    deny(
+        format!(
+            "`{}` is outside the working directory and the listed roots",
+            path.display()
+        ),
+        format!(
+            "add `{folder}` to `roots` in the section `[security]` of `aikit.toml`; for one run, \
+             set `AIKIT_SECURITY__ROOTS={folder}`"
+        ),
+    )
+}
+
+fn deny(rule: impl Into<String>, hint: impl Into<String>) -> Decision {
+    Decision::Deny {
+        rule: rule.into(),
+        hint: hint.into(),
+    }
+}
+
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+}
+
+/// Whether a file is of the kind that holds keys or passwords.
+fn is_key_file(path: &Path) -> bool {
+    const FOLDERS: [&str; 5] = [".aws", ".azure", ".gnupg", ".kube", ".ssh"];
+    const NAMES: [&str; 7] = [
+        ".env",
+        ".git-credentials",
+        ".netrc",
+        ".npmrc",
+        ".pgpass",
+        ".pypirc",
+        "credentials",
+    ];
+    const PREFIXES: [&str; 5] = [".env.", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa"];
+    const ENDINGS: [&str; 6] = [".env", ".jks", ".key", ".p12", ".pem", ".pfx"];
+
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
+        _ => None,
+    });
+    let parts: Vec<String> = parts.collect();
+    let Some((name, folders)) = parts.split_last() else {
+        return false;
+    };
+    folders.iter().any(|it| FOLDERS.contains(&it.as_str()))
+        || NAMES.contains(&name.as_str())
+        || PREFIXES.iter().any(|it| name.starts_with(it))
+        || ENDINGS.iter().any(|it| name.ends_with(it))
+}
+
+/// Resolves the folders a session may read.
+///
+/// # Errors
+///
+/// `config` when one of them is not a folder that can be read.
+pub fn resolve_roots(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let resolve = |folder: &PathBuf| {
+        let resolved = folder.canonicalize().map_err(|error| {
+            let message = format!("`{}` in `security.roots` cannot be read", folder.display());
+            Error::new(ErrorKind::Config, message)
+                .with_hint("make the folder, or take it out of the list")
+                .with_source(error)
+        })?;
+        if resolved.is_dir() {
+            return Ok(resolved);
+        }
+        let message = format!("`{}` in `security.roots` is not a folder", folder.display());
+        Err(Error::new(ErrorKind::Config, message).with_hint("list the folder that holds it"))
+    };
+    folders.iter().map(resolve).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use aikit_core::context::Overrides;
+
+    use super::*;
+
+    /// What the table says, in one letter: allow, ask, deny.
+    fn decide(
+        profile: Profile,
+        caller: Caller,
+        permission: Permission,
+        target: Target<'_>,
+    ) -> char {
+        let hosts = ["api.example.org", "10.0.0.0/8", "localhost:8080"];
+        let hosts = hosts
+            .iter()
+            .map(|it| HostRule::parse(it).unwrap())
+            .collect();
+        let policy = TablePolicy::new(profile, vec![PathBuf::from("/work")], hosts);
+        let overrides = Overrides {
+            caller: Some(caller),
+            ..Overrides::default()
+        };
+        match policy.decide(&Context::create(overrides), permission, target) {
+            Decision::Allow => 'a',
+            Decision::Ask(_) => '?',
+            Decision::Deny { hint, .. } => {
+                assert!(!hint.is_empty());
+                'd'
+            }
+        }
+    }
+
+    /// The four columns of the table: notebook user and agent, served user and agent.
+    fn row(permission: Permission, target: Target<'_>) -> String {
+        let columns = [
+            (Profile::Notebook, Caller::User),
+            (Profile::Notebook, Caller::Agent),
+            (Profile::Served, Caller::User),
+            (Profile::Served, Caller::Agent),
+        ];
+        let decide = |(profile, caller)| decide(profile, caller, permission, target);
+        columns.into_iter().map(decide).collect()
+    }
+
+    #[test]
+    fn files_are_decided_as_the_table_says() {
+        let cases = [
+            ("/work/notes.md", "aaaa"),
+            ("/work/deep/er/data.csv", "aaaa"),
+            ("/work/.env", "a?ad"),
+            ("/work/.env.local", "a?ad"),
+            ("/work/server.PEM", "a?ad"),
+            ("/work/.ssh/config", "a?ad"),
+            ("/work/environment.md", "aaaa"),
+            ("/workshop/notes.md", "dddd"),
+            ("/etc/passwd", "dddd"),
+        ];
+        for (path, expected) in cases {
+            let row = row(Permission::FileRead, Target::Path(Path::new(path)));
+            assert_eq!(row, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_decided_as_the_table_says() {
+        let cases = [
+            ("https://example.com/", "93.184.215.14", "aadd", "a?dd"),
+            ("https://api.example.org/", "93.184.215.14", "aaaa", "a?a?"),
+            ("http://api.example.org/", "192.168.0.9", "aaaa", "a?a?"),
+            ("http://localhost:9000/", "127.0.0.1", "addd", "addd"),
+            ("http://localhost:8080/", "127.0.0.1", "aaaa", "a?a?"),
+            ("http://10.1.1.1/", "10.1.1.1", "aaaa", "a?a?"),
+            ("http://router/", "192.168.0.1", "dddd", "dddd"),
+            ("http://169.254.169.254/", "169.254.169.254", "dddd", "dddd"),
+            ("http://api.example.org/", "169.254.169.254", "dddd", "dddd"),
+            ("http://[fe80::1]/", "fe80::1", "dddd", "dddd"),
+        ];
+        for (url, address, reading, sending) in cases {
+            let addresses = [address.parse().unwrap()];
+            let target = Target::Url {
+                url,
+                addresses: &addresses,
+            };
+            assert_eq!(row(Permission::Network, target), reading, "GET {url}");
+            assert_eq!(row(Permission::NetworkWrite, target), sending, "POST {url}");
+        }
+    }
+
+    #[test]
+    fn one_forbidden_address_among_many_forbids_the_host() {
+        let addresses = [
+            "93.184.215.14".parse().unwrap(),
+            "169.254.1.1".parse().unwrap(),
+        ];
+        let target = Target::Url {
+            url: "https://example.com/",
+            addresses: &addresses,
+        };
+        assert_eq!(row(Permission::Network, target), "dddd");
+    }
+
+    #[test]
+    fn an_explanation_names_the_rule_and_the_setting() {
+        let policy = TablePolicy::new(Profile::Notebook, vec![PathBuf::from("/work")], Vec::new());
+        let target = Target::Path(Path::new("/data/x.csv"));
+        let text = policy.explain(&Context::default(), Permission::FileRead, target);
+        assert!(text.contains("outside the working directory"), "{text}");
+        assert!(text.contains("add `/data` to `roots`"), "{text}");
+    }
+
+    #[test]
+    fn a_served_session_without_hosts_has_no_network() {
+        let policy = TablePolicy::new(Profile::Served, Vec::new(), Vec::new());
+        let decision = policy.decide(&Context::default(), Permission::Network, Target::Any);
+        assert!(matches!(decision, Decision::Deny { .. }), "{decision:?}");
+    }
+}

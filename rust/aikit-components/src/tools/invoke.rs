@@ -1,0 +1,187 @@
+//! Calls a tool: validates, asks hooks and policy, limits time and output, records the call.
+
+use std::{sync::Arc, time::Duration};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value,
+    context::Overrides,
+    hook::HookPoint,
+    services::{Decision, Services, Target},
+    tool::{DynTool, ToolContext, ToolSpec},
+    tracker::{Operation, track},
+};
+
+use crate::security::{denied, enforce, limits};
+
+/// Longest time of a call whose tool names none.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Calls `tool`; the only caller of [`DynTool::call`].
+///
+/// # Errors
+///
+/// `invalid_args` when the arguments do not fit, `denied` and `approval_needed` from the policy,
+/// `denied` from a hook, `timeout`, `limit_exceeded` for a large answer, and the tool's own.
+pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> Result<Value> {
+    let spec = tool.spec();
+    // A model that passes no arguments passes null.
+    let args = if args.is_null() {
+        Value::Map(aikit_core::value::Map::new())
+    } else {
+        args
+    };
+    validate(spec, &args)?;
+    let operation = Operation::new(format!("tool:{}", spec.name));
+    track(&cx.context, operation, |inner| async move {
+        inner.metrics().add("tool.calls", 1.0);
+        if let Some(answer) = ask_before(&inner, &cx.services, spec, &args).await? {
+            limits::check_output(&spec.name, &answer)?;
+            return Ok(answer);
+        }
+        check_permissions(&inner, &cx.services, spec).await?;
+        let observed_args = cx
+            .services
+            .hooks
+            .has(HookPoint::ToolAfter)
+            .then(|| args.clone());
+        let answer = call(cx, &inner, tool, args).await?;
+        limits::check_output(&spec.name, &answer)?;
+        let Some(args) = observed_args else {
+            return Ok(answer);
+        };
+        let answer = ask_after(&inner, &cx.services, spec, args, answer).await?;
+        limits::check_output(&spec.name, &answer)?;
+        Ok(answer)
+    })
+    .await
+}
+
+/// The call itself, within the tool's time limit.
+async fn call(
+    cx: &ToolContext,
+    inner: &Context,
+    tool: &Arc<dyn DynTool>,
+    args: Value,
+) -> Result<Value> {
+    let timeout = tool.spec().timeout.unwrap_or(TIMEOUT);
+    let limited = inner.child(Overrides {
+        timeout: Some(timeout),
+        ..Overrides::default()
+    });
+    let cx = cx.with_context(limited.clone());
+    let outcome = limited.run(limited.within(tool.call(&cx, args))).await;
+    let outcome = outcome.and_then(|answer| answer);
+    match outcome {
+        // The caller's own deadline and cancellation say so themselves.
+        Err(error)
+            if error.kind() == ErrorKind::Timeout
+                && limited.remaining().is_some_and(|it| it.is_zero())
+                && inner.check().is_ok() =>
+        {
+            let message = format!("`{}` took longer than {timeout:?}", tool.spec().name);
+            Err(Error::new(ErrorKind::Timeout, message)
+                .with_hint("ask for less in one call")
+                .with_source(error))
+        }
+        outcome => outcome,
+    }
+}
+
+/// Arguments of tools that are not built in are held against their schema; built-in ones are read
+/// into their types, which says the same.
+fn validate(spec: &ToolSpec, args: &Value) -> Result<()> {
+    if spec.origin == "built-in" {
+        return Ok(());
+    }
+    let schema = spec.input_schema.to_json();
+    let validator = jsonschema::validator_for(&schema).map_err(|error| {
+        Error::invalid_args(format!(
+            "the schema of `{}` is not valid: {error}",
+            spec.name
+        ))
+        .with_hint("give a JSON Schema (2020-12) of type `object`")
+    })?;
+    let args = args.to_json();
+    let Some(error) = validator.iter_errors(&args).next() else {
+        return Ok(());
+    };
+    let place = error.instance_path().to_string();
+    let place = place.trim_start_matches('/');
+    let message = if place.is_empty() {
+        format!("`{}`: {error}", spec.name)
+    } else {
+        format!("`{}`: argument `{place}`: {error}", spec.name)
+    };
+    Err(Error::invalid_args(message).with_hint(spec.usage()))
+}
+
+async fn ask_before(
+    cx: &Context,
+    services: &Services,
+    spec: &ToolSpec,
+    args: &Value,
+) -> Result<Option<Value>> {
+    if !services.hooks.has(HookPoint::ToolBefore) {
+        return Ok(None);
+    }
+    let data = Value::map([
+        ("tool", Value::from(spec.name.as_str())),
+        ("args", args.clone()),
+        ("caller", Value::from(cx.caller().name())),
+    ]);
+    services.hooks.ask(cx, HookPoint::ToolBefore, &data).await
+}
+
+async fn ask_after(
+    cx: &Context,
+    services: &Services,
+    spec: &ToolSpec,
+    args: Value,
+    answer: Value,
+) -> Result<Value> {
+    let mut data = Value::map([
+        ("tool", Value::from(spec.name.as_str())),
+        ("args", args),
+        ("result", answer),
+    ]);
+    let replaced = services.hooks.ask(cx, HookPoint::ToolAfter, &data).await?;
+    if let Some(replaced) = replaced {
+        return Ok(replaced);
+    }
+    match &mut data {
+        Value::Map(map) => Ok(map.shift_remove("result").unwrap_or_default()),
+        _ => Ok(Value::Null),
+    }
+}
+
+/// Refuses at once a tool none of whose permissions can be granted. What it touches in the end is
+/// decided by the guards, which see the path or the address.
+async fn check_permissions(cx: &Context, services: &Services, spec: &ToolSpec) -> Result<()> {
+    if spec.permissions.is_empty() {
+        return Ok(());
+    }
+    let Some(policy) = services.policy.as_deref() else {
+        let rule = format!(
+            "`{}` needs a permission, and this host grants none",
+            spec.name
+        );
+        return Err(denied(
+            &rule,
+            "run the call in a notebook, from Python or with `aikit run`",
+        ));
+    };
+    let grantable = spec.permissions.iter().copied().find(|permission| {
+        !matches!(
+            policy.decide(cx, *permission, Target::Any),
+            Decision::Deny { .. }
+        )
+    });
+    if grantable.is_some() {
+        return Ok(());
+    }
+    let ask = services.ask.as_deref();
+    for permission in &spec.permissions {
+        enforce(cx, policy, ask, *permission, Target::Any).await?;
+    }
+    Ok(())
+}

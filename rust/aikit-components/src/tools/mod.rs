@@ -1,0 +1,56 @@
+//! Tools: the table of those built in, the registry of a session, and the only way to call one.
+
+mod function;
+mod invoke;
+mod registry;
+mod text;
+
+use aikit_core::{services::Permission, tool::ToolConstructor};
+
+pub use self::{
+    function::{FunctionTool, FunctionToolOptions},
+    invoke::invoke,
+    registry::Registry,
+};
+
+/// Every built-in tool, by folder, in the order of the reference page.
+pub const BUILT_IN: &[(&str, &[ToolConstructor])] = &[("text", text::TOOLS)];
+
+/// Tools an agent can be given together.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// Name, where a tool's name is expected.
+    pub name: &'static str,
+    /// What is in it.
+    pub summary: &'static str,
+    contains: fn(folder: &str, permissions: &[Permission]) -> bool,
+}
+
+/// The groups, in the order of the reference page.
+pub const GROUPS: &[Group] = &[
+    Group {
+        name: "text",
+        summary: "Tools that look at text.",
+        contains: |folder, _| folder == "text",
+    },
+    Group {
+        name: "data",
+        summary: "Tools that compute with numbers and structured data.",
+        contains: |folder, _| folder == "data",
+    },
+    Group {
+        name: "files_read",
+        summary: "Tools that read files.",
+        contains: |_, permissions| permissions == [Permission::FileRead],
+    },
+    Group {
+        name: "web",
+        summary: "Tools that use the network.",
+        contains: |folder, _| folder == "web",
+    },
+    Group {
+        name: "safe",
+        summary: "Built-in tools that need no permission.",
+        contains: |_, permissions| permissions.is_empty(),
+    },
+];
