@@ -1,1 +1,29 @@
-//! aikit-py.
+//! Python bindings: the list of what `aikit._aikit` exports, and nothing else.
+
+mod callbacks;
+mod context;
+mod convert;
+mod errors;
+mod handles;
+mod interpreter;
+mod kernel;
+mod logging;
+mod models;
+mod session;
+mod tools;
+mod wait;
+
+#[pyo3::pymodule(gil_used = false)]
+mod _aikit {
+    #[pymodule_export]
+    use crate::{
+        callbacks::Reply,
+        context::Scope,
+        errors::error_kinds,
+        handles::Handle,
+        interpreter::{close_interpreter, forget_visits},
+        kernel::kernelspec_files,
+        models::{Model, ModelStream, list_models},
+        tools::{Tool, find_tool, find_tools},
+    };
+}

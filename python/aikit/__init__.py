@@ -1,0 +1,79 @@
+"""Tools, agents and retrieval with a Rust core, and a Jupyter kernel that speaks Lua.
+
+Everything is imported on first use, so that `import aikit` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import errors, kernelspec, testing, tools
+    from .agents import Agent, AgentRun, Limits
+    from .errors import AikitError
+    from .handles import Event, Handle
+    from .kernelspec import install as install_kernel
+    from .models import Model, OpenAI
+    from .rag import RAG, Hit
+    from .tools import Tool, tool
+    from .vectors import VectorIndex
+
+__all__ = [
+    "RAG",
+    "Agent",
+    "AgentRun",
+    "AikitError",
+    "Event",
+    "Handle",
+    "Hit",
+    "Limits",
+    "Model",
+    "OpenAI",
+    "Tool",
+    "VectorIndex",
+    "errors",
+    "install_kernel",
+    "kernelspec",
+    "testing",
+    "tool",
+    "tools",
+]
+
+# Where each name lives: (module, name there); an empty name is the module itself.
+_HOMES = {
+    "Agent": ("agents", "Agent"),
+    "AgentRun": ("agents", "AgentRun"),
+    "AikitError": ("errors", "AikitError"),
+    "Event": ("handles", "Event"),
+    "Handle": ("handles", "Handle"),
+    "Hit": ("rag", "Hit"),
+    "Limits": ("agents", "Limits"),
+    "Model": ("models", "Model"),
+    "OpenAI": ("models", "OpenAI"),
+    "RAG": ("rag", "RAG"),
+    "Tool": ("tools", "Tool"),
+    "VectorIndex": ("vectors", "VectorIndex"),
+    "errors": ("errors", ""),
+    "install_kernel": ("kernelspec", "install"),
+    "kernelspec": ("kernelspec", ""),
+    "testing": ("testing", ""),
+    "tool": ("tools", "tool"),
+    "tools": ("tools", ""),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the name stands for
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("aikit")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'aikit' has no attribute {name!r}")
+    module = importlib.import_module(f".{home[0]}", __name__)
+    value = getattr(module, home[1]) if home[1] else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,38 @@
+"""The command line: `python -m aikit` and the script `aikit`."""
+
+from __future__ import annotations
+
+import sys
+
+from . import _aikit
+
+# These need Jupyter's Python packages; everything else is Rust's.
+PYTHON_COMMANDS = ("install", "uninstall", "list")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process when None.
+
+    Returns:
+        Exit status: 0 for success, else the one of the error's kind.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] not in PYTHON_COMMANDS:
+        return _aikit.run_command(["aikit", *arguments])
+    from . import kernelspec  # noqa: PLC0415  # the kernel itself must start fast
+    from .errors import AikitError  # noqa: PLC0415  # as above
+
+    try:
+        kernelspec.main(arguments[0], arguments[1:])
+    except AikitError as error:
+        sys.stderr.write(f"error: {error}\n")
+        statuses = {code: status for code, _, _, _, status, _, _ in _aikit.error_kinds()}
+        return statuses[error.kind]
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

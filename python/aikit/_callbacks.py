@@ -1,0 +1,310 @@
+"""Threads and event loops on which Rust calls Python functions."""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import _aikit
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from queue import SimpleQueue
+
+# What a function called by Rust belongs to: an `_aikit.Scope`, read by the next call into Rust.
+SCOPE: contextvars.ContextVar[object] = contextvars.ContextVar("aikit_scope", default=None)
+
+CO_ASYNC = 0x80 | 0x200  # a coroutine function or an async generator, as in `inspect`
+
+
+def current_scope() -> object:
+    """Returns the run that the current function belongs to, or None."""
+    return SCOPE.get()
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """Returns whether calling ``function`` gives a coroutine, as far as one can see."""
+    while hasattr(function, "func") and hasattr(function, "keywords"):  # functools.partial
+        function = function.func
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+    return code is not None and bool(code.co_flags & CO_ASYNC)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Returns the event loop that runs on this thread, if one does."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return loop
+
+
+# Sync functions ----------------------------------------------------------------------------------
+
+
+class _Threads:
+    """Daemon threads that run sync functions; Rust bounds how many calls there are at a time."""
+
+    def __init__(self) -> None:
+        from queue import SimpleQueue  # noqa: PLC0415  # needed with the first call only
+
+        self._calls: SimpleQueue[_SyncCall] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._started = 0
+
+    def put(self, call: _SyncCall) -> None:
+        with self._lock:
+            if self._idle > 0:
+                self._idle -= 1
+                is_new = False
+            else:
+                self._started += 1
+                is_new = True
+                number = self._started
+        self._calls.put(call)
+        if is_new:
+            name = f"aikit-function-{number}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            call = self._calls.get()
+            call.run()
+            del call  # an idle thread keeps nothing alive
+            with self._lock:
+                self._idle += 1
+
+
+class _SyncCall:
+    """One call of a sync function."""
+
+    __slots__ = ("args", "event_loop", "function", "reply", "scope", "variables")
+
+    def __init__(  # noqa: PLR0913, PLR0917  # the border with Rust is flat
+        self,
+        function: Callable[..., object],
+        args: tuple[object, ...],
+        variables: contextvars.Context,
+        event_loop: asyncio.AbstractEventLoop | None,
+        scope: object,
+        reply: _aikit.Reply,
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.variables = variables
+        self.event_loop = event_loop
+        self.scope = scope
+        self.reply = reply
+
+    def run(self) -> None:
+        if self.reply.is_abandoned():
+            self.reply.resolve(None)
+            return
+        try:
+            value = self.variables.run(self._call)
+            if hasattr(type(value), "__await__"):
+                # A sync function that answers an awaitable, such as a lambda round a coroutine.
+                self._await(value)
+            else:
+                self.reply.resolve(value)
+        except BaseException as error:  # noqa: BLE001  # every end is an answer
+            self.reply.reject(error)
+
+    def cancel(self) -> None:
+        """A thread cannot be stopped; the answer is dropped when it comes."""
+
+    def _call(self) -> object:
+        SCOPE.set(self.scope)
+        return self.function(*self.args)
+
+    def _await(self, awaitable: Any) -> None:  # noqa: ANN401  # anything that can be awaited
+        async def finish() -> object:
+            return await awaitable
+
+        _AsyncCall(finish, (), self.variables, self.event_loop, self.scope, self.reply).start()
+
+
+# Async functions ---------------------------------------------------------------------------------
+
+
+class _AsyncCall:
+    """One call of an async function; begins on a loop whose thread is not blocked."""
+
+    __slots__ = (
+        "args",
+        "event_loop",
+        "function",
+        "is_cancelled",
+        "reply",
+        "scope",
+        "task",
+        "variables",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917  # the border with Rust is flat
+        self,
+        function: Callable[..., Coroutine[object, object, object]],
+        args: tuple[object, ...],
+        variables: contextvars.Context,
+        event_loop: asyncio.AbstractEventLoop | None,
+        scope: object,
+        reply: _aikit.Reply,
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.variables = variables
+        self.event_loop = event_loop
+        self.scope = scope
+        self.reply = reply
+        self.task: asyncio.Task[None] | None = None
+        self.is_cancelled = False
+
+    def start(self) -> None:
+        with _lock:
+            loop = self.event_loop
+            if loop is None or loop in _blocked:
+                loop = self.event_loop = _free_loop()
+            _waiting.setdefault(loop, set()).add(self)
+        loop.call_soon_threadsafe(self._begin, loop, context=self.variables)
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        loop = self.event_loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._cancel_task)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        with _lock:
+            calls = _waiting.get(loop, set())
+            if self not in calls:
+                return  # the loop was blocked in the meantime, and another one took the call
+            calls.discard(self)
+        if self.is_cancelled or self.reply.is_abandoned():
+            self.reply.resolve(None)
+            return
+        SCOPE.set(self.scope)
+        self.task = loop.create_task(self._run())
+
+    def _cancel_task(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            self.reply.resolve(await self.function(*self.args))
+        except BaseException as error:  # noqa: BLE001  # every end is an answer
+            self.reply.reject(error)
+
+
+_lock = threading.Lock()
+_own_loops: list[asyncio.AbstractEventLoop] = []
+# Loops whose thread waits for Rust, and how many waits nest there.
+_blocked: dict[asyncio.AbstractEventLoop, int] = {}
+# Calls that their loop has not begun yet.
+_waiting: dict[asyncio.AbstractEventLoop, set[_AsyncCall]] = {}
+_threads: _Threads | None = None
+
+
+def _free_loop() -> asyncio.AbstractEventLoop:
+    """Returns the first of aikit's own loops that is not blocked; the lock is held.
+
+    There is one, unless an async function on it calls a sync function of aikit.
+    """
+    for loop in _own_loops:
+        if loop not in _blocked:
+            return loop
+    import asyncio  # noqa: PLC0415  # needed with the first async function only
+
+    loop = asyncio.new_event_loop()
+    name = f"aikit-loop-{len(_own_loops) + 1}"
+    threading.Thread(target=loop.run_forever, name=name, daemon=True).start()
+    _own_loops.append(loop)
+    return loop
+
+
+def block_loop() -> asyncio.AbstractEventLoop | None:
+    """Says that this thread waits for Rust; its loop's waiting calls go to another loop."""
+    loop = running_loop()
+    if loop is None:
+        return None
+    with _lock:
+        _blocked[loop] = _blocked.get(loop, 0) + 1
+        moved = _waiting.pop(loop, set())
+    for call in moved:
+        call.start()
+    return loop
+
+
+def unblock_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Says that the wait is over."""
+    with _lock:
+        count = _blocked.pop(loop) - 1
+        if count > 0:
+            _blocked[loop] = count
+
+
+# Called by Rust ----------------------------------------------------------------------------------
+
+
+def start_sync(  # noqa: PLR0913, PLR0917  # the border with Rust is flat
+    function: Callable[..., object],
+    args: tuple[object, ...],
+    variables: contextvars.Context | None,
+    event_loop: asyncio.AbstractEventLoop | None,
+    scope: object,
+    reply: _aikit.Reply,
+) -> _SyncCall:
+    """Calls ``function`` on a thread of its own; ``reply`` gets its answer."""
+    global _threads  # noqa: PLW0603  # one pool a process
+    with _lock:
+        if _threads is None:
+            _threads = _Threads()
+        threads = _threads
+    call = _SyncCall(function, args, _copy(variables), event_loop, scope, reply)
+    threads.put(call)
+    return call
+
+
+def start_async(  # noqa: PLR0913, PLR0917  # the border with Rust is flat
+    function: Callable[..., Coroutine[object, object, object]],
+    args: tuple[object, ...],
+    variables: contextvars.Context | None,
+    event_loop: asyncio.AbstractEventLoop | None,
+    scope: object,
+    reply: _aikit.Reply,
+) -> _AsyncCall:
+    """Runs the coroutine of ``function`` on a loop; ``reply`` gets its answer."""
+    call = _AsyncCall(function, args, _copy(variables), event_loop, scope, reply)
+    call.start()
+    return call
+
+
+def _copy(variables: contextvars.Context | None) -> contextvars.Context:
+    # A copy for each call: two calls of one run may run at the same time.
+    return contextvars.Context() if variables is None else variables.copy()
+
+
+def _after_fork() -> None:
+    global _threads, _lock  # noqa: PLW0603  # the parent's threads do not exist here
+    _threads = None
+    _lock = threading.Lock()
+    _own_loops.clear()
+    _blocked.clear()
+    _waiting.clear()
+    _aikit.forget_visits()
+
+
+atexit.register(_aikit.close_interpreter)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

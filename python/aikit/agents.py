@@ -1,0 +1,161 @@
+"""Agents: a model with instructions, tools and limits, run until it answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from . import _aikit, tools
+from .handles import Handle, Usage
+from .models import Model
+from .records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    # What an agent takes as a tool: a tool, a function, an agent, or the name of a built-in tool
+    # or of a group of them.
+    AnyTool = tools.Tool | Callable[..., object] | str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one run.
+
+    Attributes:
+        requests: Most requests to the model, at least 1.
+        tool_calls: Most tool calls.
+        seconds: Longest time in seconds; None for no limit.
+    """
+
+    requests: int = 10
+    tool_calls: int = 20
+    seconds: float | None = None
+
+
+class ToolUse(Record):
+    """A tool call of a model and its answer.
+
+    Attributes:
+        id: Identity within the conversation.
+        name: Name of the tool.
+        arguments: Arguments as the model wrote them.
+        result: What the tool answered, or the error as data.
+        is_error: Whether the result is an error.
+    """
+
+    id: str
+    name: str
+    arguments: Any
+    result: Any
+    is_error: bool
+
+
+class Step(Record):
+    """One iteration of a run: an answer of the model and the tools it asked for.
+
+    Attributes:
+        text: What the model said.
+        tool_calls: The tools it asked for and what they answered.
+        usage: What the request consumed.
+    """
+
+    text: str
+    tool_calls: list[ToolUse]
+    usage: Usage
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"tool_calls": ToolUse, "usage": Usage}
+
+
+class AgentRun(Record):
+    """One execution of an agent.
+
+    Attributes:
+        agent: Name of the agent.
+        output: The last text of the model.
+        messages: The whole conversation; pass it as ``history`` to go on.
+        usage: What the run consumed.
+        steps: The iterations, oldest first.
+        finish_reason: Why the model stopped.
+    """
+
+    agent: str
+    output: str
+    messages: list[dict[str, Any]]
+    usage: Usage
+    steps: list[Step]
+    finish_reason: str | None
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage, "steps": Step}
+
+
+class Agent:
+    """A model with instructions, tools and limits.
+
+    Args:
+        model: A model, or its name such as ``openai:gpt-5-mini``; None for the configured one.
+        instructions: What the model is told before the conversation.
+        tools: Functions, tools, agents' tools, or names of built-in tools and groups.
+        limits: Bounds of each run.
+        name: Name in events and messages: letters, digits, ``_`` and ``-``.
+
+    Raises:
+        InvalidArgsError: If two tools have one name or the limits allow nothing.
+    """
+
+    def __init__(  # noqa: PLR0913  # an agent has these parts
+        self,
+        model: Model | str | None = None,
+        *,
+        instructions: str = "",
+        tools: Sequence[AnyTool] = (),
+        limits: Limits | None = None,
+        name: str = "agent",
+    ) -> None:
+        model = model if isinstance(model, Model) else Model(model)
+        natives = [native for it in tools for native in _natives(it)]
+        bounds = asdict(limits or Limits())
+        self._native = _aikit.Agent(name, model._native, instructions, natives, bounds)  # noqa: SLF001
+        self.name = name
+
+    def run(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> AgentRun:
+        """Runs until the model answers without asking for tools.
+
+        Args:
+            prompt: What the user says.
+            history: The conversation so far, such as ``messages`` of an earlier run.
+
+        Raises:
+            LimitExceededError: If a limit is reached; its ``run`` has what was done until then.
+            ModelError: If the model fails.
+        """
+        return AgentRun(self._native.run(prompt, list(history)))
+
+    async def arun(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> AgentRun:
+        """Is ``run`` for async code; cancelling it ends the run and its tools."""
+        return AgentRun(await self._native.arun(prompt, list(history)))
+
+    def start(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> Handle[AgentRun]:
+        """Starts a run and returns its handle at once."""
+        return Handle(self._native.start(prompt, list(history)), AgentRun)
+
+    def stream(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> Handle[AgentRun]:
+        """Is ``start`` under the name that fits ``for event in agent.stream(…)``."""
+        return self.start(prompt, history=history)
+
+    def as_tool(self, summary: str) -> tools.Tool:
+        """Returns this agent as a tool of another one: it takes a ``prompt``.
+
+        Args:
+            summary: What the agent does; the other model chooses by it.
+        """
+        return tools.Tool(self._native.as_tool(summary))
+
+    def __repr__(self) -> str:
+        return f"Agent({self.name!r})"
+
+
+def _natives(item: AnyTool) -> list[_aikit.Tool]:
+    if isinstance(item, str):
+        return _aikit.find_tools([item])
+    return [(item if isinstance(item, tools.Tool) else tools.tool(item)).native]

@@ -1,0 +1,112 @@
+"""The handle of started work: its events, its result, its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+    from . import _aikit
+
+ResultT = TypeVar("ResultT")
+
+
+class Event(Record):
+    """Something that happened during a run.
+
+    Attributes:
+        kind: Dotted name, such as ``agent.text.delta``.
+        data: What belongs to the event.
+        sequence: Position among the events of the run, from 1.
+        time: When it happened, in seconds since 1970-01-01 UTC.
+        source: The procedure that published it, when known.
+    """
+
+    kind: str
+    data: Any
+    sequence: int
+    time: float
+    source: str | None
+
+
+class Usage(Record):
+    """What a call or a run consumed.
+
+    Attributes:
+        requests: Requests sent to the provider.
+        input_tokens: Tokens read by the model.
+        output_tokens: Tokens written by the model.
+    """
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+
+
+class Handle(Generic[ResultT]):
+    """Stands for work that was started.
+
+    Iterating, with ``for`` or ``async for``, gives its events from the first one and ends with
+    the work; several iterations may run side by side. Dropping the handle cancels the work.
+    """
+
+    def __init__(self, native: _aikit.Handle, wrap: Callable[[Any], ResultT]) -> None:
+        self._native = native
+        self._wrap = wrap
+
+    def result(self) -> ResultT:
+        """Waits for the result; may be asked again.
+
+        Raises:
+            AikitError: What ended the work, if it failed.
+        """
+        return self._wrap(self._native.result())
+
+    def cancel(self, reason: str = "cancelled by the program") -> None:
+        """Asks the work to end; its result is then a ``CancelledError`` with this reason."""
+        self._native.cancel(reason)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the work has ended."""
+        return self._native.is_finished()
+
+    @property
+    def events(self) -> list[Event]:
+        """The events until now."""
+        return [Event(event) for event in self._native.events()]
+
+    @property
+    def usage(self) -> Usage:
+        """What the work has consumed until now."""
+        used = Usage({"requests": 0, "input_tokens": 0, "output_tokens": 0})
+        for event in self._native.events():
+            if event["kind"] == "agent.usage":
+                used = Usage({name: event["data"].get(name, 0) for name in used.to_dict()})
+        return used
+
+    @property
+    def trace_id(self) -> str:
+        """W3C trace id: 32 hexadecimal digits."""
+        return self._native.trace_id()
+
+    def __await__(self) -> Generator[Any, None, ResultT]:
+        return self._aresult().__await__()
+
+    async def _aresult(self) -> ResultT:
+        return self._wrap(await self._native.aresult())
+
+    def __iter__(self) -> Iterator[Event]:
+        position = 0
+        while (event := self._native.event(position)) is not None:
+            yield Event(event)
+            position = event["sequence"]
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        position = 0
+        while (event := await self._native.aevent(position)) is not None:
+            yield Event(event)
+            position = event["sequence"]

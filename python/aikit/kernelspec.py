@@ -1,0 +1,305 @@
+"""The kernel spec: installs, lists and removes the Aikit kernel in Jupyter.
+
+`pip install` places a kernel spec by itself; these functions make others: for one user, with
+another name, environment or profile. The options are those of ipykernel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import _aikit
+from .errors import DeniedError, InvalidArgsError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jupyter_client.kernelspec import KernelSpecManager
+
+KERNEL_NAME = "aikit"
+DISPLAY_NAME = "Aikit"
+# What Jupyter takes as the name of a folder of a kernel spec.
+NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]+")
+MODULE_ARGUMENTS = ["-m", "aikit", "kernel"]
+
+
+def get_kernel_name() -> str:
+    """Returns the name under which the kernel is installed unless another is given."""
+    return KERNEL_NAME
+
+
+def get_kernel_dict(
+    extra_arguments: Sequence[str] | None = None,
+    python_arguments: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Returns the content of ``kernel.json``, with the full path of this interpreter.
+
+    Args:
+        extra_arguments: Added to the kernel's command line.
+        python_arguments: Given to the interpreter before the module.
+    """
+    kernel: dict[str, Any] = json.loads(_aikit.kernelspec_files()["kernel.json"])
+    kernel["argv"] = [
+        sys.executable,
+        *(python_arguments or ()),
+        *MODULE_ARGUMENTS,
+        *(extra_arguments or ()),
+        "-f",
+        "{connection_file}",
+    ]
+    return kernel
+
+
+def write_kernel_spec(
+    path: Path | str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    extra_arguments: Sequence[str] | None = None,
+    python_arguments: Sequence[str] | None = None,
+) -> str:
+    """Writes the folder of a kernel spec: ``kernel.json`` and the logos.
+
+    Args:
+        path: The folder; it must not exist. None for a new temporary one.
+        overrides: Entries of ``kernel.json`` that replace the usual ones.
+        extra_arguments: Added to the kernel's command line.
+        python_arguments: Given to the interpreter before the module.
+
+    Returns:
+        The folder.
+    """
+    if path is None:
+        path = Path(tempfile.mkdtemp(suffix="_kernels")) / KERNEL_NAME
+    folder = Path(path)
+    folder.mkdir(parents=True)
+    for name, content in _aikit.kernelspec_files().items():
+        (folder / name).write_bytes(content)
+    kernel = {**get_kernel_dict(extra_arguments, python_arguments), **(overrides or {})}
+    text = json.dumps(kernel, indent=2, ensure_ascii=False) + "\n"
+    (folder / "kernel.json").write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+def install(  # noqa: PLR0913  # the options of ipykernel
+    kernel_spec_manager: KernelSpecManager | None = None,
+    *,
+    user: bool = False,
+    kernel_name: str = KERNEL_NAME,
+    display_name: str | None = None,
+    prefix: str | None = None,
+    profile: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Installs the kernel spec.
+
+    Args:
+        kernel_spec_manager: Where to install; Jupyter's own when None.
+        user: Whether to install for this user only, and not for the whole system.
+        kernel_name: Name of the kernel spec; another one for each environment.
+        display_name: Name shown in a launcher; ``kernel_name`` if that is given, else "Aikit".
+        prefix: Where to install instead, such as ``sys.prefix``.
+        profile: Profile of the configuration that the kernel takes.
+        env: Environment variables of the kernel.
+
+    Returns:
+        The folder of the installed kernel spec.
+
+    Raises:
+        InvalidArgsError: If ``kernel_name`` cannot be the name of a kernel, or both ``user`` and
+            ``prefix`` are given.
+        DeniedError: If the folder cannot be written.
+    """
+    _check_name(kernel_name)
+    if user and prefix:
+        raise InvalidArgsError(
+            "`user` and `prefix` name two places to install to", hint="give one of them"
+        )
+    overrides: dict[str, Any] = {}
+    if display_name is None and kernel_name != KERNEL_NAME:
+        display_name = kernel_name
+    if display_name is None and profile:
+        display_name = f"{DISPLAY_NAME} [profile={profile}]"
+    if display_name:
+        overrides["display_name"] = display_name
+    if env:
+        overrides["env"] = dict(env)
+    arguments = ["--profile", profile] if profile else None
+    folder = write_kernel_spec(overrides=overrides, extra_arguments=arguments)
+    try:
+        installed: str = _manager(kernel_spec_manager).install_kernel_spec(
+            folder, kernel_name=kernel_name, user=user, prefix=prefix
+        )
+    except PermissionError as error:
+        raise DeniedError(
+            f"the kernel spec cannot be written: {error}",
+            hint="install with `--user`, or with `--sys-prefix` inside a virtual environment",
+        ) from error
+    finally:
+        shutil.rmtree(Path(folder).parent)
+    return installed
+
+
+def uninstall(
+    kernel_spec_manager: KernelSpecManager | None = None,
+    *,
+    kernel_name: str = KERNEL_NAME,
+    prefix: str | None = None,
+) -> str:
+    """Removes the kernel spec.
+
+    Args:
+        kernel_spec_manager: Where to look; Jupyter's own when None.
+        kernel_name: Name of the kernel spec.
+        prefix: Where it was installed; None for the place where Jupyter finds it first.
+
+    Returns:
+        The folder that was removed.
+
+    Raises:
+        NotFoundError: If there is no such kernel spec.
+        InvalidArgsError: If it starts another kernel than Aikit.
+    """
+    _check_name(kernel_name)
+    if prefix is None:
+        found = _manager(kernel_spec_manager).find_kernel_specs()
+        folder = Path(found[kernel_name]) if kernel_name in found else None
+    else:
+        folder = Path(prefix) / "share" / "jupyter" / "kernels" / kernel_name
+    if folder is None or not folder.is_dir():
+        raise NotFoundError(
+            f"no kernel spec named `{kernel_name}`", hint="see `python -m aikit list`"
+        )
+    if not _is_ours(folder):
+        raise InvalidArgsError(
+            f"the kernel spec `{kernel_name}` in {folder} does not start Aikit",
+            hint="remove it with `jupyter kernelspec remove`",
+        )
+    try:
+        shutil.rmtree(folder)
+    except PermissionError as error:
+        raise DeniedError(f"the kernel spec cannot be removed: {error}") from error
+    return str(folder)
+
+
+def list_kernel_specs(
+    kernel_spec_manager: KernelSpecManager | None = None,
+) -> dict[str, str]:
+    """Returns the kernel specs that start Aikit: their folders by their names."""
+    found = _manager(kernel_spec_manager).find_kernel_specs()
+    return {name: folder for name, folder in sorted(found.items()) if _is_ours(Path(folder))}
+
+
+def _manager(given: KernelSpecManager | None) -> KernelSpecManager:
+    if given is not None:
+        return given
+    from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415  # slow to import
+
+    return KernelSpecManager()
+
+
+def _check_name(name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidArgsError(
+            f"`{name}` cannot be the name of a kernel",
+            hint="use letters, digits, `.`, `_` and `-`",
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        kernel = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
+        argv = kernel["argv"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # what cannot be read is not ours to list or remove
+    size = len(MODULE_ARGUMENTS)
+    return any(argv[at : at + size] == MODULE_ARGUMENTS for at in range(len(argv)))
+
+
+# Command line ------------------------------------------------------------------------------------
+
+
+def main(command: str, arguments: Sequence[str]) -> None:
+    """Runs ``install``, ``uninstall`` or ``list`` of the command line.
+
+    Args:
+        command: Which of them.
+        arguments: What follows it.
+    """
+    parser = _PARSERS[command]()
+    parser.prog = f"aikit {command}"
+    options = parser.parse_args(arguments)
+    if command == "install":
+        env = dict(options.env) if options.env else None
+        folder = install(
+            user=options.user,
+            kernel_name=options.name,
+            display_name=options.display_name,
+            prefix=options.prefix,
+            profile=options.profile,
+            env=env,
+        )
+        sys.stdout.write(f"Installed kernelspec {options.name} in {folder}\n")
+    elif command == "uninstall":
+        folder = uninstall(kernel_name=options.name, prefix=options.prefix)
+        sys.stdout.write(f"Removed kernelspec {options.name} from {folder}\n")
+    else:
+        specs = list_kernel_specs()
+        if options.json:
+            sys.stdout.write(json.dumps(specs, indent=2) + "\n")
+        else:
+            width = max(map(len, specs), default=0)
+            lines = [f"{name:{width}}  {folder}\n" for name, folder in specs.items()]
+            sys.stdout.write("".join(lines) or "no kernel spec starts Aikit\n")
+
+
+def _install_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Installs the Aikit kernel in Jupyter.")
+    parser.add_argument(
+        "--user", action="store_true", help="for this user, not for the whole system"
+    )
+    _add_place(parser)
+    parser.add_argument("--display-name", help="name shown in a launcher")
+    parser.add_argument("--profile", help="profile of the configuration that the kernel takes")
+    parser.add_argument(
+        "--env",
+        action="append",
+        nargs=2,
+        metavar=("NAME", "VALUE"),
+        help="an environment variable of the kernel; may be given several times",
+    )
+    return parser
+
+
+def _uninstall_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Removes the Aikit kernel from Jupyter.")
+    _add_place(parser)
+    return parser
+
+
+def _list_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Lists the kernel specs that start Aikit.")
+    parser.add_argument("--json", action="store_true", help="as JSON: folders by names")
+    return parser
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--name", default=KERNEL_NAME, help=f"name of the kernel spec (default: {KERNEL_NAME})"
+    )
+    parser.add_argument("--prefix", help="another place, such as a virtual environment")
+    parser.add_argument(
+        "--sys-prefix",
+        action="store_const",
+        const=sys.prefix,
+        dest="prefix",
+        help=f"the place of this Python: --prefix {sys.prefix}",
+    )
+
+
+_PARSERS = {"install": _install_parser, "uninstall": _uninstall_parser, "list": _list_parser}

@@ -1,0 +1,186 @@
+"""Language models without an agent: answers, streams, embeddings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from . import _aikit
+from .handles import Usage
+from .records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    # A prompt, or a conversation of messages with `role` and `content`.
+    Conversation = str | Sequence[Mapping[str, Any]]
+
+
+class ModelResponse(Record):
+    """A model's answer.
+
+    Attributes:
+        text: What it said.
+        message: The whole message: ``role`` and ``parts``, tool calls among them.
+        usage: What the call consumed.
+        finish_reason: Why the model stopped: ``stop``, ``length``, ``tool_calls``, …
+        model: The model that answered, in the provider's word.
+    """
+
+    text: str
+    message: dict[str, Any]
+    usage: Usage
+    finish_reason: str
+    model: str
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage}
+
+
+class ModelEvent(Record):
+    """A piece of an answer while it arrives.
+
+    Attributes:
+        kind: ``text``, ``reasoning``, or ``done`` for the last one.
+        text: The piece; the whole text when done.
+        response: The whole answer, with ``done`` only.
+    """
+
+    kind: str
+    text: str
+    response: ModelResponse | None
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"response": ModelResponse}
+
+
+class ModelStream:
+    """An answer piece by piece, for ``for`` or ``async for``; leaving it ends the call."""
+
+    def __init__(self, native: _aikit.ModelStream) -> None:
+        self._native = native
+
+    def __iter__(self) -> Iterator[ModelEvent]:
+        while (event := self._native.next()) is not None:
+            yield ModelEvent(event)
+
+    async def __aiter__(self) -> AsyncIterator[ModelEvent]:
+        while (event := await self._native.anext()) is not None:
+            yield ModelEvent(event)
+
+
+class Model:
+    """A language model by name.
+
+    Args:
+        name: ``provider:model`` such as ``openai:gpt-5-mini``; None for the configured one.
+        base_url: Address of an OpenAI-compatible server; then ``name`` may be the model's alone.
+        api_key: Key; without it the provider's environment variable is read.
+        options: Options of one provider, such as ``answers`` of a scripted model.
+
+    Raises:
+        NotFoundError: If the provider is unknown.
+        UnavailableError: If a key or an address is missing.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        **options: Any,  # noqa: ANN401  # each provider has its own
+    ) -> None:
+        self._native = _aikit.Model(name, base_url, api_key, options)
+
+    @classmethod
+    def _of(cls, native: _aikit.Model) -> Model:
+        model = cls.__new__(cls)
+        model._native = native
+        return model
+
+    @property
+    def name(self) -> str:
+        """Full name, ``provider:model``."""
+        return self._native.name()
+
+    def complete(
+        self,
+        prompt: Conversation,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> ModelResponse:
+        """Asks for one whole answer.
+
+        Args:
+            prompt: A text, or messages with ``role`` and ``content``, oldest first.
+            temperature: Randomness, 0 to 2; the provider's default when None.
+            max_tokens: Longest answer in tokens; the provider's default when None.
+
+        Raises:
+            ModelError: If the provider fails; its subclasses say how.
+        """
+        return ModelResponse(self._native.complete(prompt, temperature, max_tokens))
+
+    async def acomplete(
+        self,
+        prompt: Conversation,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> ModelResponse:
+        """Is ``complete`` for async code; cancelling it drops the request."""
+        return ModelResponse(await self._native.acomplete(prompt, temperature, max_tokens))
+
+    def stream(
+        self,
+        prompt: Conversation,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> ModelStream:
+        """Asks for an answer piece by piece, for ``for`` or ``async for``."""
+        return ModelStream(self._native.stream(prompt, temperature, max_tokens))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embeds each text.
+
+        Returns:
+            Embeddings in the order of the texts, shape (n, dim).
+        """
+        return self._native.embed(list(texts))
+
+    async def aembed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Is ``embed`` for async code."""
+        embeddings: NDArray[np.float32] = await self._native.aembed(list(texts))
+        return embeddings
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r})"
+
+
+class OpenAI:
+    """OpenAI, or any server that speaks its protocol.
+
+    Args:
+        base_url: Address of the server; OpenAI's own when None.
+        api_key: Key; without it ``OPENAI_API_KEY`` is read.
+    """
+
+    def __init__(self, base_url: str | None = None, api_key: str | None = None) -> None:
+        self._base_url = base_url
+        self._api_key = api_key
+
+    def model(self, name: str) -> Model:
+        """Returns the model ``name`` of this server."""
+        provider = "openai" if self._base_url is None else "openai-compatible"
+        return Model(f"{provider}:{name}", base_url=self._base_url, api_key=self._api_key)
+
+    def __repr__(self) -> str:
+        return f"OpenAI(base_url={self._base_url!r})"
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Returns the providers: what is usable here and what each lacks."""
+    return _aikit.list_models()

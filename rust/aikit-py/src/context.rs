@@ -1,0 +1,121 @@
+//! What flows with a call from Python and back: contextvars, the running loop, the Context.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    context::{Context, Overrides},
+    tool::ToolContext,
+};
+use pyo3::{intern, prelude::*, sync::PyOnceLock};
+
+use crate::{callbacks::Slots, interpreter, session};
+
+/// Where a call came from; travels in the Context to where Python functions are called back.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// A copy of the caller's `contextvars.Context`.
+    pub(crate) variables: Py<PyAny>,
+    /// The caller's event loop; `None` when the caller waits without one.
+    pub(crate) event_loop: Option<Py<PyAny>>,
+}
+
+/// One call from Python into Rust.
+pub(crate) struct Entry {
+    origin: Arc<Origin>,
+    parent: Option<Scope>,
+}
+
+impl Entry {
+    /// A call that blocks its thread: async functions run on aikit's own loop.
+    pub(crate) fn blocking(py: Python<'_>) -> PyResult<Self> {
+        Self::new(py, None)
+    }
+
+    /// A call that is awaited, or started: async functions run on the caller's loop, if it runs.
+    pub(crate) fn awaiting(py: Python<'_>) -> PyResult<Self> {
+        let event_loop = interpreter::callbacks(py)?.call_method0(intern!(py, "running_loop"))?;
+        Self::new(py, (!event_loop.is_none()).then(|| event_loop.unbind()))
+    }
+
+    fn new(py: Python<'_>, event_loop: Option<Py<PyAny>>) -> PyResult<Self> {
+        static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let copy = COPY.import(py, "contextvars", "copy_context")?;
+        let callbacks = interpreter::callbacks(py)?;
+        let parent = callbacks.call_method0(intern!(py, "current_scope"))?;
+        let parent = parent.cast::<Scope>().ok().map(|scope| scope.get().clone());
+        Ok(Self {
+            origin: Arc::new(Origin {
+                variables: copy.call0()?.unbind(),
+                event_loop,
+            }),
+            parent,
+        })
+    }
+
+    /// The session's services in a Context of this call: below the Context of the function that
+    /// makes it, when an agent or a tool called that function.
+    pub(crate) fn tool_context(&self, py: Python<'_>) -> PyResult<ToolContext> {
+        let overrides = Overrides {
+            host: Some(Arc::clone(&self.origin) as _),
+            ..Overrides::default()
+        };
+        let base = session::current(py)?.tool_context();
+        let context = match &self.parent {
+            Some(scope) => scope.context.child(overrides),
+            None => base.context.root_child(overrides),
+        };
+        Ok(base.with_context(context))
+    }
+
+    /// Says, until the guard is dropped, that the calling thread is blocked: its loop takes no
+    /// work, and the function that runs on it does not count against the bound.
+    pub(crate) fn hold_thread(&self, py: Python<'_>) -> PyResult<Held> {
+        let event_loop = interpreter::callbacks(py)?.call_method0(intern!(py, "block_loop"))?;
+        let slots = self.parent.as_ref().and_then(|scope| scope.slots.clone());
+        if let Some(slots) = &slots {
+            slots.lend();
+        }
+        Ok(Held {
+            event_loop: (!event_loop.is_none()).then(|| event_loop.unbind()),
+            slots,
+        })
+    }
+}
+
+/// A thread that waits for Rust.
+pub(crate) struct Held {
+    event_loop: Option<Py<PyAny>>,
+    slots: Option<Arc<Slots>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(slots) = &self.slots {
+            slots.take_back();
+        }
+        if let Some(event_loop) = self.event_loop.take() {
+            // The thread is attached, so this only fails while the interpreter ends.
+            let _ended = Python::try_attach(|py| {
+                interpreter::callbacks(py)?
+                    .call_method1(intern!(py, "unblock_loop"), (event_loop,))
+                    .map(drop)
+            });
+        }
+    }
+}
+
+/// What a Python function that Rust calls knows of its caller; kept in a context variable, so
+/// that calls it makes into aikit belong to the same run.
+#[pyclass(frozen, module = "aikit._aikit")]
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    context: Context,
+    /// The bound the function counts against, when it holds a thread.
+    slots: Option<Arc<Slots>>,
+}
+
+impl Scope {
+    pub(crate) const fn new(context: Context, slots: Option<Arc<Slots>>) -> Self {
+        Self { context, slots }
+    }
+}

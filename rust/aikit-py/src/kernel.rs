@@ -1,0 +1,36 @@
+//! The kernel spec's files and the command line, seen from Python.
+
+use pyo3::{prelude::*, types::PyBytes};
+
+macro_rules! kernelspec_file {
+    ($name:literal) => {
+        (
+            $name,
+            include_bytes!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../kernelspec/data/share/jupyter/kernels/aikit/",
+                $name
+            ))
+            .as_slice(),
+        )
+    };
+}
+
+const KERNELSPEC: [(&str, &[u8]); 4] = [
+    kernelspec_file!("kernel.json"),
+    kernelspec_file!("logo-32x32.png"),
+    kernelspec_file!("logo-64x64.png"),
+    kernelspec_file!("logo-svg.svg"),
+];
+
+/// The files of the kernel spec by their names; they are part of the extension, so that a wheel
+/// needs no data folder to install another one.
+#[pyfunction]
+pub(crate) fn kernelspec_files(
+    py: Python<'_>,
+) -> std::collections::BTreeMap<&'static str, Bound<'_, PyBytes>> {
+    KERNELSPEC
+        .into_iter()
+        .map(|(name, content)| (name, PyBytes::new(py, content)))
+        .collect()
+}

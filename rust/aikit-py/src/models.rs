@@ -1,0 +1,315 @@
+//! Models, seen from Python.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aikit_components::models::{self, FunctionModel};
+use aikit_core::{
+    Error, ErrorKind, Result, Value,
+    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Role},
+    services::ModelOptions,
+    tool::ToolContext,
+};
+use futures::{StreamExt as _, stream::BoxStream};
+use numpy::{PyArray2, PyArrayMethods as _};
+use pyo3::{prelude::*, types::PyType};
+
+use crate::{callbacks::PyCallable, convert::PyValue, errors, session, wait};
+
+/// A language model.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct Model(Arc<Source>);
+
+/// Where a model comes from. A model of a provider is made anew in a forked child, where the
+/// connections of the parent must not be used.
+struct Source {
+    name: Option<String>,
+    options: ModelOptions,
+    made: Mutex<(u32, Arc<dyn ChatModel>)>,
+}
+
+#[pymethods]
+impl Model {
+    /// A model by `provider:model`; `None` for the configured one.
+    #[new]
+    #[pyo3(signature = (name, base_url, api_key, options))]
+    fn new(
+        py: Python<'_>,
+        name: Option<String>,
+        base_url: Option<String>,
+        api_key: Option<String>,
+        options: PyValue,
+    ) -> PyResult<Self> {
+        let extra = options.0.as_map().cloned().unwrap_or_default();
+        let options = ModelOptions {
+            base_url,
+            api_key,
+            extra,
+        };
+        let cx = session::current(py)?.tool_context();
+        let made = make(&cx, name.as_deref(), &options);
+        let made = made.map_err(|error| errors::to_python(py, &error))?;
+        Ok(Self(Arc::new(Source {
+            name,
+            options,
+            made: Mutex::new((std::process::id(), made)),
+        })))
+    }
+
+    /// A model that asks a function for each answer.
+    #[classmethod]
+    fn from_function(
+        _class: &Bound<'_, PyType>,
+        name: &str,
+        function: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let model: Arc<dyn ChatModel> =
+            Arc::new(FunctionModel::new(name, PyCallable::new(function)?));
+        Ok(Self(Arc::new(Source {
+            name: None,
+            options: ModelOptions::default(),
+            made: Mutex::new((FUNCTION_PID, model)),
+        })))
+    }
+
+    /// Full name, `provider:model`.
+    fn name(&self) -> String {
+        let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.1.name().to_owned()
+    }
+
+    /// One whole answer to a text or a list of messages.
+    #[pyo3(signature = (prompt, temperature=None, max_tokens=None))]
+    fn complete(
+        &self,
+        py: Python<'_>,
+        prompt: PyValue,
+        temperature: Option<f64>,
+        max_tokens: Option<u64>,
+    ) -> PyResult<PyValue> {
+        let source = Arc::clone(&self.0);
+        wait::blocking(py, move |cx| async move {
+            let request = request(prompt.0, temperature, max_tokens)?;
+            let response = models::complete(&cx, &source.model(&cx)?, request).await?;
+            describe(&response).map(PyValue)
+        })
+    }
+
+    /// `complete` as an awaitable.
+    #[pyo3(signature = (prompt, temperature=None, max_tokens=None))]
+    fn acomplete<'py>(
+        &self,
+        py: Python<'py>,
+        prompt: PyValue,
+        temperature: Option<f64>,
+        max_tokens: Option<u64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let source = Arc::clone(&self.0);
+        wait::awaitable(py, move |cx| async move {
+            let request = request(prompt.0, temperature, max_tokens)?;
+            let response = models::complete(&cx, &source.model(&cx)?, request).await?;
+            describe(&response).map(PyValue)
+        })
+    }
+
+    /// An answer piece by piece.
+    #[pyo3(signature = (prompt, temperature=None, max_tokens=None))]
+    fn stream(
+        &self,
+        py: Python<'_>,
+        prompt: PyValue,
+        temperature: Option<f64>,
+        max_tokens: Option<u64>,
+    ) -> PyResult<ModelStream> {
+        let begin = || {
+            let cx = wait::started(py)?;
+            let model = self.0.model(&cx);
+            let request = request(prompt.0, temperature, max_tokens);
+            let (model, request) = model
+                .and_then(|model| Ok((model, request?)))
+                .map_err(|error| errors::to_python(py, &error))?;
+            PyResult::Ok(models::stream(&cx, &model, request))
+        };
+        Ok(ModelStream(Arc::new(tokio::sync::Mutex::new(begin()?))))
+    }
+
+    /// One embedding for each text, as an array of shape (n, dim).
+    fn embed<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<String>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let source = Arc::clone(&self.0);
+        let rows = wait::blocking(py, move |cx| async move { source.embed(&cx, texts).await })?;
+        rows.into_pyobject(py)
+    }
+
+    /// `embed` as an awaitable.
+    fn aembed<'py>(&self, py: Python<'py>, texts: Vec<String>) -> PyResult<Bound<'py, PyAny>> {
+        let source = Arc::clone(&self.0);
+        wait::awaitable(py, move |cx| async move { source.embed(&cx, texts).await })
+    }
+}
+
+/// Stands for "in any process": a function has no connections.
+const FUNCTION_PID: u32 = 0;
+
+impl Model {
+    /// The model itself, usable in this process.
+    pub(crate) fn chat(&self, cx: &ToolContext) -> Result<Arc<dyn ChatModel>> {
+        self.0.model(cx)
+    }
+}
+
+impl Source {
+    fn model(&self, cx: &ToolContext) -> Result<Arc<dyn ChatModel>> {
+        let pid = std::process::id();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.0 != pid && made.0 != FUNCTION_PID {
+            *made = (pid, make(cx, self.name.as_deref(), &self.options)?);
+        }
+        Ok(Arc::clone(&made.1))
+    }
+
+    async fn embed(&self, cx: &ToolContext, texts: Vec<String>) -> Result<Rows> {
+        let Some(name) = &self.name else {
+            let message = "a function model has no embeddings";
+            return Err(Error::new(ErrorKind::Unavailable, message)
+                .with_hint("name an embedding model, such as `openai:text-embedding-3-small`"));
+        };
+        let model = cx
+            .services
+            .models()?
+            .embedding(name, self.options.clone())?;
+        models::embed(cx, &model, texts).await.map(Rows)
+    }
+}
+
+fn make(
+    cx: &ToolContext,
+    name: Option<&str>,
+    options: &ModelOptions,
+) -> Result<Arc<dyn ChatModel>> {
+    cx.services.models()?.chat(name, options.clone())
+}
+
+/// Rows of equal length as an array.
+struct Rows(Vec<Vec<f32>>);
+
+impl<'py> IntoPyObject<'py> for Rows {
+    type Target = PyArray2<f32>;
+    type Output = Bound<'py, PyArray2<f32>>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        let columns = self.0.first().map_or(0, Vec::len);
+        let rows = self.0.len();
+        numpy::PyArray1::from_vec(py, self.0.concat()).reshape([rows, columns])
+    }
+}
+
+/// Reads a text, or a list of messages with `role` and `content` or `parts`.
+pub(crate) fn messages(prompt: Value) -> Result<Vec<Message>> {
+    match prompt {
+        Value::String(text) => Ok(vec![Message::text(Role::User, text)]),
+        Value::List(items) => items.into_iter().map(message).collect(),
+        other => {
+            let message = format!(
+                "a prompt is a text or a list of messages, not {}",
+                other.type_name()
+            );
+            Err(Error::invalid_args(message).with_hint(MESSAGE_HINT))
+        }
+    }
+}
+
+const MESSAGE_HINT: &str = "write a message as {\"role\": \"user\", \"content\": \"…\"}";
+
+fn message(value: Value) -> Result<Message> {
+    let misfit = |error: Error| {
+        let message = format!("a message does not fit: {}", error.message());
+        Error::invalid_args(message).with_hint(MESSAGE_HINT)
+    };
+    let content = value.get("content").and_then(Value::as_str);
+    match (value.get("role"), content) {
+        (Some(role), Some(text)) => {
+            let role = role.clone().deserialize::<Role>().map_err(misfit)?;
+            Ok(Message::text(role, text))
+        }
+        _ => value.deserialize::<Message>().map_err(misfit),
+    }
+}
+
+fn request(
+    prompt: Value,
+    temperature: Option<f64>,
+    max_tokens: Option<u64>,
+) -> Result<ChatRequest> {
+    Ok(ChatRequest {
+        messages: messages(prompt)?,
+        tools: Vec::new(),
+        temperature,
+        max_tokens,
+    })
+}
+
+fn describe(response: &ChatResponse) -> Result<Value> {
+    let mut value = Value::from_serialize(response)?;
+    if let Value::Map(map) = &mut value {
+        map.insert("text".to_owned(), Value::from(response.message.to_text()));
+    }
+    Ok(value)
+}
+
+type Events = BoxStream<'static, Result<ChatEvent>>;
+
+/// An answer while it arrives.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct ModelStream(Arc<tokio::sync::Mutex<Events>>);
+
+#[pymethods]
+impl ModelStream {
+    /// The next piece; `None` after the last one.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<PyValue>> {
+        let events = Arc::clone(&self.0);
+        wait::blocking(py, |_| next(events)).map(|it| it.map(PyValue))
+    }
+
+    /// `next` as an awaitable.
+    fn anext<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let events = Arc::clone(&self.0);
+        wait::awaitable(py, |_| async { Ok(next(events).await?.map(PyValue)) })
+    }
+}
+
+async fn next(events: Arc<tokio::sync::Mutex<Events>>) -> Result<Option<Value>> {
+    let Some(event) = events.lock().await.next().await.transpose()? else {
+        return Ok(None);
+    };
+    let (kind, text, response) = match event {
+        ChatEvent::Text(text) => ("text", text, Value::Null),
+        ChatEvent::Reasoning(text) => ("reasoning", text, Value::Null),
+        ChatEvent::Done(response) => {
+            let text = response.message.to_text();
+            ("done", text, describe(&response)?)
+        }
+        other => {
+            return Err(Error::internal(format!(
+                "an unknown event of a model: {other:?}"
+            )));
+        }
+    };
+    Ok(Some(Value::map([
+        ("kind", Value::from(kind)),
+        ("text", Value::from(text)),
+        ("response", response),
+    ])))
+}
+
+/// The providers: what is usable here and what each lacks.
+#[pyfunction]
+pub(crate) fn list_models(py: Python<'_>) -> PyResult<Vec<PyValue>> {
+    let cx = session::current(py)?.tool_context();
+    let models = cx.services.models();
+    let models = models.map_err(|error| errors::to_python(py, &error))?;
+    Ok(models.list().into_iter().map(PyValue).collect())
+}

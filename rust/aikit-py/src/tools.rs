@@ -1,0 +1,115 @@
+//! Tools, seen from Python.
+
+use std::{sync::Arc, time::Duration};
+
+use aikit_components::tools::{self, FunctionTool, FunctionToolOptions};
+use aikit_core::{Error, Value, tool::DynTool};
+use pyo3::{prelude::*, types::PyType};
+
+use crate::{callbacks::PyCallable, convert::PyValue, errors, session, wait};
+
+/// A tool.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct Tool(Arc<dyn DynTool>);
+
+impl Tool {
+    pub(crate) const fn new(tool: Arc<dyn DynTool>) -> Self {
+        Self(tool)
+    }
+
+    /// The tool itself.
+    pub(crate) fn inner(&self) -> Arc<dyn DynTool> {
+        Arc::clone(&self.0)
+    }
+}
+
+#[pymethods]
+impl Tool {
+    /// A tool made of a function that takes one argument, the mapping of arguments.
+    #[classmethod]
+    fn from_function(
+        class: &Bound<'_, PyType>,
+        name: String,
+        summary: String,
+        schema: PyValue,
+        timeout_s: Option<f64>,
+        function: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let fail = |error: &Error| errors::to_python(class.py(), error);
+        let timeout = timeout_s.map(|seconds| {
+            Duration::try_from_secs_f64(seconds)
+                .ok()
+                .filter(|it| !it.is_zero())
+                .ok_or_else(|| {
+                    let message = format!("`timeout_s` is {seconds}, which is no time");
+                    fail(&Error::invalid_args(message).with_hint("give a number above 0"))
+                })
+        });
+        let options = FunctionToolOptions {
+            name,
+            summary,
+            schema: schema.0,
+            timeout: timeout.transpose()?,
+            origin: "python",
+        };
+        let function = PyCallable::new(function)?;
+        let tool = FunctionTool::new(options, function).map_err(|error| fail(&error))?;
+        Ok(Self(tool))
+    }
+
+    /// What is known about it.
+    fn info(&self) -> PyValue {
+        let spec = self.0.spec();
+        let permissions = spec.permissions.iter().map(|it| Value::from(it.name()));
+        PyValue(Value::map([
+            ("name", Value::from(spec.name.as_str())),
+            ("summary", Value::from(spec.summary.as_str())),
+            ("permissions", permissions.collect()),
+            ("input_schema", spec.input_schema.clone()),
+            ("output_schema", Value::from(spec.output_schema.clone())),
+            (
+                "timeout_s",
+                Value::from(spec.timeout.map(|it| it.as_secs_f64())),
+            ),
+            ("origin", Value::from(spec.origin)),
+        ]))
+    }
+
+    /// Runs it with a mapping of arguments.
+    fn invoke(&self, py: Python<'_>, args: PyValue) -> PyResult<PyValue> {
+        let tool = self.inner();
+        wait::blocking(
+            py,
+            |cx| async move { tools::invoke(&cx, &tool, args.0).await },
+        )
+        .map(PyValue)
+    }
+
+    /// `invoke` as an awaitable.
+    fn ainvoke<'py>(&self, py: Python<'py>, args: PyValue) -> PyResult<Bound<'py, PyAny>> {
+        let tool = self.inner();
+        wait::awaitable(py, |cx| async move {
+            tools::invoke(&cx, &tool, args.0).await.map(PyValue)
+        })
+    }
+}
+
+/// The tool of that name.
+#[pyfunction]
+pub(crate) fn find_tool(py: Python<'_>, name: &str) -> PyResult<Tool> {
+    let found = session::current(py)?.tools.find(name);
+    found
+        .map(Tool)
+        .map_err(|error| errors::to_python(py, &error))
+}
+
+/// The tools of these names and groups; `None` for every tool of the session.
+#[pyfunction]
+#[pyo3(signature = (names=None))]
+pub(crate) fn find_tools(py: Python<'_>, names: Option<Vec<String>>) -> PyResult<Vec<Tool>> {
+    let registry = &session::current(py)?.tools;
+    let names = names.unwrap_or_else(|| registry.list().into_iter().map(|it| it.name).collect());
+    let found = registry.resolve(&names);
+    let found = found.map_err(|error| errors::to_python(py, &error))?;
+    Ok(found.into_iter().map(Tool).collect())
+}

@@ -1,0 +1,151 @@
+//! Waiting for Rust work from Python: blocking with signals, or as an awaitable.
+
+use std::{
+    any::Any,
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+};
+
+use aikit_core::{Error, ErrorKind, Result, io, tool::ToolContext};
+use futures::future::FutureExt as _;
+use pyo3::prelude::*;
+use pyo3_async_runtimes::{
+    TaskLocals,
+    generic::{self, ContextExt, JoinError, Runtime},
+};
+use tokio::task::JoinHandle;
+
+use crate::{context::Entry, errors, interpreter};
+
+/// Runs `work` to its end on any thread; Ctrl-C ends it within 100 ms and drops it.
+///
+/// # Errors
+///
+/// The work's own as an exception of `aikit.errors`, or what a signal handler raised.
+pub(crate) fn blocking<T, F>(py: Python<'_>, work: impl FnOnce(ToolContext) -> F) -> PyResult<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let entry = Entry::blocking(py)?;
+    let work = work(entry.tool_context(py)?);
+    let mut raised = None;
+    let waited = {
+        let _blocked = entry.hold_thread(py)?;
+        py.detach(|| {
+            io::wait(work, || {
+                Python::attach(|py| py.check_signals()).map_err(|error| {
+                    raised = Some(error);
+                    Error::new(ErrorKind::Interrupted, "interrupted")
+                })
+            })
+        })
+    };
+    if let Some(error) = raised {
+        return Err(error);
+    }
+    waited
+        .flatten()
+        .map_err(|error| errors::to_python(py, &error))
+}
+
+/// Starts `work` and answers an awaitable of the running loop; cancelling it drops the work.
+///
+/// # Errors
+///
+/// `RuntimeError` without a running loop; those of the work when awaited.
+pub(crate) fn awaitable<'py, T, F>(
+    py: Python<'py>,
+    work: impl FnOnce(ToolContext) -> F,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let entry = Entry::awaiting(py)?;
+    let work = work(entry.tool_context(py)?);
+    generic::future_into_py::<IoRuntime, _, _>(py, work.map(|result| Ok(Outcome(result))))
+}
+
+/// The Context of work that goes on after the call, such as a handle's.
+///
+/// # Errors
+///
+/// Those of the first use of aikit in this process.
+pub(crate) fn started(py: Python<'_>) -> PyResult<ToolContext> {
+    Entry::awaiting(py)?.tool_context(py)
+}
+
+/// A result that becomes an exception where the interpreter is at hand.
+struct Outcome<T>(Result<T>);
+
+impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Outcome<T> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        match self.0 {
+            Ok(value) => pyo3::IntoPyObjectExt::into_bound_py_any(value, py),
+            Err(error) => Err(errors::to_python(py, &error)),
+        }
+    }
+}
+
+/// `aikit_core::io` as pyo3-async-runtimes sees it. Its own `tokio` module is not used: its
+/// static keeps a dead runtime after a fork.
+struct IoRuntime;
+
+tokio::task_local! {
+    static LOCALS: TaskLocals;
+}
+
+impl Runtime for IoRuntime {
+    type JoinError = Ended;
+    type JoinHandle = Joining;
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) -> Joining {
+        Joining(io::spawn(future))
+    }
+
+    fn spawn_blocking<F: FnOnce() + Send + 'static>(job: F) -> Joining {
+        Joining(io::runtime().spawn_blocking(|| interpreter::visit(job)))
+    }
+}
+
+impl ContextExt for IoRuntime {
+    fn scope<F, R>(locals: TaskLocals, future: F) -> Pin<Box<dyn Future<Output = R> + Send>>
+    where
+        F: Future<Output = R> + Send + 'static,
+    {
+        Box::pin(LOCALS.scope(locals, future))
+    }
+
+    fn get_task_locals() -> Option<TaskLocals> {
+        LOCALS.try_with(Clone::clone).ok()
+    }
+}
+
+/// A started task.
+struct Joining(JoinHandle<()>);
+
+impl Future for Joining {
+    type Output = Result<(), Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        self.0.poll_unpin(cx).map_err(Ended)
+    }
+}
+
+/// Why a task ended without an answer.
+struct Ended(tokio::task::JoinError);
+
+impl JoinError for Ended {
+    fn is_panic(&self) -> bool {
+        self.0.is_panic()
+    }
+
+    fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        self.0.into_panic()
+    }
+}
