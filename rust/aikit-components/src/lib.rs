@@ -8,8 +8,10 @@
 //! http
 //! models
 //! tools
+//! agents
 //! ```
 
+pub mod agents;
 pub mod http;
 pub mod models;
 pub mod nearest;

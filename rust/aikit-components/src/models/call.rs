@@ -14,7 +14,7 @@ use aikit_core::{
     hook::HookPoint,
     model::{
         ChatEvent, ChatModel, ChatRequest, ChatResponse, EmbeddingModel, FinishReason, Message,
-        Part,
+        Part, Usage,
     },
     services::Services,
     tool::ToolContext,
@@ -31,7 +31,7 @@ use super::{
 };
 
 /// Longest time for one call of a model, the whole answer included.
-const CALL_TIME_MAX: Duration = Duration::from_secs(600);
+const CALL_TIME_MAX: Duration = Duration::from_mins(10);
 
 /// Asks `model` for one whole answer.
 ///
@@ -48,13 +48,12 @@ pub async fn complete(
         &cx.context,
         operation("chat", model.name()),
         |inner| async move {
-            match replaced(&cx.services, &inner, model.name(), &request).await? {
-                Some(response) => Ok(response),
-                None => {
-                    let response = model.complete(&inner, request).await?;
-                    accepted(&cx.services, &inner, model.name(), response).await
-                }
+            let replaced = replaced(&cx.services, &inner, model.name(), &request).await?;
+            if let Some(response) = replaced {
+                return Ok(response);
             }
+            let response = model.complete(&inner, request).await?;
+            accepted(&cx.services, &inner, model.name(), response).await
         },
     )
     .await
@@ -77,13 +76,8 @@ pub fn stream(
         .await
     };
     let work = Some(work.boxed());
-    let failure = None;
-    Pumped {
-        work,
-        events,
-        failure,
-    }
-    .boxed()
+    let end = None;
+    Pumped { work, events, end }.boxed()
 }
 
 /// Embeds each text with `model`; one vector of the same dimension each, in order.
@@ -111,14 +105,14 @@ fn operation(word: &str, model: &str) -> Operation {
     Operation::new(format!("{word} {model}")).with_timeout(Some(CALL_TIME_MAX))
 }
 
-/// Passes the events of one call on.
+/// Passes the pieces of one answer on, and ends with the answer.
 async fn pump(
     services: &Services,
     inner: Context,
     model: &dyn ChatModel,
     request: ChatRequest,
     mut sender: mpsc::Sender<ChatEvent>,
-) -> Result<()> {
+) -> Result<ChatResponse> {
     let replaced = replaced(services, &inner, model.name(), &request).await?;
     let is_replaced = replaced.is_some();
     let mut events = match replaced {
@@ -126,17 +120,17 @@ async fn pump(
         None => model.stream(&inner, request).await?,
     };
     while let Some(event) = events.next().await {
-        let event = match event? {
-            ChatEvent::Done(response) if !is_replaced => {
-                let response = accepted(services, &inner, model.name(), *response).await?;
-                ChatEvent::Done(Box::new(response))
+        match event? {
+            ChatEvent::Done(response) if is_replaced => return Ok(*response),
+            ChatEvent::Done(response) => {
+                return accepted(services, &inner, model.name(), *response).await;
             }
-            event => event,
-        };
-        // The receiver lives as long as the one who polls this future.
-        drop(sender.send(event).await);
+            // The receiver lives as long as the one who polls this future.
+            piece => drop(sender.send(piece).await),
+        }
     }
-    Ok(())
+    let message = format!("`{}` stopped without an end of its answer", model.name());
+    Err(Error::new(ErrorKind::BadResponse, message))
 }
 
 /// The answer of a hook that takes the model's place.
@@ -163,7 +157,7 @@ async fn replaced(
     let prefix = format!("call_{}", request.messages.len());
     let mut response = Answer::parse(answer)?.into_response(model, request, &prefix);
     // Nothing was sent, so nothing was used.
-    response.usage = Default::default();
+    response.usage = Usage::default();
     Ok(Some(response))
 }
 
@@ -227,10 +221,11 @@ fn count(number: u64) -> f64 {
 }
 
 /// A stream that itself drives the work that fills it: no task is left behind when it is dropped.
+/// The answer is the work's result, so that a reader who stops at it has let the work end.
 struct Pumped {
-    work: Option<BoxFuture<'static, Result<()>>>,
+    work: Option<BoxFuture<'static, Result<ChatResponse>>>,
     events: mpsc::Receiver<ChatEvent>,
-    failure: Option<Error>,
+    end: Option<Result<ChatEvent>>,
 }
 
 impl Stream for Pumped {
@@ -243,8 +238,8 @@ impl Stream for Pumped {
         loop {
             match self.events.poll_next_unpin(context) {
                 Poll::Ready(Some(event)) => return Poll::Ready(Some(Ok(event))),
-                // The sender is gone with the work: everything was read.
-                Poll::Ready(None) => return Poll::Ready(self.failure.take().map(Err)),
+                // The sender is gone with the work: every piece was read.
+                Poll::Ready(None) => return Poll::Ready(self.end.take()),
                 Poll::Pending => {}
             }
             let Some(work) = &mut self.work else {
@@ -252,7 +247,7 @@ impl Stream for Pumped {
             };
             match work.poll_unpin(context) {
                 Poll::Ready(outcome) => {
-                    self.failure = outcome.err();
+                    self.end = Some(outcome.map(|answer| ChatEvent::Done(Box::new(answer))));
                     self.work = None;
                 }
                 Poll::Pending => {

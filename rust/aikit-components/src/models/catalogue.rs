@@ -113,7 +113,7 @@ impl Models for Catalogue {
     fn chat(&self, name: Option<&str>, options: ModelOptions) -> Result<Arc<dyn ChatModel>> {
         let name = name.map_or_else(|| self.default_name(), |name| Ok(name.to_owned()))?;
         let (provider, endpoint) = self.endpoint(&name, options)?;
-        (provider.chat)(endpoint)
+        (provider.chat)(&endpoint)
     }
 
     fn embedding(&self, name: &str, options: ModelOptions) -> Result<Arc<dyn EmbeddingModel>> {
@@ -123,7 +123,7 @@ impl Models for Catalogue {
             let hint = "take an embedding model of `openai` or `openai-compatible`";
             return Err(Error::not_found(message).with_hint(hint));
         };
-        embedding(endpoint)
+        embedding(&endpoint)
     }
 
     fn list(&self) -> Vec<Value> {

@@ -25,29 +25,14 @@ use rig_core::{
 use rig_reqwest::ReqwestClient;
 
 pub(super) use self::fault::Link;
-use super::providers::Endpoint;
+use crate::http;
 
 /// Texts embedded in one request.
 const EMBEDDING_BATCH: usize = 256;
 
 /// The connections of the process. Asked for at each request, because a forked child has others.
-fn http() -> Result<ReqwestClient> {
-    use std::sync::{Mutex, PoisonError};
-    static CLIENT: Mutex<Option<(u32, reqwest::Client)>> = Mutex::new(None);
-    let mut slot = CLIENT.lock().unwrap_or_else(PoisonError::into_inner);
-    let pid = std::process::id();
-    if let Some((owner, client)) = &*slot
-        && *owner == pid
-    {
-        return Ok(ReqwestClient::from(client.clone()));
-    }
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let _entered = io::runtime().enter();
-    let client = reqwest::Client::builder()
-        .build()
-        .map_err(|error| Error::new(ErrorKind::Network, error.to_string()))?;
-    *slot = Some((pid, client.clone()));
-    Ok(ReqwestClient::from(client))
+fn client() -> Result<ReqwestClient> {
+    http::shared().map(ReqwestClient::from)
 }
 
 /// A chat model behind a wire of rig.
@@ -86,10 +71,10 @@ where
         request: ChatRequest,
     ) -> BoxFuture<'a, Result<ChatResponse>> {
         async move {
-            let model = Model::new(self.wire.clone(), http()?);
+            let model = Model::new(self.wire.clone(), client()?);
             let call = model.call(convert::request(request)?);
             match cx.within(io::entered(call)).await? {
-                Ok(response) => convert::response(response, self.link.name()),
+                Ok(response) => convert::response(&response, self.link.name()),
                 Err(error) => Err(self.link.fault(&error)),
             }
         }
@@ -102,7 +87,7 @@ where
         request: ChatRequest,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<ChatEvent>>>> {
         async move {
-            let model = Model::new(self.wire.clone(), http()?);
+            let model = Model::new(self.wire.clone(), client()?);
             let reply = model
                 .stream(convert::request(request)?)
                 .map_err(|error| self.link.fault(&error))?;
@@ -145,7 +130,7 @@ impl Arriving {
                 None => {
                     let finished = self.cx.within(io::entered(self.reply.finish())).await?;
                     let response = finished.map_err(|error| self.link.fault(&error))?;
-                    let response = convert::response(response, self.link.name())?;
+                    let response = convert::response(&response, self.link.name())?;
                     return Ok((ChatEvent::Done(Box::new(response)), None));
                 }
             };
@@ -190,7 +175,7 @@ where
         texts: Vec<String>,
     ) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
         async move {
-            let model = Model::new(self.wire.clone(), http()?);
+            let model = Model::new(self.wire.clone(), client()?);
             let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(texts.len());
             for batch in texts.chunks(EMBEDDING_BATCH) {
                 let call = model.call(batch.to_vec());
@@ -221,10 +206,4 @@ where
 )]
 fn narrowed(vector: &[f64]) -> Vec<f32> {
     vector.iter().map(|number| *number as f32).collect()
-}
-
-impl From<&Endpoint> for Link {
-    fn from(endpoint: &Endpoint) -> Self {
-        Self::new(&endpoint.name, &endpoint.base_url, endpoint.api_key.clone())
-    }
 }

@@ -19,6 +19,9 @@ pub(super) const PROVIDERS: &[Provider] = &[
     scripted::PROVIDER,
 ];
 
+/// Makes a model of an endpoint; connects to nothing.
+type Constructor<T> = fn(&Endpoint) -> Result<Arc<T>>;
+
 /// A row of the table: what a provider needs and how its models are made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Provider {
@@ -33,9 +36,9 @@ pub(super) struct Provider {
     /// Where its API is.
     pub(super) place: Place,
     /// Makes a chat model.
-    pub(super) chat: fn(Endpoint) -> Result<Arc<dyn ChatModel>>,
+    pub(super) chat: Constructor<dyn ChatModel>,
     /// Makes an embedding model, where there are any.
-    pub(super) embedding: Option<fn(Endpoint) -> Result<Arc<dyn EmbeddingModel>>>,
+    pub(super) embedding: Option<Constructor<dyn EmbeddingModel>>,
 }
 
 /// Where a provider's API is.

@@ -1,4 +1,4 @@
-//! `openai-compatible`: any server with OpenAI's chat completions API, such as llama.cpp or vLLM.
+//! `openai-compatible`: any server with `OpenAI`'s chat completions API, such as llama.cpp or vLLM.
 
 use std::sync::Arc;
 
@@ -37,12 +37,12 @@ fn config(endpoint: &Endpoint) -> OpenAIConfig {
         .with_base_url(endpoint.base_url.as_str())
 }
 
-fn chat(endpoint: Endpoint) -> Result<Arc<dyn ChatModel>> {
-    let wire = config(&endpoint).chat(endpoint.model.as_str());
-    Ok(Arc::new(RigChat::new(Link::from(&endpoint), wire)))
+fn chat(endpoint: &Endpoint) -> Result<Arc<dyn ChatModel>> {
+    let wire = config(endpoint).chat(endpoint.model.as_str());
+    Ok(Arc::new(RigChat::new(Link::new(endpoint)?, wire)))
 }
 
-fn embedding(endpoint: Endpoint) -> Result<Arc<dyn EmbeddingModel>> {
-    let wire = Embeddings::new(config(&endpoint), endpoint.model.as_str(), None);
-    Ok(Arc::new(RigEmbedding::new(Link::from(&endpoint), wire)))
+fn embedding(endpoint: &Endpoint) -> Result<Arc<dyn EmbeddingModel>> {
+    let wire = Embeddings::new(config(endpoint), endpoint.model.as_str(), None);
+    Ok(Arc::new(RigEmbedding::new(Link::new(endpoint)?, wire)))
 }

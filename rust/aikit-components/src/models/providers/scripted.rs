@@ -17,7 +17,7 @@ pub(super) const PROVIDER: Provider = Provider {
     embedding: None,
 };
 
-fn chat(endpoint: Endpoint) -> Result<Arc<dyn ChatModel>> {
+fn chat(endpoint: &Endpoint) -> Result<Arc<dyn ChatModel>> {
     let answers = endpoint.extra.get("answers").unwrap_or(&Value::Null);
     Ok(Arc::new(ScriptedModel::new(
         endpoint.name.clone(),

@@ -97,7 +97,7 @@ fn tool_name(name: &str) -> Result<ToolName> {
 /// # Errors
 ///
 /// `content_filtered` when the provider refused instead of answering.
-pub(super) fn response(response: CompletionResponse, name: &str) -> Result<ChatResponse> {
+pub(super) fn response(response: &CompletionResponse, name: &str) -> Result<ChatResponse> {
     let parts: Vec<Part> = response.choice.iter().filter_map(part).collect();
     if let Some(refusal) = &response.error
         && parts.is_empty()

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use aikit_core::{Error, ErrorKind};
+use aikit_core::{Error, ErrorKind, Result};
 use rig_core::error::{ErrorKind as RigKind, ProviderError};
 use rig_core::http_client;
 use serde_json::Value as Json;
 use url::Url;
+
+use crate::models::providers::Endpoint;
 
 /// How much of a provider's own words an error repeats.
 const WORDS_CHARS_MAX: usize = 400;
@@ -29,13 +31,23 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    /// Describes the way to the model `name` at `base_url`.
-    pub(in crate::models) fn new(name: &str, base_url: &str, secret: Option<String>) -> Self {
-        Self {
-            name: name.to_owned(),
-            url: without_password(base_url),
-            secret,
+    /// Describes the way to a model.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a key that cannot stand in a header, such as one with a line break.
+    pub(in crate::models) fn new(endpoint: &Endpoint) -> Result<Self> {
+        let key = endpoint.api_key.as_deref().unwrap_or_default();
+        if !key.chars().all(|it| it.is_ascii_graphic()) {
+            let message = format!("the key of `{}` has characters no key has", endpoint.name);
+            let hint = "look for spaces and line breaks in the key";
+            return Err(Error::invalid_args(message).with_hint(hint));
         }
+        Ok(Self {
+            name: endpoint.name.clone(),
+            url: without_password(&endpoint.base_url),
+            secret: endpoint.api_key.clone(),
+        })
     }
 
     /// Full name of the model.

@@ -1,0 +1,329 @@
+//! The loop of an agent: ask the model, call the tools it asks for, until it answers.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value,
+    agent::{AgentRun, Step, ToolUse},
+    context::{Caller, Overrides},
+    event::EventKind,
+    hook::HookPoint,
+    model::{ChatEvent, ChatRequest, ChatResponse, Message, Part, Role, ToolCall, ToolResult},
+    tool::{DynTool, ToolContext},
+    tracker::{Operation, track},
+};
+use futures::{StreamExt as _, stream};
+
+use super::{Input, Parts, limits};
+use crate::{models, tools};
+
+/// Tool calls of one answer that run at the same time.
+const PARALLEL_TOOL_CALLS: usize = 4;
+
+/// Runs an agent as one procedure; see [`super::Agent::run`].
+pub(super) async fn run(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRun> {
+    let operation = Operation::new(format!("agent {}", parts.options.name));
+    track(&cx.context, operation, |inner| async move {
+        let cx = cx.with_context(inner);
+        let asked = before(parts, &cx, &input).await?;
+        let mut run = match asked {
+            Some(output) => replaced(parts, input, output),
+            // Boxed: the loop is large, and agents stand inside agents.
+            None => Box::pin(looped(parts, &cx, input)).await?,
+        };
+        after(parts, &cx, &mut run).await?;
+        Ok(run)
+    })
+    .await
+}
+
+/// What a hook answers in place of the agent.
+async fn before(parts: &Parts, cx: &ToolContext, input: &Input) -> Result<Option<String>> {
+    let hooks = &cx.services.hooks;
+    if !hooks.has(HookPoint::AgentBefore) {
+        return Ok(None);
+    }
+    let data = Value::map([
+        ("agent", Value::from(parts.options.name.as_str())),
+        ("input", Value::from(input.prompt.as_str())),
+    ]);
+    let answer = hooks
+        .ask(&cx.context, HookPoint::AgentBefore, &data)
+        .await?;
+    Ok(answer.map(into_text))
+}
+
+/// Lets hooks look at the output and change it.
+async fn after(parts: &Parts, cx: &ToolContext, run: &mut AgentRun) -> Result<()> {
+    let hooks = &cx.services.hooks;
+    if !hooks.has(HookPoint::AgentAfter) {
+        return Ok(());
+    }
+    let data = Value::map([
+        ("agent", Value::from(parts.options.name.as_str())),
+        ("output", Value::from(run.output.as_str())),
+    ]);
+    let answer = hooks.ask(&cx.context, HookPoint::AgentAfter, &data).await;
+    let answer = answer.map_err(|error| with_run(error, run))?;
+    if let Some(output) = answer {
+        run.output = into_text(output);
+    }
+    Ok(())
+}
+
+fn into_text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+fn replaced(parts: &Parts, input: Input, output: String) -> AgentRun {
+    let mut messages = input.history;
+    messages.push(Message::text(Role::User, input.prompt));
+    messages.push(Message::text(Role::Assistant, output.as_str()));
+    AgentRun {
+        agent: parts.options.name.clone(),
+        output,
+        messages,
+        ..AgentRun::default()
+    }
+}
+
+fn with_run(error: Error, run: &AgentRun) -> Error {
+    match Value::from_serialize(run) {
+        Ok(value) => error.with_run(value),
+        // A run is plain data; should that ever fail, the first error says more.
+        Err(_) => error,
+    }
+}
+
+async fn looped(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRun> {
+    let options = &parts.options;
+    // Arguments that a model chose are never the user's, and the time limit is the run's own.
+    let limited = cx.context.child(Overrides {
+        caller: Some(Caller::Agent),
+        timeout: limits::time(&options.limits)?,
+        ..Overrides::default()
+    });
+    let mut running = Running {
+        parts,
+        outer: &cx.context,
+        cx: cx.with_context(limited),
+        run: AgentRun {
+            agent: options.name.clone(),
+            messages: input.history,
+            ..AgentRun::default()
+        },
+    };
+    let prompt = Message::text(Role::User, input.prompt);
+    running.run.messages.push(prompt);
+    match running.until_answer().await {
+        Ok(()) => Ok(running.run),
+        Err(error) => Err(with_run(running.explained(error), &running.run)),
+    }
+}
+
+/// A run that has not ended.
+struct Running<'a> {
+    parts: &'a Parts,
+    /// The Context of the caller, without the limits of this run.
+    outer: &'a Context,
+    cx: ToolContext,
+    run: AgentRun,
+}
+
+impl Running<'_> {
+    async fn until_answer(&mut self) -> Result<()> {
+        loop {
+            limits::before_request(&self.parts.options.limits, &self.run)?;
+            let response = self.ask().await?;
+            self.run.usage += response.usage;
+            self.run.output = response.message.to_text();
+            self.run.finish_reason = Some(response.finish_reason);
+            let calls: Vec<ToolCall> = response.message.tool_calls().cloned().collect();
+            let step = Step {
+                text: self.run.output.clone(),
+                tool_calls: Vec::new(),
+                usage: response.usage,
+            };
+            let allowed =
+                limits::before_tool_calls(&self.parts.options.limits, &self.run, calls.len());
+            self.run.steps.push(step);
+            self.run.messages.push(response.message);
+            self.tell_usage();
+            allowed?;
+            if calls.is_empty() {
+                return Ok(());
+            }
+            self.call_tools(calls).await?;
+        }
+    }
+
+    /// One request to the model. It is streamed only when somebody would see the pieces.
+    async fn ask(&self) -> Result<ChatResponse> {
+        let options = &self.parts.options;
+        let mut messages = Vec::with_capacity(self.run.messages.len() + 1);
+        if !options.instructions.is_empty() {
+            let instructions = options.instructions.as_str();
+            messages.push(Message::text(Role::System, instructions));
+        }
+        messages.extend_from_slice(&self.run.messages);
+        let request = ChatRequest {
+            messages,
+            tools: self.parts.definitions.clone(),
+            ..ChatRequest::default()
+        };
+        if !self.cx.context.is_observed() {
+            return models::complete(&self.cx, &options.model, request).await;
+        }
+        let mut events = models::stream(&self.cx, &options.model, request);
+        while let Some(event) = events.next().await {
+            match event? {
+                ChatEvent::Text(text) => {
+                    let data = [("text", Value::from(text))];
+                    self.tell(EventKind::AgentTextDelta, data);
+                }
+                ChatEvent::Done(response) => return Ok(*response),
+                _ => {}
+            }
+        }
+        Err(Error::internal("a stream of a model ended without `Done`"))
+    }
+
+    /// Calls the tools of one answer, a few at a time, and adds what they answered in the order
+    /// of the calls.
+    async fn call_tools(&mut self, calls: Vec<ToolCall>) -> Result<()> {
+        let mut uses = Vec::with_capacity(calls.len());
+        {
+            let running = &*self;
+            let mut answers = stream::iter(calls)
+                .map(|call| running.call_tool(call))
+                .buffered(PARALLEL_TOOL_CALLS);
+            while let Some(used) = answers.next().await {
+                uses.push(used?);
+            }
+        }
+        let result = |used: &ToolUse| {
+            Part::ToolResult(ToolResult {
+                id: used.id.clone(),
+                name: used.name.clone(),
+                content: used.result.clone(),
+                is_error: used.is_error,
+            })
+        };
+        self.run.messages.push(Message {
+            role: Role::Tool,
+            parts: uses.iter().map(result).collect(),
+        });
+        if let Some(step) = self.run.steps.last_mut() {
+            step.tool_calls = uses;
+        }
+        Ok(())
+    }
+
+    /// Calls one tool. Only the end of the whole run is an error here; everything else is told to
+    /// the model.
+    async fn call_tool(&self, call: ToolCall) -> Result<ToolUse> {
+        let named = [
+            ("id", Value::from(call.id.as_str())),
+            ("name", Value::from(call.name.as_str())),
+        ];
+        let arguments = ("arguments", call.arguments.clone());
+        self.tell(
+            EventKind::AgentToolCall,
+            named.clone().into_iter().chain([arguments]),
+        );
+        let answer = match self.prepared(&call) {
+            Ok((tool, args)) => tools::invoke(&self.cx, tool, args).await,
+            Err(error) => Err(error),
+        };
+        self.cx.context.check()?;
+        let is_error = answer.is_err();
+        let result = answer.unwrap_or_else(|error| as_data(&error));
+        let told = [
+            ("result", result.clone()),
+            ("is_error", Value::from(is_error)),
+        ];
+        self.tell(EventKind::AgentToolResult, named.into_iter().chain(told));
+        Ok(ToolUse {
+            id: call.id,
+            name: call.name,
+            arguments: call.arguments,
+            result,
+            is_error,
+        })
+    }
+
+    /// The tool that is meant and its arguments.
+    fn prepared(&self, call: &ToolCall) -> Result<(&Arc<dyn DynTool>, Value)> {
+        let tools = &self.parts.options.tools;
+        let Some(tool) = tools.iter().find(|it| it.spec().name == call.name) else {
+            let known: Vec<_> = tools.iter().map(|it| it.spec().name.as_str()).collect();
+            let message = format!("no tool named `{}`", call.name);
+            let hint = format!("the tools are: {}", known.join(", "));
+            return Err(Error::not_found(message).with_hint(hint));
+        };
+        if let Value::String(text) = &call.arguments {
+            let message = format!(
+                "the arguments of `{}` are not a JSON object: {text}",
+                call.name
+            );
+            return Err(Error::invalid_args(message).with_hint(tool.spec().usage()));
+        }
+        Ok((tool, call.arguments.clone()))
+    }
+
+    /// The error of this run: its own time limit is not the caller's deadline.
+    fn explained(&self, error: Error) -> Error {
+        let options = &self.parts.options;
+        let is_own = options.limits.seconds.is_some()
+            && self.cx.context.check().is_err()
+            && self.outer.check().is_ok();
+        if error.kind() == ErrorKind::Timeout && is_own {
+            return limits::out_of_time(&options.limits, &options.name);
+        }
+        error
+    }
+
+    fn tell_usage(&self) {
+        let usage = self.run.usage;
+        let data = [
+            ("requests", Value::from(usage.requests)),
+            ("input_tokens", Value::from(usage.input_tokens)),
+            ("output_tokens", Value::from(usage.output_tokens)),
+        ];
+        self.tell(EventKind::AgentUsage, data);
+    }
+
+    /// Publishes an event of this run, with the agent's name and the number of the step.
+    fn tell(&self, kind: EventKind, data: impl IntoIterator<Item = (&'static str, Value)>) {
+        if !self.cx.context.is_observed() {
+            return;
+        }
+        // Text and calls belong to the answer that is not, or is just, the last step.
+        let step = match kind {
+            EventKind::AgentTextDelta => self.run.steps.len() + 1,
+            _ => self.run.steps.len(),
+        };
+        let common = [
+            ("agent", Value::from(self.parts.options.name.as_str())),
+            ("step", Value::from(step)),
+        ];
+        self.cx
+            .context
+            .emit(kind, Value::map(common.into_iter().chain(data)));
+    }
+}
+
+/// An error as a tool's result: what went wrong and what the model can do about it.
+fn as_data(error: &Error) -> Value {
+    let mut told = vec![
+        ("kind", Value::from(error.kind().code())),
+        ("message", Value::from(error.message())),
+    ];
+    if let Some(hint) = error.hint() {
+        told.push(("hint", Value::from(hint)));
+    }
+    Value::map([("error", Value::map(told))])
+}

@@ -1,0 +1,8 @@
+//! Integration tests of the components, one module a subject.
+
+#[cfg(test)]
+mod agents;
+#[cfg(test)]
+mod models;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,94 @@
+//! What several subjects need: a way to wait, a Context with services, a server of its own.
+
+pub(crate) mod server;
+
+use std::sync::{Arc, Mutex};
+
+use aikit_components::models::Catalogue;
+use aikit_core::{
+    Context, Result, Value,
+    hook::{Hook, HookAction, HookPoint},
+    io,
+    model::{ChatModel, ChatRequest, Message, Role},
+    services::{ModelOptions, Models, Services},
+    tool::ToolContext,
+};
+use futures::future::BoxFuture;
+
+use self::server::Server;
+
+/// Waits on the I/O runtime.
+pub(crate) fn wait<F>(future: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    io::wait(future, || Ok(())).unwrap()
+}
+
+/// A Context without any service but hooks.
+pub(crate) fn tool_context() -> ToolContext {
+    ToolContext {
+        context: Context::default(),
+        services: Arc::new(Services::default()),
+    }
+}
+
+/// A catalogue that knows no key.
+pub(crate) fn catalogue() -> Catalogue {
+    Catalogue::new(Arc::new(|_| None), None)
+}
+
+/// The model of a local server.
+pub(crate) fn model_at(server: &Server) -> Arc<dyn ChatModel> {
+    let options = ModelOptions {
+        base_url: Some(server.base_url.clone()),
+        ..ModelOptions::default()
+    };
+    catalogue().chat(Some("tiny"), options).unwrap()
+}
+
+/// A model that gives `answers`.
+pub(crate) fn scripted(answers: Vec<Value>) -> Result<Arc<dyn ChatModel>> {
+    let options = ModelOptions {
+        extra: [("answers".to_owned(), Value::List(answers))].into(),
+        ..ModelOptions::default()
+    };
+    catalogue().chat(Some("scripted:test"), options)
+}
+
+/// A scripted answer that calls one tool.
+pub(crate) fn calling(name: &str, arguments: Value) -> Value {
+    let call = Value::map([("name", Value::from(name)), ("arguments", arguments)]);
+    Value::map([("tool_calls", Value::List(vec![call]))])
+}
+
+/// A conversation of one message of the user.
+pub(crate) fn asking(prompt: &str) -> ChatRequest {
+    ChatRequest {
+        messages: vec![Message::text(Role::User, prompt)],
+        ..ChatRequest::default()
+    }
+}
+
+/// A hook that always answers the same and remembers what it was shown.
+#[derive(Debug)]
+pub(crate) struct Fixed {
+    action: HookAction,
+    pub(crate) seen: Mutex<Vec<Value>>,
+}
+
+impl Hook for Fixed {
+    fn call<'a>(&'a self, _: &'a Context, data: &'a Value) -> BoxFuture<'a, Result<HookAction>> {
+        self.seen.lock().unwrap().push(data.clone());
+        Box::pin(async { Ok(self.action.clone()) })
+    }
+}
+
+/// Registers a hook that always answers `action`.
+pub(crate) fn hook(cx: &ToolContext, point: HookPoint, action: HookAction) -> Arc<Fixed> {
+    let seen = Mutex::default();
+    let hook = Arc::new(Fixed { action, seen });
+    cx.services.hooks.register(point, "fixed", 0, hook.clone());
+    hook
+}
