@@ -5,15 +5,19 @@
 //! ```text
 //! nearest
 //! security
+//! config
 //! http
 //! models
 //! tools
 //! agents
+//! registry
 //! ```
 
 pub mod agents;
+pub mod config;
 pub mod http;
 pub mod models;
 pub mod nearest;
+pub mod registry;
 pub mod security;
 pub mod tools;

@@ -1,0 +1,212 @@
+//! Configuration: the file `aikit.toml`, found upward from the working directory, under the
+//! environment variables `AIKIT_SECTION__KEY`.
+
+mod models;
+mod security;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use aikit_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+use toml::{Table, Value as Toml};
+
+pub use self::{models::ModelsConfig, security::SecurityConfig};
+use crate::nearest;
+
+/// Name of the file.
+pub const FILE_NAME: &str = "aikit.toml";
+
+/// Looks up an environment variable, or what stands for one in a test.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+// One row per key, so that a key can be set in the environment and named in a suggestion.
+const KEYS: &[(&str, &[&str])] = &[
+    ("models", ModelsConfig::KEYS),
+    ("security", SecurityConfig::KEYS),
+];
+
+/// Every setting of a session. What is not set has a default that works.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Which models are used.
+    pub models: ModelsConfig,
+    /// Who may touch what.
+    pub security: SecurityConfig,
+    /// The file that was read, if there was one.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the nearest `aikit.toml` at or above `folder`, then the environment.
+    ///
+    /// # Errors
+    ///
+    /// `config` for a file that cannot be read, an unknown key or a value of the wrong type.
+    pub fn load(folder: &Path, variables: &Variables) -> Result<Self> {
+        let file = folder
+            .ancestors()
+            .map(|it| it.join(FILE_NAME))
+            .find(|it| it.is_file());
+        let mut table = file.as_deref().map_or_else(|| Ok(Table::new()), read)?;
+        check_keys(&table, file.as_deref())?;
+        for (section, keys) in KEYS {
+            for key in *keys {
+                let name = format!("AIKIT_{section}__{key}").to_uppercase();
+                if let Some(text) = variables(&name).filter(|text| !text.is_empty()) {
+                    set(&mut table, section, key, parse_variable(&text));
+                }
+            }
+        }
+        let mut config: Self =
+            Toml::Table(table)
+                .try_into()
+                .map_err(|error: toml::de::Error| {
+                    wrong(file.as_deref(), error.message())
+                        .with_hint("correct the value or take it out")
+                })?;
+        let base = file.as_deref().and_then(Path::parent).unwrap_or(folder);
+        config.security.resolve_below(base);
+        config.file = file;
+        Ok(config)
+    }
+}
+
+fn read(file: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| wrong(Some(file), "cannot be read").with_source(error))?;
+    text.parse::<Table>().map_err(|error| {
+        wrong(Some(file), &error.to_string()).with_hint("correct the file; it is TOML")
+    })
+}
+
+fn check_keys(table: &Table, file: Option<&Path>) -> Result<()> {
+    for (section, content) in table {
+        let Some((_, keys)) = KEYS.iter().find(|(name, _)| name == section) else {
+            return Err(unknown(file, section, KEYS.iter().map(|(name, _)| *name)));
+        };
+        let Toml::Table(content) = content else {
+            return Err(wrong(file, &format!("`{section}` is not a section"))
+                .with_hint(format!("write `[{section}]` above its keys")));
+        };
+        if let Some(key) = content.keys().find(|key| !keys.contains(&key.as_str())) {
+            return Err(unknown(
+                file,
+                &format!("{section}.{key}"),
+                keys.iter().copied(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn unknown<'a>(file: Option<&Path>, key: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let suggestion = nearest::nearest(last, known.iter().copied());
+    let hint = suggestion.first().map_or_else(
+        || format!("known here: {}", known.join(", ")),
+        |name| format!("did you mean `{name}`? known here: {}", known.join(", ")),
+    );
+    wrong(file, &format!("there is no setting `{key}`")).with_hint(hint)
+}
+
+fn wrong(file: Option<&Path>, what: &str) -> Error {
+    let place = file.map_or_else(
+        || "the environment".to_owned(),
+        |it| format!("`{}`", it.display()),
+    );
+    Error::new(ErrorKind::Config, format!("{place}: {what}"))
+}
+
+/// A variable holds a TOML value, or a text that needs no quotes.
+fn parse_variable(text: &str) -> Toml {
+    let parsed = format!("value = {text}").parse::<Table>().ok();
+    parsed
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Toml::String(text.to_owned()))
+}
+
+fn set(table: &mut Table, section: &str, key: &str, value: Toml) {
+    let section = table
+        .entry(section)
+        .or_insert_with(|| Toml::Table(Table::new()));
+    if let Toml::Table(section) = section {
+        section.insert(key.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::policy::Profile;
+
+    fn load(text: &str, variables: &[(&'static str, &'static str)]) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
+        let below = folder.path().join("a/b");
+        std::fs::create_dir_all(&below).unwrap();
+        let variables = variables.to_vec();
+        let lookup = move |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        let lookup: Variables = Arc::new(lookup);
+        Config::load(&below, &lookup)
+    }
+
+    #[test]
+    fn a_file_above_is_found_and_the_environment_goes_before_it() {
+        let config = load(
+            "[models]\ndefault = \"a:b\"\n[security]\nroots = [\"data\"]\n",
+            &[
+                ("AIKIT_MODELS__DEFAULT", "c:d"),
+                ("AIKIT_SECURITY__PROFILE", "served"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.models.default.as_deref(), Some("c:d"));
+        assert_eq!(config.security.profile, Some(Profile::Served));
+        assert!(
+            config.security.roots[0].is_absolute() && config.security.roots[0].ends_with("data")
+        );
+    }
+
+    #[test]
+    fn a_list_in_the_environment_is_written_as_toml() {
+        let variables = [("AIKIT_SECURITY__ROOTS", "[\"/one\", \"/two\"]")];
+        assert_eq!(load("", &variables).unwrap().security.roots.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+        let cases = [
+            ("[security]\nroot = []\n", "security.root", "`roots`"),
+            ("[modls]\n", "modls", "`models`"),
+        ];
+        for (text, key, suggestion) in cases {
+            let error = load(text, &[]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().contains(key), "{error}");
+            assert!(
+                error.hint().unwrap().contains(suggestion),
+                "{:?}",
+                error.hint()
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_type_and_a_wrong_file_name_the_file() {
+        for text in ["[security]\nroots = 3\n", "[security\n", "security = 1\n"] {
+            let error = load(text, &[]).unwrap_err();
+            assert!(error.message().contains(FILE_NAME), "{error}");
+        }
+    }
+}

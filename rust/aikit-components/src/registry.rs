@@ -1,0 +1,153 @@
+//! The assembled set of components: what one session works with.
+
+use std::{path::PathBuf, sync::Arc};
+
+use aikit_core::{
+    Context, Result,
+    context::{Overrides, Principal},
+    services::{Ask, Models, Policy, Services},
+    tool::ToolContext,
+};
+
+use crate::{
+    config::{Config, Variables},
+    http::GuardedClient,
+    models::Catalogue,
+    security::{
+        hosts::HostRule,
+        policy::{Profile, TablePolicy, resolve_roots},
+        sandbox::PathGuard,
+    },
+    tools,
+};
+
+/// What a host gives for a session.
+pub struct Setup {
+    /// Who uses this process; the configuration can narrow it to `served`.
+    pub profile: Profile,
+    /// Folder that relative paths start at.
+    pub working_directory: PathBuf,
+    /// The environment: keys of providers, settings.
+    pub variables: Variables,
+    /// Whom to ask for approvals; `None` when nobody is there.
+    pub ask: Option<Arc<dyn Ask>>,
+    /// On whose behalf the session runs.
+    pub principal: Principal,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("profile", &self.profile)
+            .field("working_directory", &self.working_directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The components of one session.
+#[derive(Clone, Debug)]
+pub struct Components {
+    /// What tools may touch.
+    pub services: Arc<Services>,
+    /// The tools of the session: the built-in ones and the user's.
+    pub tools: tools::Registry,
+    /// The root Context of the session.
+    pub context: Context,
+    /// Folder that relative paths start at, links resolved.
+    pub working_directory: PathBuf,
+}
+
+impl Components {
+    /// Reads the configuration and puts a session together; starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// `config` for a setting that is wrong or a folder that cannot be read.
+    pub fn assemble(setup: Setup) -> Result<Self> {
+        let config = Config::load(&setup.working_directory, &setup.variables)?;
+        let mut folders = vec![setup.working_directory];
+        folders.extend(config.security.roots);
+        let roots = resolve_roots(&folders)?;
+        let hosts = config
+            .security
+            .hosts
+            .iter()
+            .map(|host| HostRule::parse(host));
+        // A file in the project can narrow what the host chose, never widen it.
+        let profile = match setup.profile {
+            Profile::Served => Profile::Served,
+            Profile::Notebook => config.security.profile.unwrap_or(Profile::Notebook),
+        };
+        let working_directory = roots[0].clone();
+        let policy: Arc<dyn Policy> = Arc::new(TablePolicy::new(
+            profile,
+            roots.clone(),
+            hosts.collect::<Result<_>>()?,
+        ));
+        let files = PathGuard::new(&roots, Arc::clone(&policy), setup.ask.clone())?;
+        let http = GuardedClient::new(Arc::clone(&policy), setup.ask.clone());
+        let models: Arc<dyn Models> =
+            Arc::new(Catalogue::new(setup.variables, config.models.default));
+        let services = Services {
+            policy: Some(policy),
+            files: Some(Arc::new(files)),
+            http: Some(Arc::new(http)),
+            ask: setup.ask,
+            models: Some(models),
+            ..Services::default()
+        };
+        Ok(Self {
+            services: Arc::new(services),
+            tools: tools::Registry::with_built_ins(),
+            context: Context::create(Overrides {
+                principal: Some(setup.principal),
+                ..Overrides::default()
+            }),
+            working_directory,
+        })
+    }
+
+    /// What a call of the session's owner is given.
+    pub fn tool_context(&self) -> ToolContext {
+        ToolContext {
+            context: self.context.clone(),
+            services: Arc::clone(&self.services),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup(folder: &std::path::Path) -> Setup {
+        Setup {
+            profile: Profile::Notebook,
+            working_directory: folder.to_owned(),
+            variables: Arc::new(|_| None),
+            ask: None,
+            principal: Principal::default(),
+        }
+    }
+
+    #[test]
+    fn a_session_has_its_tools_and_services_without_any_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        let components = Components::assemble(setup(folder.path())).unwrap();
+        assert!(components.tools.find("count_words").is_ok());
+        assert!(components.services.files().is_ok() && components.services.models().is_ok());
+        assert!(components.services.ask().is_err());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("aikit.toml"),
+            "[security]\nroots = [\"none\"]\n",
+        )
+        .unwrap();
+        let error = Components::assemble(setup(folder.path())).unwrap_err();
+        assert!(error.message().contains("none"), "{error}");
+    }
+}
