@@ -98,7 +98,7 @@ impl Codec {
     pub fn encode(&self, identities: &[Bytes], parent: &Bytes, content: &Content) -> Outgoing {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let header = Header {
-            msg_id: format!("{}_{}_{number}", self.session, std::process::id()),
+            msg_id: format!("{}_{number}", self.session),
             msg_type: content.msg_type().to_owned(),
             session: self.session.clone(),
             username: "aikit".to_owned(),

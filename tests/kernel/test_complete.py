@@ -1,0 +1,64 @@
+"""Completion, inspection, completeness, and who the kernel says it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel.conversation import Conversation
+
+
+def test_the_kernel_introduces_itself_on_shell_and_control(kernel: Conversation) -> None:
+    info = kernel.hear(kernel.client.kernel_info()).content
+    assert (info["implementation"], info["protocol_version"]) == ("aikit", "5.5")
+    assert info["language_info"]["name"] == "lua"
+    assert info["language_info"]["file_extension"] == ".lua"
+    assert kernel.control("kernel_info_request")["content"] == info
+
+
+def test_globals_and_members_are_completed(kernel: Conversation) -> None:
+    kernel.execute("my_long_name = 1")
+    reply = kernel.hear(kernel.client.complete("x = my_lo")).content
+    assert reply["matches"] == ["my_long_name"]
+    assert (reply["cursor_start"], reply["cursor_end"]) == (4, 9)
+    assert "string.format" in {
+        match if "." in match else f"string.{match}"
+        for match in kernel.hear(kernel.client.complete("string.for")).content["matches"]
+    }
+
+
+def test_completion_counts_code_points(kernel: Conversation) -> None:
+    kernel.execute("my_long_name = 1")
+    reply = kernel.hear(kernel.client.complete("x = 'ä😀' .. my_lo")).content
+    assert (reply["cursor_start"], reply["cursor_end"]) == (12, 17)
+
+
+def test_inspection_finds_what_is_there(kernel: Conversation) -> None:
+    assert kernel.hear(kernel.client.inspect("print")).content["found"]
+    assert not kernel.hear(kernel.client.inspect("no_such_name")).content["found"]
+
+
+def test_completeness_tells_what_enter_should_do(kernel: Conversation) -> None:
+    states = {
+        code: kernel.hear(kernel.client.is_complete(code)).content["status"]
+        for code in ("x = 1", "for i = 1, 2 do", "for for")
+    }
+    assert states == {"x = 1": "complete", "for i = 1, 2 do": "incomplete", "for for": "invalid"}
+
+
+def test_no_comm_is_open_and_an_unknown_target_is_closed(kernel: Conversation) -> None:
+    assert kernel.hear(kernel.client.comm_info()).content["comms"] == {}
+    opening = {"comm_id": "c", "target_name": "nobody", "data": {}}
+    message = kernel.client.session.msg("comm_open", opening)
+    kernel.client.shell_channel.send(message)
+    kinds = [it["msg_type"] for it in kernel.broadcasts(message["header"]["msg_id"])]
+    assert kinds == ["status", "comm_close", "status"]
+
+
+def test_requests_are_answered_while_a_cell_runs(kernel: Conversation) -> None:
+    running = kernel.start("while true do end")
+    assert kernel.control("kernel_info_request")["content"]["status"] == "ok"
+    assert kernel.hear(kernel.client.is_complete("x = 1")).content["status"] == "complete"
+    assert kernel.client.hb_channel.is_beating()
+    kernel.manager.interrupt_kernel()
+    assert kernel.hear(running).content["ename"] == "KeyboardInterrupt"

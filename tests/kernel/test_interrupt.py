@@ -1,0 +1,53 @@
+"""Interrupts, by message and by signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from kernel.conversation import Conversation
+
+# Cells that run for ever, each in a way of its own.
+ENDLESS = [
+    "while true do end",
+    "while true do pcall(function() while true do end end) end",
+    "coroutine.wrap(function() while true do end end)()",
+]
+
+
+@pytest.mark.parametrize("code", ENDLESS)
+def test_an_interrupt_stops_the_cell_and_keeps_the_state(kernel: Conversation, code: str) -> None:
+    kernel.execute("kept = 7")
+    running = kernel.start(code)
+    assert kernel.control("interrupt_request")["content"] == {"status": "ok"}
+    heard = kernel.hear(running)
+    assert (heard.content["status"], heard.content["ename"]) == ("error", "KeyboardInterrupt")
+    assert kernel.execute("kept").first("execute_result")["data"]["text/plain"] == "7"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
+def test_a_signal_is_an_interrupt(kernel: Conversation) -> None:
+    running = kernel.start("while true do end")
+    os.kill(kernel.pid, signal.SIGINT)
+    assert kernel.hear(running).content["ename"] == "KeyboardInterrupt"
+    assert kernel.execute("1").content["status"] == "ok"
+
+
+def test_an_interrupt_without_a_cell_spares_the_next_one(kernel: Conversation) -> None:
+    kernel.control("interrupt_request")
+    assert kernel.execute("1").content["status"] == "ok"
+
+
+def test_an_interrupt_aborts_the_cells_that_wait(kernel: Conversation) -> None:
+    running = kernel.start("while true do end")
+    waiting = kernel.client.execute("1")
+    # Its turn comes after the interrupt, because control does not wait for shell; but it is there.
+    assert kernel.hear(kernel.client.is_complete("1")).content["status"] == "complete"
+    kernel.control("interrupt_request")
+    assert kernel.hear(running).content["ename"] == "KeyboardInterrupt"
+    assert kernel.hear(waiting).content["status"] == "aborted"

@@ -1,0 +1,96 @@
+"""The end of a kernel, and its restart."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from kernel.conversation import TIMEOUT_S
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kernel.conversation import Conversation
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_shutdown_is_answered_and_broadcast(mortal: Conversation, restart: bool) -> None:  # noqa: FBT001
+    reply = mortal.control("shutdown_request", {"restart": restart})
+    assert reply["content"] == {"status": "ok", "restart": restart}
+    heard = mortal.broadcasts(reply["parent_header"]["msg_id"])
+    assert [it["msg_type"] for it in heard] == ["status", "shutdown_reply", "status"]
+    assert mortal.ends_within(5)
+
+
+def test_a_shutdown_ends_a_cell_that_runs(mortal: Conversation) -> None:
+    mortal.start("while true do end")
+    mortal.control("shutdown_request", {"restart": False})
+    assert mortal.ends_within(5)
+
+
+def test_a_restart_begins_anew_on_the_same_sockets(mortal: Conversation) -> None:
+    mortal.execute("a = 1")
+    mortal.manager.restart_kernel()
+    mortal.client.wait_for_ready(timeout=TIMEOUT_S)
+    heard = mortal.execute("a == nil")
+    assert heard.content["execution_count"] == 1
+    assert heard.first("execute_result")["data"]["text/plain"] == "true"
+
+
+def test_a_kernel_ends_with_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "kernel.json"
+    fields = {
+        "transport": "ipc",
+        "ip": str(tmp_path / "k"),
+        "key": "key",
+        "signature_scheme": "hmac-sha256",
+        "shell_port": 1,
+        "iopub_port": 2,
+        "stdin_port": 3,
+        "control_port": 4,
+        "hb_port": 5,
+    }
+    path.write_text(json.dumps(fields))
+    command = [sys.executable, "-m", "aikit", "kernel", "-f", str(path)]
+    # The parent tells its number as jupyter_client does, waits for the socket, and dies.
+    parent = (
+        "import os, pathlib, subprocess, sys, time\n"
+        "os.environ['JPY_PARENT_PID'] = str(os.getpid())\n"
+        f"kernel = subprocess.Popen({command!r})\n"
+        f"while not pathlib.Path({str(tmp_path / 'k-5')!r}).exists():\n"
+        "    assert kernel.poll() is None\n"
+        "    time.sleep(0.01)\n"
+        "print(kernel.pid, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    run = [sys.executable, "-c", parent]
+    told = subprocess.run(run, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S)  # noqa: S603
+    with contextlib.suppress(psutil.NoSuchProcess):  # it was faster than we
+        psutil.Process(int(told.stdout)).wait(timeout=10)
+    assert not (tmp_path / "k-5").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("not json", "JSON"),
+        ('{"ip": "127.0.0.1", "key": "k"}', "`shell_port`"),
+        ('{"ip": "127.0.0.1", "key": ""}', "`key`"),
+        ('{"ip": "127.0.0.1", "key": "k", "transport": "udp"}', "`transport`"),
+    ],
+)
+def test_a_wrong_connection_file_is_a_clear_error(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "kernel.json"
+    path.write_text(text)
+    run = [sys.executable, "-m", "aikit", "kernel", "-f", str(path)]
+    ended = subprocess.run(run, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)  # noqa: S603
+    assert ended.returncode != 0
+    assert reason in ended.stderr
+    assert "kernel.json" in ended.stderr
+    assert "Traceback" not in ended.stderr
