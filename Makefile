@@ -66,6 +66,7 @@ test-python: dev  ## runs the Python, kernel and notebook tests; ARGS go to pyte
 generate: dev  ## writes the generated files anew from the Rust tables
 	$(BIN)/maturin generate-stubs --quiet --out "$(CARGO_TARGET_DIR)/stubs"
 	cp "$(CARGO_TARGET_DIR)/stubs/aikit/_aikit.pyi" python/aikit/_aikit.pyi
+	$(BIN)/python python/generate.py
 
 check-generated: generate  ## fails when a generated file is stale or a stub disagrees with the module
 	git diff --exit-code
