@@ -1,0 +1,96 @@
+"""The quickstart notebook in the Aikit kernel: without a model, and with a live server."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+import run_quickstart
+from documents import find_manual
+
+from servers.openai_server import OpenAIServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import nbformat
+
+pytestmark = pytest.mark.slow
+SHARE_MIN = 0.7
+
+
+def outputs_by_id(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    return {it.id: run_quickstart.outputs(it) for it in notebook.cells if it.cell_type == "code"}
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the cells print without a configured model, over all documents."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    run_quickstart.prepare_folder(folder)
+    return outputs_by_id(run_quickstart.execute(folder))
+
+
+def test_the_whole_folder_is_ingested(offline: dict[str, str]) -> None:
+    documents, chunks = (int(it) for it in re.findall(r"\d+", offline["ingest"]))
+    assert documents >= (450 if find_manual() else 150)
+    assert chunks > documents
+
+
+def test_most_questions_have_their_answer_in_the_top_five(offline: dict[str, str]) -> None:
+    answered, asked = (int(it) for it in re.findall(r"\d+", offline["questions"]))
+    assert asked >= (36 if find_manual() else 12)
+    assert answered >= SHARE_MIN * asked
+
+
+def test_tools_answer_in_cells(offline: dict[str, str]) -> None:
+    assert offline["tools"].startswith("8192")
+    assert "4\twords" in offline["tools"]
+    assert "vowels = 4" in offline["own-tool"]
+
+
+def test_the_scripted_agent_uses_a_tool_and_the_index(offline: dict[str, str]) -> None:
+    assert "42" in offline["agent"]
+    assert "3 requests, 2 tool calls" in offline["agent"]
+
+
+@pytest.fixture(scope="module")
+def live_server() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, live_server: OpenAIServer) -> dict[str, str]:
+    """What the same cells print with a live server, over a part of the documents."""
+    folder = tmp_path_factory.mktemp("quickstart-live")
+    run_quickstart.prepare_folder(folder)
+    for part in ("library", "whatsnew", "c-api", "stdlib"):
+        shutil.rmtree(folder / "documents" / part, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIKIT_MODEL", "openai-compatible:rules")
+        patch.setenv("OPENAI_COMPATIBLE_BASE_URL", live_server.base_url)
+        patch.setenv("OPENAI_COMPATIBLE_API_KEY", live_server.api_key)
+        return outputs_by_id(run_quickstart.execute(folder))
+
+
+def test_the_same_cells_run_against_a_live_server(live: dict[str, str]) -> None:
+    assert live["model"] == "Say one sentence about Lua cells.\nSay one sentence about streams."
+    assert "The answer: " in live["agent"]
+    assert "42" in live["agent"]
+    assert "2 requests, 1 tool calls" in live["agent"]
+
+
+def test_the_live_server_was_asked_for_tools_and_streams(
+    live: dict[str, str], live_server: OpenAIServer
+) -> None:
+    assert live
+    bodies = [it.json() for it in live_server.requests if it.path == "/v1/chat/completions"]
+    offered = [[tool["function"]["name"] for tool in it["tools"]] for it in bodies if "tools" in it]
+    assert any(it.get("stream") for it in bodies)
+    assert offered
+    assert "calculate" in offered[0]
+    assert "count_vowels" in offered[0]
+    assert any(it["role"] == "tool" for it in bodies[-1]["messages"])
