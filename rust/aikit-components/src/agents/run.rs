@@ -261,7 +261,10 @@ impl Running<'_> {
         let Some(tool) = tools.iter().find(|it| it.spec().name == call.name) else {
             let known: Vec<_> = tools.iter().map(|it| it.spec().name.as_str()).collect();
             let message = format!("no tool named `{}`", call.name);
-            let hint = format!("the tools are: {}", known.join(", "));
+            let hint = match known.as_slice() {
+                [] => "there are no tools: answer without them".to_owned(),
+                known => format!("the tools are: {}", known.join(", ")),
+            };
             return Err(Error::not_found(message).with_hint(hint));
         };
         if let Value::String(text) = &call.arguments {

@@ -10,6 +10,7 @@ use aikit_core::{
 use url::Url;
 
 use super::providers::{Endpoint, PROVIDERS, Place, Provider};
+use crate::nearest;
 
 /// Looks up a setting by the name of its environment variable.
 type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -169,15 +170,14 @@ fn split(name: &str, has_address: bool) -> Result<(&'static Provider, &str)> {
         None => (find(COMPATIBLE).filter(|_| has_address), name),
     };
     let Some(provider) = provider else {
-        let known: Vec<_> = PROVIDERS
-            .iter()
-            .map(|it| format!("`{}`", it.name))
-            .collect();
+        let known = PROVIDERS.iter().map(|it| it.name);
         let message = format!("no provider of models named `{prefix}`");
-        let hint = format!(
+        let listed: Vec<_> = known.clone().map(|it| format!("`{it}`")).collect();
+        let otherwise = format!(
             "write `provider:model` with one of {}, or give `base_url`",
-            known.join(", ")
+            listed.join(", ")
         );
+        let hint = nearest::hint(prefix, known, otherwise);
         return Err(Error::not_found(message).with_hint(hint));
     };
     if model.is_empty() && provider.place != Place::Here {

@@ -39,10 +39,16 @@ impl ScriptedModel {
     ///
     /// `invalid_args` with the position of an answer that has another shape.
     pub(super) fn new(name: String, answers: &Value) -> Result<Self> {
-        let answers = answers.as_list().ok_or_else(|| {
-            let message = "a scripted model needs `answers`, the list of what it says";
-            Error::invalid_args(message).with_hint("give `answers`, such as [\"hello\"]")
-        })?;
+        let answers = match answers {
+            Value::List(answers) => answers.as_slice(),
+            // Lua writes an empty list and an empty map the same way.
+            Value::Map(map) if map.is_empty() => &[],
+            _ => {
+                let message = "a scripted model needs `answers`, the list of what it says";
+                let hint = "give `answers`, such as [\"hello\"]";
+                return Err(Error::invalid_args(message).with_hint(hint));
+            }
+        };
         let located = |(index, answer)| {
             Line::parse(answer).map_err(|error| {
                 let message = format!("answer {} of the script: {error}", index + 1);

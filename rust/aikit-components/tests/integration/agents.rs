@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::sync::Barrier;
 
 use crate::support::{
-    calling, hook, model_at, scripted,
+    calling, counted, hook, model_at, scripted,
     server::{Ending, Reply, Server},
     tool_context, wait,
 };
@@ -148,7 +148,7 @@ fn an_agent_uses_a_tool_and_answers() {
         (&*node.name, node.status()),
         ("agent agent", Status::Completed)
     );
-    assert_eq!(node.metrics.get("usage.requests"), 2.0);
+    assert_eq!(counted(&node, "usage.requests"), Value::Float(2.0));
 }
 
 #[test]
@@ -425,7 +425,8 @@ fn an_agent_is_a_tool_of_another() {
     );
     let run = run.unwrap();
     assert_eq!((run.output.as_str(), run.usage.requests), ("it is blue", 2));
-    assert_eq!(context.graph().all()[0].metrics.get("usage.requests"), 3.0);
+    let node = &context.graph().all()[0];
+    assert_eq!(counted(node, "usage.requests"), Value::Float(3.0));
 }
 
 #[test]

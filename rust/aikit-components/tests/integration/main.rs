@@ -5,4 +5,6 @@ mod agents;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod support;

@@ -216,7 +216,7 @@ fn hint(kind: ErrorKind, error: &ProviderError) -> Option<String> {
         }
         ErrorKind::ContextTooLong => "shorten the conversation or the tools' results".to_owned(),
         ErrorKind::RateLimited => match retry_after(error) {
-            Some(wait) => format!("try again in {wait} seconds"),
+            Some(wait) => format!("try again in {wait} s"),
             None => "try again later, or ask less often".to_owned(),
         },
         ErrorKind::ProviderUnavailable => "try again later".to_owned(),

@@ -4,16 +4,17 @@ pub(crate) mod server;
 
 use std::sync::{Arc, Mutex};
 
-use aikit_components::models::Catalogue;
+use aikit_components::models::{self, Catalogue};
 use aikit_core::{
     Context, Result, Value,
+    graph::ProcedureNode,
     hook::{Hook, HookAction, HookPoint},
     io,
-    model::{ChatModel, ChatRequest, Message, Role},
+    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Role},
     services::{ModelOptions, Models, Services},
     tool::ToolContext,
 };
-use futures::future::BoxFuture;
+use futures::{StreamExt as _, future::BoxFuture};
 
 use self::server::Server;
 
@@ -71,6 +72,12 @@ pub(crate) fn asking(prompt: &str) -> ChatRequest {
     }
 }
 
+/// A metric of one execution.
+pub(crate) fn counted(node: &ProcedureNode, metric: &str) -> Value {
+    let metrics = node.metrics.to_value();
+    metrics.get(metric).cloned().unwrap_or_default()
+}
+
 /// A hook that always answers the same and remembers what it was shown.
 #[derive(Debug)]
 pub(crate) struct Fixed {
@@ -91,4 +98,29 @@ pub(crate) fn hook(cx: &ToolContext, point: HookPoint, action: HookAction) -> Ar
     let hook = Arc::new(Fixed { action, seen });
     cx.services.hooks.register(point, "fixed", 0, hook.clone());
     hook
+}
+
+/// One whole answer.
+pub(crate) fn complete(model: Arc<dyn ChatModel>, request: ChatRequest) -> Result<ChatResponse> {
+    wait(async move { models::complete(&tool_context(), &model, request).await })
+}
+
+/// The pieces of text and the end of a streamed answer to `hi`.
+pub(crate) fn stream(
+    cx: ToolContext,
+    model: Arc<dyn ChatModel>,
+) -> (Vec<String>, Result<ChatResponse>) {
+    wait(async move {
+        let mut events = models::stream(&cx, &model, asking("hi"));
+        let mut texts = Vec::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(ChatEvent::Text(text)) => texts.push(text),
+                Ok(ChatEvent::Done(response)) => return (texts, Ok(*response)),
+                Ok(_) => {}
+                Err(error) => return (texts, Err(error)),
+            }
+        }
+        panic!("the stream ended without an end");
+    })
 }

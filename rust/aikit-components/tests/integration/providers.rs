@@ -1,0 +1,429 @@
+//! Providers over real HTTP: chats, streams, tools, embeddings, failures and ends.
+
+use std::{sync::Arc, time::Duration};
+
+use aikit_components::models::{self, Catalogue};
+use aikit_core::{
+    ErrorKind, Value,
+    context::Overrides,
+    graph::Status,
+    model::{
+        ChatEvent, ChatModel, FinishReason, Message, Part, Role, ToolCall, ToolDefinition,
+        ToolResult, Usage,
+    },
+    services::{ModelOptions, Models as _},
+};
+use futures::StreamExt as _;
+use serde_json::json;
+
+use crate::support::{
+    asking, catalogue, complete,
+    server::{Ending, Reply, Server},
+    stream, tool_context, wait,
+};
+
+const KEY: &str = "sk-very-secret";
+
+fn options(server: &Server) -> ModelOptions {
+    ModelOptions {
+        base_url: Some(server.base_url.clone()),
+        api_key: Some(KEY.to_owned()),
+        ..ModelOptions::default()
+    }
+}
+
+fn model(server: &Server) -> Arc<dyn ChatModel> {
+    catalogue()
+        .chat(Some("openai-compatible:tiny"), options(server))
+        .unwrap()
+}
+
+const HELLO: &str = r#"{"id": "1", "object": "chat.completion", "created": 1, "model": "tiny-2",
+    "choices": [{"index": 0, "finish_reason": "stop",
+        "message": {"role": "assistant", "content": "Hello é😀"}}],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}"#;
+
+const TOOL_CALL: &str = r#"{"id": "2", "object": "chat.completion", "created": 1, "model": "tiny",
+    "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {"role": "assistant",
+        "content": null, "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{\"left\": 2}"}},
+            {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{\"left\": "}}
+        ]}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}"#;
+
+const STREAM: &str = concat!(
+    ": keep-alive\n\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#,
+    "\n\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{"content":"Grüß "}}]}"#,
+    "\r\n\r\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{"content":"dich 😀"}}]}"#,
+    "\n\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"add","arguments":""}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"left\":"}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":" 2}"}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+    "\n\n",
+    r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":9,"total_tokens":14}}"#,
+    "\n\ndata: [DONE]\n\n",
+);
+
+#[test]
+fn a_compatible_server_answers_a_chat() {
+    let server = Server::start(vec![Reply::json(200, HELLO)]);
+    let mut request = asking("hi");
+    request
+        .messages
+        .insert(0, Message::text(Role::System, "be kind"));
+    request.temperature = Some(0.5);
+    request.max_tokens = Some(9);
+    let response = complete(model(&server), request).unwrap();
+    assert_eq!(
+        response.message,
+        Message::text(Role::Assistant, "Hello é😀")
+    );
+    assert_eq!(response.finish_reason, FinishReason::Stop);
+    assert_eq!(response.model, "tiny-2");
+    let usage = Usage {
+        requests: 1,
+        input_tokens: 7,
+        output_tokens: 3,
+    };
+    assert_eq!(response.usage, usage);
+    let sent = &server.requests()[0];
+    assert_eq!(sent.line, "POST /v1/chat/completions");
+    assert!(
+        sent.headers
+            .contains(&format!("authorization: bearer {KEY}"))
+    );
+    assert_eq!(sent.body["model"], "tiny");
+    assert_eq!(sent.body["temperature"], 0.5);
+    assert_eq!(sent.body["max_tokens"], 9);
+    assert_eq!(sent.body["messages"][0]["role"], "system");
+}
+
+#[test]
+fn a_server_without_a_key_gets_no_authorization() {
+    let server = Server::start(vec![Reply::json(200, HELLO)]);
+    let options = ModelOptions {
+        base_url: Some(server.base_url.clone()),
+        ..ModelOptions::default()
+    };
+    // No provider is named: the address is enough, and the colon belongs to the model's name.
+    let model = catalogue().chat(Some("llama3:8b"), options).unwrap();
+    assert_eq!(model.name(), "openai-compatible:llama3:8b");
+    complete(model, asking("hi")).unwrap();
+    let sent = &server.requests()[0];
+    assert!(!sent.headers.contains("authorization"), "{}", sent.headers);
+    assert_eq!(sent.body["model"], "llama3:8b");
+}
+
+#[test]
+fn tools_go_there_and_calls_come_back_with_ids_of_their_own() {
+    let server = Server::start(vec![Reply::json(200, TOOL_CALL), Reply::json(200, HELLO)]);
+    let mut request = asking("2 + 2?");
+    let schema = json!({"type": "object", "properties": {"left": {"type": "integer"}}});
+    request.tools = vec![ToolDefinition {
+        name: "add".to_owned(),
+        description: "Adds.".to_owned(),
+        parameters: Value::from_json(schema.clone()),
+    }];
+    let response = complete(model(&server), request.clone()).unwrap();
+    assert_eq!(response.finish_reason, FinishReason::ToolCalls);
+    let calls: Vec<_> = response.message.tool_calls().cloned().collect();
+    let call = |id: &str, arguments| ToolCall {
+        id: id.to_owned(),
+        name: "add".to_owned(),
+        arguments,
+    };
+    let good = Value::map([("left", Value::Int(2))]);
+    // The malformed arguments stay as the model wrote them.
+    let other = calls[1].id.clone();
+    assert_ne!(other, "a");
+    assert_eq!(
+        calls,
+        [call("a", good), call(&other, Value::from(r#"{"left": "#))]
+    );
+    request.messages.push(response.message);
+    let results = calls.iter().map(|call| {
+        Part::ToolResult(ToolResult {
+            id: call.id.clone(),
+            name: call.name.clone(),
+            content: Value::Int(4),
+            is_error: false,
+        })
+    });
+    request.messages.push(Message {
+        role: Role::Tool,
+        parts: results.collect(),
+    });
+    complete(model(&server), request).unwrap();
+    let sent = server.requests();
+    assert_eq!(sent[0].body["tools"][0]["function"]["name"], "add");
+    assert_eq!(sent[0].body["tools"][0]["function"]["parameters"], schema);
+    let messages = sent[1].body["messages"].as_array().unwrap();
+    let roles: Vec<_> = messages
+        .iter()
+        .map(|it| it["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles, ["user", "assistant", "tool", "tool"]);
+    assert_eq!(messages[1]["tool_calls"][1]["id"], other);
+    assert_eq!(messages[3]["tool_call_id"], other);
+    assert_eq!(messages[3]["content"], "4");
+}
+
+#[test]
+fn a_stream_gives_the_same_wherever_it_is_split() {
+    let bytes = STREAM.as_bytes();
+    let splits = (0..bytes.len()).map(|at| Reply::events(&[&bytes[..at], &bytes[at..]]));
+    let server = Server::start(splits.collect());
+    let model = model(&server);
+    let expected = stream(tool_context(), Arc::clone(&model));
+    let response = expected.1.unwrap();
+    assert_eq!(expected.0.concat(), "Grüß dich 😀");
+    assert_eq!(response.message.to_text(), "Grüß dich 😀");
+    let calls: Vec<_> = response.message.tool_calls().cloned().collect();
+    assert_eq!((calls.len(), calls[0].id.as_str()), (1, "c1"));
+    assert_eq!(calls[0].arguments, Value::map([("left", Value::Int(2))]));
+    assert_eq!(response.finish_reason, FinishReason::ToolCalls);
+    assert_eq!(
+        (response.usage.input_tokens, response.usage.output_tokens),
+        (5, 9)
+    );
+    for at in 1..bytes.len() {
+        let (texts, split) = stream(tool_context(), Arc::clone(&model));
+        assert_eq!(texts.concat(), "Grüß dich 😀", "split at {at}");
+        assert_eq!(split.unwrap(), response, "split at {at}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_anywhere_is_an_error_after_what_arrived() {
+    let bytes = STREAM.as_bytes();
+    let end = STREAM.find(r#"data: {"id":"1","object":"chat.completion.chunk","model":"tiny-2","choices":[{"index":0,"delta":{},"finish_reason""#).unwrap();
+    for ending in [Ending::Whole, Ending::Broken] {
+        for at in [0, 20, STREAM.find("Gr").unwrap(), end / 2, end] {
+            let server = Server::start(vec![Reply::events(&[&bytes[..at]]).ending(ending)]);
+            let (_, result) = stream(tool_context(), model(&server));
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadResponse, "cut at {at}: {error}");
+        }
+    }
+}
+
+#[test]
+fn embeddings_come_in_the_order_of_the_texts() {
+    let server = Server::start(vec![Reply::json(
+        200,
+        r#"{"object": "list", "model": "e", "data": [
+            {"object": "embedding", "index": 0, "embedding": [1.0, 0.5]},
+            {"object": "embedding", "index": 1, "embedding": [0.0, -2.0]}]}"#,
+    )]);
+    let model = catalogue()
+        .embedding("openai-compatible:e", options(&server))
+        .unwrap();
+    let texts = vec!["a".to_owned(), "b".to_owned()];
+    let embedded = Arc::clone(&model);
+    let vectors = wait(async move { models::embed(&tool_context(), &embedded, texts).await });
+    assert_eq!(vectors.unwrap(), [[1.0, 0.5], [0.0, -2.0]]);
+    assert_eq!(server.requests()[0].line, "POST /v1/embeddings");
+    assert_eq!(server.requests()[0].body["input"], json!(["a", "b"]));
+    let one =
+        wait(async move { models::embed(&tool_context(), &model, vec!["a".to_owned()]).await });
+    assert_eq!(one.unwrap_err().kind(), ErrorKind::BadResponse);
+}
+
+#[test]
+fn every_failure_of_a_provider_has_its_kind_and_never_the_key() {
+    let told = |code: &str, words: &str| {
+        format!(
+            r#"{{"error": {{"message": "{words} {KEY}", "type": "{code}", "code": "{code}"}}}}"#
+        )
+    };
+    let cases = [
+        (401, told("invalid_api_key", "no"), ErrorKind::ModelAuth),
+        (403, told("", "no"), ErrorKind::ModelAuth),
+        (404, told("model_not_found", "no"), ErrorKind::NotFound),
+        (
+            429,
+            told("rate_limit_exceeded", "slow"),
+            ErrorKind::RateLimited,
+        ),
+        (
+            400,
+            told("context_length_exceeded", "long"),
+            ErrorKind::ContextTooLong,
+        ),
+        (
+            400,
+            told("", "This model's maximum context length is 9"),
+            ErrorKind::ContextTooLong,
+        ),
+        (413, String::new(), ErrorKind::ContextTooLong),
+        (
+            400,
+            told("content_filter", "bad"),
+            ErrorKind::ContentFiltered,
+        ),
+        (400, told("", "what?"), ErrorKind::Model),
+        (
+            500,
+            told("server_error", "oh"),
+            ErrorKind::ProviderUnavailable,
+        ),
+        (
+            503,
+            "<html>down</html>".to_owned(),
+            ErrorKind::ProviderUnavailable,
+        ),
+        (
+            200,
+            r#"{"choices": [{"message": "#.to_owned(),
+            ErrorKind::BadResponse,
+        ),
+        (200, "[]".to_owned(), ErrorKind::BadResponse),
+        (200, String::new(), ErrorKind::BadResponse),
+        (200, "<html>hello</html>".to_owned(), ErrorKind::BadResponse),
+    ];
+    for (status, body, kind) in cases {
+        let server = Server::start(vec![Reply::json(status, &body)]);
+        let whole = complete(model(&server), asking("hi")).unwrap_err();
+        let streamed = stream(tool_context(), model(&server)).1.unwrap_err();
+        for error in [whole, streamed] {
+            assert_eq!(error.kind(), kind, "status {status}, {body}: {error}");
+            let shown = format!("{error:?} {}", error.to_value());
+            assert!(!shown.contains(KEY), "{shown}");
+            assert!(
+                error.message().contains("openai-compatible:tiny"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_rate_says_how_long_to_wait() {
+    let reply = Reply::json(429, "{}").with_headers("retry-after: 7\r\n");
+    let server = Server::start(vec![reply]);
+    let error = complete(model(&server), asking("hi")).unwrap_err();
+    assert_eq!(error.hint(), Some("try again in 7 s"));
+}
+
+#[test]
+fn a_body_that_breaks_off_is_a_bad_response() {
+    let server = Server::start(vec![Reply::json(200, &HELLO[..50]).ending(Ending::Broken)]);
+    let error = complete(model(&server), asking("hi")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_without_its_password() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = unused.local_addr().unwrap().port();
+    drop(unused);
+    let options = ModelOptions {
+        base_url: Some(format!("http://user:hidden@127.0.0.1:{port}/v1")),
+        ..ModelOptions::default()
+    };
+    let model = catalogue().chat(Some("m"), options).unwrap();
+    let error = complete(model, asking("hi")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ProviderUnavailable);
+    let url = format!("http://127.0.0.1:{port}/v1");
+    assert!(error.message().contains(&url), "{error}");
+    assert!(!format!("{error:?}").contains("hidden"), "{error:?}");
+}
+
+#[test]
+fn a_deadline_ends_a_reply_that_never_does() {
+    let pieces: Vec<&[u8]> = STREAM.as_bytes()[..300].chunks(1).collect();
+    let server = Server::start(vec![Reply::events(&pieces).ending(Ending::Silence)]);
+    let cx = tool_context();
+    let limited = cx.context.child(Overrides {
+        timeout: Some(Duration::from_millis(100)),
+        ..Overrides::default()
+    });
+    let (texts, result) = stream(cx.with_context(limited), model(&server));
+    assert_eq!(texts.concat(), "Grüß ");
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Timeout);
+    wait(async move { server.left().await });
+}
+
+#[test]
+fn cancelling_closes_the_connection() {
+    let server = Server::start(vec![Reply::json(200, "{").ending(Ending::Silence)]);
+    let (model, cx) = (model(&server), tool_context());
+    let cancel = cx.context.clone();
+    let error = wait(async move {
+        let call = async { models::complete(&cx, &model, asking("hi")).await };
+        let stop = async {
+            while server.requests().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            cancel.cancel(ErrorKind::Interrupted, "stop was pressed");
+        };
+        let (answer, ()) = futures::join!(call, stop);
+        server.left().await;
+        answer.unwrap_err()
+    });
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+}
+
+#[test]
+fn a_dropped_stream_closes_the_connection_and_counts_as_cancelled() {
+    let server = Server::start(vec![
+        Reply::events(&[&STREAM.as_bytes()[..400]]).ending(Ending::Silence),
+    ]);
+    let (model, cx) = (model(&server), tool_context());
+    let context = cx.context.clone();
+    wait(async move {
+        let mut events = models::stream(&cx, &model, asking("hi"));
+        assert_eq!(
+            events.next().await.unwrap().unwrap(),
+            ChatEvent::Text("Grüß ".to_owned())
+        );
+        drop(events);
+        server.left().await;
+    });
+    let nodes = context.graph().all();
+    assert_eq!(&*nodes[0].name, "chat openai-compatible:tiny");
+    assert_eq!(nodes[0].status(), Status::Cancelled);
+}
+
+#[test]
+fn the_key_of_openai_goes_to_no_other_address_by_itself() {
+    let server = Server::start(vec![Reply::json(200, HELLO)]);
+    let catalogue = Catalogue::new(
+        Arc::new(|name| (name == "OPENAI_API_KEY").then(|| KEY.to_owned())),
+        None,
+    );
+    let options = ModelOptions {
+        base_url: Some(server.base_url.clone()),
+        ..ModelOptions::default()
+    };
+    let model = catalogue.chat(Some("tiny"), options).unwrap();
+    complete(model, asking("hi")).unwrap();
+    assert!(!server.requests()[0].headers.contains(KEY));
+}
+
+#[test]
+fn a_call_needs_no_runtime_around_it() {
+    let server = Server::start(vec![Reply::json(200, HELLO)]);
+    let (model, cx) = (model(&server), tool_context());
+    let response = futures::executor::block_on(models::complete(&cx, &model, asking("hi")));
+    assert_eq!(response.unwrap().message.to_text(), "Hello é😀");
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
+    let options = ModelOptions {
+        base_url: Some("http://127.0.0.1:9/v1".to_owned()),
+        api_key: Some("sk-secret\n".to_owned()),
+        ..ModelOptions::default()
+    };
+    let error = catalogue().chat(Some("tiny"), options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+    assert!(!format!("{error:?}").contains("sk-secret"), "{error:?}");
+}
