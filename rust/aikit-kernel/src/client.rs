@@ -22,6 +22,8 @@ pub struct Client {
     pub shell: RequestSocket,
     /// Requests that must not wait.
     pub control: RequestSocket,
+    /// Questions of the kernel.
+    pub stdin: RequestSocket,
     /// Outputs and states.
     pub iopub: IopubSocket,
     /// Echo.
@@ -29,7 +31,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to all sockets but stdin.
+    /// Connects to all sockets.
     ///
     /// # Errors
     ///
@@ -41,6 +43,7 @@ impl Client {
         Ok(Self {
             shell: RequestSocket::connect(connection, SocketName::Shell, &codec).await?,
             control: RequestSocket::connect(connection, SocketName::Control, &codec).await?,
+            stdin: RequestSocket::connect(connection, SocketName::Stdin, &codec).await?,
             iopub: IopubSocket {
                 socket: iopub,
                 codec,
@@ -50,7 +53,7 @@ impl Client {
     }
 }
 
-/// One end of a shell or control socket.
+/// One end of a shell, control or stdin socket.
 #[derive(Debug)]
 pub struct RequestSocket {
     socket: Requests,

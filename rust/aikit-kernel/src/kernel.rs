@@ -20,6 +20,7 @@ use crate::{
     handlers::{
         Desk, Origin, Request, answer,
         execute::{self, Finished},
+        input::Asker,
         lifecycle::interrupt_until_stopped,
     },
     life,
@@ -53,6 +54,8 @@ pub struct KernelOptions {
     pub connection_file: Option<PathBuf>,
     /// Process without which the kernel has no purpose, from `JPY_PARENT_PID`.
     pub parent_pid: Option<u32>,
+    /// Asks the user in the front end of this kernel.
+    pub asker: Option<Arc<Asker>>,
 }
 
 /// Why a kernel ended.
@@ -82,7 +85,8 @@ pub async fn serve(
 #[derive(Debug)]
 pub struct Kernel {
     desk: Arc<Desk>,
-    inboxes: Inboxes,
+    shell: mpsc::Receiver<Incoming>,
+    control: mpsc::Receiver<Incoming>,
     connection: ConnectionInfo,
     parent_pid: Option<u32>,
 }
@@ -106,10 +110,19 @@ impl Kernel {
         if let Some(path) = options.connection_file.filter(|_| connection != given) {
             connection.write(&path)?;
         }
-        let desk = Arc::new(Desk::new(engine, Arc::new(sockets), codec, context));
+        let Inboxes {
+            shell,
+            control,
+            stdin,
+        } = inboxes;
+        let desk = Arc::new(Desk::new(engine, Arc::new(sockets), codec, context, stdin));
+        if let Some(asker) = options.asker {
+            asker.attach(&desk);
+        }
         Ok(Self {
             desk,
-            inboxes,
+            shell,
+            control,
             connection,
             parent_pid: options.parent_pid,
         })
@@ -123,18 +136,12 @@ impl Kernel {
     /// Answers until a client, a signal or the death of the parent ends it.
     pub async fn run(self) -> Exit {
         let (stop, stops) = mpsc::channel(1);
-        let Inboxes {
-            shell,
-            control,
-            stdin,
-        } = self.inboxes;
         let beside = [
             spawn(answer_control(
                 Arc::clone(&self.desk),
-                control,
+                self.control,
                 stop.clone(),
             )),
-            spawn(ignore_stdin(stdin)),
             spawn(life::watch_signals(Arc::clone(&self.desk), stop.clone())),
             spawn(life::watch_parent(
                 Arc::clone(&self.desk),
@@ -146,7 +153,7 @@ impl Kernel {
         let (ended, finished) = mpsc::channel(1);
         let shell_loop = ShellLoop {
             desk: self.desk,
-            shell,
+            shell: self.shell,
             stops,
             ended,
             finished,
@@ -363,14 +370,5 @@ async fn answer_control(
         } else {
             answer(&desk, &request).await;
         }
-    }
-}
-
-async fn ignore_stdin(mut stdin: mpsc::Receiver<Incoming>) {
-    while let Some(message) = stdin.recv().await {
-        debug!(
-            msg_type = message.header.msg_type,
-            "an answer that nobody asked for"
-        );
     }
 }

@@ -17,3 +17,5 @@ pub mod kernel;
 mod life;
 pub mod socket;
 pub mod wire;
+
+pub use handlers::input::Asker;

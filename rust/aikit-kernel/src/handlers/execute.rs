@@ -5,15 +5,10 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use aikit_core::{
-    Context, Error, Result, Value,
-    context::Overrides,
-    engine::{Cell, OutputSink},
-    value::Map,
-};
+use aikit_core::{Context, Error, Result, Value, context::Overrides, engine::Cell, value::Map};
 use futures::FutureExt;
 
-use super::{Desk, Request};
+use super::{Desk, Request, input::FrontEnd};
 use crate::{
     capture::CellOutput,
     wire::{
@@ -57,7 +52,8 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
             code: asked.code.clone(),
             name: format!("cell [{execution_count}]"),
         };
-        execute(desk, cell, Arc::new(output.clone())).await
+        let front_end = asked.allow_stdin.then(|| front_end(&request, &output));
+        execute(desk, cell, output.clone(), front_end).await
     };
     output.flush();
     if counts {
@@ -110,6 +106,14 @@ fn output(desk: &Desk, request: &Request, silent: bool) -> CellOutput {
     CellOutput::new(sockets, clock, request.message.raw_header.clone(), silent)
 }
 
+fn front_end(request: &Request, output: &CellOutput) -> FrontEnd {
+    FrontEnd {
+        identities: request.message.identities.clone(),
+        parent: request.message.raw_header.clone(),
+        output: output.clone(),
+    }
+}
+
 fn publish_result(output: &CellOutput, execution_count: u32, result: &Result<Option<Map>>) {
     match result {
         Ok(Some(value)) => {
@@ -129,14 +133,19 @@ fn publish_result(output: &CellOutput, execution_count: u32, result: &Result<Opt
 }
 
 /// Runs a cell under a Context of its own, which an interrupt cancels.
-async fn execute(desk: &Desk, cell: Cell, sink: Arc<dyn OutputSink>) -> Result<Option<Map>> {
+async fn execute(
+    desk: &Desk,
+    cell: Cell,
+    output: CellOutput,
+    front_end: Option<FrontEnd>,
+) -> Result<Option<Map>> {
     let overrides = Overrides {
         request_id: Some(desk.context.clock().uuid().simple().to_string()),
         ..Overrides::default()
     };
     let context: Context = desk.context.root_child(overrides);
-    let _running = desk.start(context.clone());
-    let running = context.run(desk.engine.execute(&context, cell, sink));
+    let _running = desk.start(context.clone(), front_end);
+    let running = context.run(desk.engine.execute(&context, cell, Arc::new(output)));
     // An engine that panics has lost its cell, not the kernel.
     AssertUnwindSafe(running)
         .catch_unwind()
@@ -153,7 +162,7 @@ async fn evaluate(desk: &Desk, request: &Request, expressions: &Object) -> Objec
             code,
             name: format!("user_expressions `{name}`"),
         };
-        let answer = match execute(desk, cell, Arc::new(output(desk, request, true))).await {
+        let answer = match execute(desk, cell, output(desk, request, true), None).await {
             Ok(value) => ExpressionAnswer::Ok {
                 data: value.as_ref().map(bundle).unwrap_or_default(),
                 metadata: Object::new(),

@@ -7,7 +7,7 @@ use std::{
 
 use aikit_core::{Context, ErrorKind, io};
 
-use crate::handlers::Desk;
+use crate::handlers::{Desk, input::FrontEnd};
 
 /// An engine that was only about to start its cell has not heard the first time.
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
@@ -16,6 +16,8 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct RunningCell {
     context: Context,
+    /// Absent when its client answers no questions.
+    front_end: Option<FrontEnd>,
 }
 
 /// Marks a cell as running until dropped.
@@ -29,9 +31,14 @@ impl Drop for Running<'_> {
 }
 
 impl Desk {
-    pub(super) fn start(&self, context: Context) -> Running<'_> {
-        *self.running() = Some(RunningCell { context });
+    pub(super) fn start(&self, context: Context, front_end: Option<FrontEnd>) -> Running<'_> {
+        *self.running() = Some(RunningCell { context, front_end });
         Running(self)
+    }
+
+    /// Who answers questions of the running cell.
+    pub(super) fn front_end(&self) -> Option<FrontEnd> {
+        self.running().as_ref()?.front_end.clone()
     }
 
     /// Stops the running cell; the answer is whether there is one. `request_id` names the only

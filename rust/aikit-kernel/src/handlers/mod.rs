@@ -1,6 +1,7 @@
 //! Answers requests: one file a subject, named like its payloads in `wire`.
 
 pub(crate) mod execute;
+pub(crate) mod input;
 pub(crate) mod lifecycle;
 
 mod comm;
@@ -15,6 +16,7 @@ use std::sync::{
 };
 
 use aikit_core::{Context, Error, ErrorKind, engine::ScriptEngine};
+use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
@@ -40,6 +42,8 @@ pub(crate) struct Desk {
     execution_count: AtomicU32,
     history: Mutex<History>,
     running: Mutex<Option<lifecycle::RunningCell>>,
+    /// What arrives on the stdin socket; one question at a time reads it.
+    answers: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
 }
 
 /// Where a request came from, and where its reply goes.
@@ -62,6 +66,7 @@ impl Desk {
         sockets: Arc<Sockets>,
         codec: Arc<Codec>,
         context: Context,
+        answers: mpsc::Receiver<Incoming>,
     ) -> Self {
         let (execution_count, history, running) =
             (AtomicU32::new(0), Mutex::default(), Mutex::default());
@@ -73,6 +78,7 @@ impl Desk {
             execution_count,
             history,
             running,
+            answers: tokio::sync::Mutex::new(answers),
         }
     }
 
@@ -96,10 +102,12 @@ impl Desk {
             ..
         } = &request.message;
         let message = self.codec.encode(identities, raw_header, content);
-        match request.origin {
-            Origin::Shell => self.sockets.shell.send(&message),
-            Origin::Control => self.sockets.control.send(&message),
-        }
+        let socket = match request.origin {
+            Origin::Shell => &self.sockets.shell,
+            Origin::Control => &self.sockets.control,
+        };
+        // A client that left needs no reply.
+        let _connected = socket.send(&message);
     }
 
     /// Number of the last cell that counted.

@@ -53,21 +53,37 @@ impl Router {
         Ok(Self { server })
     }
 
-    /// Queues a message for the client its first frame names; never waits.
-    pub fn send(&self, message: &Outgoing) {
+    /// Queues a message for the client its first frame names; never waits. The answer is whether
+    /// that client is connected.
+    pub fn send(&self, message: &Outgoing) -> bool {
         let Some((identity, frames)) = message.frames.split_first() else {
-            return;
+            return false;
         };
         let Some(peer) = self.server.find(identity) else {
-            debug!("a client left before it got its reply");
-            return;
+            debug!("a client left before it got its message");
+            return false;
         };
         if peer.backlog().bytes > QUEUE_BYTES_MAX {
-            warn!("a client does not read its replies and is disconnected");
+            warn!("a client does not read its messages and is disconnected");
             peer.close();
-            return;
+            return false;
         }
         peer.push(zmtp::encode(frames));
+        true
+    }
+
+    /// As [`Router::send`], but a client that is just connecting is waited for, at most `limit`.
+    pub async fn send_within(&self, limit: Duration, message: &Outgoing) -> bool {
+        let sent = async {
+            loop {
+                let progress = self.server.progress().notified();
+                if self.send(message) {
+                    return;
+                }
+                progress.await;
+            }
+        };
+        tokio::time::timeout(limit, sent).await.is_ok()
     }
 
     /// Waits until every reply was handed to the operating system, at most `limit`.

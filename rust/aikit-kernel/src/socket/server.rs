@@ -60,7 +60,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     handler: Arc<dyn Handler>,
     connections: Mutex<Connections>,
-    /// Told after every progress of any writer.
+    /// Told when a peer joins or leaves, and after every progress of any writer.
     progress: Arc<Notify>,
 }
 
@@ -126,7 +126,7 @@ impl Server {
             .cloned()
     }
 
-    /// Told after every progress of any writer.
+    /// Told when a peer joins or leaves, and after every progress of any writer.
     pub(super) fn progress(&self) -> &Arc<Notify> {
         &self.inner.progress
     }
@@ -283,6 +283,7 @@ async fn serve(
         connection.peer = Some(Arc::clone(&peer));
     }
     inner.handler.joined(&peer);
+    inner.progress.notify_waiters();
     let progress = || inner.progress.notify_waiters();
     tokio::select! {
         read = read_all(inner, &peer, messages, settling) => read,

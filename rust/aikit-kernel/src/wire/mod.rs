@@ -7,6 +7,7 @@ pub mod execute;
 pub mod frame;
 pub mod header;
 pub mod history;
+pub mod input;
 pub mod inspect;
 pub mod is_complete;
 pub mod kernel_info;
@@ -21,6 +22,7 @@ use self::{
     display::{ClearOutput, DisplayData, ExecuteResult, Stream, UpdateDisplayData},
     execute::{ExecuteError, ExecuteInput, ExecuteReply, ExecuteRequest},
     history::{HistoryReply, HistoryRequest},
+    input::{InputReply, InputRequest},
     inspect::{InspectReply, InspectRequest},
     is_complete::{IsCompleteReply, IsCompleteRequest},
     kernel_info::{KernelInfoReply, KernelInfoRequest},
@@ -149,6 +151,10 @@ messages! {
     CommOpen => "comm_open",
     /// See [`CommClose`].
     CommClose => "comm_close",
+    /// See [`InputRequest`].
+    InputRequest => "input_request",
+    /// See [`InputReply`].
+    InputReply => "input_reply",
     /// See [`InterruptRequest`].
     InterruptRequest => "interrupt_request",
     /// See [`InterruptReply`].

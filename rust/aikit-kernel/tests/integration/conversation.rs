@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aikit_core::{Context, clock::SystemClock, io};
+use aikit_core::{clock::SystemClock, io};
 use aikit_kernel::{
     client::Client,
     connection::{ConnectionInfo, Transport},
@@ -61,11 +61,12 @@ impl Conversation {
             Transport::Ipc => folder.path().join("kernel").display().to_string(),
         };
         let connection = ConnectionInfo::create(transport, ip, &SystemClock);
+        let engine = EchoEngine::default();
         let options = KernelOptions {
-            context: Context::default(),
+            asker: Some(Arc::clone(&engine.asker)),
             ..KernelOptions::default()
         };
-        let kernel = Kernel::bind(connection, Arc::new(EchoEngine::default()), options);
+        let kernel = Kernel::bind(connection, Arc::new(engine), options);
         let kernel = kernel.await.unwrap();
         let connection = kernel.connection().clone();
         let kernel = io::spawn(kernel.run());

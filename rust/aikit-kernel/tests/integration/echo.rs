@@ -12,14 +12,17 @@ use aikit_core::{
         ScriptEngine, StreamName,
     },
     io,
+    services::{Ask, Question},
     value::Map,
 };
+use aikit_kernel::Asker;
 use futures::future::BoxFuture;
 
 /// Runs lines `word argument`; the last `echo` is the value of the cell.
 #[derive(Debug, Default)]
 pub(crate) struct EchoEngine {
     running: Arc<Running>,
+    pub(crate) asker: Arc<Asker>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +104,14 @@ impl ScriptEngine for EchoEngine {
         sink: Arc<dyn OutputSink>,
     ) -> BoxFuture<'a, Result<Option<Map>>> {
         Box::pin(async move {
+            if let Some(prompt) = cell.code.strip_prefix("ask ") {
+                let question = Question {
+                    prompt: prompt.to_owned(),
+                    choices: vec!["yes".to_owned(), "no".to_owned()],
+                    secret: true,
+                };
+                return Ok(Some(text(&self.asker.ask(cx, question).await?)));
+            }
             // A wait that only the Context ends, like that for a model.
             if cell.code == "wait" {
                 return cx.within(std::future::pending()).await;

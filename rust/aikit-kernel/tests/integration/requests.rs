@@ -4,14 +4,16 @@ use aikit_kernel::wire::{
     Content, Object,
     comm::{CommInfoRequest, CommOpen},
     complete::CompleteRequest,
-    execute::ExecuteRequest,
+    execute::{ExecuteReply, ExecuteRequest},
     history::{HistoryAccess, HistoryRequest, HistoryText},
+    input::{InputReply, InputRequest},
     inspect::InspectRequest,
     is_complete::{IsCompleteReply, IsCompleteRequest},
     kernel_info::KernelInfoRequest,
+    lifecycle::InterruptRequest,
 };
 
-use crate::conversation::{Conversation, outline, talk};
+use crate::conversation::{Conversation, cell, outline, talk};
 
 #[test]
 fn the_kernel_introduces_itself_on_shell_and_control() {
@@ -186,5 +188,67 @@ fn everything_but_cells_is_answered_while_a_cell_runs() {
             .unwrap();
         conversation.client.control.receive().await.unwrap();
         conversation.client.heartbeat.beat().await.unwrap();
+    });
+}
+
+#[test]
+fn a_question_goes_to_the_front_end_until_the_answer_is_a_choice() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let asking = ExecuteRequest {
+            allow_stdin: true,
+            ..cell("ask Really?")
+        };
+        let id = conversation.client.shell.send(asking).await.unwrap();
+        for answer in ["perhaps", " YES"] {
+            let question = conversation.client.stdin.receive().await.unwrap();
+            assert_eq!(question.parent_id().as_ref(), Some(&id));
+            let expected = InputRequest {
+                prompt: "Really? [yes/no] ".to_owned(),
+                password: true,
+            };
+            assert_eq!(question.content.unwrap(), expected.into());
+            let value = answer.to_owned();
+            let answered = conversation.client.stdin.send(InputReply { value });
+            answered.await.unwrap();
+        }
+        let heard = conversation.hear(&id).await;
+        let Content::ExecuteResult(result) = &heard.broadcasts[2] else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(result.data["text/plain"], "yes");
+    });
+}
+
+#[test]
+fn a_question_without_a_front_end_is_an_error() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let heard = conversation.execute("ask Really?").await;
+        let Content::ExecuteReply(ExecuteReply::Error { error, .. }) = heard.reply else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(error.ename, "unavailable");
+    });
+}
+
+#[test]
+fn an_interrupt_ends_a_question() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let asking = ExecuteRequest {
+            allow_stdin: true,
+            ..cell("ask Really?")
+        };
+        let id = conversation.client.shell.send(asking).await.unwrap();
+        conversation.client.stdin.receive().await.unwrap();
+        let control = &mut conversation.client.control;
+        control.send(InterruptRequest {}).await.unwrap();
+        control.receive().await.unwrap();
+        let heard = conversation.hear(&id).await;
+        let Content::ExecuteReply(ExecuteReply::Error { error, .. }) = heard.reply else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(error.ename, "KeyboardInterrupt");
     });
 }

@@ -1,0 +1,125 @@
+//! `input`: asks the user in the front end whose cell runs.
+
+use std::{
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    services::{Ask, Question},
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use crate::{
+    capture::CellOutput,
+    handlers::Desk,
+    wire::{Content, input::InputRequest},
+};
+
+/// How often a question is asked again after an answer that is none of the choices.
+const ATTEMPTS_MAX: usize = 5;
+
+/// How long a front end may take to connect its stdin socket.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Where the questions of a cell go.
+#[derive(Clone, Debug)]
+pub(super) struct FrontEnd {
+    /// The client that sent the cell.
+    pub(super) identities: Vec<Bytes>,
+    /// Header of the cell's request, byte for byte.
+    pub(super) parent: Bytes,
+    /// What was printed must be seen before the question.
+    pub(super) output: CellOutput,
+}
+
+/// Asks through the front end of the kernel it is given to in
+/// [`KernelOptions`](crate::kernel::KernelOptions); made before the kernel, because services are.
+#[derive(Debug, Default)]
+pub struct Asker {
+    desk: OnceLock<Weak<Desk>>,
+}
+
+impl Asker {
+    pub(crate) fn attach(&self, desk: &Arc<Desk>) {
+        // A second kernel of the same services is not asked.
+        let _taken = self.desk.set(Arc::downgrade(desk));
+    }
+}
+
+impl Ask for Asker {
+    fn ask<'a>(&'a self, cx: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async move {
+            let desk = self.desk.get().and_then(Weak::upgrade).ok_or_else(nobody)?;
+            cx.within(desk.ask(&question)).await?
+        })
+    }
+}
+
+impl Desk {
+    async fn ask(&self, question: &Question) -> Result<String> {
+        let front_end = self.front_end().ok_or_else(nobody)?;
+        // Held while waiting: the next answer belongs to this question.
+        let mut answers = self.answers.lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            // An answer to a question that was interrupted.
+            while answers.try_recv().is_ok() {}
+            front_end.output.flush();
+            let request = InputRequest {
+                prompt: prompt(question),
+                password: question.secret,
+            };
+            let FrontEnd {
+                identities, parent, ..
+            } = &front_end;
+            let message = self.codec.encode(identities, parent, &request.into());
+            if !self
+                .sockets
+                .stdin
+                .send_within(CONNECT_LIMIT, &message)
+                .await
+            {
+                return Err(nobody());
+            }
+            let answer = loop {
+                let message = answers.recv().await.ok_or_else(nobody)?;
+                if let Ok(Content::InputReply(reply)) = message.content {
+                    break reply.value;
+                }
+            };
+            if let Some(answer) = choose(answer, &question.choices) {
+                return Ok(answer);
+            }
+        }
+        let choices = question.choices.join("`, `");
+        Err(Error::invalid_args("the answer is none of the choices")
+            .with_hint(format!("answer with one of `{choices}`")))
+    }
+}
+
+fn prompt(question: &Question) -> String {
+    if question.choices.is_empty() {
+        return question.prompt.clone();
+    }
+    format!(
+        "{} [{}] ",
+        question.prompt.trim_end(),
+        question.choices.join("/")
+    )
+}
+
+/// The choice that was meant; any answer when there is nothing to choose from.
+fn choose(answer: String, choices: &[String]) -> Option<String> {
+    if choices.is_empty() {
+        return Some(answer);
+    }
+    let meant = |choice: &&String| choice.eq_ignore_ascii_case(answer.trim());
+    choices.iter().find(meant).cloned()
+}
+
+fn nobody() -> Error {
+    Error::new(ErrorKind::Unavailable, "no front end can be asked")
+        .with_hint("run the cell in a notebook or console that answers questions")
+}
