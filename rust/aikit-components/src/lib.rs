@@ -5,9 +5,10 @@
 //! ```text
 //! nearest
 //! security
+//! storage  vector
 //! config
 //! http
-//! models
+//! models  rag
 //! tools
 //! agents
 //! registry
@@ -18,6 +19,9 @@ pub mod config;
 pub mod http;
 pub mod models;
 pub mod nearest;
+pub mod rag;
 pub mod registry;
 pub mod security;
+pub mod storage;
 pub mod tools;
+pub mod vector;

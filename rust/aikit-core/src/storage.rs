@@ -93,6 +93,8 @@ pub type ChunkId = u64;
 pub struct Document {
     /// Identity: a path or a name given by the caller.
     pub id: String,
+    /// What it was found by, such as the folder it is in; `None` when it was given by itself.
+    pub origin: Option<String>,
     /// Title, where the source has one.
     pub title: Option<String>,
     /// Hash of the content and of everything that shapes its chunks.
@@ -114,10 +116,8 @@ pub struct Chunk {
     pub start: usize,
     /// One past its last character.
     pub end: usize,
-    /// The embedding, shape `(dimension,)`.
-    pub vector: Vec<f32>,
-    /// Distinct hashed terms, for an embedder that weighs them by how many chunks have them.
-    pub terms: Vec<u32>,
+    /// Its embedding.
+    pub embedded: Embedded,
 }
 
 /// What is known about a stored document without reading its chunks.
@@ -125,6 +125,8 @@ pub struct Chunk {
 pub struct DocumentHead {
     /// Identity.
     pub id: String,
+    /// What it was found by; `None` when it was given by itself.
+    pub origin: Option<String>,
     /// Hash of the content and of everything that shapes its chunks.
     pub content_hash: String,
     /// Number of its chunks.
@@ -161,17 +163,26 @@ pub struct ChunkChange {
     pub sequence: u64,
     /// The chunk.
     pub id: ChunkId,
-    /// What came: its vector and terms, or `corrupt_record`; `None` when the chunk went.
+    /// What came: its embedding, or `corrupt_record`; `None` when the chunk went.
     pub added: Option<Result<Embedded>>,
 }
 
 /// The part of a chunk that an index is built from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embedded {
-    /// The embedding, shape `(dimension,)`.
+    /// The embedding, shape `(dimension,)`; empty where it is made from the terms.
     pub vector: Vec<f32>,
-    /// Distinct hashed terms.
-    pub terms: Vec<u32>,
+    /// Distinct terms, for an embedder that weighs them by how many chunks have them.
+    pub terms: Vec<Term>,
+}
+
+/// A term of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    /// Hash of the term.
+    pub hash: u32,
+    /// How strongly the chunk has it.
+    pub weight: f32,
 }
 
 /// A page of the history of a store.
@@ -194,6 +205,9 @@ pub struct EmbedderSettings {
 
 /// Documents with their chunks and vectors, written together or not at all.
 pub trait DocumentStore: fmt::Debug + Send + Sync {
+    /// The embedder of the store, if it has one.
+    fn embedder(&self) -> BoxFuture<'_, Result<Option<EmbedderSettings>>>;
+
     /// The embedder of the store; `settings` become it when the store has none yet.
     fn claim(&self, settings: EmbedderSettings) -> BoxFuture<'_, Result<EmbedderSettings>>;
 

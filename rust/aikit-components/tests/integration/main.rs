@@ -7,4 +7,8 @@ mod models;
 #[cfg(test)]
 mod providers;
 #[cfg(test)]
+mod storage;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod vector;

@@ -1,0 +1,176 @@
+//! What an embedder is: it turns chunks and questions into vectors of one length.
+
+use std::collections::HashMap;
+
+use aikit_core::{
+    Context, Result,
+    storage::{ChunkId, Embedded, Metric, Term},
+};
+use futures::future::BoxFuture;
+
+/// A text with what stands above it, as an embedder is given it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Passage {
+    pub(super) text: String,
+    /// Title of the document and headings, outermost first.
+    pub(super) above: Vec<String>,
+}
+
+impl Passage {
+    /// Everything in one text, for embedders that take no more.
+    pub(super) fn into_text(self) -> String {
+        if self.above.is_empty() {
+            return self.text;
+        }
+        format!("{}\n\n{}", self.above.join(" > "), self.text)
+    }
+}
+
+/// Turns texts into vectors.
+pub(super) trait Embed: std::fmt::Debug + Send + Sync {
+    /// Name that a store remembers.
+    fn name(&self) -> &str;
+
+    /// Length of the vectors, where it is known before the first one.
+    fn dimension(&self) -> Option<usize>;
+
+    /// How nearness of its vectors is measured.
+    fn metric(&self) -> Metric {
+        Metric::Cosine
+    }
+
+    /// Embeds passages, one answer for each, in order.
+    fn embed<'a>(
+        &'a self,
+        cx: &'a Context,
+        passages: Vec<Passage>,
+    ) -> BoxFuture<'a, Result<Vec<Embedded>>>;
+
+    /// How passages are weighed by what the whole store holds; `None` when they are not.
+    fn weigher(&self) -> Option<&dyn Weigh> {
+        None
+    }
+}
+
+/// An embedder whose vectors depend on how many chunks have each term.
+pub(super) trait Weigh: Send + Sync {
+    /// The row of a chunk in the vector index.
+    fn row(&self, chunk: &Embedded, statistics: &Statistics) -> Vec<f32>;
+
+    /// The vector of a question.
+    fn question(&self, question: &Embedded, statistics: &Statistics) -> Vec<f32>;
+
+    /// The exact score of a chunk that the index found with `score`.
+    fn score(
+        &self,
+        question: &Embedded,
+        chunk: &[Term],
+        score: f32,
+        statistics: &Statistics,
+    ) -> f32;
+}
+
+/// What all chunks together say about each term.
+#[derive(Debug, Default)]
+pub(super) struct Statistics {
+    terms: HashMap<ChunkId, Box<[Term]>>,
+    chunks_with: HashMap<u32, u32>,
+    length: f64,
+}
+
+impl Statistics {
+    /// Number of chunks that are counted.
+    pub(super) fn chunks(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// The terms of a chunk.
+    pub(super) fn terms(&self, id: ChunkId) -> Option<&[Term]> {
+        self.terms.get(&id).map(|terms| &**terms)
+    }
+
+    /// Counts a chunk.
+    pub(super) fn add(&mut self, id: ChunkId, terms: Vec<Term>) {
+        self.remove(id);
+        for term in &terms {
+            *self.chunks_with.entry(term.hash).or_default() += 1;
+        }
+        self.length += f64::from(length(&terms));
+        self.terms.insert(id, terms.into_boxed_slice());
+    }
+
+    /// Forgets a chunk.
+    pub(super) fn remove(&mut self, id: ChunkId) {
+        let Some(terms) = self.terms.remove(&id) else {
+            return;
+        };
+        for term in &terms {
+            if let Some(count) = self.chunks_with.get_mut(&term.hash) {
+                *count -= 1;
+                if *count == 0 {
+                    self.chunks_with.remove(&term.hash);
+                }
+            }
+        }
+        self.length -= f64::from(length(&terms));
+    }
+
+    /// How much a term tells: high for one that few chunks have.
+    /// Source: Robertson & Zaragoza 2009, the inverse document frequency of BM25.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^24")]
+    pub(super) fn weight(&self, hash: u32) -> f32 {
+        let with = self.chunks_with.get(&hash).copied().unwrap_or(0) as f32;
+        let all = self.terms.len() as f32;
+        (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+    }
+
+    /// Mean length of a chunk in terms; 1 when there are none.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "a mean needs no more digits"
+    )]
+    pub(super) fn mean_length(&self) -> f32 {
+        if self.terms.is_empty() {
+            return 1.0;
+        }
+        ((self.length / self.terms.len() as f64) as f32).max(1.0)
+    }
+}
+
+/// Length of a chunk in terms.
+pub(super) fn length(terms: &[Term]) -> f32 {
+    terms.iter().map(|term| term.weight).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(hashes: &[u32]) -> Vec<Term> {
+        let terms = hashes.iter().map(|hash| Term {
+            hash: *hash,
+            weight: 2.0,
+        });
+        terms.collect()
+    }
+
+    #[test]
+    fn what_is_removed_leaves_no_trace() {
+        let mut with = Statistics::default();
+        with.add(1, terms(&[1, 2, 3]));
+        with.add(2, terms(&[2, 3]));
+        with.add(3, terms(&[9]));
+        with.add(2, terms(&[2]));
+        with.remove(3);
+        with.remove(7);
+        let mut without = Statistics::default();
+        without.add(2, terms(&[2]));
+        without.add(1, terms(&[1, 2, 3]));
+        for hash in 0..10 {
+            assert!((with.weight(hash) - without.weight(hash)).abs() < 1e-6);
+        }
+        assert!((with.mean_length() - 4.0).abs() < 1e-6);
+        assert!(with.weight(1) > with.weight(2), "the rarer term tells more");
+    }
+}

@@ -1,0 +1,385 @@
+//! Retrieval: documents go in, the passages that fit a question come out.
+//!
+//! The truth is rows in a store (documents, chunks, vectors, a history); the vector index is
+//! derived from it when the index is opened and follows what any process writes.
+
+mod chunking;
+mod derived;
+mod embedders;
+mod embedding;
+mod ingest;
+mod loaders;
+mod tool;
+
+use std::{path::PathBuf, sync::Arc};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    storage::{DocumentStore, Embedded, EmbedderSettings, Metric},
+    tool::{DynTool, ToolContext},
+    value::Map,
+};
+use serde::{Deserialize, Serialize};
+
+use self::{derived::Derived, embedding::Passage, tool::SearchTool};
+use crate::storage;
+
+pub use self::{
+    chunking::{CHUNKERS, Chunker},
+    embedders::{EMBEDDERS, Embedder, EmbedderKind},
+    ingest::{Failure, Gone, IngestOptions, IngestReport, Record, Source},
+    loaders::{LOADERS, Loader},
+};
+
+/// Hits of a search that names no number.
+pub const K_DEFAULT: usize = 5;
+
+/// Most hits of a search.
+pub const K_MAX: usize = 1_000;
+
+/// Largest chunk that may be asked for.
+const CHUNK_TOKENS_MAX: usize = 100_000;
+
+/// How to open an index.
+#[derive(Clone, Debug)]
+pub struct RagOptions {
+    /// The file of the store; `None` keeps everything in memory.
+    pub path: Option<PathBuf>,
+    /// What turns texts into vectors.
+    pub embedder: Embedder,
+    /// Kind of vector index: `flat` or `hnsw`.
+    pub index: String,
+    /// Name of the chunker: `tokens` or `whole`.
+    pub chunker: String,
+    /// Most tokens of a chunk.
+    pub chunk_size_tokens: usize,
+    /// Tokens that two chunks of one section share.
+    pub chunk_overlap_tokens: usize,
+}
+
+impl Default for RagOptions {
+    fn default() -> Self {
+        Self {
+            path: None,
+            embedder: Embedder::lexical(),
+            index: "flat".to_owned(),
+            chunker: "tokens".to_owned(),
+            chunk_size_tokens: 800,
+            chunk_overlap_tokens: 80,
+        }
+    }
+}
+
+/// How to search.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchOptions {
+    /// Number of hits, 1 to 1000.
+    pub k: usize,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self { k: K_DEFAULT }
+    }
+}
+
+/// A passage that a search found.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Hit {
+    /// Identity of the passage: its document and its place there.
+    pub id: String,
+    /// The text.
+    pub text: String,
+    /// How well it fits; higher is better. Comparable within one answer only.
+    pub score: f32,
+    /// Path or id of the document.
+    pub source: String,
+    /// Title of the document.
+    pub title: Option<String>,
+    /// Headings above the text, outermost first.
+    pub headings: Vec<String>,
+    /// First character of the text in the document.
+    pub start: usize,
+    /// One past its last character.
+    pub end: usize,
+    /// What is known about the document.
+    pub metadata: Map,
+}
+
+/// What an index holds.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Stats {
+    /// Number of documents.
+    pub documents: usize,
+    /// Number of chunks.
+    pub chunks: usize,
+    /// Chunks that are damaged and cannot be found; ingest their documents again.
+    pub damaged: usize,
+    /// Name of the embedder.
+    pub embedder: String,
+    /// Length of its vectors.
+    pub dimension: usize,
+    /// Kind of vector index.
+    pub index: String,
+    /// The file of the store, if there is one.
+    pub path: Option<String>,
+}
+
+/// Documents, their chunks and an index over them; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct Rag(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: RagOptions,
+    chunker: &'static Chunker,
+    settings: EmbedderSettings,
+    store: Arc<dyn DocumentStore>,
+    derived: Derived,
+}
+
+impl Rag {
+    /// Opens an index; a file that does not exist is made.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for sizes that make no sense, `not_found` for an unknown kind of index or
+    /// chunker, `config` when the store was made with another embedder, and those of the store.
+    pub async fn open(options: RagOptions) -> Result<Self> {
+        check_sizes(&options)?;
+        let chunker = Chunker::find(&options.chunker)?;
+        let backend = storage::find(if options.path.is_some() {
+            "sqlite"
+        } else {
+            "memory"
+        })?;
+        let store = backend.open(options.path.clone()).await?.documents;
+        let settings = claim(&*store, &options).await?;
+        let derived = Derived::new(
+            &options.index,
+            settings.dimension,
+            options.embedder.clone(),
+            Arc::clone(&store),
+        )?;
+        Ok(Self(Arc::new(Inner {
+            options,
+            chunker,
+            settings,
+            store,
+            derived,
+        })))
+    }
+
+    /// Reads, splits, embeds and stores documents; what is stored already is left alone.
+    ///
+    /// Every document is written with its chunks in one transaction. A source that fails is named
+    /// in the report and does not stop the others. Publishes `rag.ingest.progress` with `done`,
+    /// `total` and `source` after each document.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, a cancellation or a deadline; what was stored before stays.
+    pub async fn ingest(
+        &self,
+        cx: &ToolContext,
+        sources: Vec<Source>,
+        options: IngestOptions,
+    ) -> Result<IngestReport> {
+        let ingested = ingest::run(&self.0, cx, sources, options);
+        cx.context.within(ingested).await?
+    }
+
+    /// Finds the passages that fit a question best, best first.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` when `k` is outside 1 to 1000 or the question is empty, those of the
+    /// embedder and the store.
+    pub async fn search(
+        &self,
+        cx: &ToolContext,
+        query: &str,
+        options: SearchOptions,
+    ) -> Result<Vec<Hit>> {
+        if !(1..=K_MAX).contains(&options.k) {
+            return Err(Error::invalid_args(format!("`k` is `{}`", options.k))
+                .with_hint(format!("ask for 1 to {K_MAX} hits")));
+        }
+        if query.trim().is_empty() {
+            return Err(Error::invalid_args("the question is empty")
+                .with_hint("say in some words what to look for"));
+        }
+        cx.context.within(self.find(cx, query, options)).await?
+    }
+
+    /// Deletes documents by their paths or ids and answers how many there were.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn delete(&self, ids: Vec<String>) -> Result<usize> {
+        self.0.store.delete(ids).await
+    }
+
+    /// What the index holds.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn stats(&self) -> Result<Stats> {
+        let inner = &self.0;
+        let heads = ingest::heads(&*inner.store).await?;
+        let damaged = inner.derived.damaged().await?;
+        let path = inner.options.path.as_ref();
+        Ok(Stats {
+            documents: heads.len(),
+            chunks: heads.values().map(|head| head.chunks).sum(),
+            damaged,
+            embedder: inner.settings.name.clone(),
+            dimension: inner.settings.dimension,
+            index: inner.options.index.clone(),
+            path: path.map(|path| path.display().to_string()),
+        })
+    }
+
+    /// The search as a tool that agents call with `query` and `k`.
+    pub fn as_tool(&self, name: &str, summary: &str) -> Arc<dyn DynTool> {
+        Arc::new(SearchTool::new(self.clone(), name, summary))
+    }
+
+    async fn find(
+        &self,
+        cx: &ToolContext,
+        query: &str,
+        options: SearchOptions,
+    ) -> Result<Vec<Hit>> {
+        let inner = &self.0;
+        let passage = Passage {
+            text: query.to_owned(),
+            above: Vec::new(),
+        };
+        let embedded = inner.embed(&cx.context, vec![passage]).await?;
+        let question = embedded.into_iter().next().unwrap_or_default();
+        let found = inner.derived.search(question, options.k).await?;
+        let ids = found.iter().map(|it| it.id).collect();
+        let mut hits = Vec::with_capacity(found.len());
+        for chunk in inner.store.fetch(ids).await? {
+            let scored = found.iter().find(|it| it.id == chunk.id);
+            hits.push(Hit {
+                id: format!("{}#{}", chunk.document_id, chunk.position),
+                text: chunk.text,
+                score: scored.map_or(0.0, |it| it.score),
+                source: chunk.document_id,
+                title: chunk.title,
+                headings: chunk.headings,
+                start: chunk.start,
+                end: chunk.end,
+                metadata: chunk.metadata,
+            });
+        }
+        Ok(hits)
+    }
+}
+
+impl Inner {
+    /// Embeds passages and checks what came back.
+    async fn embed(&self, cx: &Context, passages: Vec<Passage>) -> Result<Vec<Embedded>> {
+        let embedded = self.options.embedder.0.embed(cx, passages).await?;
+        let metric = self.options.embedder.0.metric();
+        for vector in embedded.iter().map(|it| &it.vector) {
+            check_vector(vector, &self.settings, metric)?;
+        }
+        Ok(embedded)
+    }
+}
+
+fn check_vector(vector: &[f32], settings: &EmbedderSettings, metric: Metric) -> Result<()> {
+    let name = &settings.name;
+    let wrong = |message: String| {
+        Err(Error::new(ErrorKind::BadResponse, message)
+            .with_hint("check the model or function that embeds"))
+    };
+    if vector.len() != settings.dimension {
+        return wrong(format!(
+            "`{name}` answered a vector of dimension {}, the store has {}",
+            vector.len(),
+            settings.dimension
+        ));
+    }
+    if vector.iter().any(|number| !number.is_finite()) {
+        return wrong(format!(
+            "`{name}` answered a vector with a number that is not finite"
+        ));
+    }
+    if metric == Metric::Cosine && vector.iter().all(|number| *number == 0.0) {
+        return wrong(format!("`{name}` answered a vector of length zero"));
+    }
+    Ok(())
+}
+
+fn check_sizes(options: &RagOptions) -> Result<()> {
+    let (size, overlap) = (options.chunk_size_tokens, options.chunk_overlap_tokens);
+    if !(1..=CHUNK_TOKENS_MAX).contains(&size) {
+        return Err(
+            Error::invalid_args(format!("`chunk_size_tokens` is `{size}`"))
+                .with_hint(format!("use 1 to {CHUNK_TOKENS_MAX} tokens")),
+        );
+    }
+    if overlap >= size {
+        let message = format!("`chunk_overlap_tokens` is `{overlap}`, the chunk size `{size}`");
+        return Err(Error::invalid_args(message).with_hint("use an overlap below the chunk size"));
+    }
+    Ok(())
+}
+
+/// Makes the embedder the store's own, or refuses one that is not.
+async fn claim(store: &dyn DocumentStore, options: &RagOptions) -> Result<EmbedderSettings> {
+    let embedder = &options.embedder.0;
+    let check = |stored: EmbedderSettings, dimension: Option<usize>| {
+        let is_same = dimension.is_none_or(|it| it == stored.dimension);
+        if stored.name == embedder.name() && is_same {
+            return Ok(stored);
+        }
+        let given = dimension.map_or(String::new(), |it| format!(" of dimension {it}"));
+        let message = format!(
+            "the store was made with the embedder `{}` of dimension {}, not with `{}`{given}",
+            stored.name,
+            stored.dimension,
+            embedder.name()
+        );
+        Err(Error::new(ErrorKind::Config, message).with_hint(format!(
+            "open it with `{}`, or ingest the documents into another file",
+            stored.name
+        )))
+    };
+    if let Some(stored) = store.embedder().await? {
+        return check(stored, embedder.dimension());
+    }
+    let dimension = match embedder.dimension() {
+        Some(dimension) => dimension,
+        None => probe(options).await?,
+    };
+    let settings = EmbedderSettings {
+        name: embedder.name().to_owned(),
+        dimension,
+    };
+    check(store.claim(settings).await?, Some(dimension))
+}
+
+/// Asks a model for one vector to learn its length.
+async fn probe(options: &RagOptions) -> Result<usize> {
+    let passage = Passage {
+        text: "dimension".to_owned(),
+        above: Vec::new(),
+    };
+    let embedder = &options.embedder.0;
+    let embedded = embedder.embed(&Context::default(), vec![passage]).await?;
+    let length = embedded.first().map_or(0, |it| it.vector.len());
+    if length == 0 {
+        let message = format!("`{}` answered an empty vector", embedder.name());
+        return Err(Error::new(ErrorKind::BadResponse, message)
+            .with_hint("check the model or function that embeds"));
+    }
+    Ok(length)
+}
