@@ -427,3 +427,50 @@ fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgs);
     assert!(!format!("{error:?}").contains("sk-secret"), "{error:?}");
 }
+
+/// A runtime of a program that is not the one of aikit.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "programs have runtimes of their own"
+)]
+fn foreign(mut builder: tokio::runtime::Builder) -> tokio::runtime::Runtime {
+    builder.enable_all().build().unwrap()
+}
+
+#[test]
+fn a_request_survives_the_runtime_that_made_its_connection() {
+    let server = Arc::new(Server::start(vec![Reply::json(200, HELLO)]));
+    let (model, cx) = (model(&server), tool_context());
+    let first = foreign(tokio::runtime::Builder::new_multi_thread());
+    first
+        .block_on(models::complete(&cx, &model, asking("warm")))
+        .unwrap();
+    server.set_open(false);
+    let (asked, held) = (Arc::clone(&model), Arc::clone(&server));
+    let response = wait(async move {
+        let call = async { models::complete(&cx, &asked, asking("in flight")).await };
+        let end = async {
+            while held.requests().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            first.shutdown_background();
+            held.set_open(true);
+        };
+        futures::join!(call, end).0
+    });
+    assert_eq!(response.unwrap().message.to_text(), "Hello é😀");
+    assert_eq!(server.connections(), 1, "the connection was used again");
+}
+
+#[test]
+fn a_request_does_not_wait_for_a_runtime_that_nobody_drives() {
+    let server = Server::start(vec![Reply::json(200, HELLO)]);
+    let (model, cx) = (model(&server), tool_context());
+    let idle = foreign(tokio::runtime::Builder::new_current_thread());
+    idle.block_on(models::complete(&cx, &model, asking("warm")))
+        .unwrap();
+    let response = complete(model, asking("now"));
+    assert_eq!(response.unwrap().message.to_text(), "Hello é😀");
+    assert_eq!(server.connections(), 1, "the connection was used again");
+    drop(idle);
+}

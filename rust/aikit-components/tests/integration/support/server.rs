@@ -1,6 +1,9 @@
 //! A small HTTP/1.1 server on the loopback address that gives recorded replies.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use aikit_core::io;
 use serde_json::Value as Json;
@@ -8,6 +11,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::JoinSet,
 };
 
 /// A request as the server saw it.
@@ -75,14 +79,25 @@ impl Reply {
     }
 }
 
-/// The server; it ends when dropped.
+/// The server; it ends when dropped, and its connections with it.
 #[derive(Debug)]
 pub(crate) struct Server {
     /// Address of the API, ending in `/v1`.
     pub(crate) base_url: String,
-    requests: Arc<Mutex<Vec<Request>>>,
-    left: watch::Receiver<usize>,
+    shared: Arc<Shared>,
     _task: io::AbortOnDrop,
+}
+
+#[derive(Debug)]
+struct Shared {
+    replies: Vec<Reply>,
+    requests: Mutex<Vec<Request>>,
+    /// Connections so far.
+    connections: AtomicUsize,
+    /// Clients that left a reply that ends in silence.
+    left: watch::Sender<usize>,
+    /// Whether replies may be sent.
+    is_open: watch::Sender<bool>,
 }
 
 impl Server {
@@ -91,46 +106,75 @@ impl Server {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let requests = Arc::<Mutex<Vec<Request>>>::default();
-        let (leaving, left) = watch::channel(0);
-        let seen = Arc::clone(&requests);
+        let shared = Arc::new(Shared {
+            replies,
+            requests: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            left: watch::Sender::new(0),
+            is_open: watch::Sender::new(true),
+        });
+        let serving = Arc::clone(&shared);
         let task = io::spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
+            let mut connections = JoinSet::new();
             loop {
-                let (mut connection, _) = listener.accept().await.unwrap();
-                let Some(request) = read(&mut connection).await else {
-                    continue;
-                };
-                let index = {
-                    let mut seen = seen.lock().unwrap();
-                    seen.push(request);
-                    (seen.len() - 1).min(replies.len() - 1)
-                };
-                // A client that leaves early is a case under test, not a failure.
-                drop(write(&mut connection, &replies[index]).await);
-                if replies[index].ending == Ending::Silence {
-                    drop(connection.read_to_end(&mut Vec::new()).await);
-                    leaving.send_modify(|count| *count += 1);
-                }
+                let (connection, _) = listener.accept().await.unwrap();
+                serving.connections.fetch_add(1, Ordering::SeqCst);
+                connections.spawn(Arc::clone(&serving).serve(connection));
             }
         });
         Self {
             base_url,
-            requests,
-            left,
+            shared,
             _task: io::AbortOnDrop(task.abort_handle()),
         }
     }
 
     /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// How many connections were made.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Holds replies back, or lets them go.
+    pub(crate) fn set_open(&self, is_open: bool) {
+        self.shared.is_open.send_replace(is_open);
     }
 
     /// Waits until a client has left a reply that ends in silence.
     pub(crate) async fn left(&self) {
-        let mut left = self.left.clone();
+        let mut left = self.shared.left.subscribe();
         left.wait_for(|count| *count > 0).await.unwrap();
+    }
+}
+
+impl Shared {
+    /// Answers the requests of one connection until either side leaves.
+    async fn serve(self: Arc<Self>, mut connection: TcpStream) {
+        while let Some(request) = read(&mut connection).await {
+            let index = {
+                let mut seen = self.requests.lock().unwrap();
+                seen.push(request);
+                (seen.len() - 1).min(self.replies.len() - 1)
+            };
+            self.is_open.subscribe().wait_for(|it| *it).await.unwrap();
+            let reply = &self.replies[index];
+            // A client that leaves early is a case under test, not a failure.
+            drop(write(&mut connection, reply).await);
+            match reply.ending {
+                Ending::Whole => {}
+                Ending::Broken => return,
+                Ending::Silence => {
+                    drop(connection.read_to_end(&mut Vec::new()).await);
+                    self.left.send_modify(|count| *count += 1);
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -166,7 +210,7 @@ async fn read(connection: &mut TcpStream) -> Option<Request> {
 async fn write(connection: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
     connection.set_nodelay(true)?;
     let head = format!(
-        "HTTP/1.1 {} Recorded\r\n{}transfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {} Recorded\r\n{}transfer-encoding: chunked\r\n\r\n",
         reply.status, reply.headers
     );
     connection.write_all(head.as_bytes()).await?;
