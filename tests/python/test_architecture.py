@@ -82,8 +82,8 @@ SAMPLES: dict[Callable[[dict[str, str]], list[str]], list[dict[str, str]]] = {
             f"{TOOLS}/text/a_b.rs": 'const NAME: &\'static str = "b_a";',
         },
         {
-            f"{TOOLS}/text/mod.rs": "&[words::Words]",
-            f"{TOOLS}/text/words.rs": 'const NAME: &\'static str = "words";',
+            f"{TOOLS}/text/mod.rs": "&[Words_::Words]",
+            f"{TOOLS}/text/Words_.rs": 'const NAME: &\'static str = "Words_";',
         },
         {f"{API}/mod.rs": "pub const MODULES: &[Row] = &[rag::MODULE];", f"{API}/tool.rs": ""},
     ],
