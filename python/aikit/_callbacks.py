@@ -233,25 +233,46 @@ def _free_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def block_loop() -> asyncio.AbstractEventLoop | None:
+class _BlockingTask:
+    """A task that waits for Rust without letting its loop go on."""
+
+    __slots__ = ("_asked", "_loop", "_task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._task = sys.modules["asyncio"].current_task(loop)
+        self._asked = self._requests()
+
+    def check(self) -> None:
+        """Raises `CancelledError` if the task was cancelled since it began to wait."""
+        if self._requests() > self._asked:
+            raise sys.modules["asyncio"].CancelledError
+
+    def unblock(self) -> None:
+        """Says that the wait is over."""
+        with _lock:
+            count = _blocked.pop(self._loop) - 1
+            if count > 0:
+                _blocked[self._loop] = count
+
+    def _requests(self) -> int:
+        # Python 3.10 cannot say; there a Ctrl-C raises at once instead.
+        cancelling = getattr(self._task, "cancelling", None)
+        return 0 if cancelling is None else int(cancelling())
+
+
+def block_loop() -> _BlockingTask | None:
     """Says that this thread waits for Rust; its loop's waiting calls go to another loop."""
     loop = running_loop()
     if loop is None:
         return None
+    task = _BlockingTask(loop)
     with _lock:
         _blocked[loop] = _blocked.get(loop, 0) + 1
         moved = _waiting.pop(loop, set())
     for call in moved:
         call.start()
-    return loop
-
-
-def unblock_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """Says that the wait is over."""
-    with _lock:
-        count = _blocked.pop(loop) - 1
-        if count > 0:
-            _blocked[loop] = count
+    return task
 
 
 # Called by Rust ----------------------------------------------------------------------------------

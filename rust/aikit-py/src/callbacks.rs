@@ -41,6 +41,7 @@ impl PyCallable {
     /// `invalid_args` when `function` cannot be called.
     pub(crate) fn new(function: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Callable>> {
         let py = function.py();
+        let _visit = interpreter::enter(py);
         if !function.is_callable() {
             let message = format!("`{function}` cannot be called");
             let error = Error::invalid_args(message).with_hint("pass a function, not its result");

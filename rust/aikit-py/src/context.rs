@@ -70,13 +70,13 @@ impl Entry {
     /// Says, until the guard is dropped, that the calling thread is blocked: its loop takes no
     /// work, and the function that runs on it does not count against the bound.
     pub(crate) fn hold_thread(&self, py: Python<'_>) -> PyResult<Held> {
-        let event_loop = interpreter::callbacks(py)?.call_method0(intern!(py, "block_loop"))?;
+        let task = interpreter::callbacks(py)?.call_method0(intern!(py, "block_loop"))?;
         let slots = self.parent.as_ref().and_then(|scope| scope.slots.clone());
         if let Some(slots) = &slots {
             slots.lend();
         }
         Ok(Held {
-            event_loop: (!event_loop.is_none()).then(|| event_loop.unbind()),
+            task: (!task.is_none()).then(|| task.unbind()),
             slots,
         })
     }
@@ -84,8 +84,25 @@ impl Entry {
 
 /// A thread that waits for Rust.
 pub(crate) struct Held {
-    event_loop: Option<Py<PyAny>>,
+    /// The task that blocks its loop, see `aikit/_callbacks.py`.
+    task: Option<Py<PyAny>>,
     slots: Option<Arc<Slots>>,
+}
+
+impl Held {
+    /// Looks whether the caller was told to stop.
+    ///
+    /// # Errors
+    ///
+    /// What a signal handler raised, or `asyncio.CancelledError` when the task that blocks its
+    /// loop was cancelled; that is what `asyncio.run` makes of a first Ctrl-C.
+    pub(crate) fn check(&self, py: Python<'_>) -> PyResult<()> {
+        py.check_signals()?;
+        match &self.task {
+            Some(task) => task.call_method0(py, intern!(py, "check")).map(drop),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Drop for Held {
@@ -93,13 +110,9 @@ impl Drop for Held {
         if let Some(slots) = &self.slots {
             slots.take_back();
         }
-        if let Some(event_loop) = self.event_loop.take() {
+        if let Some(task) = self.task.take() {
             // The thread is attached, so this only fails while the interpreter ends.
-            let _ended = Python::try_attach(|py| {
-                interpreter::callbacks(py)?
-                    .call_method1(intern!(py, "unblock_loop"), (event_loop,))
-                    .map(drop)
-            });
+            let _ended = Python::try_attach(|py| task.call_method0(py, intern!(py, "unblock")));
         }
     }
 }

@@ -10,7 +10,7 @@ use pyo3::{
     },
 };
 
-use crate::errors;
+use crate::{errors, interpreter};
 
 /// Levels of nesting that are taken; more is most likely an object that contains itself.
 const DEPTH_MAX: usize = 128;
@@ -72,6 +72,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
 ///
 /// `invalid_args` names what cannot be data and where it stands.
 pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> Result<Value> {
+    let _visit = interpreter::enter(object.py());
     read(object, 0).map_err(|Misfit { path, why }| {
         let place = path.into_iter().rev().collect::<String>();
         let place = if place.is_empty() {

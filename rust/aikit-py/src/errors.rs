@@ -3,7 +3,7 @@
 use aikit_core::{Error, ErrorKind};
 use pyo3::{exceptions::PyKeyboardInterrupt, intern, prelude::*, types::PyDict};
 
-use crate::convert;
+use crate::{convert, interpreter};
 
 /// The table of error kinds: `(code, class, parent, built-in parent, exit status, retryable,
 /// summary)` each.
@@ -33,6 +33,7 @@ pub(crate) fn error_kinds() -> Vec<(
 
 /// The exception that carries an error.
 pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
+    let _visit = interpreter::enter(py);
     build(py, error).unwrap_or_else(|failure| failure)
 }
 
@@ -67,6 +68,7 @@ fn python_cause(py: Python<'_>, error: &Error) -> Option<PyErr> {
 ///
 /// An exception of aikit keeps its kind; any other is a `tool_failed` that names it.
 pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
+    let _visit = interpreter::enter(py);
     let value = raised.value(py);
     if value.is_instance_of::<PyKeyboardInterrupt>() {
         return Error::new(ErrorKind::Interrupted, "interrupted").with_source(raised);

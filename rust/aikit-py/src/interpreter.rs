@@ -1,11 +1,16 @@
-//! The way from background threads into the interpreter, which closes when Python ends.
+//! The way into the interpreter, which closes when Python ends.
 //!
-//! A thread that asks for the interpreter while it is being torn down may crash the process or
-//! never come back. So nothing enters once the exit has begun, and the exit waits for those who
-//! are inside.
+//! A thread that waits for the interpreter while it is torn down is ended by CPython (before
+//! 3.14) by unwinding its stack, which a Rust frame does not survive; one that comes later finds
+//! freed memory. So whoever has Rust frames below Python code, or comes from a thread of Rust's,
+//! makes a visit; the exit lets nobody in any more and waits for those who are inside.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -13,12 +18,14 @@ use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
+/// The thread that ends the interpreter; it alone may still use it.
+static ENDING: OnceLock<ThreadId> = OnceLock::new();
 
 /// How often, and with which pause, an exit looks whether everybody has left: one second in all.
 const EXIT_LOOKS_MAX: u32 = 1_000;
 const EXIT_PAUSE: Duration = Duration::from_millis(1);
 
-/// Runs `body` with the interpreter; `None` once it ends.
+/// Runs `body` with the interpreter on a thread of Rust's; `None` once it ends.
 pub(crate) fn attach<T>(body: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     let _visit = Visit::begin()?;
     Python::try_attach(body)
@@ -31,13 +38,33 @@ pub(crate) fn visit(job: impl FnOnce()) {
     }
 }
 
-struct Visit;
+/// Begins a visit of a thread that Python called. It does not return once the interpreter ends:
+/// such a thread is a daemon, and the process ends around it.
+pub(crate) fn enter(py: Python<'_>) -> Visit {
+    Visit::begin().unwrap_or_else(|| py.detach(|| stay_out()))
+}
+
+/// Begins a visit of a thread that has detached and is about to come back; as [`enter`].
+pub(crate) fn come_back() -> Visit {
+    Visit::begin().unwrap_or_else(|| stay_out())
+}
+
+fn stay_out() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Somebody inside; ends when dropped.
+pub(crate) struct Visit(());
 
 impl Visit {
     fn begin() -> Option<Self> {
         INSIDE.fetch_add(1, Ordering::SeqCst);
-        let visit = Self;
-        (!CLOSED.load(Ordering::SeqCst)).then_some(visit)
+        let visit = Self(());
+        let is_open =
+            !CLOSED.load(Ordering::SeqCst) || ENDING.get() == Some(&thread::current().id());
+        is_open.then_some(visit)
     }
 }
 
@@ -60,13 +87,14 @@ pub(crate) fn callbacks(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
 /// Called by `atexit`: lets nobody in any more and waits for those who are inside.
 #[pyfunction]
 pub(crate) fn close_interpreter(py: Python<'_>) {
+    ENDING.get_or_init(|| thread::current().id());
     CLOSED.store(true, Ordering::SeqCst);
     py.detach(|| {
         for _ in 0..EXIT_LOOKS_MAX {
             if INSIDE.load(Ordering::SeqCst) == 0 {
                 return;
             }
-            std::thread::park_timeout(EXIT_PAUSE);
+            thread::park_timeout(EXIT_PAUSE);
         }
     });
 }

@@ -1,5 +1,6 @@
 //! Python bindings: the list of what `aikit._aikit` exports, and nothing else.
 
+mod agents;
 mod callbacks;
 mod context;
 mod convert;
@@ -17,6 +18,7 @@ mod wait;
 mod _aikit {
     #[pymodule_export]
     use crate::{
+        agents::Agent,
         callbacks::Reply,
         context::Scope,
         errors::error_kinds,

@@ -1,50 +1,62 @@
 //! What Python's calls share: one assembled set of components a process.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use aikit_components::{models::Catalogue, tools::Registry};
-use aikit_core::{Context, services::Services, tool::ToolContext};
+use aikit_components::{
+    config,
+    registry::{Components, Setup},
+    security::policy::Profile,
+};
+use aikit_core::{Error, Result, context::Principal};
 use pyo3::prelude::*;
 
-use crate::logging;
+use crate::{errors, logging};
 
-pub(crate) struct Session {
-    cx: ToolContext,
-    pub(crate) tools: Registry,
+/// A session, and where it is valid.
+struct Current {
+    pid: u32,
+    folder: PathBuf,
+    components: Arc<Components>,
 }
 
-impl Session {
-    pub(crate) fn tool_context(&self) -> ToolContext {
-        self.cx.clone()
-    }
-}
-
-/// The process's session; a forked child gets its own.
-pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Session>> {
-    static CURRENT: Mutex<Option<(u32, Arc<Session>)>> = Mutex::new(None);
+/// The process's session. A forked child gets its own, and so does a program that changes its
+/// working directory: relative paths start there.
+///
+/// # Errors
+///
+/// `config` for a setting that is wrong, `io` when there is no working directory.
+pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
+    static CURRENT: Mutex<Option<Current>> = Mutex::new(None);
+    let fail = |error: Error| errors::to_python(py, &error);
     let pid = std::process::id();
+    let folder = std::env::current_dir().map_err(|error| fail(error.into()))?;
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((owner, session)) = &*current
-        && *owner == pid
+    if let Some(session) = &*current
+        && session.pid == pid
+        && session.folder == folder
     {
         logging::refresh();
-        return Ok(Arc::clone(session));
+        return Ok(Arc::clone(&session.components));
     }
     logging::start(py)?;
-    let services = Services {
-        models: Some(Arc::new(Catalogue::new(
-            Arc::new(|name: &str| std::env::var(name).ok()),
-            None,
-        ))),
-        ..Services::default()
-    };
-    let session = Arc::new(Session {
-        tools: Registry::with_built_ins(),
-        cx: ToolContext {
-            context: Context::default(),
-            services: Arc::new(services),
-        },
+    let components = Arc::new(assemble(folder.clone()).map_err(fail)?);
+    *current = Some(Current {
+        pid,
+        folder,
+        components: Arc::clone(&components),
     });
-    *current = Some((pid, Arc::clone(&session)));
-    Ok(session)
+    Ok(components)
+}
+
+fn assemble(working_directory: PathBuf) -> Result<Components> {
+    Components::assemble(Setup {
+        profile: Profile::Notebook,
+        working_directory,
+        variables: config::environment(),
+        ask: None,
+        principal: Principal::default(),
+    })
 }

@@ -27,20 +27,25 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
+    let visit = interpreter::enter(py);
     let entry = Entry::blocking(py)?;
     let work = work(entry.tool_context(py)?);
+    let held = entry.hold_thread(py)?;
+    drop(visit);
     let mut raised = None;
-    let waited = {
-        let _blocked = entry.hold_thread(py)?;
-        py.detach(|| {
-            io::wait(work, || {
-                Python::attach(|py| py.check_signals()).map_err(|error| {
-                    raised = Some(error);
-                    Error::new(ErrorKind::Interrupted, "interrupted")
-                })
-            })
-        })
-    };
+    let (waited, _visit) = py.detach(|| {
+        let tick = || match interpreter::attach(|py| held.check(py)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                raised = Some(error);
+                Err(Error::new(ErrorKind::Interrupted, "interrupted"))
+            }
+            None => Err(Error::new(ErrorKind::Cancelled, "Python is ending")),
+        };
+        let waited = io::wait(work, tick);
+        (waited, interpreter::come_back())
+    });
+    drop(held);
     if let Some(error) = raised {
         return Err(error);
     }
@@ -62,6 +67,7 @@ where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
+    let _visit = interpreter::enter(py);
     let entry = Entry::awaiting(py)?;
     let work = work(entry.tool_context(py)?);
     generic::future_into_py::<IoRuntime, _, _>(py, work.map(|result| Ok(Outcome(result))))
@@ -73,6 +79,7 @@ where
 ///
 /// Those of the first use of aikit in this process.
 pub(crate) fn started(py: Python<'_>) -> PyResult<ToolContext> {
+    let _visit = interpreter::enter(py);
     Entry::awaiting(py)?.tool_context(py)
 }
 

@@ -22,6 +22,11 @@ pub const FILE_NAME: &str = "aikit.toml";
 /// Looks up an environment variable, or what stands for one in a test.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// The environment of this process.
+pub fn environment() -> Variables {
+    Arc::new(|name| std::env::var(name).ok())
+}
+
 // One row per key, so that a key can be set in the environment and named in a suggestion.
 const KEYS: &[(&str, &[&str])] = &[
     ("models", ModelsConfig::KEYS),
