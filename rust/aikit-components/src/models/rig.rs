@@ -2,6 +2,7 @@
 
 mod convert;
 mod fault;
+mod transport;
 
 use std::fmt;
 
@@ -25,17 +26,15 @@ use rig_core::{
 use rig_reqwest::ReqwestClient;
 
 pub(super) use self::fault::Link;
+use self::transport::Transport;
 use crate::http;
-
-/// Longest answer that is streamed, in bytes of text, reasoning and arguments.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Texts embedded in one request.
 const EMBEDDING_BATCH: usize = 256;
 
 /// The connections of the process. Asked for at each request, because a forked child has others.
-fn client() -> Result<ReqwestClient> {
-    http::shared().map(ReqwestClient::from)
+fn client() -> Result<Transport> {
+    http::shared().map(|client| Transport(ReqwestClient::from(client)))
 }
 
 /// A chat model behind a wire of rig.
@@ -98,7 +97,6 @@ where
                 reply,
                 link: self.link.clone(),
                 cx: cx.clone(),
-                bytes: 0,
             };
             let events = stream::try_unfold(Some(arriving), |arriving| async {
                 match arriving {
@@ -117,8 +115,6 @@ struct Arriving {
     reply: CompletionStream,
     link: Link,
     cx: Context,
-    /// Length of what arrived.
-    bytes: usize,
 }
 
 impl Arriving {
@@ -127,17 +123,9 @@ impl Arriving {
         loop {
             let item = self.cx.within(io::entered(self.reply.next())).await?;
             let event = match item {
-                Some(Ok(Item::Event(StreamEvent::Text { text, .. }))) => {
-                    self.count(&text)?;
-                    ChatEvent::Text(text)
-                }
+                Some(Ok(Item::Event(StreamEvent::Text { text, .. }))) => ChatEvent::Text(text),
                 Some(Ok(Item::Event(StreamEvent::Reasoning { text, .. }))) => {
-                    self.count(&text)?;
                     ChatEvent::Reasoning(text)
-                }
-                Some(Ok(Item::Event(StreamEvent::Arguments { json, .. }))) => {
-                    self.count(&json)?;
-                    continue;
                 }
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => return Err(self.link.fault(&error)),
@@ -150,17 +138,6 @@ impl Arriving {
             };
             return Ok((event, Some(self)));
         }
-    }
-
-    /// A server that never stops must not fill the memory.
-    fn count(&mut self, piece: &str) -> Result<()> {
-        self.bytes += piece.len();
-        if self.bytes <= ANSWER_BYTES_MAX {
-            return Ok(());
-        }
-        let name = self.link.name();
-        let message = format!("the answer of `{name}` is longer than {ANSWER_BYTES_MAX} bytes");
-        Err(Error::new(ErrorKind::LimitExceeded, message).with_hint("give `max_tokens`"))
     }
 }
 

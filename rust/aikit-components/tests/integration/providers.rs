@@ -320,6 +320,23 @@ fn a_body_that_breaks_off_is_a_bad_response() {
 }
 
 #[test]
+fn an_answer_without_end_reaches_a_limit() {
+    let piece = "x".repeat(1 << 20);
+    let event = json!({"choices": [{"index": 0, "delta": {"content": &piece}}]});
+    let event = format!("data: {event}\n\n");
+    let whole = Reply::pieces(
+        "content-type: application/json\r\n",
+        &[piece.as_bytes(); 65],
+    );
+    let events = Reply::events(&[event.as_bytes(); 65]);
+    let server = Server::start(vec![whole, events]);
+    let error = complete(model(&server), asking("hi")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    let (_, streamed) = stream(tool_context(), model(&server));
+    assert_eq!(streamed.unwrap_err().kind(), ErrorKind::LimitExceeded);
+}
+
+#[test]
 fn a_server_that_is_not_there_is_named_without_its_password() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = unused.local_addr().unwrap().port();

@@ -8,6 +8,7 @@ use rig_core::http_client;
 use serde_json::Value as Json;
 use url::Url;
 
+use super::transport::{BODY_BYTES_MAX, TooLong};
 use crate::models::providers::Endpoint;
 
 /// How much of a provider's own words an error repeats.
@@ -71,6 +72,10 @@ impl Link {
             return Error::new(ErrorKind::BadResponse, self.scrub(&message))
                 .with_hint("check that `base_url` is the address of the API, often ending in /v1");
         };
+        if source.downcast_ref::<TooLong>().is_some() {
+            let message = format!("`{name}`: {url} answers more than {BODY_BYTES_MAX} bytes");
+            return Error::new(ErrorKind::LimitExceeded, message).with_hint("give `max_tokens`");
+        }
         let cause = self.scrub(&root_cause(&**source));
         let Some(failed) = source.downcast_ref::<reqwest::Error>() else {
             let message = format!("`{name}`: the request to {url} failed: {cause}");

@@ -58,9 +58,14 @@ impl Reply {
 
     /// Server-sent events, in the given pieces.
     pub(crate) fn events(pieces: &[&[u8]]) -> Self {
+        Self::pieces("content-type: text/event-stream\r\n", pieces)
+    }
+
+    /// A body in the given pieces.
+    pub(crate) fn pieces(headers: &'static str, pieces: &[&[u8]]) -> Self {
         Self {
             status: 200,
-            headers: "content-type: text/event-stream\r\n",
+            headers,
             pieces: pieces.iter().map(|it| it.to_vec()).collect(),
             ending: Ending::Whole,
         }
