@@ -83,6 +83,7 @@ def test_user_expressions_are_answered_one_by_one(kernel: Conversation) -> None:
 
 
 def test_an_error_aborts_the_cells_behind_it(kernel: Conversation) -> None:
+    # A front end that runs all cells sends them at once, and the first may fail at once.
     ids = [kernel.client.execute(code) for code in ("error('x')", "y = 1", "y = 2")]
     states = [kernel.hear(msg_id).content["status"] for msg_id in ids]
     assert states == ["error", "aborted", "aborted"]

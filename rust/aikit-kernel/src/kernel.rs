@@ -40,6 +40,11 @@ const SUBSCRIBER_WAIT: Duration = Duration::from_millis(200);
 const CELL_STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last messages may take to leave the process.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+/// A client that runs all cells sends them one by one; a request that comes so soon after the one
+/// before belongs with it.
+const BATCH_GAP: Duration = Duration::from_millis(10);
+/// A client has sent all its cells by so long after the first.
+const BATCH_TIME: Duration = Duration::from_millis(100);
 /// Most cells that wait; more wait in the socket.
 const WAITING_MAX: usize = 10_000;
 /// Most requests answered beside the cell at once; more wait in the socket.
@@ -288,8 +293,10 @@ impl ShellLoop {
             return None;
         }
         // What a client sent before it could know of the error is behind the failed cell, even
-        // if it is still in the operating system's hands.
-        let stop = self.take_all_that_arrived().await;
+        // if it is still in the operating system's hands, or about to be sent.
+        let mut stop = self.take_all_that_arrived().await;
+        let limit = BATCH_TIME.saturating_sub(finished.ran_for);
+        stop = stop.or(self.take_batch(limit).await);
         execute::finish(&self.desk, finished);
         for (request, _) in std::mem::take(&mut self.waiting) {
             execute::abort(&self.desk, &request);
@@ -311,6 +318,19 @@ impl ShellLoop {
         while let Ok(message) = self.shell.try_recv() {
             stop = stop.or(self.take_request(message));
         }
+        stop
+    }
+
+    /// Takes requests while they come one after the other, at most `limit`.
+    async fn take_batch(&mut self, limit: Duration) -> Option<Stop> {
+        let mut stop = None;
+        let taking = async {
+            while let Ok(Some(message)) = tokio::time::timeout(BATCH_GAP, self.shell.recv()).await {
+                stop = stop.take().or(self.take_request(message));
+            }
+        };
+        // Whatever comes later was sent later.
+        let _ended = tokio::time::timeout(limit, taking).await;
         stop
     }
 

@@ -3,6 +3,7 @@
 use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use aikit_core::{Context, Error, Result, Value, context::Overrides, engine::Cell, value::Map};
@@ -24,12 +25,16 @@ use crate::{
 pub(crate) struct Finished {
     pub(crate) request: Request,
     reply: ExecuteReply,
+    /// How long the cell took.
+    pub(crate) ran_for: Duration,
     /// Whether the cells that wait must not run.
     pub(crate) stops_queue: bool,
 }
 
 /// Runs the cell `asked` by `request`.
 pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -> Finished {
+    let clock = desk.context.clock();
+    let started = clock.monotonic();
     desk.publish_state(&request, ExecutionState::Busy);
     let is_empty = asked.code.trim().is_empty();
     let counts = asked.store_history && !asked.silent && !is_empty;
@@ -83,6 +88,7 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
     Finished {
         request,
         reply,
+        ran_for: clock.monotonic().saturating_sub(started),
         stops_queue,
     }
 }

@@ -5,6 +5,8 @@ use aikit_kernel::{
     wire::{
         Content,
         execute::{ExecuteReply, ExecuteRequest},
+        kernel_info::KernelInfoRequest,
+        lifecycle::InterruptRequest,
     },
 };
 
@@ -174,20 +176,23 @@ fn expressions_of_the_request_are_answered_one_by_one() {
 fn an_error_aborts_the_cells_behind_it_and_nothing_else() {
     talk(async {
         let mut conversation = Conversation::start().await;
-        let shell = &mut conversation.client.shell;
-        let mut ids = Vec::new();
-        for code in ["fail x", "echo a", "echo b"] {
-            ids.push(shell.send(cell(code)).await.unwrap());
+        let client = &mut conversation.client;
+        let failing = client.shell.send(cell("wait")).await.unwrap();
+        let mut waiting = Vec::new();
+        for code in ["echo a", "echo b"] {
+            waiting.push(client.shell.send(cell(code)).await.unwrap());
         }
-        let mut replies = Vec::new();
-        for id in &ids {
-            replies.push(conversation.hear(id).await.reply);
-        }
+        // Answered beside the cell, and sent behind the others: so they have arrived.
+        conversation.request(KernelInfoRequest {}).await;
+        let control = &mut conversation.client.control;
+        control.send(InterruptRequest {}).await.unwrap();
+        let reply = conversation.hear(&failing).await.reply;
         assert!(matches!(
-            replies[0],
+            reply,
             Content::ExecuteReply(ExecuteReply::Error { .. })
         ));
-        for reply in &replies[1..] {
+        for id in &waiting {
+            let reply = conversation.hear(id).await.reply;
             assert!(matches!(
                 reply,
                 Content::ExecuteReply(ExecuteReply::Aborted { .. })
