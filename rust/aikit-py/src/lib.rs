@@ -10,8 +10,10 @@ mod interpreter;
 mod kernel;
 mod logging;
 mod models;
+mod rag;
 mod session;
 mod tools;
+mod vectors;
 mod wait;
 
 #[pyo3::pymodule(gil_used = false)]
@@ -26,6 +28,8 @@ mod _aikit {
         interpreter::{close_interpreter, forget_visits},
         kernel::kernelspec_files,
         models::{Model, ModelStream, list_models},
+        rag::Rag,
         tools::{Tool, find_tool, find_tools},
+        vectors::VectorIndex,
     };
 }

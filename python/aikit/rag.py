@@ -1,0 +1,278 @@
+"""Retrieval: documents go in, the passages that fit a question come out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from . import _aikit
+from .errors import InvalidArgsError
+from .handles import Handle
+from .records import Record, table
+from .tools import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    # A path or a glob, or a record with `id`, `text`, and if wanted `title` and `metadata`.
+    Source = str | os.PathLike[str] | Mapping[str, Any]
+    # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
+    EmbedFunction = Callable[[list[str]], Any]
+
+
+class Hit(Record):
+    """A passage that a search found.
+
+    Attributes:
+        id: Identity of the passage: its document and its place there.
+        text: The text.
+        score: How well it fits; higher is better, comparable within one answer only.
+        source: Path or id of the document.
+        title: Title of the document.
+        headings: Headings above the text, outermost first.
+        start: First character of the text in the document.
+        end: One past its last character.
+        metadata: What is known about the document.
+    """
+
+    id: str
+    text: str
+    score: float
+    source: str
+    title: str | None
+    headings: list[str]
+    start: int
+    end: int
+    metadata: dict[str, Any]
+
+
+class Hits(list[Hit]):
+    """Hits, best first; a table in notebooks."""
+
+    def _repr_html_(self) -> str:
+        return table(self, ["score", "source", "text"])
+
+
+class IngestFailure(Record):
+    """A source that could not be ingested.
+
+    Attributes:
+        source: Path or id.
+        kind: Code of the error's kind.
+        reason: What went wrong.
+    """
+
+    source: str
+    kind: str
+    reason: str
+
+
+class IngestReport(Record):
+    """What an ingest did.
+
+    Attributes:
+        added: Documents that are new.
+        updated: Documents whose content changed.
+        unchanged: Documents that were there already.
+        deleted: Documents whose file is gone.
+        failed: Sources that could not be ingested; the rest was.
+        chunks: Chunks written.
+    """
+
+    added: int
+    updated: int
+    unchanged: int
+    deleted: int
+    failed: list[IngestFailure]
+    chunks: int
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"failed": IngestFailure}
+
+
+class RagStats(Record):
+    """What an index holds.
+
+    Attributes:
+        documents: Number of documents.
+        chunks: Number of chunks.
+        damaged: Chunks that cannot be read; ingest their documents again.
+        embedder: Name of the embedder.
+        dimension: Length of its vectors.
+        index: Kind of vector index.
+        path: The file of the store, if there is one.
+    """
+
+    documents: int
+    chunks: int
+    damaged: int
+    embedder: str
+    dimension: int
+    index: str
+    path: str | None
+
+
+class RAG:
+    """Documents, their chunks and an index over them.
+
+    Args:
+        path: File of the store, made when it does not exist; None keeps everything in memory.
+        embedder: ``lexical``, ``provider:model``, or a function that takes a list of texts and
+            returns one vector for each.
+        dim: Length of the function's vectors.
+        embedder_name: What the store remembers of the function; change it with the vectors.
+        index: ``flat`` (exact) or ``hnsw`` (approximate, for many rows).
+        chunker: ``tokens`` or ``whole``.
+        chunk_size_tokens: Most tokens of a chunk.
+        chunk_overlap_tokens: Tokens that two chunks of one section share.
+
+    Raises:
+        ConfigError: If the store was made with another embedder.
+        NotFoundError: If there is no such embedder or index.
+    """
+
+    def __init__(  # noqa: PLR0913  # an index has these parts
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        embedder: str | EmbedFunction = "lexical",
+        dim: int | None = None,
+        embedder_name: str | None = None,
+        index: str = "flat",
+        chunker: str = "tokens",
+        chunk_size_tokens: int | None = None,
+        chunk_overlap_tokens: int | None = None,
+    ) -> None:
+        if callable(embedder) and dim is None:
+            raise InvalidArgsError(
+                "a function as `embedder` needs `dim`", hint="give the length of its vectors"
+            )
+        name = embedder_name or getattr(embedder, "__name__", "function")
+        self._path = None if path is None else os.fspath(path)
+        self._options = {
+            "index": index,
+            "chunker": chunker,
+            "chunk_size_tokens": chunk_size_tokens,
+            "chunk_overlap_tokens": chunk_overlap_tokens,
+        }
+        self._embedding = {"embedder": embedder, "dim": dim, "embedder_name": embedder_name}
+        self._native = _aikit.Rag(self._path, embedder, name, dim or 0, self._options)
+
+    def ingest(
+        self,
+        sources: Source | Sequence[Source],
+        *,
+        progress: bool = False,
+        keep_gone: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> IngestReport:
+        """Reads, splits, embeds and stores documents; what is stored already is left alone.
+
+        Args:
+            sources: Files, folders, globs such as ``docs/**/*.md``, or records.
+            progress: Whether to draw a progress bar, in a terminal or a notebook.
+            keep_gone: Whether documents whose file is gone stay in the store.
+            metadata: What is known about every document of this call.
+
+        Returns:
+            What was done; a source that fails is named there and does not stop the others.
+        """
+        if not progress:
+            done = self._native.ingest(_plain(sources), keep_gone, dict(metadata or {}))
+            return IngestReport(done)
+        from ._progress import Bar  # noqa: PLC0415  # only where one is drawn
+
+        handle = self.start_ingest(sources, keep_gone=keep_gone, metadata=metadata)
+        with Bar("ingest") as bar:
+            for event in handle:
+                if event.kind == "rag.ingest.progress":
+                    bar.update(event.data["done"], event.data["total"])
+        return handle.result()
+
+    async def aingest(
+        self,
+        sources: Source | Sequence[Source],
+        *,
+        keep_gone: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> IngestReport:
+        """Is ``ingest`` for async code; cancelling it ends the work after a document."""
+        return await self.start_ingest(sources, keep_gone=keep_gone, metadata=metadata)
+
+    def start_ingest(
+        self,
+        sources: Source | Sequence[Source],
+        *,
+        keep_gone: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Handle[IngestReport]:
+        """Starts an ingest; the handle's ``rag.ingest.progress`` events tell how far it is."""
+        native = self._native.start_ingest(_plain(sources), keep_gone, dict(metadata or {}))
+        return Handle(native, IngestReport)
+
+    def search(self, query: str, *, k: int = 5) -> Hits:
+        """Finds the passages that fit a question best.
+
+        Args:
+            query: The question.
+            k: Number of hits, 1 to 1000.
+
+        Returns:
+            Hits, best first.
+        """
+        return Hits(Hit(hit) for hit in self._native.search(query, k))
+
+    async def asearch(self, query: str, *, k: int = 5) -> Hits:
+        """Is ``search`` for async code."""
+        return Hits(Hit(hit) for hit in await self._native.asearch(query, k))
+
+    def delete(self, ids: str | Sequence[str]) -> int:
+        """Deletes documents by their paths or ids and returns how many there were."""
+        return self._native.delete([ids] if isinstance(ids, str) else list(ids))
+
+    async def adelete(self, ids: str | Sequence[str]) -> int:
+        """Is ``delete`` for async code."""
+        count: int = await self._native.adelete([ids] if isinstance(ids, str) else list(ids))
+        return count
+
+    def stats(self) -> RagStats:
+        """Returns what the index holds."""
+        return RagStats(self._native.stats())
+
+    async def astats(self) -> RagStats:
+        """Is ``stats`` for async code."""
+        return RagStats(await self._native.astats())
+
+    def as_tool(
+        self,
+        name: str = "search_documents",
+        summary: str = "Searches the documents and returns the passages that fit a question best.",
+    ) -> Tool:
+        """Returns the search as a tool of agents, called with ``query`` and ``k``.
+
+        Args:
+            name: Name of the tool.
+            summary: What is to be found there; the model chooses by it.
+        """
+        return Tool(self._native.as_tool(name, summary))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._path is None:
+            raise TypeError("a RAG in memory cannot be pickled: give it a path")
+        return (_open, (os.path.abspath(self._path), {**self._embedding, **self._options}))
+
+    def __repr__(self) -> str:
+        return f"RAG({self._path!r})"
+
+
+def _open(path: str, options: dict[str, Any]) -> RAG:
+    return RAG(path, **options)
+
+
+def _plain(sources: Source | Sequence[Source]) -> list[Any]:
+    if isinstance(sources, (str, os.PathLike)) or hasattr(sources, "keys"):
+        return [_plain_one(sources)]
+    return [_plain_one(source) for source in sources]
+
+
+def _plain_one(source: Any) -> Any:  # noqa: ANN401  # a path or a record
+    return os.fspath(source) if isinstance(source, os.PathLike) else source

@@ -1,0 +1,203 @@
+//! Retrieval, seen from Python.
+
+use std::path::PathBuf;
+
+use aikit_components::rag::{
+    self, Embedder, Gone, IngestOptions, RagOptions, Record, SearchOptions, Source,
+};
+use aikit_core::{Error, Result, Value, procedure, services::ModelOptions, tool::ToolContext};
+use pyo3::prelude::*;
+
+use crate::{callbacks::PyCallable, convert::PyValue, errors, handles::Handle, tools::Tool, wait};
+
+/// Documents and an index over them.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct Rag(rag::Rag);
+
+/// How to embed: by name, or a function with its name and dimension.
+enum Embedding {
+    Named(String),
+    Function(Embedder),
+}
+
+#[pymethods]
+impl Rag {
+    /// Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
+    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        embedder: &Bound<'_, PyAny>,
+        embedder_name: String,
+        dimension: usize,
+        options: PyValue,
+    ) -> PyResult<Self> {
+        let embedding = match embedder.extract::<String>() {
+            Ok(name) => Embedding::Named(name),
+            Err(_) => {
+                let function = PyCallable::new(embedder)?;
+                Embedding::Function(Embedder::function(embedder_name, dimension, function))
+            }
+        };
+        let options = self::options(path, &options.0);
+        let options = options.map_err(|error| errors::to_python(py, &error))?;
+        wait::blocking(py, |cx| open(cx, options, embedding)).map(Self)
+    }
+
+    /// Ingests paths and records.
+    fn ingest(
+        &self,
+        py: Python<'_>,
+        sources: PyValue,
+        keeps_gone: bool,
+        metadata: PyValue,
+    ) -> PyResult<PyValue> {
+        let rag = self.0.clone();
+        wait::blocking(py, move |cx| async move {
+            let options = ingest_options(keeps_gone, metadata.0);
+            let report = rag.ingest(&cx, read_sources(sources.0)?, options).await?;
+            Value::from_serialize(&report).map(PyValue)
+        })
+    }
+
+    /// Starts an ingest whose events tell its progress.
+    fn start_ingest(
+        &self,
+        py: Python<'_>,
+        sources: PyValue,
+        keeps_gone: bool,
+        metadata: PyValue,
+    ) -> PyResult<Handle> {
+        let cx = wait::started(py)?;
+        let sources = read_sources(sources.0).map_err(|error| errors::to_python(py, &error))?;
+        let (rag, options) = (self.0.clone(), ingest_options(keeps_gone, metadata.0));
+        let handle = procedure::Handle::start(&cx.context.clone(), move |context| async move {
+            let report = rag
+                .ingest(&cx.with_context(context), sources, options)
+                .await?;
+            Value::from_serialize(&report)
+        });
+        Ok(Handle::new(handle))
+    }
+
+    /// The passages that fit best, best first.
+    fn search(&self, py: Python<'_>, query: String, k: usize) -> PyResult<PyValue> {
+        let rag = self.0.clone();
+        wait::blocking(py, move |cx| search(rag, cx, query, k))
+    }
+
+    /// `search` as an awaitable.
+    fn asearch<'py>(
+        &self,
+        py: Python<'py>,
+        query: String,
+        k: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let rag = self.0.clone();
+        wait::awaitable(py, move |cx| search(rag, cx, query, k))
+    }
+
+    /// Deletes documents; answers how many there were.
+    fn delete(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<usize> {
+        let rag = self.0.clone();
+        wait::blocking(py, move |_| async move { rag.delete(ids).await })
+    }
+
+    /// `delete` as an awaitable.
+    fn adelete<'py>(&self, py: Python<'py>, ids: Vec<String>) -> PyResult<Bound<'py, PyAny>> {
+        let rag = self.0.clone();
+        wait::awaitable(py, move |_| async move { rag.delete(ids).await })
+    }
+
+    /// What the index holds.
+    fn stats(&self, py: Python<'_>) -> PyResult<PyValue> {
+        let rag = self.0.clone();
+        wait::blocking(py, move |_| stats(rag))
+    }
+
+    /// `stats` as an awaitable.
+    fn astats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let rag = self.0.clone();
+        wait::awaitable(py, move |_| stats(rag))
+    }
+
+    /// The search as a tool of agents.
+    fn as_tool(&self, name: &str, summary: &str) -> Tool {
+        Tool::new(self.0.as_tool(name, summary))
+    }
+}
+
+fn options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
+    let mut options = RagOptions {
+        path,
+        ..RagOptions::default()
+    };
+    let size = |key: &str, default: usize| -> Result<usize> {
+        let Some(value) = given.get(key).filter(|it| !it.is_null()) else {
+            return Ok(default);
+        };
+        let size = value.as_i64().and_then(|it| usize::try_from(it).ok());
+        size.ok_or_else(|| {
+            Error::invalid_args(format!(
+                "`{key}` is `{value}`, which is no number of tokens"
+            ))
+            .with_hint("give an integer that is not negative")
+        })
+    };
+    options.chunk_size_tokens = size("chunk_size_tokens", options.chunk_size_tokens)?;
+    options.chunk_overlap_tokens = size("chunk_overlap_tokens", options.chunk_overlap_tokens)?;
+    let word = |key: &str| given.get(key).and_then(Value::as_str).map(str::to_owned);
+    options.index = word("index").unwrap_or(options.index);
+    options.chunker = word("chunker").unwrap_or(options.chunker);
+    Ok(options)
+}
+
+async fn open(cx: ToolContext, options: RagOptions, embedding: Embedding) -> Result<rag::Rag> {
+    let embedder = match embedding {
+        Embedding::Named(name) => Embedder::named(&name, ModelOptions::default(), &cx.services)?,
+        Embedding::Function(embedder) => embedder,
+    };
+    rag::Rag::open(RagOptions {
+        embedder,
+        ..options
+    })
+    .await
+}
+
+fn ingest_options(keeps_gone: bool, metadata: Value) -> IngestOptions {
+    IngestOptions {
+        gone: if keeps_gone { Gone::Keep } else { Gone::Delete },
+        metadata: metadata.as_map().cloned().unwrap_or_default(),
+    }
+}
+
+fn read_sources(sources: Value) -> Result<Vec<Source>> {
+    let items = match sources {
+        Value::List(items) => items,
+        one => vec![one],
+    };
+    items.into_iter().map(read_source).collect()
+}
+
+fn read_source(source: Value) -> Result<Source> {
+    match source {
+        Value::String(path) => Ok(Source::Path(path)),
+        Value::Map(_) => source.deserialize::<Record>().map(Source::Record),
+        other => {
+            let message = format!("a source is a path or a record, not {}", other.type_name());
+            Err(Error::invalid_args(message)
+                .with_hint("pass paths, globs, or records of `id`, `text` and `metadata`"))
+        }
+    }
+}
+
+async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: usize) -> Result<PyValue> {
+    let hits = rag.search(&cx, &query, SearchOptions { k }).await?;
+    Value::from_serialize(&hits).map(PyValue)
+}
+
+async fn stats(rag: rag::Rag) -> Result<PyValue> {
+    let stats = rag.stats().await?;
+    Value::from_serialize(&stats).map(PyValue)
+}
