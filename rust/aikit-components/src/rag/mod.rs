@@ -9,6 +9,7 @@ mod embedders;
 mod embedding;
 mod ingest;
 mod loaders;
+mod place;
 mod tool;
 
 use std::{path::PathBuf, sync::Arc};
@@ -29,6 +30,7 @@ pub use self::{
     embedders::{EMBEDDERS, Embedder, EmbedderKind},
     ingest::{Failure, Gone, IngestOptions, IngestReport, Record, Source},
     loaders::{LOADERS, Loader},
+    place::store_path,
 };
 
 /// Hits of a search that names no number.
