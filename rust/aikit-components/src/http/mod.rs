@@ -63,7 +63,8 @@ fn tls() -> &'static ClientConfig {
         // Other libraries of the process (rig) take the default provider. An error means that
         // somebody installed one before, which serves as well.
         drop(ring::default_provider().install_default());
-        let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
+        let roots: RootCertStore = roots.collect();
         #[expect(clippy::expect_used, reason = "ring has the default protocol versions")]
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

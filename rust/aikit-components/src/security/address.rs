@@ -32,6 +32,10 @@ pub fn zone(address: IpAddr) -> Zone {
 }
 
 /// The IPv4 address inside a mapped, compatible, translated (NAT64), 6to4 or Teredo one.
+#[expect(
+    clippy::unnested_or_patterns,
+    reason = "one row a network reads better"
+)]
 pub fn unmap(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
@@ -58,6 +62,10 @@ pub fn unmap(address: IpAddr) -> IpAddr {
     }
 }
 
+#[expect(
+    clippy::unnested_or_patterns,
+    reason = "one row a network reads better"
+)]
 fn zone_v4(address: Ipv4Addr) -> Zone {
     let octets = address.octets();
     if METADATA_V4.contains(&address) {
@@ -65,9 +73,13 @@ fn zone_v4(address: Ipv4Addr) -> Zone {
     }
     match octets {
         [127, ..] => Zone::Loopback,
-        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Zone::Private,
-        // Carrier-grade NAT, protocol assignments, benchmarks.
-        [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..] => Zone::Private,
+        // Private use, then carrier-grade NAT, protocol assignments and benchmarks.
+        [10, ..]
+        | [172, 16..=31, ..]
+        | [192, 168, ..]
+        | [100, 64..=127, ..]
+        | [192, 0, 0, _]
+        | [198, 18..=19, ..] => Zone::Private,
         // This network, link-local, documentation, 6to4 relays, multicast and reserved.
         [0, ..]
         | [169, 254, ..]

@@ -14,7 +14,7 @@ use aikit_core::{
 use crate::security::{denied, enforce, limits};
 
 /// Longest time of a call whose tool names none.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Calls `tool`; the only caller of [`DynTool::call`].
 ///

@@ -1,9 +1,13 @@
 //! Tools: the table of those built in, the registry of a session, and the only way to call one.
 
+mod computation;
+mod data;
+mod file;
 mod function;
 mod invoke;
 mod registry;
 mod text;
+mod web;
 
 use aikit_core::{services::Permission, tool::ToolConstructor};
 
@@ -14,7 +18,12 @@ pub use self::{
 };
 
 /// Every built-in tool, by folder, in the order of the reference page.
-pub const BUILT_IN: &[(&str, &[ToolConstructor])] = &[("text", text::TOOLS)];
+pub const BUILT_IN: &[(&str, &[ToolConstructor])] = &[
+    ("text", text::TOOLS),
+    ("data", data::TOOLS),
+    ("file", file::TOOLS),
+    ("web", web::TOOLS),
+];
 
 /// Tools an agent can be given together.
 #[derive(Clone, Copy, Debug)]

@@ -3,12 +3,28 @@
 #[cfg(test)]
 mod agents;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod http_guard;
+#[cfg(test)]
+mod invoke;
+#[cfg(test)]
+mod loopback;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
+mod path_guard;
+#[cfg(test)]
 mod providers;
+#[cfg(test)]
+mod session;
+#[cfg(test)]
+mod shared_client;
 #[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tool_table;
 #[cfg(test)]
 mod vector;

@@ -1,0 +1,8 @@
+//! Tools that use the network, through the guarded HTTP client.
+
+mod request_http;
+
+use aikit_core::tool::{ToolConstructor, built_in};
+
+/// The tools of this folder.
+pub(super) const TOOLS: &[ToolConstructor] = &[built_in::<request_http::RequestHttp>];
