@@ -188,7 +188,7 @@ impl Derived {
             match change.added {
                 None => page.deleted.push(change.id),
                 Some(Ok(embedded)) if self.fits(&embedded) => {
-                    page.added.push((change.id, embedded))
+                    page.added.push((change.id, embedded));
                 }
                 Some(Ok(_)) => page.damaged += 1,
                 Some(Err(error)) => {

@@ -115,11 +115,13 @@ impl Statistics {
         self.length -= f64::from(length(&terms));
     }
 
-    /// How much a term tells: high for one that few chunks have.
+    /// How much a term tells: high for one that few chunks have, 0 for one that none has.
     /// Source: Robertson & Zaragoza 2009, the inverse document frequency of BM25.
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^24")]
     pub(super) fn weight(&self, hash: u32) -> f32 {
-        let with = self.chunks_with.get(&hash).copied().unwrap_or(0) as f32;
+        let Some(with) = self.chunks_with.get(&hash).map(|count| *count as f32) else {
+            return 0.0;
+        };
         let all = self.terms.len() as f32;
         (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
     }

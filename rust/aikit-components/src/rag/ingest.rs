@@ -1,6 +1,9 @@
 //! Ingest: finds sources, reads, splits and embeds them, and stores what changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
@@ -235,6 +238,7 @@ async fn find(
     report: &mut IngestReport,
 ) -> Result<Found> {
     let mut found = Found::default();
+    let mut first_error = None;
     for source in sources {
         match source {
             Source::Record(record) => {
@@ -249,8 +253,7 @@ async fn find(
             }
             Source::Path(path) => match list(cx, &path).await {
                 Ok(files) => {
-                    let is_itself = files.len() == 1 && files.first() == Some(&path);
-                    let origin = (!is_itself).then(|| path.clone());
+                    let origin = (!is_itself(&path, &files)).then(|| path.clone());
                     found.origins.extend(origin.clone());
                     for file in files {
                         found.push(Item {
@@ -262,11 +265,18 @@ async fn find(
                     }
                 }
                 Err(error) if ends_the_call(&error) => return Err(error),
-                Err(error) => report.failed.push(failure(&path, &error)),
+                Err(error) => {
+                    report.failed.push(failure(&path, &error));
+                    first_error.get_or_insert(error);
+                }
             },
         }
     }
-    Ok(found)
+    match first_error {
+        // Nothing to ingest at all is a mistake of the caller, not a detail of a report.
+        Some(error) if found.items.is_empty() => Err(error),
+        _ => Ok(found),
+    }
 }
 
 impl Found {
@@ -298,7 +308,7 @@ async fn list(cx: &ToolContext, path: &str) -> Result<Vec<String>> {
         .into_iter()
         .map(|file| file.to_string_lossy().into_owned())
         .collect();
-    if found.len() == 1 && found.first().is_some_and(|it| it == path) {
+    if is_itself(path, &found) {
         return Ok(found);
     }
     let known: Vec<String> = found
@@ -318,6 +328,14 @@ async fn list(cx: &ToolContext, path: &str) -> Result<Vec<String>> {
         );
     }
     Ok(known)
+}
+
+/// Whether a path led to nothing but the file it names; a folder's files have other names.
+fn is_itself(path: &str, found: &[String]) -> bool {
+    let [file] = found else {
+        return false;
+    };
+    Path::new(file).file_name() == Path::new(path).file_name()
 }
 
 /// `docs/**/*.md` → `docs` and `**/*.md`; a path without a glob is all folder.
@@ -350,9 +368,9 @@ async fn prepare(
     }
     let chunker = inner.chunker;
     let (title, pieces) = io::spawn_blocking(move || {
-        let loaded = loader.load(text);
-        let pieces = chunker.split(&loaded, size);
-        Ok((title.or(loaded.title), pieces))
+        let document = loader.load(text);
+        let pieces = chunker.split(&document, size);
+        Ok((title.or(document.title), pieces))
     })
     .await?;
     let chunks = embed(inner, &cx.context, title.as_deref(), pieces).await?;

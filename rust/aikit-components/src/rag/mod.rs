@@ -376,8 +376,8 @@ async fn probe(options: &RagOptions) -> Result<usize> {
         above: Vec::new(),
     };
     let embedder = &options.embedder.0;
-    let embedded = embedder.embed(&Context::default(), vec![passage]).await?;
-    let length = embedded.first().map_or(0, |it| it.vector.len());
+    let answer = embedder.embed(&Context::default(), vec![passage]).await?;
+    let length = answer.first().map_or(0, |it| it.vector.len());
     if length == 0 {
         let message = format!("`{}` answered an empty vector", embedder.name());
         return Err(Error::new(ErrorKind::BadResponse, message)

@@ -12,6 +12,9 @@ use aikit_core::{
 
 use super::distance::{Kernels, kernels};
 
+/// Longest vector where the length counts: the product of two longer ones overflows a float.
+const LENGTH_MAX: f64 = 1e18;
+
 /// A checked set of rows: finite, of one dimension, of length one where the metric is cosine.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -94,12 +97,18 @@ impl Rows {
             let message = format!("{} has `{}` at place {place}", named(), row[place]);
             return Err(Error::invalid_args(message).with_hint("give finite numbers only"));
         }
-        if self.metric != Metric::Cosine {
-            return Ok(());
-        }
         // In doubles: the squares of numbers near the largest float overflow a float.
         let squares = row.iter().map(|number| f64::from(*number).powi(2));
         let length = squares.sum::<f64>().sqrt();
+        if self.metric != Metric::Cosine {
+            if length > LENGTH_MAX {
+                let message = format!("{} has length {length:e}", named());
+                return Err(Error::invalid_args(message).with_hint(format!(
+                    "scale the vectors to a length below {LENGTH_MAX:e}"
+                )));
+            }
+            return Ok(());
+        }
         if length == 0.0 {
             let message = format!("{} has length zero, so it has no angle", named());
             return Err(Error::invalid_args(message)

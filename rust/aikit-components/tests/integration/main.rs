@@ -17,6 +17,8 @@ mod path_guard;
 #[cfg(test)]
 mod providers;
 #[cfg(test)]
+mod rag;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod shared_client;

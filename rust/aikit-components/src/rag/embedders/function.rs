@@ -14,15 +14,15 @@ const BATCH_TEXTS: usize = 64;
 pub(super) struct Function {
     name: String,
     dimension: usize,
-    function: Arc<dyn Callable>,
+    callable: Arc<dyn Callable>,
 }
 
 impl Function {
-    pub(super) fn new(name: String, dimension: usize, function: Arc<dyn Callable>) -> Self {
+    pub(super) fn new(name: String, dimension: usize, callable: Arc<dyn Callable>) -> Self {
         Self {
             name,
             dimension,
-            function,
+            callable,
         }
     }
 
@@ -73,7 +73,7 @@ impl Embed for Function {
             let mut embedded = Vec::with_capacity(texts.len());
             for batch in texts.chunks(BATCH_TEXTS) {
                 let args = vec![Value::List(batch.to_vec())];
-                let answer = self.function.call(cx, args).await?;
+                let answer = self.callable.call(cx, args).await?;
                 let vectors = answer
                     .as_list()
                     .ok_or_else(|| self.wrong(&format!("`{}`", answer.type_name())))?;

@@ -22,7 +22,7 @@ pub struct EmbedderKind {
     pub name: &'static str,
     /// What it is, one sentence.
     pub summary: &'static str,
-    by_name: fn(&str, ModelOptions, &Services) -> Option<Result<Embedder>>,
+    by_name: fn(&str, &ModelOptions, &Services) -> Option<Result<Embedder>>,
 }
 
 /// Every kind of embedder.
@@ -39,7 +39,7 @@ pub const EMBEDDERS: &[EmbedderKind] = &[
             name.contains(':').then(|| {
                 services
                     .models()?
-                    .embedding(name, options)
+                    .embedding(name, options.clone())
                     .map(Embedder::model)
             })
         },
@@ -89,9 +89,13 @@ impl Embedder {
     /// # Errors
     ///
     /// `not_found` for an unknown name, and those of the provider.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as for `Models::embedding`: options are made for one call"
+    )]
     pub fn named(name: &str, options: ModelOptions, services: &Services) -> Result<Self> {
         for kind in EMBEDDERS {
-            if let Some(found) = (kind.by_name)(name, options.clone(), services) {
+            if let Some(found) = (kind.by_name)(name, &options, services) {
                 return found;
             }
         }

@@ -1,6 +1,6 @@
 //! `hnsw`: a hierarchical graph by the crate `hnsw_rs`.
 //!
-//! The crate panics on numbers that are not finite and on distances below zero, has no deletion,
+//! The crate panics on distances that are not numbers and on distances below zero, has no deletion,
 //! may panic when it filters while walking, and ends the process on a damaged dump. So rows are
 //! checked before it sees them, the distance here is never negative, deleted and replaced nodes
 //! are left out of its answers, filters are applied to its answers, and the graph is never
@@ -108,10 +108,10 @@ impl Distance<f32> for Near {
             Metric::Cosine => (1.0 - (self.kernels.dot)(a, b)).max(0.0),
             // Any falling function will do, because the graph only compares distances.
             Metric::Dot => {
-                let dot = (self.kernels.dot)(a, b).clamp(f32::MIN, f32::MAX);
+                let dot = (self.kernels.dot)(a, b);
                 1.0 - dot / (1.0 + dot.abs())
             }
-            Metric::L2 => (self.kernels.squared_distance)(a, b).min(f32::MAX),
+            Metric::L2 => (self.kernels.squared_distance)(a, b),
         }
     }
 }
@@ -140,26 +140,24 @@ impl Graph {
             self.node_of.insert(*id, node);
             numbered.push((node, *row));
         }
-        let nodes = &self.nodes;
+        let insert = |part: &[(usize, &[f32])]| {
+            for (node, row) in part {
+                self.nodes.insert((row, *node));
+            }
+        };
         // The first node alone: those after it need a place to begin.
         let begun = usize::from(self.id_of.len() == numbered.len()).min(numbered.len());
         let (first, rest) = numbered.split_at(begun);
-        first
-            .iter()
-            .for_each(|(node, row)| nodes.insert((row, *node)));
+        insert(first);
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.min(BUILDERS_MAX).min(rest.len() / ROWS_PER_BUILDER);
         if threads < 2 {
-            rest.iter()
-                .for_each(|(node, row)| nodes.insert((row, *node)));
+            insert(rest);
             return;
         }
         thread::scope(|scope| {
             for part in rest.chunks(rest.len().div_ceil(threads)) {
-                scope.spawn(|| {
-                    part.iter()
-                        .for_each(|(node, row)| nodes.insert((row, *node)))
-                });
+                scope.spawn(|| insert(part));
             }
         });
     }
