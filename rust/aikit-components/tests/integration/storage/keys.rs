@@ -62,7 +62,11 @@ fn every_backend_behaves_as_a_map_with_revisions() {
                 .wrapping_add(1);
             let pick = usize::try_from(state >> 33).unwrap();
             let name = NAMES[pick % NAMES.len()];
-            let keys = if pick & 0x40 == 0 { &one.keys } else { &two.keys };
+            let keys = if pick & 0x40 == 0 {
+                &one.keys
+            } else {
+                &two.keys
+            };
             let mut batch = Batch::default();
             if pick & 0x80 == 0 {
                 let found = model.get(name).map(|it| it.1);
