@@ -16,7 +16,7 @@ class TestAikit(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  # witho
     code_stderr = "io.stderr:write('test')"
     code_generate_error = "error('raised')"
 
-    completion_samples: ClassVar = [{"text": "coroutine.ya", "matches": {"coroutine.yield"}}]
+    completion_samples: ClassVar = [{"text": "coroutine.yi", "matches": {"yield"}}]
 
     complete_code_samples: ClassVar = ["1", "print('hello')", "function f()\n  return 1\nend"]
     incomplete_code_samples: ClassVar = ["function f()", "for i = 1, 2 do", "x = {", "s = [["]
@@ -30,6 +30,8 @@ class TestAikit(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  # witho
     code_display_data: ClassVar = [
         {"code": "display({['text/html'] = '<b>x</b>'})", "mime": "text/html"},
     ]
+
+    code_clear_output = "clear_output()"
 
     supported_history_operations = ("tail", "range", "search")
     code_history_pattern = "1?+?2"

@@ -367,4 +367,37 @@ mod tests {
         }
         assert!(check_greeting(&greeting()).is_ok());
     }
+
+    #[test]
+    fn no_change_of_a_conversation_makes_the_reader_panic() {
+        let message = encode(&[Bytes::from_static(b"a"), Bytes::from(vec![0; 300])]);
+        let whole = [&greeting()[..], &ready("SUB"), &message].concat();
+        let role = Role {
+            name: "XPUB",
+            peers: &["SUB"],
+            message_bytes_max: 1000,
+        };
+        let read = move |bytes: Vec<u8>| async move {
+            let mut writer: Writer = Box::pin(tokio::io::sink());
+            let stream: Reader = Box::pin(io::Cursor::new(bytes));
+            let (mut reader, _) = shake_hands(stream, &mut writer, role).await?;
+            while reader.next().await?.is_some() {}
+            io::Result::Ok(())
+        };
+        let conversations = async move {
+            for index in 0..whole.len() {
+                for value in [0, 1, 2, 4, 6, 0x7f, 0x80, 0xff] {
+                    let mut bytes = whole.clone();
+                    bytes[index] = value;
+                    // Well or refused: it must come back.
+                    let _either = read(bytes).await;
+                }
+                let _either = read(whole[..index].to_vec()).await;
+            }
+            read(whole).await
+        };
+        aikit_core::io::wait(conversations, || Ok(()))
+            .unwrap()
+            .unwrap();
+    }
 }
