@@ -2,7 +2,7 @@
 
 Tool.create{
   name = "roll_dice",
-  description = "Rolls dice and returns their sum.",
+  summary = "Rolls dice and returns their sum.",
   schema = {
     type = "object",
     properties = {
@@ -32,7 +32,7 @@ local agent = Agent{
   limits = {requests = 3, tool_calls = 2},
 }
 
-for event in agent:start("Roll two dice.") do
+for event in agent:stream("Roll two dice.") do
   if event.kind == "agent.tool.call" then
     print("calls", event.data.name)
   elseif event.kind == "agent.text.delta" then

@@ -5,5 +5,5 @@ local report = index:ingest("notes")
 print(("%d added, %d unchanged"):format(report.added, report.unchanged))
 
 for rank, hit in ipairs(index:search("Which crate may link Python?", {k = 3})) do
-  print(("%d. %.3f %s"):format(rank, hit.score, hit.source.path))
+  print(("%d. %.3f %s"):format(rank, hit.score, hit.source))
 end

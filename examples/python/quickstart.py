@@ -64,7 +64,7 @@ def main() -> None:
         model_or(
             [
                 {"tool_calls": [{"name": "calculate", "arguments": {"expression": "6 * 7"}}]},
-                {"tool_calls": [{"name": "retrieve", "arguments": {"query": QUESTION}}]},
+                {"tool_calls": [{"name": "search_documents", "arguments": {"query": QUESTION}}]},
                 "6 * 7 is 42, and shutil.rmtree deletes a directory tree.",
             ]
         ),
