@@ -49,7 +49,7 @@ class Bar:
         else:
             self._display.update(html)
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Bar:  # noqa: PYI034  # Python 3.10 has no `Self`
         return self
 
     def __exit__(

@@ -25,6 +25,7 @@ _SIMPLE: dict[object, dict[str, Any]] = {
     object: {},
     inspect.Parameter.empty: {},
 }
+USABLE = "use str, int, float, bool, list, dict, Literal, Enum, a dataclass or a pydantic model"
 _UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))
 
 
@@ -90,10 +91,10 @@ def _hints(function: Callable[..., object]) -> dict[str, Any]:
         return typing.get_type_hints(target, include_extras=True)
     except (NameError, TypeError):
         # A name that only a type checker sees: the parameter takes anything.
-        return {name: Any for name in getattr(target, "__annotations__", {})}
+        return dict.fromkeys(getattr(target, "__annotations__", {}), Any)
 
 
-def schema_of(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401, PLR0911, C901  # any hint
+def schema_of(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401, PLR0911  # any hint
     """Returns the JSON Schema of a type hint.
 
     Args:
@@ -125,7 +126,7 @@ def schema_of(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401, PLR0911
         return _schema_of_class(hint, place)
     raise InvalidArgsError(
         f"{place} has the type `{hint}`, which has no JSON Schema",
-        hint="use str, int, float, bool, list, dict, Literal, Enum, a dataclass or a pydantic model",
+        hint=USABLE,
     )
 
 
@@ -154,7 +155,7 @@ def _schema_of_class(hint: type, place: str) -> dict[str, Any]:
         }
     raise InvalidArgsError(
         f"{place} has the type `{hint.__name__}`, which has no JSON Schema",
-        hint="use str, int, float, bool, list, dict, Literal, Enum, a dataclass or a pydantic model",
+        hint=USABLE,
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     # What an agent takes as a tool: a tool, a function, an agent, or the name of a built-in tool
     # or of a group of them.
-    AnyTool = tools.Tool | Callable[..., object] | str
+    _AnyTool = tools.Tool | Callable[..., object] | str
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ class Agent:
         InvalidArgsError: If two tools have one name or the limits allow nothing.
     """
 
-    def __init__(  # noqa: PLR0913  # an agent has these parts
+    def __init__(
         self,
         model: Model | str | None = None,
         *,
         instructions: str = "",
-        tools: Sequence[AnyTool] = (),
+        tools: Sequence[_AnyTool] = (),
         limits: Limits | None = None,
         name: str = "agent",
     ) -> None:
@@ -155,7 +155,7 @@ class Agent:
         return f"Agent({self.name!r})"
 
 
-def _natives(item: AnyTool) -> list[_aikit.Tool]:
+def _natives(item: _AnyTool) -> list[_aikit.Tool]:
     if isinstance(item, str):
         return _aikit.find_tools([item])
     return [(item if isinstance(item, tools.Tool) else tools.tool(item)).native]

@@ -209,7 +209,7 @@ class ToolError(AikitError):
     retryable: ClassVar[bool] = False
 
 
-class Retry(ToolError):
+class Retry(ToolError):  # noqa: N818
     """A tool asks the model to correct its arguments."""
 
     kind: ClassVar[str] = "tool_retry"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     # A prompt, or a conversation of messages with `role` and `content`.
-    Conversation = str | Sequence[Mapping[str, Any]]
+    _Conversation = str | Sequence[Mapping[str, Any]]
 
 
 class ModelResponse(Record):
@@ -93,12 +93,6 @@ class Model:
     ) -> None:
         self._native = _aikit.Model(name, base_url, api_key, options)
 
-    @classmethod
-    def _of(cls, native: _aikit.Model) -> Model:
-        model = cls.__new__(cls)
-        model._native = native
-        return model
-
     @property
     def name(self) -> str:
         """Full name, ``provider:model``."""
@@ -106,7 +100,7 @@ class Model:
 
     def complete(
         self,
-        prompt: Conversation,
+        prompt: _Conversation,
         *,
         temperature: float | None = None,
         max_tokens: int | None = None,
@@ -125,7 +119,7 @@ class Model:
 
     async def acomplete(
         self,
-        prompt: Conversation,
+        prompt: _Conversation,
         *,
         temperature: float | None = None,
         max_tokens: int | None = None,
@@ -135,7 +129,7 @@ class Model:
 
     def stream(
         self,
-        prompt: Conversation,
+        prompt: _Conversation,
         *,
         temperature: float | None = None,
         max_tokens: int | None = None,
@@ -149,7 +143,8 @@ class Model:
         Returns:
             Embeddings in the order of the texts, shape (n, dim).
         """
-        return self._native.embed(list(texts))
+        embeddings: NDArray[np.float32] = self._native.embed(list(texts))
+        return embeddings
 
     async def aembed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Is ``embed`` for async code."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     # A path or a glob, or a record with `id`, `text`, and if wanted `title` and `metadata`.
-    Source = str | os.PathLike[str] | Mapping[str, Any]
+    _Source = str | os.PathLike[str] | Mapping[str, Any]
     # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
-    EmbedFunction = Callable[[list[str]], Any]
+    _EmbedFunction = Callable[[list[str]], Any]
 
 
 class Hit(Record):
@@ -115,7 +115,8 @@ class RAG:
     """Documents, their chunks and an index over them.
 
     Args:
-        path: File of the store, made when it does not exist; None keeps everything in memory.
+        path: File of the store, made when it does not exist, or a plain name for an index of the
+            project, below ``.aikit``; None keeps everything in memory.
         embedder: ``lexical``, ``provider:model``, or a function that takes a list of texts and
             returns one vector for each.
         dim: Length of the function's vectors.
@@ -134,7 +135,7 @@ class RAG:
         self,
         path: str | os.PathLike[str] | None = None,
         *,
-        embedder: str | EmbedFunction = "lexical",
+        embedder: str | _EmbedFunction = "lexical",
         dim: int | None = None,
         embedder_name: str | None = None,
         index: str = "flat",
@@ -147,7 +148,8 @@ class RAG:
                 "a function as `embedder` needs `dim`", hint="give the length of its vectors"
             )
         name = embedder_name or getattr(embedder, "__name__", "function")
-        self._path = None if path is None else os.fspath(path)
+        # Absolute, so that it means the same where the object is unpickled.
+        self._path = None if path is None else str(_aikit.store_path(path))
         self._options = {
             "index": index,
             "chunker": chunker,
@@ -155,11 +157,12 @@ class RAG:
             "chunk_overlap_tokens": chunk_overlap_tokens,
         }
         self._embedding = {"embedder": embedder, "dim": dim, "embedder_name": embedder_name}
-        self._native = _aikit.Rag(self._path, embedder, name, dim or 0, self._options)
+        options = {**self._options, "embedder_name": name, "dimension": dim}
+        self._native = _aikit.Rag(self._path, embedder, options)
 
     def ingest(
         self,
-        sources: Source | Sequence[Source],
+        sources: _Source | Sequence[_Source],
         *,
         progress: bool = False,
         keep_gone: bool = False,
@@ -190,7 +193,7 @@ class RAG:
 
     async def aingest(
         self,
-        sources: Source | Sequence[Source],
+        sources: _Source | Sequence[_Source],
         *,
         keep_gone: bool = False,
         metadata: Mapping[str, Any] | None = None,
@@ -200,7 +203,7 @@ class RAG:
 
     def start_ingest(
         self,
-        sources: Source | Sequence[Source],
+        sources: _Source | Sequence[_Source],
         *,
         keep_gone: bool = False,
         metadata: Mapping[str, Any] | None = None,
@@ -258,7 +261,7 @@ class RAG:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._path is None:
             raise TypeError("a RAG in memory cannot be pickled: give it a path")
-        return (_open, (os.path.abspath(self._path), {**self._embedding, **self._options}))
+        return (_open, (self._path, {**self._embedding, **self._options}))
 
     def __repr__(self) -> str:
         return f"RAG({self._path!r})"
@@ -268,7 +271,7 @@ def _open(path: str, options: dict[str, Any]) -> RAG:
     return RAG(path, **options)
 
 
-def _plain(sources: Source | Sequence[Source]) -> list[Any]:
+def _plain(sources: _Source | Sequence[_Source]) -> list[Any]:
     if isinstance(sources, (str, os.PathLike)) or hasattr(sources, "keys"):
         return [_plain_one(sources)]
     return [_plain_one(source) for source in sources]

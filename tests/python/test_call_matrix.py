@@ -1,4 +1,4 @@
-"""Every way to call × every place to call from × every kind of tool."""
+"""Every way to call, from every place, with every kind of tool."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import call_cases
 import pytest
 from jupyter_client.manager import start_new_kernel
+
+import call_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

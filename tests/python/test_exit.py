@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -128,10 +127,3 @@ def test_no_exit_with_work_in_flight_hangs_or_complains() -> None:
     with ThreadPoolExecutor(AT_ONCE) as threads:
         wrong = [it for it in threads.map(lambda run: end(*run), runs) if it is not None]
     assert wrong == []
-
-
-def test_the_programs_are_python(tmp_path: Path) -> None:
-    for name in SCENARIOS:
-        file = tmp_path / "program.py"
-        file.write_text(program(name, 0.0), encoding="utf-8")
-        compile(file.read_text(encoding="utf-8"), str(file), "exec")

@@ -9,8 +9,9 @@ import sys
 import threading
 import time
 
-import aikit
 import pytest
+
+import aikit
 
 # What the interface promises; the best of a few tries, because a test machine has other work.
 INTERRUPT_S_MAX = 0.1
@@ -114,8 +115,7 @@ def one_call(name: str) -> aikit.testing.ScriptedModel:
 
 
 async def begun(witness: Witness) -> None:
-    while not witness.begun.is_set():
-        await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(witness.begun.wait, WAIT_S)
 
 
 async def test_cancelling_an_await_cancels_the_coroutine_of_its_tool() -> None:

@@ -1,1 +1,22 @@
-//! aikit-cli.
+//! The command line: parses the arguments, runs one command, turns an error into an exit status.
+
+mod commands;
+mod terminal;
+
+use clap::Parser as _;
+
+use crate::commands::Cli;
+
+/// Runs one command; `argv` begins with the program's name.
+///
+/// Answers the exit status: 0, 2 for a wrong command line, else the one of the error's kind.
+pub fn run(argv: impl IntoIterator<Item = String>) -> u8 {
+    let cli = match Cli::try_parse_from(argv) {
+        Ok(cli) => cli,
+        Err(error) => return terminal::show_usage(&error),
+    };
+    match commands::run(cli) {
+        Ok(()) => 0,
+        Err(error) => terminal::show_error(&error),
+    }
+}

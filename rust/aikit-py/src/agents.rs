@@ -1,5 +1,10 @@
 //! Agents, seen from Python.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 hands the arguments of a Python call over by value"
+)]
+
 use aikit_components::agents::{self, AgentOptions, Input};
 use aikit_core::{Result, Value, agent::Limits, tool::ToolContext};
 use pyo3::prelude::*;
@@ -23,13 +28,13 @@ impl Agent {
     /// An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`.
     #[new]
     fn new(
-        py: Python<'_>,
         name: String,
         model: PyRef<'_, Model>,
         instructions: String,
         tools: Vec<PyRef<'_, Tool>>,
         limits: PyValue,
     ) -> PyResult<Self> {
+        let py = model.py();
         let cx = session::current(py)?.tool_context();
         let make = || {
             agents::Agent::new(AgentOptions {

@@ -29,7 +29,7 @@ pub(crate) struct PyCallable(Arc<Function>);
 #[derive(Debug)]
 struct Function {
     name: String,
-    function: Py<PyAny>,
+    object: Py<PyAny>,
     is_async: bool,
 }
 
@@ -39,7 +39,7 @@ impl PyCallable {
     /// # Errors
     ///
     /// `invalid_args` when `function` cannot be called.
-    pub(crate) fn new(function: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Callable>> {
+    pub(crate) fn make(function: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Callable>> {
         let py = function.py();
         let _visit = interpreter::enter(py);
         if !function.is_callable() {
@@ -56,7 +56,7 @@ impl PyCallable {
             .extract()?;
         Ok(Arc::new(Self(Arc::new(Function {
             name,
-            function: function.clone().unbind(),
+            object: function.clone().unbind(),
             is_async,
         }))))
     }
@@ -137,7 +137,7 @@ fn start(
         intern!(py, "start_sync")
     };
     let call = (
-        function.function.clone_ref(py),
+        function.object.clone_ref(py),
         PyTuple::new(py, args)?,
         variables,
         event_loop,
@@ -149,11 +149,14 @@ fn start(
         .map(Bound::unbind)
 }
 
+/// Who waits for an answer, and the place the function takes meanwhile.
+type Waiting = (oneshot::Sender<Result<Value>>, Option<Slot>);
+
 /// Where a Python function's answer goes.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Reply {
     function: Arc<Function>,
-    waiting: Mutex<Option<(oneshot::Sender<Result<Value>>, Option<Slot>)>>,
+    waiting: Mutex<Option<Waiting>>,
 }
 
 #[pymethods]

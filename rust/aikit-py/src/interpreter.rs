@@ -1,6 +1,6 @@
 //! The way into the interpreter, which closes when Python ends.
 //!
-//! A thread that waits for the interpreter while it is torn down is ended by CPython (before
+//! A thread that waits for the interpreter while it is torn down is ended by `CPython` (before
 //! 3.14) by unwinding its stack, which a Rust frame does not survive; one that comes later finds
 //! freed memory. So whoever has Rust frames below Python code, or comes from a thread of Rust's,
 //! makes a visit; the exit lets nobody in any more and waits for those who are inside.

@@ -34,3 +34,10 @@ pub(crate) fn kernelspec_files(
         .map(|(name, content)| (name, PyBytes::new(py, content)))
         .collect()
 }
+
+/// Runs one command of the command line; `argv` begins with the program's name. Answers the exit
+/// status.
+#[pyfunction]
+pub(crate) fn run_command(py: Python<'_>, argv: Vec<String>) -> u8 {
+    py.detach(|| aikit_cli::run(argv))
+}

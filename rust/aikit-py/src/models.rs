@@ -1,5 +1,10 @@
 //! Models, seen from Python.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 hands the arguments of a Python call over by value"
+)]
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aikit_components::models::{self, FunctionModel};
@@ -63,7 +68,7 @@ impl Model {
         function: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let model: Arc<dyn ChatModel> =
-            Arc::new(FunctionModel::new(name, PyCallable::new(function)?));
+            Arc::new(FunctionModel::new(name, PyCallable::make(function)?));
         Ok(Self(Arc::new(Source {
             name: None,
             options: ModelOptions::default(),

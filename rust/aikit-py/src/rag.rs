@@ -1,5 +1,10 @@
 //! Retrieval, seen from Python.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 hands the arguments of a Python call over by value"
+)]
+
 use std::path::PathBuf;
 
 use aikit_components::rag::{
@@ -8,7 +13,9 @@ use aikit_components::rag::{
 use aikit_core::{Error, Result, Value, procedure, services::ModelOptions, tool::ToolContext};
 use pyo3::prelude::*;
 
-use crate::{callbacks::PyCallable, convert::PyValue, errors, handles::Handle, tools::Tool, wait};
+use crate::{
+    callbacks::PyCallable, convert::PyValue, errors, handles::Handle, session, tools::Tool, wait,
+};
 
 /// Documents and an index over them.
 #[pyclass(frozen, module = "aikit._aikit")]
@@ -23,25 +30,22 @@ enum Embedding {
 #[pymethods]
 impl Rag {
     /// Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`.
+    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, and of `embedder_name` and
+    /// `dimension` where the embedder is a function.
     #[new]
-    fn new(
-        py: Python<'_>,
-        path: Option<PathBuf>,
-        embedder: &Bound<'_, PyAny>,
-        embedder_name: String,
-        dimension: usize,
-        options: PyValue,
-    ) -> PyResult<Self> {
-        let embedding = match embedder.extract::<String>() {
-            Ok(name) => Embedding::Named(name),
-            Err(_) => {
-                let function = PyCallable::new(embedder)?;
-                Embedding::Function(Embedder::function(embedder_name, dimension, function))
-            }
+    fn new(path: Option<PathBuf>, embedder: &Bound<'_, PyAny>, options: PyValue) -> PyResult<Self> {
+        let py = embedder.py();
+        let fail = |error: Error| errors::to_python(py, &error);
+        let given = &options.0;
+        let embedding = if let Ok(name) = embedder.extract::<String>() {
+            Embedding::Named(name)
+        } else {
+            let name = word(given, "embedder_name").unwrap_or_else(|| "function".to_owned());
+            let dimension = size(given, "dimension", 0).map_err(fail)?;
+            let function = PyCallable::make(embedder)?;
+            Embedding::Function(Embedder::function(name, dimension, function))
         };
-        let options = self::options(path, &options.0);
-        let options = options.map_err(|error| errors::to_python(py, &error))?;
+        let options = read_options(path, given).map_err(fail)?;
         wait::blocking(py, |cx| open(cx, options, embedding)).map(Self)
     }
 
@@ -55,7 +59,7 @@ impl Rag {
     ) -> PyResult<PyValue> {
         let rag = self.0.clone();
         wait::blocking(py, move |cx| async move {
-            let options = ingest_options(keeps_gone, metadata.0);
+            let options = ingest_options(keeps_gone, &metadata.0);
             let report = rag.ingest(&cx, read_sources(sources.0)?, options).await?;
             Value::from_serialize(&report).map(PyValue)
         })
@@ -71,7 +75,7 @@ impl Rag {
     ) -> PyResult<Handle> {
         let cx = wait::started(py)?;
         let sources = read_sources(sources.0).map_err(|error| errors::to_python(py, &error))?;
-        let (rag, options) = (self.0.clone(), ingest_options(keeps_gone, metadata.0));
+        let (rag, options) = (self.0.clone(), ingest_options(keeps_gone, &metadata.0));
         let handle = procedure::Handle::start(&cx.context.clone(), move |context| async move {
             let report = rag
                 .ingest(&cx.with_context(context), sources, options)
@@ -128,29 +132,32 @@ impl Rag {
     }
 }
 
-fn options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
-    let mut options = RagOptions {
+fn read_options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
+    let default = RagOptions::default();
+    let overlap = default.chunk_overlap_tokens;
+    Ok(RagOptions {
         path,
-        ..RagOptions::default()
+        index: word(given, "index").unwrap_or(default.index),
+        chunker: word(given, "chunker").unwrap_or(default.chunker),
+        chunk_size_tokens: size(given, "chunk_size_tokens", default.chunk_size_tokens)?,
+        chunk_overlap_tokens: size(given, "chunk_overlap_tokens", overlap)?,
+        embedder: default.embedder,
+    })
+}
+
+fn word(given: &Value, key: &str) -> Option<String> {
+    given.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn size(given: &Value, key: &str, default: usize) -> Result<usize> {
+    let Some(value) = given.get(key).filter(|it| !it.is_null()) else {
+        return Ok(default);
     };
-    let size = |key: &str, default: usize| -> Result<usize> {
-        let Some(value) = given.get(key).filter(|it| !it.is_null()) else {
-            return Ok(default);
-        };
-        let size = value.as_i64().and_then(|it| usize::try_from(it).ok());
-        size.ok_or_else(|| {
-            Error::invalid_args(format!(
-                "`{key}` is `{value}`, which is no number of tokens"
-            ))
+    let size = value.as_i64().and_then(|it| usize::try_from(it).ok());
+    size.ok_or_else(|| {
+        Error::invalid_args(format!("`{key}` is `{value}`, which is no size"))
             .with_hint("give an integer that is not negative")
-        })
-    };
-    options.chunk_size_tokens = size("chunk_size_tokens", options.chunk_size_tokens)?;
-    options.chunk_overlap_tokens = size("chunk_overlap_tokens", options.chunk_overlap_tokens)?;
-    let word = |key: &str| given.get(key).and_then(Value::as_str).map(str::to_owned);
-    options.index = word("index").unwrap_or(options.index);
-    options.chunker = word("chunker").unwrap_or(options.chunker);
-    Ok(options)
+    })
 }
 
 async fn open(cx: ToolContext, options: RagOptions, embedding: Embedding) -> Result<rag::Rag> {
@@ -165,7 +172,7 @@ async fn open(cx: ToolContext, options: RagOptions, embedding: Embedding) -> Res
     .await
 }
 
-fn ingest_options(keeps_gone: bool, metadata: Value) -> IngestOptions {
+fn ingest_options(keeps_gone: bool, metadata: &Value) -> IngestOptions {
     IngestOptions {
         gone: if keeps_gone { Gone::Keep } else { Gone::Delete },
         metadata: metadata.as_map().cloned().unwrap_or_default(),
@@ -200,4 +207,18 @@ async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: usize) -> Resu
 async fn stats(rag: rag::Rag) -> Result<PyValue> {
     let stats = rag.stats().await?;
     Value::from_serialize(&stats).map(PyValue)
+}
+
+/// The file of the index that a program calls `place`: a plain name is one of the project, as in
+/// scripts; anything else is a path.
+#[pyfunction]
+pub(crate) fn store_path(py: Python<'_>, place: PathBuf) -> PyResult<PathBuf> {
+    let folder = &session::current(py)?.working_directory;
+    let is_name = place.components().count() == 1 && place.extension().is_none();
+    match place.to_str() {
+        Some(name) if is_name => {
+            rag::store_path(folder, name).map_err(|error| errors::to_python(py, &error))
+        }
+        _ => Ok(folder.join(place)),
+    }
 }

@@ -1,9 +1,14 @@
 //! Tools, seen from Python.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 hands the arguments of a Python call over by value"
+)]
+
 use std::{sync::Arc, time::Duration};
 
 use aikit_components::tools::{self, FunctionTool, FunctionToolOptions};
-use aikit_core::{Error, Value, tool::DynTool};
+use aikit_core::{Error, Result, Value, tool::DynTool};
 use pyo3::{prelude::*, types::PyType};
 
 use crate::{callbacks::PyCallable, convert::PyValue, errors, session, wait};
@@ -25,35 +30,17 @@ impl Tool {
 
 #[pymethods]
 impl Tool {
-    /// A tool made of a function that takes one argument, the mapping of arguments.
+    /// A tool made of a function that takes one argument, the mapping of arguments; `options`
+    /// is a mapping of `name`, `summary`, `schema` and `timeout_s`.
     #[classmethod]
     fn from_function(
         class: &Bound<'_, PyType>,
-        name: String,
-        summary: String,
-        schema: PyValue,
-        timeout_s: Option<f64>,
+        options: PyValue,
         function: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let fail = |error: &Error| errors::to_python(class.py(), error);
-        let timeout = timeout_s.map(|seconds| {
-            Duration::try_from_secs_f64(seconds)
-                .ok()
-                .filter(|it| !it.is_zero())
-                .ok_or_else(|| {
-                    let message = format!("`timeout_s` is {seconds}, which is no time");
-                    fail(&Error::invalid_args(message).with_hint("give a number above 0"))
-                })
-        });
-        let options = FunctionToolOptions {
-            name,
-            summary,
-            schema: schema.0,
-            timeout: timeout.transpose()?,
-            origin: "python",
-        };
-        let function = PyCallable::new(function)?;
-        let tool = FunctionTool::new(options, function).map_err(|error| fail(&error))?;
+        let fail = |error: Error| errors::to_python(class.py(), &error);
+        let options = read_options(&options.0).map_err(fail)?;
+        let tool = FunctionTool::new(options, PyCallable::make(function)?).map_err(fail)?;
         Ok(Self(tool))
     }
 
@@ -92,6 +79,25 @@ impl Tool {
             tools::invoke(&cx, &tool, args.0).await.map(PyValue)
         })
     }
+}
+
+fn read_options(options: &Value) -> Result<FunctionToolOptions> {
+    let text = |key: &str| options.get(key).and_then(Value::as_str).map(str::to_owned);
+    let seconds = options.get("timeout_s").and_then(Value::as_f64);
+    let timeout = seconds.map(|seconds| {
+        let duration = Duration::try_from_secs_f64(seconds).ok();
+        duration.filter(|it| !it.is_zero()).ok_or_else(|| {
+            let message = format!("`timeout_s` is {seconds}, which is no time");
+            Error::invalid_args(message).with_hint("give a number above 0")
+        })
+    });
+    Ok(FunctionToolOptions {
+        name: text("name").unwrap_or_default(),
+        summary: text("summary").unwrap_or_default(),
+        schema: options.get("schema").cloned().unwrap_or_default(),
+        timeout: timeout.transpose()?,
+        origin: "python",
+    })
 }
 
 /// The tool of that name.

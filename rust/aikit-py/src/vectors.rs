@@ -1,5 +1,10 @@
 //! Vector indexes over numpy arrays.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 hands the arguments of a Python call over by value"
+)]
+
 use std::sync::Arc;
 
 use aikit_components::vector;
@@ -76,11 +81,7 @@ impl VectorIndex {
                 scores.extend(hits.iter().map(|hit| hit.score));
             }
         }
-        let width = if count == 0 {
-            wanted
-        } else {
-            ids.len() / count
-        };
+        let width = ids.len().checked_div(count).unwrap_or(wanted);
         let shape = [count, width];
         Ok((
             PyArray1::from_vec(py, ids).reshape(shape)?,

@@ -1,0 +1,53 @@
+//! The commands, one file each.
+
+mod tool;
+
+use aikit_core::{Error, ErrorKind, Result};
+use clap::{Args, Parser, Subcommand};
+
+/// A kernel for AI scripting: tools, agents and retrieval in Lua.
+#[derive(Debug, Parser)]
+#[command(name = "aikit", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists tools, or calls one
+    Tool(tool::ToolArgs),
+    /// Registers the kernel in Jupyter
+    Install(PythonArgs),
+    /// Removes the kernel from Jupyter
+    Uninstall(PythonArgs),
+    /// Lists the kernel specs that start Aikit
+    List(PythonArgs),
+}
+
+/// Arguments of a command that the Python package handles before this one sees them.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+struct PythonArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<String>,
+}
+
+/// Runs one command.
+///
+/// # Errors
+///
+/// The command's own.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Tool(args) => tool::run(args),
+        Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
+            let message = "this command needs Jupyter's Python packages";
+            let hint = format!(
+                "use `python -m aikit {}` with the command's name first",
+                args.rest.join(" ")
+            );
+            Err(Error::new(ErrorKind::Unavailable, message).with_hint(hint))
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `aikit tool list|invoke`: the tools without a notebook.
+
+use aikit_components::{
+    config,
+    registry::{Components, Setup},
+    security::policy::Profile,
+    tools,
+};
+use aikit_core::{Error, Result, Value, context::Principal, io, tool::ToolSpec};
+use clap::{Args, Subcommand};
+
+use crate::terminal;
+
+#[derive(Args, Debug)]
+pub(super) struct ToolArgs {
+    #[command(subcommand)]
+    command: ToolCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ToolCommand {
+    /// Lists the tools
+    List {
+        /// As JSON, with the schemas
+        #[arg(long)]
+        json: bool,
+    },
+    /// Calls one tool and prints its result as JSON
+    Invoke {
+        /// Name of the tool
+        name: String,
+        /// Arguments as a JSON object
+        #[arg(value_name = "JSON")]
+        args: Option<String>,
+        /// One argument; may be given several times
+        #[arg(long = "arg", value_name = "NAME=VALUE")]
+        arg: Vec<String>,
+        /// On one line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// `not_found` for an unknown tool, `invalid_args` for arguments that do not fit, the tool's own.
+pub(super) fn run(args: ToolArgs) -> Result<()> {
+    let components = assemble()?;
+    match args.command {
+        ToolCommand::List { json } => {
+            list(&components.tools.list(), json);
+            Ok(())
+        }
+        ToolCommand::Invoke {
+            name,
+            args,
+            arg,
+            json,
+        } => {
+            let tool = components.tools.find(&name)?;
+            let args = arguments(tool.spec(), args.as_deref(), &arg)?;
+            let cx = components.tool_context();
+            let call = async move { tools::invoke(&cx, &tool, args).await };
+            let result = io::wait(call, || Ok(())).flatten()?;
+            show(&result, json);
+            Ok(())
+        }
+    }
+}
+
+/// The session of a command: no script runs in it, so no engine is made.
+fn assemble() -> Result<Components> {
+    Components::assemble(Setup {
+        profile: Profile::Notebook,
+        working_directory: std::env::current_dir()?,
+        variables: config::environment(),
+        ask: None,
+        principal: Principal::default(),
+    })
+}
+
+fn list(tools: &[ToolSpec], json: bool) {
+    if json {
+        let tools: Value = tools.iter().map(describe).collect();
+        return terminal::line(&tools.to_string());
+    }
+    let width = tools.iter().map(|it| it.name.len()).max().unwrap_or(0);
+    for tool in tools {
+        terminal::line(&format!("{:width$}  {}", tool.name, tool.summary));
+    }
+}
+
+fn describe(tool: &ToolSpec) -> Value {
+    let permissions = tool.permissions.iter().map(|it| Value::from(it.name()));
+    Value::map([
+        ("name", Value::from(tool.name.as_str())),
+        ("summary", Value::from(tool.summary.as_str())),
+        ("permissions", permissions.collect()),
+        ("input_schema", tool.input_schema.clone()),
+        ("output_schema", Value::from(tool.output_schema.clone())),
+    ])
+}
+
+fn show(value: &Value, json: bool) {
+    let text = if json {
+        value.to_string()
+    } else {
+        format!("{:#}", value.to_json())
+    };
+    terminal::line(&text);
+}
+
+/// The arguments of both forms together; `--arg` goes over the JSON object.
+fn arguments(tool: &ToolSpec, json: Option<&str>, pairs: &[String]) -> Result<Value> {
+    let mut args = match json {
+        None => Value::map::<String>([]),
+        Some(text) => {
+            let parsed: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+                Error::invalid_args(format!("the arguments are not JSON: {error}"))
+                    .with_hint("write {\"name\": value}, or use `--arg name=value`")
+            })?;
+            Value::from_json(parsed)
+        }
+    };
+    let Value::Map(map) = &mut args else {
+        let message = format!("the arguments are {}, not an object", args.type_name());
+        return Err(Error::invalid_args(message).with_hint(tool.usage()));
+    };
+    for pair in pairs {
+        let Some((name, text)) = pair.split_once('=') else {
+            let message = format!("`{pair}` is not `NAME=VALUE`");
+            return Err(Error::invalid_args(message).with_hint(tool.usage()));
+        };
+        map.insert(name.to_owned(), read(tool, name, text));
+    }
+    Ok(args)
+}
+
+/// Text where the schema asks for text, JSON where the value is JSON, else text.
+fn read(tool: &ToolSpec, name: &str, text: &str) -> Value {
+    let properties = tool.input_schema.get("properties");
+    let schema = properties.and_then(|it| it.get(name));
+    let kind = schema.and_then(|it| it.get("type")).and_then(Value::as_str);
+    if kind == Some("string") {
+        return Value::from(text);
+    }
+    serde_json::from_str(text).map_or_else(|_| Value::from(text), Value::from_json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool() -> ToolSpec {
+        let kind = |name: &str| Value::map([("type", Value::from(name))]);
+        let properties = [("text", kind("string")), ("count", kind("integer"))];
+        ToolSpec {
+            name: "t".to_owned(),
+            summary: String::new(),
+            permissions: Vec::new(),
+            input_schema: Value::map([("properties", Value::map(properties))]),
+            output_schema: None,
+            timeout: None,
+            origin: "test",
+        }
+    }
+
+    #[test]
+    fn the_schema_decides_what_a_value_is() {
+        let pairs = ["text=12".to_owned(), "count=12".to_owned()];
+        let args = arguments(&tool(), Some(r#"{"count": 1, "more": null}"#), &pairs).unwrap();
+        let expected = [
+            ("count", Value::Int(12)),
+            ("more", Value::Null),
+            ("text", Value::from("12")),
+        ];
+        assert_eq!(args, Value::map(expected));
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_with_the_usage() {
+        for (json, pair) in [(Some("[1]"), None), (Some("{"), None), (None, Some("x"))] {
+            let pairs: Vec<String> = pair.into_iter().map(str::to_owned).collect();
+            assert!(
+                arguments(&tool(), json, &pairs)
+                    .unwrap_err()
+                    .hint()
+                    .is_some()
+            );
+        }
+    }
+}
