@@ -156,6 +156,7 @@ fn compile(args: &Args) -> Result<RegexMatcher> {
         .fixed_strings(!args.regex)
         .size_limit(REGEX_BYTES_MAX)
         .dfa_size_limit(REGEX_BYTES_MAX)
+        .multi_line(true)
         .crlf(true)
         .build(&args.pattern)
         .map_err(|error| {
