@@ -1,1 +1,3 @@
-//! aikit-runtime.
+//! Runs scripts: the language-neutral API table and the engines that bind it.
+
+pub mod api;

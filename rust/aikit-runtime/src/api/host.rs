@@ -1,0 +1,176 @@
+//! The border between a script engine and the session: calls, streams, releases.
+
+use aikit_core::{Context, Error, Result, Value, script::ObjectId};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{ApiFunction, Arg, Args, Call, Return, Session, module, nearest, params};
+
+/// Identity of a stream in a session's table.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct StreamId(pub u64);
+
+/// What is called.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Target {
+    /// A function of a module.
+    Function {
+        /// Name of the module.
+        module: String,
+        /// Name of the function.
+        function: String,
+    },
+    /// A module itself.
+    Module {
+        /// Name of the module.
+        module: String,
+    },
+    /// A method of an object.
+    Method {
+        /// The object's identity.
+        object: u64,
+        /// Name of the method.
+        method: String,
+    },
+}
+
+/// What a script's handle stands for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Resource {
+    /// An object.
+    Object(#[serde(with = "object_id")] ObjectId),
+    /// A stream.
+    Stream(StreamId),
+}
+
+mod object_id {
+    use aikit_core::script::ObjectId;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(id.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectId, D::Error> {
+        u64::deserialize(from).map(ObjectId)
+    }
+}
+
+/// The session's side as an engine sees it: in this process or behind a pipe.
+pub trait Host: std::fmt::Debug + Send + Sync {
+    /// Checks the arguments and calls; ends early when `cx` is cancelled.
+    fn call<'a>(
+        &'a self,
+        cx: &'a Context,
+        target: Target,
+        args: Vec<Arg>,
+    ) -> BoxFuture<'a, Result<Return>>;
+
+    /// The next item of a stream; `None` at its end.
+    fn next<'a>(
+        &'a self,
+        cx: &'a Context,
+        stream: StreamId,
+    ) -> BoxFuture<'a, Result<Option<Value>>>;
+
+    /// Forgets an object or a stream. Never waits.
+    fn release(&self, resource: Resource);
+}
+
+/// The session in this process.
+#[derive(Clone, Debug)]
+pub struct LocalHost(Session);
+
+impl LocalHost {
+    /// Calls go to `session`.
+    pub const fn new(session: Session) -> Self {
+        Self(session)
+    }
+}
+
+impl Host for LocalHost {
+    fn call<'a>(
+        &'a self,
+        cx: &'a Context,
+        target: Target,
+        args: Vec<Arg>,
+    ) -> BoxFuture<'a, Result<Return>> {
+        Box::pin(async move {
+            let (function, qualified, this) = self.resolve(&target)?;
+            let Call::Host(call) = function.call else {
+                let message = format!("`{qualified}` belongs to the engine, not to the session");
+                return Err(Error::internal(message));
+            };
+            let usage = function.usage(&qualified);
+            let named = params::fit(function.params, (&qualified, &usage), args)?;
+            let running = call(&self.0, Args::new(cx.clone(), this, named));
+            cx.run(cx.within(running)).await?
+        })
+    }
+
+    fn next<'a>(
+        &'a self,
+        cx: &'a Context,
+        stream: StreamId,
+    ) -> BoxFuture<'a, Result<Option<Value>>> {
+        Box::pin(cx.run(self.0.next(cx, stream)))
+    }
+
+    fn release(&self, resource: Resource) {
+        self.0.release(resource);
+    }
+}
+
+impl LocalHost {
+    /// The row a target means, its full name, and the object it is called on.
+    fn resolve(
+        &self,
+        target: &Target,
+    ) -> Result<(&'static ApiFunction, String, Option<ObjectId>)> {
+        match target {
+            Target::Function { module, function } => {
+                let (name, row) = (function, find_module(module)?);
+                let found = row.function(name).ok_or_else(|| {
+                    let names = row.functions.iter().map(|function| function.name);
+                    unknown(&format!("function `{module}.{name}`"), name, names)
+                })?;
+                Ok((found, qualify(module, '.', name), None))
+            }
+            Target::Module { module } => {
+                let found = find_module(module)?.callee().ok_or_else(|| {
+                    Error::not_found(format!("the module `{module}` cannot be called"))
+                })?;
+                Ok((found, module.clone(), None))
+            }
+            Target::Method { object, method } => {
+                let id = ObjectId(*object);
+                let class = self.0.class_of(id)?;
+                let found = class.method(method).ok_or_else(|| {
+                    let names = class.methods.iter().map(|method| method.name);
+                    unknown(&format!("method `{}:{method}`", class.name), method, names)
+                })?;
+                Ok((found, qualify(class.name, ':', method), Some(id)))
+            }
+        }
+    }
+}
+
+fn find_module(name: &str) -> Result<&'static super::ApiModule> {
+    module(name).ok_or_else(|| Error::not_found(format!("there is no module `{name}`")))
+}
+
+fn qualify(owner: &str, separator: char, name: &str) -> String {
+    if owner.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{owner}{separator}{name}")
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
+    let error = Error::not_found(format!("there is no {what}"));
+    match nearest(name, names) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}

@@ -1,0 +1,226 @@
+//! What a script can call, described once for every script language.
+//!
+//! A row of these tables is all that an engine, the completion, the inspection and the reference
+//! pages know of a function. Everything that crosses between a script and a row is data, ids and
+//! [`Callable`](aikit_core::script::Callable)s, never a handle of one language, so the same rows
+//! serve an engine in this process and one behind a byte pipe.
+
+mod args;
+mod host;
+mod json;
+mod params;
+pub mod pipe;
+mod session;
+
+use std::fmt;
+
+use aikit_core::{Result, Value, script::ObjectId, value::Map};
+use futures::future::BoxFuture;
+
+pub use self::{
+    args::{Arg, Args, ObjectRef},
+    host::{Host, LocalHost, Resource, StreamId, Target},
+    params::{Kind, Param, optional, required},
+    session::Session,
+};
+
+/// One global of the script, such as `Tool`; an empty name stands for the globals themselves.
+#[derive(Debug)]
+pub struct ApiModule {
+    /// Name of the global.
+    pub name: &'static str,
+    /// One sentence for `inspect` replies and the reference page.
+    pub summary: &'static str,
+    /// Its functions.
+    pub functions: &'static [ApiFunction],
+    /// Classes of the objects its functions give.
+    pub classes: &'static [ApiClass],
+    /// What calling the module itself does, where that does not make an object.
+    pub call: Option<ApiFunction>,
+    /// Members that are known only while a session runs.
+    pub members: Option<Members>,
+    /// Whether the module has the member `null`, the value that stands for JSON's null.
+    pub has_null: bool,
+}
+
+impl ApiModule {
+    /// A module of functions; the other fields are set with `..`.
+    pub const fn new(name: &'static str, summary: &'static str) -> Self {
+        Self {
+            name,
+            summary,
+            functions: &[],
+            classes: &[],
+            call: None,
+            members: None,
+            has_null: false,
+        }
+    }
+
+    /// What calling the module does: its own call, or the constructor of the class of its name.
+    pub fn callee(&self) -> Option<&ApiFunction> {
+        self.call.as_ref().or_else(|| {
+            let class = self.classes.iter().find(|class| class.name == self.name)?;
+            class.constructor.as_ref()
+        })
+    }
+
+    /// The function `name`.
+    pub fn function(&self, name: &str) -> Option<&ApiFunction> {
+        self.functions.iter().find(|function| function.name == name)
+    }
+}
+
+/// Members beside the rows: `Tool.count_words{…}` means `Tool.invoke("count_words", {…})`.
+#[derive(Debug)]
+pub struct Members {
+    /// Function of the module that a member stands for; its first argument is the member's name.
+    pub call: &'static str,
+    /// Function of the module that lists the members as records with `name`, `summary` and
+    /// `input_schema`.
+    pub list: &'static str,
+}
+
+/// A kind of object that lives in the session.
+#[derive(Debug)]
+pub struct ApiClass {
+    /// Name, shown by `tostring` and in messages.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Makes one: the call of the module of the same name.
+    pub constructor: Option<ApiFunction>,
+    /// Its methods.
+    pub methods: &'static [ApiFunction],
+    /// Data an object carries: name and what it means.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
+impl ApiClass {
+    /// The method `name`.
+    pub fn method(&self, name: &str) -> Option<&ApiFunction> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+}
+
+/// One function or method.
+pub struct ApiFunction {
+    /// Name inside the module or class.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// What it takes, in order. The last may be a table of named options.
+    pub params: &'static [Param],
+    /// What it gives, for the reference page.
+    pub returns: &'static str,
+    /// One line of Lua that shows it.
+    pub example: &'static str,
+    /// The implementation.
+    pub call: Call,
+}
+
+impl fmt::Debug for ApiFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiFunction")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ApiFunction {
+    /// The function with its parameters: `Tool.invoke(name: string, args?: table)`.
+    pub fn usage(&self, qualified: &str) -> String {
+        let params: Vec<String> = self.params.iter().map(Param::usage).collect();
+        format!("{qualified}({})", params.join(", "))
+    }
+
+    /// Names and summaries of the options of the parameter that is a table of options.
+    pub fn options(&self) -> impl Iterator<Item = &'static Param> {
+        self.params.iter().flat_map(|param| param.kind.options())
+    }
+}
+
+/// Who implements a row.
+#[derive(Clone, Copy)]
+pub enum Call {
+    /// The session's side, with data.
+    Host(fn(&Session, Args) -> BoxFuture<'static, Result<Return>>),
+    /// Each engine, because the function works on values of the language itself.
+    Engine,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host(_) => "Host",
+            Self::Engine => "Engine",
+        })
+    }
+}
+
+/// What a call gives.
+#[derive(Debug)]
+pub enum Return {
+    /// Data.
+    Value(Value),
+    /// An object of the session.
+    Object(Created),
+    /// A stream to pull from.
+    Stream(StreamId),
+}
+
+/// A new object: its class, its identity and the data it carries.
+#[derive(Debug)]
+pub struct Created {
+    /// Its class.
+    pub class: &'static ApiClass,
+    /// Its identity in the session's table.
+    pub id: ObjectId,
+    /// Its fields.
+    pub fields: Map,
+}
+
+/// Every global, in the order of the reference page.
+pub const MODULES: &[&ApiModule] = &[&json::MODULE];
+
+/// The module `name`.
+pub fn module(name: &str) -> Option<&'static ApiModule> {
+    MODULES.iter().copied().find(|module| module.name == name)
+}
+
+/// The class `name`.
+pub fn class(name: &str) -> Option<&'static ApiClass> {
+    MODULES
+        .iter()
+        .flat_map(|module| module.classes)
+        .find(|class| class.name == name)
+}
+
+/// The name in `names` that is nearest to `wanted`, for hints; `None` when none is near.
+pub(crate) fn nearest<'a>(
+    wanted: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let allowed = 1 + wanted.chars().count() / 4;
+    names
+        .map(|name| (distance(wanted, name), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// How many characters must be changed, added or removed; case counts as nothing.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, wanted) in left.to_lowercase().chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, found) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(wanted != *found);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}

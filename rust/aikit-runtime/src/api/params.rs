@@ -1,0 +1,326 @@
+//! What a function takes: names, kinds, and the one check of arguments against them.
+
+use aikit_core::{Error, Result, Value, value::Map};
+use indexmap::IndexMap;
+
+use super::{Arg, nearest};
+
+/// One parameter, or one named option of a table.
+#[derive(Debug)]
+pub struct Param {
+    /// Name; a reserved word neither of Lua nor of Python.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// Whether it must be given.
+    pub required: bool,
+    /// One sentence.
+    pub summary: &'static str,
+}
+
+/// A parameter that must be given.
+pub const fn required(name: &'static str, kind: Kind, summary: &'static str) -> Param {
+    Param {
+        name,
+        kind,
+        required: true,
+        summary,
+    }
+}
+
+/// A parameter that may be left out.
+pub const fn optional(name: &'static str, kind: Kind, summary: &'static str) -> Param {
+    Param {
+        name,
+        kind,
+        required: false,
+        summary,
+    }
+}
+
+/// What an argument may be.
+#[derive(Debug)]
+pub enum Kind {
+    /// Anything that is data.
+    Any,
+    /// True or false.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// Text.
+    String,
+    /// A table with text keys.
+    Table,
+    /// A list of one kind.
+    List(&'static Self),
+    /// A function.
+    Function,
+    /// An object of the class of this name.
+    Object(&'static str),
+    /// A table of named options; others are refused.
+    Options(&'static [Param]),
+    /// The first of these that fits.
+    Either(&'static [Self]),
+}
+
+impl Kind {
+    /// The options of a table of options, those of an alternative included.
+    pub fn options(&self) -> Box<dyn Iterator<Item = &'static Param>> {
+        match self {
+            Self::Options(options) => Box::new(options.iter()),
+            Self::Either(kinds) => Box::new(kinds.iter().flat_map(Self::options)),
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// The kind in words: `string`, `list of number`, `function or Tool`.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Any => "any value".to_owned(),
+            Self::Boolean => "boolean".to_owned(),
+            Self::Integer => "integer".to_owned(),
+            Self::Number => "number".to_owned(),
+            Self::String => "string".to_owned(),
+            Self::Table => "table".to_owned(),
+            Self::List(item) => format!("list of {}", item.label()),
+            Self::Function => "function".to_owned(),
+            Self::Object(class) => (*class).to_owned(),
+            Self::Options(_) => "table of options".to_owned(),
+            Self::Either(kinds) => {
+                let labels: Vec<String> = kinds.iter().map(Self::label).collect();
+                labels.join(" or ")
+            }
+        }
+    }
+
+    /// Whether the outer shape of `arg` is this kind's, to choose among alternatives.
+    fn has_shape_of(&self, arg: &Arg) -> bool {
+        match (self, arg) {
+            (Self::Any, Arg::Value(_))
+            | (Self::Boolean, Arg::Value(Value::Bool(_)))
+            | (Self::String, Arg::Value(Value::String(_)))
+            | (Self::Function, Arg::Callable(_))
+            | (Self::List(_), Arg::List(_) | Arg::Value(Value::List(_)))
+            | (Self::Options(_), Arg::Map(_) | Arg::Value(Value::Map(_)))
+            | (Self::Table, Arg::Value(Value::Map(_))) => true,
+            // Scripts write an empty list like an empty table.
+            (Self::List(_), Arg::Value(Value::Map(map))) => map.is_empty(),
+            (Self::Table | Self::Options(_), Arg::Value(Value::List(items))) => items.is_empty(),
+            (Self::Integer, Arg::Value(value)) => value.as_i64().is_some(),
+            (Self::Number, Arg::Value(value)) => value.as_f64().is_some(),
+            (Self::Object(class), Arg::Object(object)) => object.class == *class,
+            (Self::Either(kinds), arg) => kinds.iter().any(|kind| kind.has_shape_of(arg)),
+            _ => false,
+        }
+    }
+
+    /// The argument in the form the implementations read, or why it does not fit.
+    fn fit(&self, arg: Arg, path: &Path<'_>) -> Result<Arg> {
+        if !self.has_shape_of(&arg) {
+            return Err(path.mismatch(&self.label(), &arg));
+        }
+        match self {
+            Self::Either(kinds) => {
+                let fitting = kinds.iter().find(|kind| kind.has_shape_of(&arg));
+                fitting.map_or_else(
+                    || Err(path.mismatch(&self.label(), &Arg::Value(Value::Null))),
+                    |kind| kind.fit(arg, path),
+                )
+            }
+            Self::List(item) => {
+                let items = arg.into_items().into_iter().enumerate();
+                let fitted: Result<Vec<Arg>> = items
+                    .map(|(index, arg)| item.fit(arg, &path.item(index + 1)))
+                    .collect();
+                Ok(Arg::List(fitted?))
+            }
+            Self::Options(options) => {
+                let fitted = fit_options(options, arg.into_members(), path)?;
+                Ok(Arg::Map(fitted))
+            }
+            Self::Table => Ok(match arg {
+                Arg::Value(Value::List(_)) => Arg::Value(Value::Map(Map::new())),
+                other => other,
+            }),
+            Self::Integer => Ok(match &arg {
+                Arg::Value(value) => Arg::Value(value.as_i64().into()),
+                _ => arg,
+            }),
+            _ => Ok(arg),
+        }
+    }
+}
+
+impl Param {
+    /// The parameter in one word: `name: string`, `args?: table`.
+    pub fn usage(&self) -> String {
+        let mark = if self.required { "" } else { "?" };
+        format!("{}{mark}: {}", self.name, self.kind.label())
+    }
+}
+
+/// Where in a call an argument stands, for messages.
+struct Path<'a> {
+    function: &'a str,
+    usage: &'a str,
+    argument: String,
+}
+
+impl Path<'_> {
+    fn item(&self, position: usize) -> Self {
+        Path {
+            argument: format!("{}[{position}]", self.argument),
+            ..*self
+        }
+    }
+
+    fn member(&self, name: &str) -> Self {
+        let argument = if self.argument.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.argument)
+        };
+        Path { argument, ..*self }
+    }
+
+    fn mismatch(&self, expected: &str, found: &Arg) -> Error {
+        self.error(&format!(
+            "`{}` must be a {expected}, but it is {}",
+            self.argument,
+            found.describe()
+        ))
+    }
+
+    fn error(&self, problem: &str) -> Error {
+        Error::invalid_args(format!("`{}`: {problem}", self.function))
+            .with_hint(format!("call it as `{}`", self.usage))
+    }
+}
+
+/// Checks positional arguments against the parameters of `function` and names them.
+///
+/// # Errors
+///
+/// `invalid_args`, naming the function, the argument, what was expected and what was found.
+pub(super) fn fit(
+    params: &'static [Param],
+    (function, usage): (&str, &str),
+    args: Vec<Arg>,
+) -> Result<IndexMap<String, Arg>> {
+    let path = Path {
+        function,
+        usage,
+        argument: String::new(),
+    };
+    if args.len() > params.len() {
+        let problem = format!(
+            "takes at most {} arguments, but {} were given",
+            params.len(),
+            args.len()
+        );
+        return Err(path.error(&problem));
+    }
+    let mut args = args.into_iter();
+    let mut named = IndexMap::new();
+    for param in params {
+        fit_param(param, args.next(), &path, &mut named)?;
+    }
+    Ok(named)
+}
+
+fn fit_options(
+    options: &'static [Param],
+    mut members: IndexMap<String, Arg>,
+    path: &Path<'_>,
+) -> Result<IndexMap<String, Arg>> {
+    let mut named = IndexMap::new();
+    for option in options {
+        fit_param(option, members.shift_remove(option.name), path, &mut named)?;
+    }
+    let Some((unknown, _)) = members.first() else {
+        return Ok(named);
+    };
+    let names: Vec<&str> = options.iter().map(|option| option.name).collect();
+    let hint = match nearest(unknown, names.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("the options are {}", quoted(&names)),
+    };
+    Err(path
+        .error(&format!("there is no option `{unknown}`"))
+        .with_hint(hint))
+}
+
+fn fit_param(
+    param: &'static Param,
+    arg: Option<Arg>,
+    path: &Path<'_>,
+    named: &mut IndexMap<String, Arg>,
+) -> Result<()> {
+    let path = path.member(param.name);
+    // Where anything may stand, null is a value like the others.
+    let is_left_out =
+        |arg: &Arg| matches!(arg, Arg::Value(Value::Null)) && !matches!(param.kind, Kind::Any);
+    match arg.filter(|arg| !is_left_out(arg)) {
+        Some(arg) => {
+            named.insert(param.name.to_owned(), param.kind.fit(arg, &path)?);
+        }
+        None if param.required => {
+            let problem = format!(
+                "`{}` is missing; it must be a {}",
+                path.argument,
+                param.kind.label()
+            );
+            return Err(path.error(&problem));
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+impl Arg {
+    fn into_items(self) -> Vec<Self> {
+        match self {
+            Self::List(items) => items,
+            Self::Value(Value::List(items)) => items.into_iter().map(Self::Value).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn into_members(self) -> IndexMap<String, Self> {
+        match self {
+            Self::Map(members) => members,
+            Self::Value(Value::Map(map)) => map
+                .into_iter()
+                .map(|(key, value)| (key, Self::Value(value)))
+                .collect(),
+            _ => IndexMap::new(),
+        }
+    }
+
+    /// The argument for messages: its type, and its value when that is short.
+    fn describe(&self) -> String {
+        const SHOWN_MAX: usize = 40;
+        match self {
+            Self::Value(Value::Null) => "missing".to_owned(),
+            Self::Value(value) => {
+                let shown = value.to_string();
+                if shown.chars().count() <= SHOWN_MAX {
+                    format!("the {} `{shown}`", value.type_name())
+                } else {
+                    format!("of type {}", value.type_name())
+                }
+            }
+            Self::Callable(function) => format!("the function `{}`", function.name()),
+            Self::Object(object) => format!("an object of class `{}`", object.class),
+            Self::List(_) => "an array".to_owned(),
+            Self::Map(_) => "a table with functions or objects inside".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The border over a byte pipe: length-prefixed MessagePack frames in both directions.
+//!
+//! The engine's side is [`PipeHost`]; the session's side is [`serve`]. A frame is four bytes of
+//! length, big-endian, and one [`Frame`] with named fields. Functions stay on the engine's side and
+//! are called back by number; objects and streams stay on the session's side.
+
+mod client;
+mod server;
+
+use aikit_core::{Error, ErrorKind, Result, Value, script::ObjectId, value::Map};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    sync::mpsc::UnboundedReceiver,
+};
+
+pub use self::{client::PipeHost, server::serve};
+use super::{Arg, Created, ObjectRef, Resource, Return, StreamId, Target, class};
+
+/// Longest frame in bytes; larger data belongs in files.
+const FRAME_BYTES_MAX: usize = 64 << 20;
+
+/// Calls one engine may have in flight; more wait for one to end.
+const CALLS_MAX: usize = 1024;
+
+/// One message. The numbers of calls and callbacks are chosen by whoever asks.
+#[derive(Debug, Deserialize, Serialize)]
+enum Frame {
+    /// Engine → session: call something.
+    Call {
+        call: u64,
+        target: Target,
+        args: Vec<WireArg>,
+    },
+    /// Engine → session: give the next item of a stream.
+    Next { call: u64, stream: StreamId },
+    /// Engine → session: nobody waits for the answer any more.
+    Cancel { call: u64 },
+    /// Engine → session: a handle was dropped.
+    Release { resource: Resource },
+    /// Engine → session: what a callback gave.
+    CallbackReturn { callback: u64, outcome: Outcome<Value> },
+    /// Session → engine: what a call gave.
+    Return { call: u64, outcome: Outcome<WireReturn> },
+    /// Session → engine: the next item; none at the end.
+    Item { call: u64, outcome: Outcome<Option<Value>> },
+    /// Session → engine: call a function of the script.
+    Callback {
+        callback: u64,
+        callable: u64,
+        args: Vec<Value>,
+    },
+    /// Session → engine: nobody waits for the callback any more.
+    CallbackCancel { callback: u64 },
+    /// Session → engine: the function will not be called again.
+    Forget { callable: u64 },
+}
+
+/// A result whose error is data.
+#[derive(Debug, Deserialize, Serialize)]
+enum Outcome<T> {
+    Ok(T),
+    Err(Value),
+}
+
+impl<T> Outcome<T> {
+    fn new(result: Result<T>) -> Self {
+        result.map_or_else(|error| Self::Err(error.to_value()), Self::Ok)
+    }
+
+    fn into_result(self) -> Result<T> {
+        match self {
+            Self::Ok(value) => Ok(value),
+            Self::Err(error) => Err(Error::from_value(&error)),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+enum WireArg {
+    Value(Value),
+    Callable { id: u64, name: String },
+    Object { id: u64, class: String },
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+enum WireReturn {
+    Value(Value),
+    Object { class: String, id: u64, fields: Map },
+    Stream(StreamId),
+}
+
+impl WireReturn {
+    fn new(returned: Return) -> Self {
+        match returned {
+            Return::Value(value) => Self::Value(value),
+            Return::Object(object) => Self::Object {
+                class: object.class.name.to_owned(),
+                id: object.id.0,
+                fields: object.fields,
+            },
+            Return::Stream(stream) => Self::Stream(stream),
+        }
+    }
+
+    fn into_return(self) -> Result<Return> {
+        Ok(match self {
+            Self::Value(value) => Return::Value(value),
+            Self::Stream(stream) => Return::Stream(stream),
+            Self::Object { class: name, id, fields } => {
+                let class = class(&name)
+                    .ok_or_else(|| malformed(format!("a pipe named the unknown class `{name}`")))?;
+                let id = ObjectId(id);
+                Return::Object(Created { class, id, fields })
+            }
+        })
+    }
+}
+
+impl WireArg {
+    fn new(arg: Arg, keep: &mut impl FnMut(std::sync::Arc<dyn aikit_core::script::Callable>) -> Self) -> Self {
+        match arg {
+            Arg::Value(value) => Self::Value(value),
+            Arg::Callable(callable) => keep(callable),
+            Arg::Object(object) => Self::Object {
+                id: object.id.0,
+                class: object.class,
+            },
+            Arg::List(items) => {
+                Self::List(items.into_iter().map(|item| Self::new(item, keep)).collect())
+            }
+            Arg::Map(members) => {
+                let members = members.into_iter();
+                Self::Map(members.map(|(key, arg)| (key, Self::new(arg, keep))).collect())
+            }
+        }
+    }
+
+    fn into_arg(self, make: &impl Fn(u64, String) -> Arg) -> Arg {
+        match self {
+            Self::Value(value) => Arg::Value(value),
+            Self::Callable { id, name } => make(id, name),
+            Self::Object { id, class } => Arg::Object(ObjectRef {
+                id: ObjectId(id),
+                class,
+            }),
+            Self::List(items) => {
+                Arg::List(items.into_iter().map(|item| item.into_arg(make)).collect())
+            }
+            Self::Map(members) => {
+                let members = members.into_iter();
+                Arg::Map(members.map(|(key, arg)| (key, arg.into_arg(make))).collect())
+            }
+        }
+    }
+}
+
+/// Reads one frame; `None` when the other side has closed between two frames.
+async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Option<Frame>> {
+    let length = match reader.read_u32().await {
+        Ok(length) => length as usize,
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if length > FRAME_BYTES_MAX {
+        return Err(malformed(format!("a frame of {length} bytes is longer than allowed")));
+    }
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).await?;
+    rmp_serde::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| malformed("a frame cannot be read").with_source(error))
+}
+
+/// Writes frames until the channel or the pipe closes.
+async fn write_frames(
+    mut writer: impl AsyncWrite + Unpin,
+    mut frames: UnboundedReceiver<Vec<u8>>,
+) -> Result<()> {
+    while let Some(bytes) = frames.recv().await {
+        writer.write_all(&bytes).await?;
+        // What is queued already goes out with it.
+        if frames.is_empty() {
+            writer.flush().await?;
+        }
+    }
+    Ok(writer.shutdown().await?)
+}
+
+/// A frame as bytes, its length in front.
+fn encode(frame: &Frame) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; 4];
+    rmp_serde::encode::write_named(&mut bytes, frame)
+        .map_err(|error| Error::internal("a frame cannot be written").with_source(error))?;
+    let length = bytes.len() - 4;
+    let header = u32::try_from(length).ok().filter(|_| length <= FRAME_BYTES_MAX);
+    let header = header.ok_or_else(|| {
+        let message = format!("{length} bytes are too much for one call; {FRAME_BYTES_MAX} are allowed");
+        Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint("pass the path of a file instead of its content")
+    })?;
+    bytes[..4].copy_from_slice(&header.to_be_bytes());
+    Ok(bytes)
+}
+
+fn malformed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, message)
+        .with_hint("both ends of the pipe must be the same version of aikit")
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the other end of the pipe is gone")
+        .with_hint("start the session again")
+}

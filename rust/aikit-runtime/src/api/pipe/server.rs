@@ -1,0 +1,249 @@
+//! The session's end of the pipe.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use aikit_core::{Context, Error, ErrorKind, Result, Value, context::Overrides, io, script::Callable};
+use futures::future::BoxFuture;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, oneshot},
+};
+
+use super::{
+    CALLS_MAX, Frame, Outcome, WireArg, WireReturn, closed, encode, read_frame, write_frames,
+};
+use crate::api::{Arg, Host as _, LocalHost, Resource, Return, Session, StreamId, Target};
+
+/// Answers an engine at the other end until it closes the pipe. Every call runs below `cx`.
+///
+/// # Errors
+///
+/// `protocol` when a frame cannot be read, `io` when the pipe breaks; what the engine held is
+/// released in every case.
+pub async fn serve(
+    session: Session,
+    cx: Context,
+    mut reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+) -> Result<()> {
+    let (outgoing, frames) = mpsc::unbounded_channel();
+    let writing = io::spawn(write_frames(writer, frames));
+    let _writing = io::AbortOnDrop(writing.abort_handle());
+    let server = Arc::new(Server {
+        host: LocalHost::new(session),
+        cx: cx.child(Overrides::default()),
+        outgoing,
+        next: AtomicU64::new(1),
+        state: Mutex::default(),
+    });
+    let ended = loop {
+        match read_frame(&mut reader).await {
+            Ok(Some(frame)) => {
+                if let Err(error) = server.receive(frame) {
+                    break Err(error);
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    server.close();
+    ended
+}
+
+#[derive(Debug)]
+struct Server {
+    host: LocalHost,
+    cx: Context,
+    // Unbounded, because a callable's end is told from `drop`; calls in flight are bounded.
+    outgoing: mpsc::UnboundedSender<Vec<u8>>,
+    next: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    calls: HashMap<u64, Context>,
+    callbacks: HashMap<u64, oneshot::Sender<Outcome<Value>>>,
+    held: Vec<Resource>,
+}
+
+impl Server {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, frame: &Frame) -> Result<()> {
+        self.outgoing.send(encode(frame)?).map_err(|_| closed())
+    }
+
+    fn tell(&self, frame: &Frame) {
+        if let Err(error) = self.send(frame) {
+            tracing::debug!(%error, "an answer was not sent");
+        }
+    }
+
+    fn receive(self: &Arc<Self>, frame: Frame) -> Result<()> {
+        match frame {
+            Frame::Call { call, target, args } => self.start_call(call, target, args)?,
+            Frame::Next { call, stream } => self.start_next(call, stream)?,
+            Frame::Cancel { call } => {
+                if let Some(cx) = self.state().calls.get(&call) {
+                    cx.cancel(ErrorKind::Cancelled, "the script stopped waiting");
+                }
+            }
+            Frame::Release { resource } => {
+                self.state().held.retain(|held| *held != resource);
+                self.host.release(resource);
+            }
+            Frame::CallbackReturn { callback, outcome } => {
+                let waiting = self.state().callbacks.remove(&callback);
+                if let Some(sender) = waiting {
+                    drop(sender.send(outcome));
+                }
+            }
+            other => return Err(super::malformed(format!("unexpected frame {other:?}"))),
+        }
+        Ok(())
+    }
+
+    fn begin(&self, call: u64) -> Result<Context> {
+        let cx = self.cx.child(Overrides::default());
+        let mut state = self.state();
+        if state.calls.len() >= CALLS_MAX {
+            return Err(super::malformed("too many calls are in flight"));
+        }
+        state.calls.insert(call, cx.clone());
+        Ok(cx)
+    }
+
+    fn start_call(self: &Arc<Self>, call: u64, target: Target, args: Vec<WireArg>) -> Result<()> {
+        let cx = self.begin(call)?;
+        let server = Arc::clone(self);
+        let make = |id, name| -> Arg {
+            Arg::Callable(Arc::new(PipeCallable(Arc::new(Remote {
+                id,
+                name,
+                server: Arc::clone(self),
+            }))))
+        };
+        let args = args.into_iter().map(|arg| arg.into_arg(&make)).collect();
+        drop(io::spawn(async move {
+            let outcome = server.host.call(&cx, target, args).await;
+            if let Ok(returned) = &outcome {
+                server.hold(returned);
+            }
+            let outcome = Outcome::new(outcome.map(WireReturn::new));
+            server.answer(call, |outcome| Frame::Return { call, outcome }, outcome);
+        }));
+        Ok(())
+    }
+
+    fn start_next(self: &Arc<Self>, call: u64, stream: StreamId) -> Result<()> {
+        let cx = self.begin(call)?;
+        let server = Arc::clone(self);
+        drop(io::spawn(async move {
+            let outcome = Outcome::new(server.host.next(&cx, stream).await);
+            server.answer(call, |outcome| Frame::Item { call, outcome }, outcome);
+        }));
+        Ok(())
+    }
+
+    fn hold(&self, returned: &Return) {
+        let resource = match returned {
+            Return::Object(object) => Resource::Object(object.id),
+            Return::Stream(stream) => Resource::Stream(*stream),
+            Return::Value(_) => return,
+        };
+        self.state().held.push(resource);
+    }
+
+    /// Sends an answer, or why it could not be sent, such as its size.
+    fn answer<T>(&self, call: u64, frame: impl Fn(Outcome<T>) -> Frame, outcome: Outcome<T>) {
+        let ended = self.state().calls.remove(&call);
+        drop(ended);
+        if let Err(error) = self.send(&frame(outcome)) {
+            self.tell(&frame(Outcome::Err(error.to_value())));
+        }
+    }
+
+    fn close(&self) {
+        self.cx.cancel(ErrorKind::Cancelled, "the engine is gone");
+        let state = std::mem::take(&mut *self.state());
+        for resource in &state.held {
+            self.host.release(*resource);
+        }
+    }
+}
+
+/// A function at the engine's end.
+#[derive(Debug)]
+struct PipeCallable(Arc<Remote>);
+
+#[derive(Debug)]
+struct Remote {
+    id: u64,
+    name: String,
+    server: Arc<Server>,
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.server.tell(&Frame::Forget { callable: self.id });
+    }
+}
+
+impl Callable for PipeCallable {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn call(&self, cx: &Context, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
+        let (remote, cx) = (Arc::clone(&self.0), cx.clone());
+        Box::pin(async move {
+            let server = &remote.server;
+            let callback = server.next.fetch_add(1, Ordering::Relaxed);
+            let (sender, reply) = oneshot::channel();
+            server.state().callbacks.insert(callback, sender);
+            let mut waiting = Waiting {
+                server,
+                callback,
+                answered: false,
+            };
+            let callable = remote.id;
+            server.send(&Frame::Callback {
+                callback,
+                callable,
+                args,
+            })?;
+            let reply = cx.within(reply).await?;
+            waiting.answered = true;
+            reply.map_err(|_: oneshot::error::RecvError| -> Error { closed() })?.into_result()
+        })
+    }
+}
+
+/// A callback that is dropped half-way is cancelled at the other end.
+struct Waiting<'a> {
+    server: &'a Server,
+    callback: u64,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let forgotten = self.server.state().callbacks.remove(&self.callback);
+        drop(forgotten);
+        if !self.answered {
+            self.server.tell(&Frame::CallbackCancel {
+                callback: self.callback,
+            });
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A session: the services, tools and objects that the rows of the API table work on.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value, script::ObjectId, services::Services,
+    tool::ToolContext, value::Map,
+};
+use futures::{StreamExt as _, stream::BoxStream};
+
+use super::{ApiClass, Created, Resource, Return, StreamId, args::ObjectRef};
+
+/// Objects and streams one session may hold at once.
+const RESOURCES_MAX: usize = 100_000;
+
+type Items = BoxStream<'static, Result<Value>>;
+
+/// One session. A cheap handle: all clones are the same session.
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    services: Arc<Services>,
+    next: AtomicU64,
+    resources: Mutex<Resources>,
+}
+
+#[derive(Default)]
+struct Resources {
+    objects: HashMap<ObjectId, Object>,
+    // An async mutex: it is held while the next item is awaited.
+    streams: HashMap<StreamId, Arc<tokio::sync::Mutex<Items>>>,
+}
+
+impl std::fmt::Debug for Resources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resources")
+            .field("objects", &self.objects.len())
+            .field("streams", &self.streams.len())
+            .finish()
+    }
+}
+
+struct Object {
+    class: &'static ApiClass,
+    value: Arc<dyn Any + Send + Sync>,
+}
+
+impl Session {
+    /// A session without objects.
+    pub fn new(services: Arc<Services>) -> Self {
+        Self(Arc::new(Inner {
+            services,
+            next: AtomicU64::new(1),
+            resources: Mutex::default(),
+        }))
+    }
+
+    /// What tools and components are given when called below `cx`.
+    pub fn tool_context(&self, cx: &Context) -> ToolContext {
+        ToolContext {
+            context: cx.clone(),
+            services: Arc::clone(&self.0.services),
+        }
+    }
+
+    /// Keeps an object until the script drops its handle.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when the session holds too many.
+    pub fn insert<T: Any + Send + Sync>(
+        &self,
+        class: &'static ApiClass,
+        fields: Map,
+        value: Arc<T>,
+    ) -> Result<Return> {
+        let id = ObjectId(self.next_id());
+        let mut resources = self.resources();
+        resources.check_room()?;
+        resources.objects.insert(id, Object { class, value });
+        Ok(Return::Object(Created { class, id, fields }))
+    }
+
+    /// Keeps a stream until it ends or the script drops it.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when the session holds too many.
+    pub fn insert_stream(&self, items: Items) -> Result<Return> {
+        let id = StreamId(self.next_id());
+        let mut resources = self.resources();
+        resources.check_room()?;
+        let items = Arc::new(tokio::sync::Mutex::new(items));
+        resources.streams.insert(id, items);
+        Ok(Return::Stream(id))
+    }
+
+    /// The object a method is called on, or an argument, as what it is.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` when it was released, `internal` when it is something else.
+    pub fn object<T: Any + Send + Sync>(&self, id: Option<ObjectId>) -> Result<Arc<T>> {
+        let id = id.ok_or_else(|| Error::internal("a method was called without an object"))?;
+        let value = {
+            let resources = self.resources();
+            let object = resources.objects.get(&id).ok_or_else(released)?;
+            Arc::clone(&object.value)
+        };
+        value
+            .downcast()
+            .map_err(|_| Error::internal("an object of the session has an unexpected type"))
+    }
+
+    /// The object behind an argument whose class the check has seen.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::object`].
+    pub fn argument<T: Any + Send + Sync>(&self, object: &ObjectRef) -> Result<Arc<T>> {
+        self.object(Some(object.id))
+    }
+
+    /// The class of an object.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` when it was released.
+    pub(super) fn class_of(&self, id: ObjectId) -> Result<&'static ApiClass> {
+        let resources = self.resources();
+        let object = resources.objects.get(&id).ok_or_else(released)?;
+        Ok(object.class)
+    }
+
+    /// The next item of a stream; `None` at its end, after which the stream is gone.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own, after which it is gone too; `not_found` when it was released.
+    pub(super) async fn next(&self, cx: &Context, id: StreamId) -> Result<Option<Value>> {
+        let items = self.resources().streams.get(&id).map(Arc::clone);
+        // A stream that ended stays at its end.
+        let Some(items) = items else { return Ok(None) };
+        let item = cx.within(async { items.lock().await.next().await }).await;
+        match item {
+            Ok(Some(Ok(value))) => Ok(Some(value)),
+            ended => {
+                self.release(Resource::Stream(id));
+                ended?.transpose()
+            }
+        }
+    }
+
+    /// Forgets an object or a stream; nothing happens when it is unknown.
+    pub(super) fn release(&self, resource: Resource) {
+        let mut resources = self.resources();
+        match resource {
+            Resource::Object(id) => {
+                let object = resources.objects.remove(&id);
+                drop(resources);
+                // Dropped outside the lock: it may release others.
+                drop(object);
+            }
+            Resource::Stream(id) => {
+                let stream = resources.streams.remove(&id);
+                drop(resources);
+                drop(stream);
+            }
+        }
+    }
+
+    /// How many objects and streams the session holds.
+    pub fn resource_count(&self) -> usize {
+        let resources = self.resources();
+        resources.objects.len() + resources.streams.len()
+    }
+
+    fn next_id(&self) -> u64 {
+        self.0.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn resources(&self) -> std::sync::MutexGuard<'_, Resources> {
+        self.0
+            .resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Resources {
+    fn check_room(&self) -> Result<()> {
+        if self.objects.len() + self.streams.len() < RESOURCES_MAX {
+            return Ok(());
+        }
+        let message = format!("the session holds {RESOURCES_MAX} objects and streams");
+        Err(Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint("drop what is no longer used, for example by setting its variable to `nil`"))
+    }
+}
+
+fn released() -> Error {
+    Error::not_found("the object was released")
+        .with_hint("keep its handle in a variable as long as it is used")
+}

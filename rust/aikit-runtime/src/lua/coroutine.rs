@@ -1,0 +1,393 @@
+//! Replacements of functions of Lua's base and coroutine libraries that must know about
+//! interrupts and about waiting.
+//!
+//! `coroutine.resume`, `wrap` and `close` tell the handler of [`interrupt`](super::interrupt) which
+//! coroutine runs, and pass on the waiting of an asynchronous function inside a coroutine of the
+//! script. `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
+//! `setmetatable` refuses `__gc`, whose functions would run with hooks off. Each is a port of the
+//! function of the same name in Lua 5.4.
+#![expect(
+    unsafe_code,
+    reason = "these functions replace C functions of Lua; every block says why it is sound"
+)]
+
+use std::{os::raw::c_int, ptr};
+
+use mlua::{
+    Function, Lua, Table,
+    ffi::{self, lua_KContext, lua_State},
+};
+
+use super::interrupt::{self, switch};
+
+/// Puts the replacements in place.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
+    let globals = lua.globals();
+    let coroutine: Table = globals.get("coroutine")?;
+    // SAFETY: the functions keep to the protocol of C functions of Lua.
+    unsafe {
+        coroutine.raw_set("resume", lua.create_c_function(resume)?)?;
+        coroutine.raw_set("wrap", lua.create_c_function(wrap)?)?;
+        let original: Function = coroutine.raw_get("close")?;
+        let close: Function = lua.exec_raw(original, |state| {
+            ffi::lua_pushcclosure(state, close, 1);
+        })?;
+        coroutine.raw_set("close", close)?;
+        globals.raw_set("xpcall", lua.create_c_function(xpcall)?)?;
+        globals.raw_set("setmetatable", lua.create_c_function(setmetatable)?)?;
+    }
+    Ok(())
+}
+
+/// A function that calls its first argument under a message handler which keeps the error value
+/// and the traceback: answers `true, results…` or `false, {value, traceback}`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn protected_call(lua: &Lua) -> mlua::Result<Function> {
+    // SAFETY: the function keeps to the protocol of C functions of Lua.
+    unsafe { lua.create_c_function(call_with_traceback) }
+}
+
+/// What a resumed coroutine did.
+enum Resumed {
+    /// It gave this many values, which are on the stack.
+    Values(c_int),
+    /// It waits for an asynchronous function.
+    Waits,
+    /// It failed; the error is on the stack.
+    Failed,
+}
+
+/// Resumes `co` with the top `count` values of `state`.
+unsafe fn resume_once(state: *mut lua_State, co: *mut lua_State, count: c_int) -> Resumed {
+    // SAFETY: the stack discipline is that of `auxresume` in lcorolib.c.
+    unsafe {
+        if ffi::lua_checkstack(co, count) == 0 {
+            ffi::lua_pushstring(state, c"too many arguments to resume".as_ptr());
+            return Resumed::Failed;
+        }
+        ffi::lua_xmove(state, co, count);
+        let mut results = 0;
+        let previous = switch(co);
+        let status = ffi::lua_resume(co, state, count, &raw mut results);
+        switch(previous);
+        if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
+            ffi::lua_xmove(co, state, 1);
+            return Resumed::Failed;
+        }
+        if status == ffi::LUA_YIELD && results == 1 && is_pending(co) {
+            ffi::lua_settop(co, -2);
+            return Resumed::Waits;
+        }
+        if ffi::lua_checkstack(state, results + 1) == 0 {
+            ffi::lua_settop(co, -results - 1);
+            ffi::lua_pushstring(state, c"too many results to resume".as_ptr());
+            return Resumed::Failed;
+        }
+        ffi::lua_xmove(co, state, results);
+        Resumed::Values(results)
+    }
+}
+
+/// Whether the value on top says that an asynchronous function is not done.
+unsafe fn is_pending(co: *mut lua_State) -> bool {
+    // SAFETY: the stack has at least one value.
+    unsafe { ffi::lua_tolightuserdata(co, -1) == Lua::poll_pending().0 }
+}
+
+/// Lets the coroutine around this one wait, and goes on with `then` when it is resumed.
+unsafe fn wait(state: *mut lua_State, then: ffi::lua_KFunction) -> c_int {
+    // SAFETY: called in tail position of a C function, as `lua_yieldk` asks.
+    unsafe {
+        if ffi::lua_isyieldable(state) == 0 {
+            return ffi::luaL_error(
+                state,
+                c"attempt to yield across a C-call boundary".as_ptr(),
+            );
+        }
+        ffi::lua_pushlightuserdata(state, Lua::poll_pending().0);
+        ffi::lua_yieldk(state, 1, 0, Some(then))
+    }
+}
+
+unsafe extern "C-unwind" fn resume(state: *mut lua_State) -> c_int {
+    // SAFETY: argument 1 is checked to be a coroutine.
+    unsafe {
+        if ffi::lua_tothread(state, 1).is_null() {
+            ffi::luaL_checktype(state, 1, ffi::LUA_TTHREAD);
+        }
+        let count = ffi::lua_gettop(state) - 1;
+        resume_with(state, count)
+    }
+}
+
+unsafe extern "C-unwind" fn resume_again(
+    state: *mut lua_State,
+    _: c_int,
+    _: lua_KContext,
+) -> c_int {
+    // SAFETY: the coroutine is still at index 1; what the waiting was resumed with is dropped.
+    unsafe {
+        ffi::lua_settop(state, 1);
+        resume_with(state, 0)
+    }
+}
+
+unsafe fn resume_with(state: *mut lua_State, count: c_int) -> c_int {
+    // SAFETY: argument 1 is a coroutine, the top `count` values are its arguments.
+    unsafe {
+        let co = ffi::lua_tothread(state, 1);
+        match resume_once(state, co, count) {
+            Resumed::Waits => wait(state, resume_again),
+            Resumed::Failed => {
+                ffi::lua_pushboolean(state, 0);
+                ffi::lua_insert(state, -2);
+                2
+            }
+            Resumed::Values(results) => {
+                ffi::lua_pushboolean(state, 1);
+                ffi::lua_insert(state, -(results + 1));
+                results + 1
+            }
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn wrap(state: *mut lua_State) -> c_int {
+    // SAFETY: argument 1 is checked to be a function; the new coroutine becomes the upvalue.
+    unsafe {
+        ffi::luaL_checktype(state, 1, ffi::LUA_TFUNCTION);
+        let co = ffi::lua_newthread(state);
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_xmove(state, co, 1);
+        ffi::lua_pushcclosure(state, call_wrapped, 1);
+        1
+    }
+}
+
+unsafe extern "C-unwind" fn call_wrapped(state: *mut lua_State) -> c_int {
+    // SAFETY: all values on the stack are arguments.
+    unsafe { call_wrapped_with(state, ffi::lua_gettop(state)) }
+}
+
+unsafe extern "C-unwind" fn call_wrapped_again(
+    state: *mut lua_State,
+    _: c_int,
+    _: lua_KContext,
+) -> c_int {
+    // SAFETY: what the waiting was resumed with is dropped.
+    unsafe {
+        ffi::lua_settop(state, 0);
+        call_wrapped_with(state, 0)
+    }
+}
+
+unsafe fn call_wrapped_with(state: *mut lua_State, count: c_int) -> c_int {
+    // SAFETY: the upvalue is the coroutine of `wrap`; the rest is `auxwrap` of lcorolib.c.
+    unsafe {
+        let co = ffi::lua_tothread(state, ffi::lua_upvalueindex(1));
+        match resume_once(state, co, count) {
+            Resumed::Values(results) => results,
+            Resumed::Waits => wait(state, call_wrapped_again),
+            Resumed::Failed => {
+                let mut status = ffi::lua_status(co);
+                if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
+                    let previous = switch(co);
+                    status = ffi::lua_closethread(co, state);
+                    switch(previous);
+                    ffi::lua_xmove(co, state, 1);
+                }
+                let is_text = ffi::lua_type(state, -1) == ffi::LUA_TSTRING;
+                if status != ffi::LUA_ERRMEM && is_text {
+                    ffi::luaL_where(state, 1);
+                    ffi::lua_insert(state, -2);
+                    ffi::lua_concat(state, 2);
+                }
+                ffi::lua_error(state)
+            }
+        }
+    }
+}
+
+/// Upvalue 1 is the original, which can run Lua code (`__close`) on the coroutine only.
+unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
+    // SAFETY: the original checks its argument; the handler is told of the coroutine only where
+    // the original will run it.
+    unsafe {
+        let Some(original) = ffi::lua_tocfunction(state, ffi::lua_upvalueindex(1)) else {
+            return 0;
+        };
+        let co = ffi::lua_tothread(state, 1);
+        if co.is_null() || co == state {
+            return original(state);
+        }
+        let mut frame: ffi::lua_Debug = std::mem::zeroed();
+        let runs = ffi::lua_status(co) == ffi::LUA_OK
+            && ffi::lua_getstack(co, 0, &raw mut frame) != 0;
+        if runs {
+            return original(state);
+        }
+        let previous = switch(co);
+        let results = original(state);
+        switch(previous);
+        results
+    }
+}
+
+/// Upvalue 1 is the handler of the script.
+unsafe extern "C-unwind" fn handle_message(state: *mut lua_State) -> c_int {
+    // SAFETY: the message is at index 1.
+    unsafe {
+        if interrupt::is_asked() {
+            ffi::lua_settop(state, 1);
+            return 1;
+        }
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        ffi::lua_insert(state, 1);
+        ffi::lua_call(state, ffi::lua_gettop(state) - 1, ffi::LUA_MULTRET);
+        ffi::lua_gettop(state)
+    }
+}
+
+unsafe extern "C-unwind" fn xpcall(state: *mut lua_State) -> c_int {
+    // SAFETY: argument 2 is checked to be a function; the rest is `luaB_xpcall` of lbaselib.c.
+    unsafe {
+        let count = ffi::lua_gettop(state);
+        ffi::luaL_checktype(state, 2, ffi::LUA_TFUNCTION);
+        ffi::lua_pushvalue(state, 2);
+        ffi::lua_pushcclosure(state, handle_message, 1);
+        ffi::lua_replace(state, 2);
+        ffi::lua_pushboolean(state, 1);
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_rotate(state, 3, 2);
+        let status = ffi::lua_pcallk(state, count - 2, ffi::LUA_MULTRET, 2, 2, Some(finish_pcall));
+        finish_pcall(state, status, 2)
+    }
+}
+
+unsafe extern "C-unwind" fn finish_pcall(
+    state: *mut lua_State,
+    status: c_int,
+    extra: lua_KContext,
+) -> c_int {
+    // SAFETY: a failed call has left its error on top.
+    unsafe {
+        if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
+            ffi::lua_pushboolean(state, 0);
+            ffi::lua_pushvalue(state, -2);
+            return 2;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "it is 1 or 2")]
+        let skipped = extra as c_int;
+        ffi::lua_gettop(state) - skipped
+    }
+}
+
+/// Keeps the error value and the traceback. Calls nothing that needs much stack, because it also
+/// runs when the stack is full.
+unsafe extern "C-unwind" fn trace_message(state: *mut lua_State) -> c_int {
+    // SAFETY: the message is at index 1; C functions may use twenty slots.
+    unsafe {
+        ffi::lua_createtable(state, 2, 0);
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_rawseti(state, -2, 1);
+        ffi::luaL_traceback(state, state, ptr::null(), 1);
+        ffi::lua_rawseti(state, -2, 2);
+        1
+    }
+}
+
+unsafe extern "C-unwind" fn call_with_traceback(state: *mut lua_State) -> c_int {
+    // SAFETY: as `xpcall`, with a handler of our own below the function.
+    unsafe {
+        let count = ffi::lua_gettop(state);
+        ffi::lua_pushcfunction(state, trace_message);
+        ffi::lua_insert(state, 1);
+        ffi::lua_pushboolean(state, 1);
+        ffi::lua_insert(state, 2);
+        let status = ffi::lua_pcallk(state, count - 1, ffi::LUA_MULTRET, 1, 1, Some(finish_pcall));
+        finish_pcall(state, status, 1)
+    }
+}
+
+unsafe extern "C-unwind" fn setmetatable(state: *mut lua_State) -> c_int {
+    // SAFETY: the arguments are checked; the rest is `luaB_setmetatable` of lbaselib.c.
+    unsafe {
+        let kind = ffi::lua_type(state, 2);
+        ffi::luaL_checktype(state, 1, ffi::LUA_TTABLE);
+        if kind != ffi::LUA_TNIL && kind != ffi::LUA_TTABLE {
+            return ffi::luaL_error(
+                state,
+                c"bad argument #2 to 'setmetatable' (nil or table expected)".as_ptr(),
+            );
+        }
+        if kind == ffi::LUA_TTABLE {
+            ffi::lua_pushstring(state, c"__gc".as_ptr());
+            if ffi::lua_rawget(state, 2) != ffi::LUA_TNIL {
+                return ffi::luaL_error(
+                    state,
+                    c"`__gc` is not allowed; use a variable with `<close>` to release something"
+                        .as_ptr(),
+                );
+            }
+            ffi::lua_settop(state, -2);
+        }
+        if ffi::luaL_getmetafield(state, 1, c"__metatable".as_ptr()) != ffi::LUA_TNIL {
+            return ffi::luaL_error(state, c"cannot change a protected metatable".as_ptr());
+        }
+        ffi::lua_settop(state, 2);
+        ffi::lua_setmetatable(state, 1);
+        1
+    }
+}
+
+/// Makes the upvalue `name` of `function` one and the same variable as that of `other`.
+/// Answers whether both have one of that name.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn join_upvalue(
+    lua: &Lua,
+    function: &Function,
+    other: &Function,
+    name: &str,
+) -> mlua::Result<bool> {
+    // SAFETY: both are Lua functions, and the positions come from Lua itself.
+    unsafe {
+        lua.exec_raw((function, other), |state| {
+            let (own, others) = (upvalue(state, 1, name), upvalue(state, 2, name));
+            let both = own.zip(others);
+            if let Some((own, others)) = both {
+                ffi::lua_upvaluejoin(state, 1, own, 2, others);
+            }
+            ffi::lua_settop(state, 0);
+            ffi::lua_pushboolean(state, c_int::from(both.is_some()));
+        })
+    }
+}
+
+/// The position of an upvalue by its name.
+unsafe fn upvalue(state: *mut lua_State, function: c_int, name: &str) -> Option<c_int> {
+    for position in 1.. {
+        // SAFETY: `function` is the index of a Lua function; names live as long as it does.
+        let found = unsafe {
+            let found = ffi::lua_getupvalue(state, function, position);
+            if found.is_null() {
+                return None;
+            }
+            ffi::lua_settop(state, -2);
+            std::ffi::CStr::from_ptr(found)
+        };
+        if found.to_bytes() == name.as_bytes() {
+            return Some(position);
+        }
+    }
+    None
+}

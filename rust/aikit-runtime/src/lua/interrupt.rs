@@ -1,0 +1,319 @@
+//! Stopping Lua from another thread at no cost while nothing is asked.
+//!
+//! No hook is set until somebody asks. Then the requester raises a flag and sends SIGURG to the
+//! thread that owns Lua; the handler arms a count hook on the running coroutine; the hook raises
+//! the error `interrupted` and stays armed, so that `pcall` cannot swallow it for good. Whoever
+//! switches coroutines looks at the flag as well. A signal can fall between two switches, so the
+//! requester signals again every few milliseconds until the run has ended.
+//!
+//! Each Lua thread has a [`Control`] of its own. They are leaked and used again, because a handler
+//! may look at any of them at any time.
+#![expect(
+    unsafe_code,
+    reason = "signals and Lua hooks exist as C interfaces only; every block says why it is sound"
+)]
+
+use std::{
+    cell::Cell,
+    fmt,
+    os::raw::c_int,
+    pin::Pin,
+    ptr,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering, compiler_fence},
+    },
+    task::{Context as TaskContext, Poll},
+};
+
+use aikit_core::{Error, Result};
+use mlua::{
+    Lua, Value,
+    ffi::{self, lua_Debug, lua_State},
+};
+
+/// What the hook raises.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// What the handler, the hook and the requester share about one Lua thread.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// The thread that owns Lua, as `pthread_self` names it; 0 while the control is unused.
+    thread: AtomicUsize,
+    /// The coroutine that runs; null while none does.
+    current: AtomicPtr<lua_State>,
+    /// Whether the run must stop.
+    asked: AtomicBool,
+    /// Where the registry keeps the prebuilt error.
+    error: AtomicI32,
+    /// Held while a signal is sent, so that the thread cannot end meanwhile.
+    sending: Mutex<()>,
+    next: AtomicPtr<Self>,
+}
+
+/// Every control ever made.
+static CONTROLS: AtomicPtr<Control> = AtomicPtr::new(ptr::null_mut());
+
+thread_local! {
+    static OWN: Cell<Option<&'static Control>> = const { Cell::new(None) };
+}
+
+/// The control of this thread for as long as it owns a Lua state.
+#[derive(Debug)]
+pub(super) struct Ownership(pub(super) &'static Control);
+
+impl Ownership {
+    /// Claims a control for this thread.
+    ///
+    /// # Errors
+    ///
+    /// `internal` when the system refuses the signal handler.
+    pub(super) fn claim() -> Result<Self> {
+        install_handler()?;
+        let control = Control::unused().unwrap_or_else(Control::leak);
+        control.asked.store(false, Ordering::SeqCst);
+        control.current.store(ptr::null_mut(), Ordering::SeqCst);
+        OWN.set(Some(control));
+        Ok(Self(control))
+    }
+}
+
+impl Drop for Ownership {
+    fn drop(&mut self) {
+        let _sending = self.0.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        OWN.set(None);
+        self.0.current.store(ptr::null_mut(), Ordering::SeqCst);
+        self.0.thread.store(0, Ordering::SeqCst);
+    }
+}
+
+impl Control {
+    fn unused() -> Option<&'static Self> {
+        let own = this_thread();
+        controls().find(|control| {
+            let claimed = control
+                .thread
+                .compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
+            claimed.is_ok()
+        })
+    }
+
+    fn leak() -> &'static Self {
+        let control: &'static Self = Box::leak(Box::new(Self {
+            thread: AtomicUsize::new(this_thread()),
+            current: AtomicPtr::default(),
+            asked: AtomicBool::new(false),
+            error: AtomicI32::new(0),
+            sending: Mutex::new(()),
+            next: AtomicPtr::default(),
+        }));
+        let mut head = CONTROLS.load(Ordering::SeqCst);
+        loop {
+            control.next.store(head, Ordering::SeqCst);
+            let own = ptr::from_ref(control).cast_mut();
+            match CONTROLS.compare_exchange(head, own, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return control,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Asks the run to stop. [`Control::signal`] must follow until it has.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the run was asked to stop.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// The run has ended: later ones are not asked any more.
+    pub(super) fn settle(&self) {
+        self.asked.store(false, Ordering::SeqCst);
+    }
+
+    /// Makes the Lua thread look at the flag. Nothing happens when it has ended.
+    pub(super) fn signal(&self) {
+        let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = self.thread.load(Ordering::SeqCst);
+        if thread != 0 {
+            // SAFETY: the thread clears `thread` under the same lock before it ends.
+            unsafe { libc::pthread_kill(thread as libc::pthread_t, SIGNAL) };
+        }
+    }
+}
+
+fn controls() -> impl Iterator<Item = &'static Control> {
+    let at = |pointer: *mut Control| {
+        // SAFETY: controls are leaked and never change their place.
+        unsafe { pointer.as_ref() }
+    };
+    let first = at(CONTROLS.load(Ordering::SeqCst));
+    std::iter::successors(first, move |control| at(control.next.load(Ordering::SeqCst)))
+}
+
+fn this_thread() -> usize {
+    // SAFETY: the call has no preconditions.
+    unsafe { libc::pthread_self() as usize }
+}
+
+/// Urgent data on a socket: ignored by default, used by nobody else in the process.
+const SIGNAL: c_int = libc::SIGURG;
+
+fn install_handler() -> Result<()> {
+    // SAFETY: the structure is filled before it is used; without SA_RESTART a blocking read of the
+    // script ends as well.
+    let refused = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(SIGNAL, &raw const action, ptr::null_mut())
+    };
+    if refused == 0 {
+        Ok(())
+    } else {
+        Err(Error::internal("the system refused the handler of SIGURG")
+            .with_source(std::io::Error::last_os_error()))
+    }
+}
+
+/// Arms the hook on the running coroutine. Does nothing but read atomics and set the hook, which
+/// Lua allows from a handler.
+extern "C" fn handler(_: c_int) {
+    let own = this_thread();
+    let Some(control) = controls().find(|it| it.thread.load(Ordering::SeqCst) == own) else {
+        return;
+    };
+    let state = control.current.load(Ordering::SeqCst);
+    if control.is_asked() && !state.is_null() {
+        // SAFETY: `current` is a coroutine that this very thread is running.
+        unsafe { arm(state) };
+    }
+}
+
+/// Sets the hook.
+///
+/// # Safety
+///
+/// `state` must be a live coroutine of the calling thread.
+unsafe fn arm(state: *mut lua_State) {
+    // COUNT only: CALL and RETURN would fire inside mlua's own protected calls.
+    // SAFETY: `lua_sethook` may be called at any time from the thread that runs the state.
+    unsafe { ffi::lua_sethook(state, Some(hook), ffi::LUA_MASKCOUNT, 1) };
+}
+
+/// Raises the prebuilt error while the run is asked to stop, and otherwise removes itself. Holds
+/// nothing that needs to be dropped, because `lua_error` does not return.
+unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
+    let Some(control) = OWN.get() else { return };
+    // SAFETY: Lua calls a hook with the running state and room on its stack.
+    unsafe {
+        if control.is_asked() {
+            let error = control.error.load(Ordering::Relaxed);
+            ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ffi::lua_Integer::from(error));
+            ffi::lua_error(state);
+        }
+        ffi::lua_sethook(state, None, 0, 0);
+        if control.is_asked() {
+            arm(state);
+        }
+    }
+}
+
+/// Tells the handler which coroutine runs from now on; answers which one did.
+///
+/// # Safety
+///
+/// `state` must be null or a live coroutine of this thread, and stay so until the next switch.
+pub(super) unsafe fn switch(state: *mut lua_State) -> *mut lua_State {
+    let Some(control) = OWN.get() else {
+        return ptr::null_mut();
+    };
+    // The handler runs on this thread, so a compiler fence is enough.
+    let previous = control.current.load(Ordering::Relaxed);
+    control.current.store(state, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    if control.asked.load(Ordering::Relaxed) && !state.is_null() {
+        // SAFETY: the caller vouches for `state`.
+        unsafe { arm(state) };
+    }
+    previous
+}
+
+/// Whether the run on this thread was asked to stop.
+pub(super) fn is_asked() -> bool {
+    OWN.get().is_some_and(Control::is_asked)
+}
+
+/// Keeps the error that the hook raises where the hook finds it.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn prepare(lua: &Lua, control: &'static Control) -> mlua::Result<()> {
+    let error = Value::Error(Box::new(mlua::Error::external(Interrupted)));
+    // SAFETY: one value is on the stack, and `luaL_ref` takes it.
+    unsafe {
+        lua.exec_raw::<()>(error, |state| {
+            let kept = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
+            control.error.store(kept, Ordering::SeqCst);
+        })
+    }
+}
+
+/// Polls a coroutine while the handler knows that it is the one that runs.
+#[derive(Debug)]
+pub(super) struct Tracked<F> {
+    state: *mut lua_State,
+    future: Pin<Box<F>>,
+}
+
+impl<R: mlua::FromLuaMulti> Tracked<mlua::thread::AsyncThread<R>> {
+    /// Wraps a coroutine that is about to be started.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended already.
+    pub(super) fn new(
+        thread: mlua::Thread,
+        args: impl mlua::IntoLuaMulti,
+    ) -> mlua::Result<Self> {
+        let state = thread.state();
+        let future = Box::pin(thread.into_async(args)?);
+        Ok(Self { state, future })
+    }
+}
+
+impl<F: Future> Future for Tracked<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        // SAFETY: the future owns the coroutine, so it lives as long as this poll.
+        let previous = unsafe { switch(self.state) };
+        let polled = self.future.as_mut().poll(cx);
+        // SAFETY: `previous` was running before and is on the stack below this poll, or is null.
+        unsafe { switch(previous) };
+        polled
+    }
+}
+
+/// Whether an error is, or was caused by, the hook's.
+pub(super) fn is_interrupt(error: &mlua::Error) -> bool {
+    match error {
+        mlua::Error::ExternalError(error) => error.downcast_ref::<Interrupted>().is_some(),
+        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => {
+            is_interrupt(cause)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,177 @@
+//! Tokens of Lua 5.4, with their places in the text.
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// A name that is no keyword.
+    Name,
+    /// A keyword.
+    Keyword,
+    /// A number.
+    Number,
+    /// A string, short or long.
+    Text,
+    /// An operator or a bracket.
+    Symbol,
+    /// Something that no Lua program contains.
+    Invalid,
+    /// A string or comment whose end is missing.
+    Unfinished,
+}
+
+/// One token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Token<'a> {
+    /// What it is.
+    pub(super) kind: Kind,
+    /// Its text.
+    pub(super) text: &'a str,
+    /// Byte offset of its first byte.
+    pub(super) start: usize,
+}
+
+impl Token<'_> {
+    /// Byte offset after its last byte.
+    pub(super) const fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
+
+    /// Whether it is this keyword or symbol.
+    pub(super) fn is(&self, text: &str) -> bool {
+        matches!(self.kind, Kind::Keyword | Kind::Symbol) && self.text == text
+    }
+}
+
+/// The reserved words.
+pub(super) const KEYWORDS: &[&str] = &[
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in",
+    "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
+];
+
+/// Longest first, so that `==` is not read as two `=`.
+const SYMBOLS: &[&str] = &[
+    "...", "<<", ">>", "//", "==", "~=", "<=", ">=", "::", "..", "+", "-", "*", "/", "%", "^", "#",
+    "&", "~", "|", "<", ">", "=", "(", ")", "{", "}", "[", "]", ";", ":", ",", ".",
+];
+
+/// Splits `code` into tokens; white space and comments are left out.
+pub(super) fn tokens(code: &str) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
+    // A first line that begins with `#` is for the shell.
+    let mut at = if code.starts_with('#') {
+        code.find('\n').unwrap_or(code.len())
+    } else {
+        0
+    };
+    while at < code.len() {
+        let rest = &code[at..];
+        let Some(first) = rest.chars().next() else { break };
+        if first.is_ascii_whitespace() || first == '\x0b' {
+            at += 1;
+            continue;
+        }
+        if let Some(comment) = rest.strip_prefix("--") {
+            let long = long_bracket(comment);
+            let length = long.unwrap_or_else(|| Some(comment.find('\n').unwrap_or(comment.len())));
+            let Some(length) = length else {
+                tokens.push(token(Kind::Unfinished, rest, at, rest.len()));
+                break;
+            };
+            at += 2 + length;
+            continue;
+        }
+        let (kind, length) = scan(rest, first);
+        tokens.push(token(kind, rest, at, length));
+        at += length;
+    }
+    tokens
+}
+
+fn token(kind: Kind, rest: &str, start: usize, length: usize) -> Token<'_> {
+    Token {
+        kind,
+        text: &rest[..length],
+        start,
+    }
+}
+
+fn scan(rest: &str, first: char) -> (Kind, usize) {
+    if first.is_ascii_alphabetic() || first == '_' {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let is_keyword = KEYWORDS.contains(&&rest[..length]);
+        let kind = if is_keyword { Kind::Keyword } else { Kind::Name };
+        return (kind, length);
+    }
+    let mut following = rest.chars().skip(1);
+    if first.is_ascii_digit()
+        || (first == '.' && following.next().is_some_and(|c| c.is_ascii_digit()))
+    {
+        return (Kind::Number, number(rest));
+    }
+    if first == '"' || first == '\'' {
+        return short_string(rest, first);
+    }
+    if first == '[' {
+        match long_bracket(rest) {
+            Some(Some(length)) => return (Kind::Text, length),
+            Some(None) => return (Kind::Unfinished, rest.len()),
+            None => {}
+        }
+    }
+    match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+        Some(symbol) => (Kind::Symbol, symbol.len()),
+        None => (Kind::Invalid, first.len_utf8()),
+    }
+}
+
+fn number(rest: &str) -> usize {
+    let hexadecimal = rest.starts_with("0x") || rest.starts_with("0X");
+    let mut previous = ' ';
+    for (at, c) in rest.char_indices() {
+        let exponent = if hexadecimal { 'p' } else { 'e' };
+        let is_sign = (c == '+' || c == '-') && previous.eq_ignore_ascii_case(&exponent);
+        if !(c.is_ascii_alphanumeric() || c == '.' || c == '_' || is_sign) {
+            return at;
+        }
+        previous = c;
+    }
+    rest.len()
+}
+
+fn short_string(rest: &str, quote: char) -> (Kind, usize) {
+    let mut escaped = false;
+    let mut skipping = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        if skipping && c.is_ascii_whitespace() {
+            continue;
+        }
+        skipping = false;
+        match c {
+            'z' if escaped => (escaped, skipping) = (false, true),
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            // An unescaped end of line can never be mended by more text.
+            '\n' => return (Kind::Invalid, at),
+            _ if c == quote => return (Kind::Text, at + 1),
+            _ => {}
+        }
+    }
+    let kind = if escaped || skipping {
+        Kind::Unfinished
+    } else {
+        Kind::Invalid
+    };
+    (kind, rest.len())
+}
+
+/// Length of a long bracket at the beginning; `Some(None)` when its end is missing.
+fn long_bracket(rest: &str) -> Option<Option<usize>> {
+    let level = rest.strip_prefix('[')?;
+    let equals = level.len() - level.trim_start_matches('=').len();
+    level[equals..].strip_prefix('[')?;
+    let closing = format!("]{}]", "=".repeat(equals));
+    let opening = equals + 2;
+    let found = rest[opening..].find(&closing);
+    Some(found.map(|at| opening + at + closing.len()))
+}
