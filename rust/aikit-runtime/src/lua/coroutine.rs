@@ -11,7 +11,7 @@
     reason = "these functions replace C functions of Lua; every block says why it is sound"
 )]
 
-use std::{os::raw::c_int, ptr};
+use std::os::raw::c_int;
 
 use mlua::{
     Function, Lua, Table,
@@ -41,17 +41,6 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         globals.raw_set("setmetatable", lua.create_c_function(setmetatable)?)?;
     }
     Ok(())
-}
-
-/// A function that calls its first argument under a message handler which keeps the error value
-/// and the traceback: answers `true, results…` or `false, {value, traceback}`.
-///
-/// # Errors
-///
-/// Only when Lua is out of memory.
-pub(super) fn protected_call(lua: &Lua) -> mlua::Result<Function> {
-    // SAFETY: the function keeps to the protocol of C functions of Lua.
-    unsafe { lua.create_c_function(call_with_traceback) }
 }
 
 /// What a resumed coroutine did.
@@ -271,7 +260,7 @@ unsafe extern "C-unwind" fn xpcall(state: *mut lua_State) -> c_int {
     }
 }
 
-unsafe extern "C-unwind" fn finish_pcall(
+pub(super) unsafe extern "C-unwind" fn finish_pcall(
     state: *mut lua_State,
     status: c_int,
     extra: lua_KContext,
@@ -286,33 +275,6 @@ unsafe extern "C-unwind" fn finish_pcall(
         #[expect(clippy::cast_possible_truncation, reason = "it is 1 or 2")]
         let skipped = extra as c_int;
         ffi::lua_gettop(state) - skipped
-    }
-}
-
-/// Keeps the error value and the traceback. Calls nothing that needs much stack, because it also
-/// runs when the stack is full.
-unsafe extern "C-unwind" fn trace_message(state: *mut lua_State) -> c_int {
-    // SAFETY: the message is at index 1; C functions may use twenty slots.
-    unsafe {
-        ffi::lua_createtable(state, 2, 0);
-        ffi::lua_pushvalue(state, 1);
-        ffi::lua_rawseti(state, -2, 1);
-        ffi::luaL_traceback(state, state, ptr::null(), 1);
-        ffi::lua_rawseti(state, -2, 2);
-        1
-    }
-}
-
-unsafe extern "C-unwind" fn call_with_traceback(state: *mut lua_State) -> c_int {
-    // SAFETY: as `xpcall`, with a handler of our own below the function.
-    unsafe {
-        let count = ffi::lua_gettop(state);
-        ffi::lua_pushcfunction(state, trace_message);
-        ffi::lua_insert(state, 1);
-        ffi::lua_pushboolean(state, 1);
-        ffi::lua_insert(state, 2);
-        let status = ffi::lua_pcallk(state, count - 1, ffi::LUA_MULTRET, 1, 1, Some(finish_pcall));
-        finish_pcall(state, status, 1)
     }
 }
 
@@ -345,49 +307,4 @@ unsafe extern "C-unwind" fn setmetatable(state: *mut lua_State) -> c_int {
         ffi::lua_setmetatable(state, 1);
         1
     }
-}
-
-/// Makes the upvalue `name` of `function` one and the same variable as that of `other`.
-/// Answers whether both have one of that name.
-///
-/// # Errors
-///
-/// Only when Lua is out of memory.
-pub(super) fn join_upvalue(
-    lua: &Lua,
-    function: &Function,
-    other: &Function,
-    name: &str,
-) -> mlua::Result<bool> {
-    // SAFETY: both are Lua functions, and the positions come from Lua itself.
-    unsafe {
-        lua.exec_raw((function, other), |state| {
-            let (own, others) = (upvalue(state, 1, name), upvalue(state, 2, name));
-            let both = own.zip(others);
-            if let Some((own, others)) = both {
-                ffi::lua_upvaluejoin(state, 1, own, 2, others);
-            }
-            ffi::lua_settop(state, 0);
-            ffi::lua_pushboolean(state, c_int::from(both.is_some()));
-        })
-    }
-}
-
-/// The position of an upvalue by its name.
-unsafe fn upvalue(state: *mut lua_State, function: c_int, name: &str) -> Option<c_int> {
-    for position in 1.. {
-        // SAFETY: `function` is the index of a Lua function; names live as long as it does.
-        let found = unsafe {
-            let found = ffi::lua_getupvalue(state, function, position);
-            if found.is_null() {
-                return None;
-            }
-            ffi::lua_settop(state, -2);
-            std::ffi::CStr::from_ptr(found)
-        };
-        if found.to_bytes() == name.as_bytes() {
-            return Some(position);
-        }
-    }
-    None
 }

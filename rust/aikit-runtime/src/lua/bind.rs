@@ -1,0 +1,197 @@
+//! Binds the API table to the Lua state; names no module.
+
+use std::sync::Arc;
+
+use mlua::{Function, Lua, MultiValue, Table, Value};
+
+use super::{
+    convert,
+    error::{self, IntoLua as _},
+    natives,
+    object::{ObjectHandle, StreamHandle},
+    state::State,
+};
+use crate::api::{ApiFunction, ApiModule, Call, Host, MODULES, Return, Target};
+
+/// Sets one global for each module, and prepares the methods of each class.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory, or a row that the engine must implement is not implemented.
+pub(super) fn bind(state: &State) -> mlua::Result<()> {
+    let lua = &state.lua;
+    let globals = lua.globals();
+    natives::install(lua)?;
+    for module in MODULES {
+        let table = if module.name.is_empty() {
+            globals.clone()
+        } else {
+            lua.create_table()?
+        };
+        for function in module.functions {
+            table.raw_set(function.name, module_function(lua, module, function)?)?;
+        }
+        if module.has_null {
+            table.raw_set("null", Value::NULL)?;
+        }
+        for class in module.classes {
+            let methods = lua.create_table()?;
+            for method in class.methods {
+                methods.raw_set(method.name, bind_method(lua, class.name, method)?)?;
+            }
+            state.classes.borrow_mut().insert(class.name, methods);
+        }
+        if let Some(metatable) = module_metatable(lua, module)? {
+            table.set_metatable(Some(metatable))?;
+        }
+        if !module.name.is_empty() {
+            globals.raw_set(module.name, table)?;
+        }
+    }
+    Ok(())
+}
+
+fn module_function(
+    lua: &Lua,
+    module: &'static ApiModule,
+    function: &'static ApiFunction,
+) -> mlua::Result<Function> {
+    match function.call {
+        Call::Engine => natives::implementation(lua, module.name, function.name),
+        Call::Host(_) => bind_call(lua, (module.name, '.', function.name), Vec::new, |args| {
+            let target = Target::Function {
+                module: module.name.to_owned(),
+                function: function.name.to_owned(),
+            };
+            Ok((target, args))
+        }),
+    }
+}
+
+fn bind_method(
+    lua: &Lua,
+    class: &'static str,
+    method: &'static ApiFunction,
+) -> mlua::Result<Function> {
+    bind_call(lua, (class, ':', method.name), Vec::new, move |mut args| {
+        let this = args.pop_front().and_then(|this| {
+            let handle = this.as_userdata()?.borrow::<ObjectHandle>().ok()?;
+            (handle.class.name == class).then_some(handle.id)
+        });
+        let object = this.ok_or_else(|| {
+            let message = format!("`{}` was not called on a `{class}`", method.name);
+            let hint = format!("write `object:{}(…)`, with a colon", method.name);
+            error::to_lua(aikit_core::Error::invalid_args(message).with_hint(hint))
+        })?;
+        let target = Target::Method {
+            object: object.0,
+            method: method.name.to_owned(),
+        };
+        Ok((target, args))
+    })
+}
+
+/// What calling a module and asking it for members that are no rows mean.
+fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Option<Table>> {
+    if module.callee().is_none() && module.members.is_none() {
+        return Ok(None);
+    }
+    let metatable = lua.create_table()?;
+    if let Some(callee) = module.callee() {
+        let call = match callee.call {
+            Call::Engine => {
+                let call = natives::implementation(lua, module.name, callee.name)?;
+                let skip_module = lua.load("local f = ... return function(_, ...) return f(...) end");
+                skip_module.set_name("=[aikit]").call(call)?
+            }
+            Call::Host(_) => bind_call(lua, ("", ' ', module.name), Vec::new, |mut args| {
+                // The first argument is the module itself.
+                drop(args.pop_front());
+                let target = Target::Module {
+                    module: module.name.to_owned(),
+                };
+                Ok((target, args))
+            })?,
+        };
+        metatable.raw_set("__call", call)?;
+    }
+    if let Some(members) = &module.members {
+        let index = lua.create_function(move |lua, (_, name): (Table, Value)| {
+            let Value::String(name) = name else {
+                return Ok(Value::Nil);
+            };
+            let name = name.to_string_lossy();
+            let first = name.clone();
+            let label = (module.name, '.', members.call);
+            let first = move || vec![aikit_core::Value::from(first.as_str()).into()];
+            let member = bind_call(lua, label, first, |args| {
+                let target = Target::Function {
+                    module: module.name.to_owned(),
+                    function: members.call.to_owned(),
+                };
+                Ok((target, args))
+            });
+            member.map(Value::Function)
+        })?;
+        metatable.raw_set("__index", index)?;
+    }
+    metatable.raw_set("__metatable", false)?;
+    Ok(Some(metatable))
+}
+
+/// An asynchronous function that calls over the border.
+///
+/// `first` gives arguments that stand before those of the script; `aim` takes off what says whom
+/// to call.
+fn bind_call(
+    lua: &Lua,
+    (owner, separator, name): (&str, char, &str),
+    first: impl Fn() -> Vec<crate::api::Arg> + Send + 'static,
+    aim: impl Fn(MultiValue) -> mlua::Result<(Target, MultiValue)> + Send + 'static,
+) -> mlua::Result<Function> {
+    let label: Arc<str> = if owner.is_empty() {
+        Arc::from(name)
+    } else {
+        Arc::from(format!("{owner}{separator}{name}"))
+    };
+    lua.create_async_function(move |lua, args: MultiValue| {
+        // Read before the first wait, while the state knows on whose behalf.
+        let call = || {
+            let state = State::current()?;
+            let (target, args) = aim(args)?;
+            let mut all = first();
+            let read: aikit_core::Result<Vec<_>> = args
+                .iter()
+                .map(|arg| convert::to_arg(&state, arg))
+                .collect();
+            all.extend(convert::to_args(&label, read).into_lua()?);
+            Ok((Arc::clone(&state.host), state.run()?, target, all))
+        };
+        let prepared: mlua::Result<_> = call();
+        async move {
+            let (host, run, target, args) = prepared?;
+            let returned = host.call(&run.cx, target, args).await.into_lua()?;
+            give(&lua, returned, host)
+        }
+    })
+}
+
+/// What a call gave, as Lua sees it.
+fn give(lua: &Lua, returned: Return, host: Arc<dyn Host>) -> mlua::Result<Value> {
+    match returned {
+        Return::Value(value) => convert::to_lua(lua, &value),
+        Return::Object(object) => {
+            let handle = lua.create_userdata(ObjectHandle {
+                id: object.id,
+                class: object.class,
+                fields: object.fields,
+                host,
+            })?;
+            Ok(Value::UserData(handle))
+        }
+        Return::Stream(id) => {
+            let handle = lua.create_userdata(StreamHandle { id, host })?;
+            Ok(Value::UserData(handle))
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Lua functions that were handed over the border.
+
+use std::sync::Arc;
+
+use aikit_core::{Context, Error, ErrorKind, Result, Value, script::Callable};
+use futures::future::BoxFuture;
+use mlua::Function;
+use tokio::sync::oneshot;
+
+use super::{
+    state::{Run, State},
+    thread::{Job, Jobs},
+};
+
+/// A Lua function as others see it: a number, and the way to the Lua thread.
+#[derive(Debug)]
+struct LuaCallable {
+    function: u64,
+    name: String,
+    jobs: Jobs,
+    run: Arc<Run>,
+}
+
+/// Makes a Lua function callable from any thread.
+///
+/// # Errors
+///
+/// `internal` outside of a run.
+pub(super) fn hand_over(state: &State, function: &Function) -> Result<Arc<dyn Callable>> {
+    let run = state
+        .run()
+        .map_err(|error| Error::internal("a function left Lua outside of a run").with_source(error))?;
+    let id = state.next_id();
+    state.functions.borrow_mut().insert(id, function.clone());
+    Ok(Arc::new(LuaCallable {
+        function: id,
+        name: name_of(state, function).unwrap_or_else(|| "anonymous".to_owned()),
+        jobs: state.jobs.clone(),
+        run,
+    }))
+}
+
+/// The name of the variable a function is in. Lua functions have no names of their own.
+fn name_of(state: &State, function: &Function) -> Option<String> {
+    let is_it = |value: &mlua::Value| matches!(value, mlua::Value::Function(it) if it == function);
+    let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
+    let local = kept.into_iter().find(|name| is_it(&state.kept_value(name)));
+    local.or_else(|| {
+        let globals = state.lua.globals();
+        let mut pairs = globals.pairs::<String, mlua::Value>().flatten();
+        pairs.find(|(_, value)| is_it(value)).map(|(name, _)| name)
+    })
+}
+
+impl Drop for LuaCallable {
+    fn drop(&mut self) {
+        let function = self.function;
+        // A thread that has ended has forgotten everything.
+        drop(self.jobs.send(Job::Forget { function }));
+    }
+}
+
+impl Callable for LuaCallable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn call(&self, cx: &Context, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
+        let (reply, answer) = oneshot::channel();
+        let run = Arc::new(Run {
+            cx: cx.clone(),
+            sink: Arc::clone(&self.run.sink),
+        });
+        let asked = self.jobs.send(Job::Call {
+            function: self.function,
+            run,
+            args,
+            reply,
+        });
+        let cx = cx.clone();
+        Box::pin(async move {
+            asked.map_err(|_| ended())?;
+            cx.within(answer).await?.map_err(|_| ended())?
+        })
+    }
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Unavailable, "the script's engine has ended")
+        .with_hint("define the function again in the new session")
+}

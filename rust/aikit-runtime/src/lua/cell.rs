@@ -1,0 +1,176 @@
+//! Runs one cell: compiles it with the variables of earlier cells, and shows its last expression.
+
+use std::{collections::HashSet, rc::Rc, sync::Arc};
+
+use aikit_core::{
+    Error, ErrorKind, Result, Value,
+    engine::{Cell, Output, StreamName},
+    value::Map,
+};
+use mlua::{ChunkMode, Function, Lua, MultiValue};
+
+use super::{
+    display,
+    error, inspect, raw,
+    source::{self, KEEP, Prepared},
+    state::{Kept, Run, State},
+};
+
+/// Most variables of earlier cells that one cell can use; Lua allows 255 upvalues.
+const KEPT_MAX: usize = 200;
+
+/// Runs a cell; answers the MIME bundle of what it shows.
+///
+/// # Errors
+///
+/// The script's own, with its traceback; `interrupted` and the like when it was stopped.
+pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result<Option<Map>> {
+    if let Some((code, detail)) = question(&cell.code) {
+        let path: Vec<&str> = code.split(['.', ':']).collect();
+        let names = &state.names;
+        return Ok(inspect::describe(names, &*state.host, &path, detail).await);
+    }
+    state.keep_source(&cell.name, &cell.code);
+    let prepared = source::prepare(&cell.code);
+    let function = compile(state, &cell, &prepared)?;
+    let outcome = state
+        .drive(Arc::clone(run), function, MultiValue::new())
+        .await;
+    let values = outcome.map_err(|failure| error::from_lua(state, &run.cx, failure))?;
+    if !prepared.shows || values.iter().all(mlua::Value::is_nil) {
+        return Ok(None);
+    }
+    display::bundle(&values).map(Some)
+}
+
+/// The name before one or two question marks at the end of a cell, and how much is asked.
+fn question(code: &str) -> Option<(&str, u8)> {
+    let code = code.trim();
+    let name = code.trim_end_matches('?');
+    let marks = code.len() - name.len();
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ':');
+    let asked = (1..=2).contains(&marks) && !name.is_empty() && name.chars().all(is_name);
+    asked.then_some((name, u8::from(marks == 2)))
+}
+
+fn compile(state: &State, cell: &Cell, prepared: &Prepared) -> Result<Function> {
+    // What was written is compiled first: only its errors mean something to the reader, and only
+    // what is whole by itself may be put inside a function.
+    if let Err(error) = load(&state.lua, &prepared.plain, &cell.name) {
+        let written = load(&state.lua, &cell.code, &cell.name);
+        return Err(error::syntax(written.as_ref().err().unwrap_or(&error)));
+    }
+    let kept = used(state, &prepared.names)?;
+    let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
+    let locals = if names.is_empty() {
+        String::new()
+    } else {
+        format!("local {};", names.join(","))
+    };
+    // One line, so that the lines of the cell keep their numbers. The variable to be closed keeps
+    // Lua from turning the last call into a tail call, whose frame would be missing in tracebacks.
+    let wrapped = format!(
+        "local {KEEP}=...;{locals}return function(...) local __aikit_scope<close> =nil;{}\nend",
+        prepared.source
+    );
+    let make = load(&state.lua, &wrapped, &cell.name).map_err(|error| error::syntax(&error))?;
+    let keep = keeper(&state.lua).map_err(error::from_setup)?;
+    let function: Function = make.call(keep).map_err(error::from_setup)?;
+    for (name, kept) in &kept {
+        raw::join_upvalue(&state.lua, &function, &kept.keeper, name).map_err(error::from_setup)?;
+    }
+    Ok(function)
+}
+
+/// Compiles `code`, which must be text.
+///
+/// # Errors
+///
+/// A syntax error.
+pub(super) fn load(lua: &Lua, code: &str, name: &str) -> mlua::Result<Function> {
+    // The at sign says that the name is one of a file, which Lua then shows as it is.
+    lua.load(code)
+        .set_name(format!("@{name}"))
+        .set_mode(ChunkMode::Text)
+        .into_function()
+}
+
+fn used(state: &State, names: &HashSet<String>) -> Result<Vec<(String, Kept)>> {
+    let all = state.kept.borrow();
+    let used = all.iter().filter(|(name, _)| names.contains(*name));
+    let mut used: Vec<(String, Kept)> = used.map(|(name, kept)| (name.clone(), kept.clone())).collect();
+    if used.len() > KEPT_MAX {
+        let message = format!(
+            "the cell uses {} local variables of earlier cells, but {KEPT_MAX} are possible",
+            used.len()
+        );
+        return Err(Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint("put some of them into a table, or make them global"));
+    }
+    used.sort_by(|left, right| left.0.cmp(&right.0));
+    Ok(used)
+}
+
+/// The function that a cell calls after each local declaration of its outermost block, with the
+/// names and a function that has captured the variables.
+fn keeper(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_function(|lua, (names, capture): (String, Function)| {
+        let state = State::current()?;
+        let names: Vec<&str> = names.split(',').collect();
+        let mut values: Option<MultiValue> = None;
+        for (position, name) in names.into_iter().enumerate() {
+            let shares = raw::join_upvalue(lua, &capture, &capture, name)?;
+            let kept = if shares {
+                Kept {
+                    keeper: capture.clone(),
+                    position,
+                }
+            } else {
+                // A constant that the compiler put in place of the variable.
+                let values = match &values {
+                    Some(values) => values,
+                    None => values.insert(capture.call(())?),
+                };
+                let value = values.iter().nth(position).cloned();
+                constant(&state, name, value.unwrap_or(mlua::Value::Nil))?
+            };
+            state.kept.borrow_mut().insert(name.to_owned(), kept);
+        }
+        Ok(())
+    })
+}
+
+fn constant(state: &Rc<State>, name: &str, value: mlua::Value) -> mlua::Result<Kept> {
+    let code = format!("local {name}=... return function() return {name} end");
+    let make = load(&state.lua, &code, "[aikit]")?;
+    Ok(Kept {
+        keeper: make.call(value)?,
+        position: 0,
+    })
+}
+
+/// Adds what scripts call to look at a name: `help(x)`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_async_function(|_, name: String| async move {
+        let (names, host, run) = {
+            let state = State::current()?;
+            (Arc::clone(&state.names), Arc::clone(&state.host), state.run()?)
+        };
+        let path: Vec<&str> = name.split(['.', ':']).collect();
+        let found = inspect::describe(&names, &*host, &path, 0).await;
+        let text = found.as_ref().and_then(|bundle| bundle.get("text/plain"));
+        let text = text.and_then(Value::as_str).map_or_else(
+            || format!("nothing is known about `{name}`"),
+            str::to_owned,
+        );
+        run.sink.emit(Output::Stream {
+            name: StreamName::Stdout,
+            text: format!("{text}\n"),
+        });
+        Ok(())
+    })
+}

@@ -1,0 +1,343 @@
+//! Completion: from the API table and a picture of the session's names, so that it answers while
+//! a cell runs and never runs code of the script.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aikit_core::{
+    Context, Value as Data,
+    engine::{Completion, CompletionMatch},
+};
+use mlua::Value;
+
+use super::{
+    lexer::{KEYWORDS, Kind, Token, tokens},
+    object::ObjectHandle,
+    source::KEEP,
+    state::State,
+};
+use crate::api::{self, ApiFunction, ApiModule, Host, Return, Target};
+
+/// Most members of one table, and most names in all, that are looked at.
+const MEMBERS_MAX: usize = 500;
+const NAMES_MAX: usize = 20_000;
+
+/// A picture of the names of a session.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeMap<String, Name>);
+
+/// What is known about one variable.
+#[derive(Debug)]
+pub(super) struct Name {
+    /// What it is, in one word.
+    pub(super) kind: &'static str,
+    /// What it is, in a line.
+    pub(super) preview: String,
+    /// Class of an object.
+    pub(super) class: Option<&'static str>,
+    /// Members of a table, with what they are.
+    pub(super) members: BTreeMap<String, &'static str>,
+}
+
+impl Names {
+    /// Looks at the globals and the local variables of earlier cells.
+    pub(super) fn of(state: &State) -> Self {
+        let mut names = BTreeMap::new();
+        let globals = state.lua.globals();
+        let mut total = 0;
+        for (name, value) in globals.pairs::<String, Value>().flatten() {
+            names.insert(name, Name::of(&value, &mut total));
+        }
+        let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
+        for name in kept {
+            let value = state.kept_value(&name);
+            names.insert(name, Name::of(&value, &mut total));
+        }
+        Self(names)
+    }
+
+    /// Names of all variables.
+    pub(super) fn globals(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// What is known about one.
+    pub(super) fn get(&self, name: &str) -> Option<&Name> {
+        self.0.get(name)
+    }
+}
+
+impl Name {
+    fn of(value: &Value, total: &mut usize) -> Self {
+        *total += 1;
+        let mut class = None;
+        let mut members = BTreeMap::new();
+        let preview = match value {
+            Value::Table(table) if *total < NAMES_MAX => {
+                let pairs = table.pairs::<Value, Value>().flatten().take(MEMBERS_MAX);
+                for (key, value) in pairs {
+                    if let Value::String(key) = key {
+                        members.insert(key.to_string_lossy(), kind(&value));
+                    }
+                }
+                *total += members.len();
+                let length = table.raw_len();
+                format!("table of {length} items and {} named members", members.len())
+            }
+            Value::UserData(userdata) => match userdata.borrow::<ObjectHandle>() {
+                Ok(handle) => {
+                    class = Some(handle.class.name);
+                    handle.class.summary.to_owned()
+                }
+                Err(_) => "object".to_owned(),
+            },
+            Value::String(text) => {
+                let text = text.to_string_lossy();
+                let shown: String = text.chars().take(60).collect();
+                format!("string of {} bytes: {shown:?}", text.len())
+            }
+            Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => {
+                format!("{} {}", value.type_name(), super::display::text(value))
+            }
+            other => other.type_name().to_owned(),
+        };
+        Self {
+            kind: kind(value),
+            preview,
+            class,
+            members,
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Function(_) => "function",
+        Value::Table(_) => "table",
+        _ => "variable",
+    }
+}
+
+/// Candidates for the text before `cursor`.
+pub(super) async fn complete(
+    names: &std::sync::RwLock<Names>,
+    host: &dyn Host,
+    code: &str,
+    cursor: usize,
+) -> Completion {
+    let before = code.get(..cursor).unwrap_or(code);
+    let tokens = tokens(before);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let word = &before[before.trim_end_matches(is_word).len()..];
+    let start = before.len() - word.len();
+    let in_text = tokens.last().is_some_and(|token| {
+        matches!(token.kind, Kind::Unfinished | Kind::Invalid) && token.end() == before.len()
+    });
+    let mut found = Found {
+        word,
+        seen: BTreeSet::new(),
+        matches: Vec::new(),
+    };
+    if !in_text && !is_comment(before, &tokens) {
+        let left = tokens.len() - usize::from(!word.is_empty() && !tokens.is_empty());
+        let left = &tokens[..left];
+        match left.last() {
+            Some(dot) if dot.is(".") || dot.is(":") => {
+                add_members(&mut found, names, host, &path(&left[..left.len() - 1]), dot.text).await;
+            }
+            _ => {
+                if let Some(callee) = callee(left) {
+                    add_options(&mut found, names, host, &callee).await;
+                }
+                add_names(&mut found, names);
+            }
+        }
+    }
+    Completion {
+        matches: found.matches,
+        start,
+        end: before.len(),
+    }
+}
+
+struct Found<'a> {
+    word: &'a str,
+    seen: BTreeSet<String>,
+    matches: Vec<CompletionMatch>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, text: &str, kind: &'static str) {
+        let fits = text.starts_with(self.word) && text != KEEP;
+        if fits && self.seen.insert(text.to_owned()) {
+            let text = text.to_owned();
+            self.matches.push(CompletionMatch { text, kind });
+        }
+    }
+}
+
+/// Whether the text ends inside a comment.
+fn is_comment(before: &str, tokens: &[Token<'_>]) -> bool {
+    let rest = tokens.last().map_or(before, |token| &before[token.end()..]);
+    rest.rsplit('\n').next().is_some_and(|line| line.contains("--"))
+}
+
+/// The names at the end of `tokens` that are joined by dots and colons, first one first.
+pub(super) fn path<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
+    let mut path = Vec::new();
+    let mut tokens = tokens.iter().rev();
+    while let Some(token) = tokens.next().filter(|token| token.kind == Kind::Name) {
+        path.push(token.text);
+        if !tokens.next().is_some_and(|token| token.is(".") || token.is(":")) {
+            break;
+        }
+    }
+    path.reverse();
+    path
+}
+
+/// The function whose table of options the text ends in, when a name of an option may stand there.
+fn callee<'a>(tokens: &[Token<'a>]) -> Option<Vec<&'a str>> {
+    let last = tokens.last()?;
+    if !["{", ",", ";"].iter().any(|it| last.is(it)) {
+        return None;
+    }
+    let brace = opening(tokens, tokens.len(), "{")?;
+    let before = tokens.get(brace.checked_sub(1)?)?;
+    let path = if before.kind == Kind::Name {
+        path(&tokens[..brace])
+    } else {
+        let parenthesis = opening(tokens, brace, "(")?;
+        path(&tokens[..parenthesis])
+    };
+    (!path.is_empty()).then_some(path)
+}
+
+/// The innermost bracket that is open at `end`, when it is this one.
+fn opening(tokens: &[Token<'_>], end: usize, wanted: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (index, token) in tokens[..end].iter().enumerate().rev() {
+        if [")", "}", "]"].iter().any(|it| token.is(it)) {
+            depth += 1;
+        } else if ["(", "{", "["].iter().any(|it| token.is(it)) {
+            if depth == 0 {
+                return token.is(wanted).then_some(index);
+            }
+            depth -= 1;
+        }
+    }
+    None
+}
+
+fn add_names(found: &mut Found<'_>, names: &std::sync::RwLock<Names>) {
+    if let Ok(names) = names.read() {
+        for (name, known) in &names.0 {
+            let is_module = api::module(name).is_some();
+            found.add(name, if is_module { "module" } else { known.kind });
+        }
+    }
+    for keyword in KEYWORDS {
+        found.add(keyword, "keyword");
+    }
+}
+
+async fn add_members(
+    found: &mut Found<'_>,
+    names: &std::sync::RwLock<Names>,
+    host: &dyn Host,
+    path: &[&str],
+    separator: &str,
+) {
+    let [owner] = path else { return };
+    if let Some(module) = api::module(owner).filter(|_| separator == ".") {
+        for function in module.functions {
+            found.add(function.name, "function");
+        }
+        if module.has_null {
+            found.add("null", "field");
+        }
+        for member in members(module, host).await {
+            if let Some(name) = member.get("name").and_then(Data::as_str) {
+                found.add(name, "function");
+            }
+        }
+        return;
+    }
+    let Ok(names) = names.read() else { return };
+    let Some(name) = names.get(owner) else { return };
+    for (member, kind) in &name.members {
+        found.add(member, if *kind == "variable" { "field" } else { kind });
+    }
+    if let Some(class) = name.class.and_then(api::class) {
+        for method in class.methods {
+            found.add(method.name, "function");
+        }
+        for (field, _) in class.fields.iter().filter(|_| separator == ".") {
+            found.add(field, "field");
+        }
+    }
+    if name.preview.starts_with("string ") && separator == ":" {
+        let methods = names.get("string");
+        for method in methods.into_iter().flat_map(|it| it.members.keys()) {
+            found.add(method, "function");
+        }
+    }
+}
+
+async fn add_options(
+    found: &mut Found<'_>,
+    names: &std::sync::RwLock<Names>,
+    host: &dyn Host,
+    callee: &[&str],
+) {
+    if let Some(function) = find(names, callee) {
+        for option in function.options() {
+            found.add(option.name, "option");
+        }
+        return;
+    }
+    let [module, wanted] = callee else { return };
+    let Some(module) = api::module(module) else { return };
+    for member in members(module, host).await {
+        if member.get("name").and_then(Data::as_str) == Some(wanted) {
+            let schema = member.get("input_schema").and_then(|schema| schema.get("properties"));
+            for option in schema.and_then(Data::as_map).into_iter().flat_map(|it| it.keys()) {
+                found.add(option, "option");
+            }
+        }
+    }
+}
+
+/// The row of the API table that a path means.
+pub(super) fn find(
+    names: &std::sync::RwLock<Names>,
+    path: &[&str],
+) -> Option<&'static ApiFunction> {
+    match path {
+        [name] => api::module(name)
+            .and_then(ApiModule::callee)
+            .or_else(|| api::module("")?.function(name)),
+        [owner, name] => {
+            if let Some(module) = api::module(owner) {
+                return module.function(name);
+            }
+            let class = names.read().ok()?.get(owner)?.class?;
+            api::class(class)?.method(name)
+        }
+        _ => None,
+    }
+}
+
+/// The members of a module that are known only while the session runs.
+pub(super) async fn members(module: &ApiModule, host: &dyn Host) -> Vec<Data> {
+    let Some(members) = &module.members else {
+        return Vec::new();
+    };
+    let target = Target::Function {
+        module: module.name.to_owned(),
+        function: members.list.to_owned(),
+    };
+    match host.call(&Context::default(), target, Vec::new()).await {
+        Ok(Return::Value(Data::List(members))) => members,
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,262 @@
+//! Lua values ↔ data and arguments.
+
+use std::sync::Arc;
+
+use aikit_core::{Error, Result, Value, value::Map};
+use bytes::Bytes;
+use indexmap::IndexMap;
+use mlua::{Lua, LuaSerdeExt as _, Table};
+
+use super::{callable, object::ObjectHandle, state::State};
+use crate::api::{Arg, ObjectRef};
+
+/// Deepest nesting that crosses.
+const DEPTH_MAX: usize = 128;
+/// Most values in one argument.
+const NODES_MAX: usize = 1_000_000;
+/// Most bytes of text in one argument.
+const BYTES_MAX: usize = 64 << 20;
+
+/// Reads a Lua value as an argument; functions and objects may stand anywhere in it.
+///
+/// # Errors
+///
+/// `invalid_args` for what cannot cross, naming the place; `limit_exceeded` is not used: what is
+/// too large is an argument that does not fit.
+pub(super) fn to_arg(state: &State, value: &mlua::Value) -> Result<Arg> {
+    Reader::new(Some(state)).read(value)
+}
+
+/// Reads a Lua value as data.
+///
+/// # Errors
+///
+/// `invalid_args` for functions, objects, coroutines, cycles and what is too large.
+pub(super) fn to_value(value: &mlua::Value) -> Result<Value> {
+    match Reader::new(None).read(value)? {
+        Arg::Value(value) => Ok(value),
+        _ => Err(Error::internal("data was read as something else")),
+    }
+}
+
+struct Reader<'a> {
+    state: Option<&'a State>,
+    /// The tables that are being read, outermost first.
+    open: Vec<*const std::ffi::c_void>,
+    path: Vec<String>,
+    nodes: usize,
+    bytes: usize,
+}
+
+impl<'a> Reader<'a> {
+    const fn new(state: Option<&'a State>) -> Self {
+        Self {
+            state,
+            open: Vec::new(),
+            path: Vec::new(),
+            nodes: 0,
+            bytes: 0,
+        }
+    }
+
+    fn read(&mut self, value: &mlua::Value) -> Result<Arg> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX || self.bytes > BYTES_MAX {
+            return Err(self.refuse("is too large to hand over"));
+        }
+        let data = match value {
+            mlua::Value::Nil => Value::Null,
+            mlua::Value::Boolean(value) => Value::Bool(*value),
+            mlua::Value::Integer(value) => Value::Int(*value),
+            mlua::Value::Number(value) => Value::Float(*value),
+            mlua::Value::String(text) => {
+                let bytes = text.as_bytes();
+                self.bytes += bytes.len();
+                match std::str::from_utf8(&bytes) {
+                    Ok(text) => Value::from(text),
+                    Err(_) => Value::Bytes(Bytes::copy_from_slice(&bytes)),
+                }
+            }
+            mlua::Value::LightUserData(pointer) if pointer.0.is_null() => Value::Null,
+            mlua::Value::Table(table) => return self.read_table(table),
+            mlua::Value::Function(function) => {
+                let state = self.state.ok_or_else(|| self.refuse("is a function"))?;
+                return callable::hand_over(state, function).map(Arg::Callable);
+            }
+            mlua::Value::UserData(userdata) => {
+                let handle = userdata.borrow::<ObjectHandle>();
+                let handle = handle.map_err(|_| self.refuse("is a handle"))?;
+                if self.state.is_none() {
+                    return Err(self.refuse("is an object"));
+                }
+                return Ok(Arg::Object(ObjectRef {
+                    id: handle.id,
+                    class: handle.class.name.to_owned(),
+                }));
+            }
+            mlua::Value::Error(error) => super::error::find(error)
+                .map_or_else(|| Value::from(error.to_string()), |error| error.to_value()),
+            other => return Err(self.refuse(&format!("is a {}", other.type_name()))),
+        };
+        Ok(Arg::Value(data))
+    }
+
+    fn read_table(&mut self, table: &Table) -> Result<Arg> {
+        let pointer = table.to_pointer();
+        if self.open.contains(&pointer) {
+            return Err(self.refuse("contains itself"));
+        }
+        if self.open.len() == DEPTH_MAX {
+            return Err(self.refuse("is nested too deeply"));
+        }
+        self.open.push(pointer);
+        let read = if let Some(length) = list_length(table) {
+            self.read_list(table, length)
+        } else {
+            self.read_map(table)
+        };
+        self.open.pop();
+        read
+    }
+
+    fn read_list(&mut self, table: &Table, length: usize) -> Result<Arg> {
+        let mut items = Vec::with_capacity(length.min(NODES_MAX));
+        for position in 1..=length {
+            let item: mlua::Value = table.raw_get(position).map_err(unreadable)?;
+            self.path.push(format!("[{position}]"));
+            items.push(self.read(&item)?);
+            self.path.pop();
+        }
+        Ok(Arg::list(items))
+    }
+
+    fn read_map(&mut self, table: &Table) -> Result<Arg> {
+        let mut members = IndexMap::new();
+        for pair in table.pairs::<mlua::Value, mlua::Value>() {
+            let (key, value) = pair.map_err(unreadable)?;
+            let key = match key {
+                mlua::Value::String(text) => text.to_string_lossy(),
+                mlua::Value::Integer(number) => number.to_string(),
+                mlua::Value::Number(number) => number.to_string(),
+                other => {
+                    let problem = format!("has a key that is a {}", other.type_name());
+                    return Err(self.refuse(&problem));
+                }
+            };
+            self.path.push(format!(".{key}"));
+            let value = self.read(&value)?;
+            self.path.pop();
+            members.insert(key, value);
+        }
+        // Lua has no order of keys; the alphabet at least is the same every time.
+        members.sort_keys();
+        Ok(Arg::map(members))
+    }
+
+    fn refuse(&self, problem: &str) -> Error {
+        let place = if self.path.is_empty() {
+            "the value".to_owned()
+        } else {
+            format!("`{}`", self.path.concat().trim_start_matches('.'))
+        };
+        Error::invalid_args(format!("{place} {problem}, which cannot be handed over"))
+            .with_hint("hand over numbers, texts, booleans, and tables of these")
+    }
+}
+
+fn unreadable(error: mlua::Error) -> Error {
+    Error::internal("a table cannot be read").with_source(error)
+}
+
+/// How many items a table has, when it is a list: marked as one, or with nothing but the keys
+/// from 1 to its length.
+pub(super) fn list_length(table: &Table) -> Option<usize> {
+    let length = table.raw_len();
+    if is_marked(table) {
+        return Some(length);
+    }
+    if length == 0 {
+        return None;
+    }
+    let mut count = 0;
+    for pair in table.pairs::<mlua::Value, mlua::Value>() {
+        let (key, _) = pair.ok()?;
+        let in_range = key
+            .as_integer()
+            .and_then(|key| usize::try_from(key).ok())
+            .is_some_and(|key| (1..=length).contains(&key));
+        if !in_range {
+            return None;
+        }
+        count += 1;
+    }
+    (count == length).then_some(length)
+}
+
+fn is_marked(table: &Table) -> bool {
+    let Ok(state) = State::current() else {
+        return false;
+    };
+    table
+        .metatable()
+        .is_some_and(|metatable| metatable == state.lua.array_metatable())
+}
+
+/// Makes a Lua value of data. Lists are marked, so that an empty one stays a list; null inside
+/// lists and maps is `JSON.null`, so that nothing gets lost on the way back.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
+    Ok(match value {
+        Value::Null => mlua::Value::Nil,
+        Value::Bool(value) => mlua::Value::Boolean(*value),
+        Value::Int(value) => mlua::Value::Integer(*value),
+        Value::Float(value) => mlua::Value::Number(*value),
+        Value::String(text) => mlua::Value::String(lua.create_string(text)?),
+        Value::Bytes(bytes) => mlua::Value::String(lua.create_string(bytes)?),
+        Value::List(items) => {
+            let table = lua.create_table_with_capacity(items.len(), 0)?;
+            for (index, item) in items.iter().enumerate() {
+                table.raw_set(index + 1, member_to_lua(lua, item)?)?;
+            }
+            table.set_metatable(Some(lua.array_metatable()))?;
+            mlua::Value::Table(table)
+        }
+        Value::Map(map) => mlua::Value::Table(map_to_lua(lua, map)?),
+    })
+}
+
+/// Makes a table of a map.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn map_to_lua(lua: &Lua, map: &Map) -> mlua::Result<Table> {
+    let table = lua.create_table_with_capacity(0, map.len())?;
+    for (key, value) in map {
+        table.raw_set(key.as_str(), member_to_lua(lua, value)?)?;
+    }
+    Ok(table)
+}
+
+fn member_to_lua(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
+    match value {
+        Value::Null => Ok(mlua::Value::NULL),
+        other => to_lua(lua, other),
+    }
+}
+
+/// Reads the arguments of a call; empty ones at the end count as left out.
+///
+/// # Errors
+///
+/// As for [`to_arg`].
+pub(super) fn to_args(state: &Arc<str>, args: Result<Vec<Arg>>) -> Result<Vec<Arg>> {
+    args.map_err(|error| {
+        let message = format!("`{state}`: {}", error.message());
+        let hint = error.hint().unwrap_or_default().to_owned();
+        Error::new(error.kind(), message).with_hint(hint)
+    })
+}

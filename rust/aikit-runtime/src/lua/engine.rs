@@ -1,0 +1,248 @@
+//! The Lua engine: the Lua thread behind the trait of script engines.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    context::Overrides,
+    engine::{Cell, Completeness, Completion, LanguageInfo, OutputSink, ScriptEngine},
+    value::Map,
+};
+use futures::future::{BoxFuture, Either, select};
+use mlua::Lua;
+use tokio::sync::oneshot;
+
+use super::{
+    cell,
+    complete::{self, Names},
+    inspect,
+    source,
+    state::Run,
+    thread::{self, Ended, Job, LuaThread},
+};
+use crate::api::Host;
+
+/// Lua 5.4 with the state of one session.
+#[derive(Debug)]
+pub struct LuaEngine {
+    thread: LuaThread,
+    host: Arc<dyn Host>,
+    names: Arc<RwLock<Names>>,
+    /// Held by the cell that runs.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    running: Arc<Mutex<Option<Running>>>,
+    /// Compiles only, to tell whether code is complete while a cell runs.
+    scratch: Mutex<Lua>,
+}
+
+/// The cell that runs.
+#[derive(Debug)]
+struct Running {
+    cx: Context,
+    is_over: Arc<AtomicBool>,
+    is_stopping: bool,
+}
+
+impl LuaEngine {
+    /// Starts an engine whose calls go to `host`.
+    ///
+    /// # Errors
+    ///
+    /// `internal` when the system gives no thread.
+    pub fn new(host: Arc<dyn Host>) -> Result<Self> {
+        let names = Arc::new(RwLock::new(Names::default()));
+        Ok(Self {
+            thread: LuaThread::start(Arc::clone(&host), Arc::clone(&names))?,
+            host,
+            names,
+            turn: Arc::default(),
+            running: Arc::default(),
+            scratch: Mutex::new(Lua::new()),
+        })
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a cell runs; the answer is called when it is over.
+    fn begin(&self, cx: &Context) -> Ended {
+        let is_over = Arc::new(AtomicBool::new(false));
+        *self.running() = Some(Running {
+            cx: cx.clone(),
+            is_over: Arc::clone(&is_over),
+            is_stopping: false,
+        });
+        let (running, control) = (Arc::clone(&self.running), self.thread.control);
+        Ended(Some(Box::new(move || {
+            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            *running = None;
+            is_over.store(true, Ordering::SeqCst);
+            // Under the lock: a later request belongs to a later cell.
+            control.settle();
+        })))
+    }
+
+    /// Stops the Lua code of the running cell; its Context has been cancelled.
+    fn stop(&self) {
+        let mut running = self.running();
+        let Some(cell) = running.as_mut().filter(|cell| !cell.is_stopping) else {
+            return;
+        };
+        cell.is_stopping = true;
+        self.thread.control.ask();
+        let is_over = Arc::clone(&cell.is_over);
+        let is_over = move || is_over.load(Ordering::SeqCst);
+        thread::stop_until(self.thread.control, &cell.cx, is_over);
+    }
+
+    async fn run(
+        &self,
+        cx: &Context,
+        cell: Cell,
+        sink: Arc<dyn OutputSink>,
+    ) -> Result<Option<Map>> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let cx = cx.child(Overrides::default());
+        let (reply, answer) = oneshot::channel();
+        let ended = self.begin(&cx);
+        let run = Arc::new(Run {
+            cx: cx.clone(),
+            sink,
+        });
+        let job = Job::Execute {
+            run,
+            cell,
+            reply,
+            turn,
+            ended,
+        };
+        self.thread.jobs.send(job).map_err(|_| gone())?;
+        let _abandoned = Abandoned { engine: self, cx: &cx };
+        // A deadline or a cancellation from above stops tight loops as well.
+        let answer = match select(answer, std::pin::pin!(cx.stopped())).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((_, answer)) => {
+                self.stop();
+                answer.await
+            }
+        };
+        answer.map_err(|_| gone())?
+    }
+}
+
+/// Stops a cell whose caller has gone.
+struct Abandoned<'a> {
+    engine: &'a LuaEngine,
+    cx: &'a Context,
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        let mut runs = false;
+        if let Some(running) = self.engine.running().as_ref() {
+            // The turn may be another cell's by now.
+            runs = Arc::ptr_eq(running.cx.events(), self.cx.events())
+                && running.cx.request_id() == self.cx.request_id();
+        }
+        if runs {
+            self.cx.cancel(ErrorKind::Cancelled, "the caller stopped waiting");
+            self.engine.stop();
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Unavailable, "the Lua engine has ended")
+        .with_hint("restart the kernel or open a new session")
+}
+
+impl Drop for LuaEngine {
+    fn drop(&mut self) {
+        // The thread ends by itself; it is not waited for, because it may be inside a long call.
+        drop(self.thread.jobs.send(Job::Stop));
+        let cx = self.running().as_ref().map(|running| running.cx.clone());
+        if let Some(cx) = cx {
+            cx.cancel(ErrorKind::Cancelled, "the engine is ending");
+            self.thread.control.ask();
+            let ended = Arc::clone(&self.thread.ended);
+            thread::stop_until(self.thread.control, &cx, move || ended.load(Ordering::SeqCst));
+        }
+    }
+}
+
+impl ScriptEngine for LuaEngine {
+    fn language(&self) -> LanguageInfo {
+        LanguageInfo {
+            name: "lua",
+            version: "5.4".to_owned(),
+            mimetype: "text/x-lua",
+            file_extension: ".lua",
+            pygments_lexer: "lua",
+            codemirror_mode: "lua",
+        }
+    }
+
+    fn execute<'a>(
+        &'a self,
+        cx: &'a Context,
+        cell: Cell,
+        sink: Arc<dyn OutputSink>,
+    ) -> BoxFuture<'a, Result<Option<Map>>> {
+        Box::pin(self.run(cx, cell, sink))
+    }
+
+    fn complete<'a>(&'a self, code: &'a str, cursor: usize) -> BoxFuture<'a, Result<Completion>> {
+        Box::pin(async move { Ok(complete::complete(&self.names, &*self.host, code, cursor).await) })
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        code: &'a str,
+        cursor: usize,
+        detail: u8,
+    ) -> BoxFuture<'a, Result<Option<Map>>> {
+        Box::pin(async move {
+            let path = inspect::name_at(code, cursor);
+            Ok(inspect::describe(&self.names, &*self.host, &path, detail).await)
+        })
+    }
+
+    fn is_complete(&self, code: &str) -> Completeness {
+        let scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let prepared = source::prepare(code);
+        let (as_shown, as_written) = (
+            cell::load(&scratch, &prepared.plain, "cell"),
+            cell::load(&scratch, code, "cell"),
+        );
+        let is_incomplete = |result: &mlua::Result<mlua::Function>| {
+            matches!(
+                result,
+                Err(mlua::Error::SyntaxError {
+                    incomplete_input: true,
+                    ..
+                })
+            )
+        };
+        if as_shown.is_ok() || as_written.is_ok() {
+            Completeness::Complete
+        } else if is_incomplete(&as_shown) || is_incomplete(&as_written) {
+            Completeness::Incomplete {
+                indent: "  ".repeat(source::open_blocks(code)),
+            }
+        } else {
+            Completeness::Invalid
+        }
+    }
+
+    fn interrupt(&self) {
+        let cx = self.running().as_ref().map(|running| running.cx.clone());
+        if let Some(cx) = cx {
+            cx.cancel(ErrorKind::Interrupted, "the cell was interrupted");
+            self.stop();
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Errors across the border: what Lua code sees of ours, and what we make of Lua's.
+
+use aikit_core::{Context, Error, ErrorKind, Result};
+use mlua::{Lua, MultiValue, Table, Value};
+
+use super::{display, interrupt, raw, state::State, thread};
+use crate::api::nearest;
+
+/// What Lua code raised, and where.
+#[derive(Debug)]
+pub(super) struct Failure {
+    value: Value,
+    traceback: String,
+}
+
+impl From<mlua::Error> for Failure {
+    fn from(error: mlua::Error) -> Self {
+        Self {
+            value: Value::Error(Box::new(error)),
+            traceback: String::new(),
+        }
+    }
+}
+
+impl Failure {
+    /// Reads what [`raw::protected_call`] answers after `false`.
+    pub(super) fn from_protected_call(values: MultiValue) -> Self {
+        match values.into_iter().next().unwrap_or(Value::Nil) {
+            Value::Table(pair) => Self {
+                value: pair.raw_get(1).unwrap_or(Value::Nil),
+                traceback: pair.raw_get(2).unwrap_or_default(),
+            },
+            // The handler itself failed: the stack or the memory was full.
+            value => Self {
+                value,
+                traceback: String::new(),
+            },
+        }
+    }
+}
+
+/// Raises one of our errors in Lua, where it is a value with fields.
+pub(super) fn to_lua(error: Error) -> mlua::Error {
+    mlua::Error::external(error)
+}
+
+/// An error while Lua is set up.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+pub(super) fn from_setup(error: mlua::Error) -> Error {
+    find(&error).unwrap_or_else(|| Error::internal(format!("Lua cannot be set up: {error}")))
+}
+
+/// What Lua raised as one of our errors, with its traceback.
+pub(super) fn from_lua(state: &State, cx: &Context, failure: Failure) -> Error {
+    let error = match &failure.value {
+        Value::Error(error) if interrupt::is_interrupt(error) => thread::stopped(cx),
+        Value::Error(error) => find(error).unwrap_or_else(|| script(state, &root_message(error))),
+        Value::String(text) => script(state, &text.to_string_lossy()),
+        Value::Table(table) => from_table(state, table),
+        other => Error::new(
+            ErrorKind::Script,
+            format!("the script raised `{}`", display::text(other)),
+        )
+        .with_hint("raise a text, such as `error(\"what went wrong\")`"),
+    };
+    // An error that comes from another script brings its own frames, which lie deeper.
+    let mut frames = error.traceback().to_vec();
+    frames.extend(read_traceback(state, &failure.traceback));
+    error.with_traceback(frames)
+}
+
+/// Our error inside one of Lua's, if there is one.
+pub(super) fn find(error: &mlua::Error) -> Option<Error> {
+    match error {
+        mlua::Error::ExternalError(error) => error
+            .downcast_ref::<Error>()
+            .map(|error| Error::from_value(&error.to_value())),
+        mlua::Error::CallbackError { cause, .. }
+        | mlua::Error::WithContext { cause, .. }
+        | mlua::Error::BadArgument { cause, .. } => find(cause),
+        _ => None,
+    }
+}
+
+/// A syntax error, with the name of the cell in front.
+pub(super) fn syntax(error: &mlua::Error) -> Error {
+    let message = root_message(error);
+    let hint = if message.contains("<eof>") {
+        "something is not closed: look for a missing `end`, bracket or quote"
+    } else {
+        "look at the place that the message names, and just before it"
+    };
+    Error::new(ErrorKind::Script, message).with_hint(hint)
+}
+
+fn root_message(error: &mlua::Error) -> String {
+    match error {
+        mlua::Error::CallbackError { cause, .. } => root_message(cause),
+        mlua::Error::RuntimeError(message)
+        | mlua::Error::MemoryError(message)
+        | mlua::Error::SyntaxError { message, .. } => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn from_table(state: &State, table: &Table) -> Error {
+    let text = |key: &str| table.raw_get::<Option<String>>(key).ok().flatten();
+    let message = text("message").unwrap_or_else(|| {
+        let value = Value::Table(table.clone());
+        format!("the script raised `{}`", display::text(&value))
+    });
+    let kind = text("kind").and_then(|kind| ErrorKind::from_code(&kind));
+    let error = match kind {
+        Some(kind) => Error::new(kind, message),
+        None => script(state, &message),
+    };
+    match text("hint") {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// An error of the user's Lua, with a hint where one is known.
+fn script(state: &State, message: &str) -> Error {
+    // Lua adds a traceback of its own to some messages.
+    let message = message.split("\nstack traceback:").next().unwrap_or(message);
+    let error = Error::new(ErrorKind::Script, message);
+    match hint(state, message) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn hint(state: &State, message: &str) -> Option<String> {
+    if message.contains("stack overflow") {
+        return Some("a function calls itself without an end".to_owned());
+    }
+    if message.contains("across a C-call boundary") {
+        return Some(
+            "this call waits, which is not possible inside a metamethod, `table.sort` or \
+             `string.gsub`: start it with `async` before, or collect first and call after"
+                .to_owned(),
+        );
+    }
+    let quoted = |text: &'static str| {
+        let (_, rest) = message.split_once(text)?;
+        rest.split_once('\'').map(|(name, _)| name)
+    };
+    if let Some(name) = quoted("a nil value (global '") {
+        let names = state.names.read().ok()?;
+        let near = nearest(name, names.globals());
+        return Some(near.map_or_else(
+            || format!("`{name}` has no value: assign it in this or an earlier cell"),
+            |near| format!("`{name}` has no value; did you mean `{near}`?"),
+        ));
+    }
+    let name = quoted("a nil value (field '").or_else(|| quoted("a nil value (method '"))?;
+    Some(format!("there is no `{name}` in that table: `display` it to see what there is"))
+}
+
+/// Frames of a traceback, innermost first, each followed by its source line where it is known.
+fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
+    let frames = traceback.lines().skip(1).map(str::trim);
+    let is_shown = |frame: &&str| {
+        !frame.is_empty()
+            && !frame.starts_with("[C]: in ?")
+            && !frame.starts_with("[C]: in function 'error'")
+            && !frame.contains("__mlua_async_poll")
+    };
+    let mut frames: Vec<String> = frames.filter(is_shown).map(str::to_owned).collect();
+    if let Some(outermost) = frames.last_mut()
+        && let Some((place, _)) = outermost.split_once(": in function <")
+    {
+        *outermost = format!("{place}: in the main chunk");
+    }
+    let mut lines = Vec::with_capacity(frames.len() * 2);
+    for frame in frames {
+        let source = frame.split_once(": in ").and_then(|(place, _)| {
+            let (name, line) = place.rsplit_once(':')?;
+            state.source_line(name, line.parse().ok()?)
+        });
+        lines.push(frame);
+        lines.extend(source.map(|source| format!("    {source}")));
+    }
+    lines
+}
+
+/// Gives our errors their fields in Lua: `err.kind`, `err.message`, `err.hint`, and a text.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
+    let index = lua.create_function(|lua, (error, key): (Value, String)| {
+        let Value::Error(error) = error else {
+            return Ok(Value::Nil);
+        };
+        let error = as_ours(&error);
+        let text = match key.as_str() {
+            "kind" => Some(error.kind().code()),
+            "message" => Some(error.message()),
+            "hint" => error.hint(),
+            _ => None,
+        };
+        text.map_or(Ok(Value::Nil), |text| {
+            lua.create_string(text).map(Value::String)
+        })
+    })?;
+    let to_text = lua.create_function(|_, error: Value| {
+        Ok(match error {
+            Value::Error(error) => shown(&error),
+            _ => String::new(),
+        })
+    })?;
+    raw::dress_errors(lua, index, to_text)
+}
+
+/// The text of an error in Lua: what went wrong, and what to do.
+pub(super) fn shown(error: &mlua::Error) -> String {
+    let error = as_ours(error);
+    match error.hint() {
+        Some(hint) => format!("{} ({hint})", error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
+fn as_ours(error: &mlua::Error) -> Error {
+    if interrupt::is_interrupt(error) {
+        return Error::new(ErrorKind::Interrupted, "the cell was interrupted");
+    }
+    find(error).unwrap_or_else(|| Error::new(ErrorKind::Script, root_message(error)))
+}
+
+/// A result whose error Lua can see.
+pub(super) trait IntoLua<T> {
+    /// The same result with the error as Lua's.
+    fn into_lua(self) -> mlua::Result<T>;
+}
+
+impl<T> IntoLua<T> for Result<T> {
+    fn into_lua(self) -> mlua::Result<T> {
+        self.map_err(to_lua)
+    }
+}

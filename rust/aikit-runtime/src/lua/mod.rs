@@ -1,0 +1,38 @@
+//! The Lua engine.
+//!
+//! One thread owns the Lua state. Cells, tasks and functions that are called back run on it as
+//! coroutines; whatever waits lets the others run. Order inside:
+//!
+//! ```text
+//! interrupt | lexer
+//! coroutine | source
+//! raw
+//! error  object  callable  convert  state  thread
+//! display  complete  inspect
+//! task  cell
+//! natives  bind  sandbox
+//! engine
+//! ```
+
+mod bind;
+mod callable;
+mod cell;
+mod complete;
+mod convert;
+mod coroutine;
+mod display;
+mod engine;
+mod error;
+mod inspect;
+mod interrupt;
+mod lexer;
+mod natives;
+mod object;
+mod raw;
+mod sandbox;
+mod source;
+mod state;
+mod task;
+mod thread;
+
+pub use self::engine::LuaEngine;

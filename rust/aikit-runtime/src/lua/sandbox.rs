@@ -1,0 +1,108 @@
+//! The environment of scripts, built from a list of what is allowed.
+
+use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+
+use super::{coroutine, error, raw};
+
+/// What a script finds of Lua's own libraries: the globals, then each library's functions.
+/// `xpcall`, `setmetatable` and most of `coroutine` are our own.
+const ALLOWED: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "_G", "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall",
+            "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber",
+            "tostring", "type", "xpcall",
+        ],
+    ),
+    (
+        "coroutine",
+        &["close", "create", "isyieldable", "resume", "running", "status", "wrap", "yield"],
+    ),
+    (
+        "math",
+        &[
+            "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "huge",
+            "log", "max", "maxinteger", "min", "mininteger", "modf", "pi", "rad", "random",
+            "randomseed", "sin", "sqrt", "tan", "tointeger", "type", "ult",
+        ],
+    ),
+    ("os", &["clock", "date", "difftime", "time"]),
+    (
+        "string",
+        &[
+            "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "pack",
+            "packsize", "rep", "reverse", "sub", "unpack", "upper",
+        ],
+    ),
+    ("table", &["concat", "insert", "move", "pack", "remove", "sort", "unpack"]),
+    ("utf8", &["char", "charpattern", "codepoint", "codes", "len", "offset"]),
+];
+
+/// Makes a Lua state in which a script finds only what is allowed.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn new_lua() -> mlua::Result<Lua> {
+    let libraries = StdLib::COROUTINE
+        | StdLib::MATH
+        | StdLib::OS
+        | StdLib::STRING
+        | StdLib::TABLE
+        | StdLib::UTF8;
+    let lua = Lua::new_with(libraries, LuaOptions::default())?;
+    coroutine::install(&lua)?;
+    error::install(&lua)?;
+    raw::lock_strings(&lua)?;
+    let globals = lua.globals();
+    let load: Function = globals.raw_get("load")?;
+    let collect: Function = globals.raw_get("collectgarbage")?;
+    keep_allowed(&globals)?;
+    // `string.dump` is not in the list, and bytecode is refused: it can break the interpreter.
+    let prelude = lua.load(PRELUDE).set_name("=[aikit]");
+    prelude.call::<()>((load, collect))?;
+    Ok(lua)
+}
+
+const PRELUDE: &str = r#"
+local load0, collect0 = ...
+function load(chunk, name, mode, ...)
+  if mode ~= nil and mode ~= "t" and mode ~= "bt" then
+    error("only text can be loaded, not bytecode", 2)
+  end
+  return load0(chunk, name, "t", ...)
+end
+function collectgarbage(option)
+  if option ~= "count" then
+    error("only `collectgarbage(\"count\")` is allowed", 2)
+  end
+  return collect0("count")
+end
+function os.exit()
+  error("a cell cannot end the kernel: restart it from the front end", 2)
+end
+"#;
+
+fn keep_allowed(globals: &Table) -> mlua::Result<()> {
+    for (library, allowed) in ALLOWED {
+        let table: Table = if library.is_empty() {
+            globals.clone()
+        } else {
+            globals.raw_get(*library)?
+        };
+        let is_library = |name: &str| {
+            library.is_empty() && ALLOWED.iter().any(|(library, _)| *library == name)
+        };
+        let names: Vec<String> = table
+            .pairs::<String, Value>()
+            .map(|pair| pair.map(|(name, _)| name))
+            .collect::<mlua::Result<_>>()?;
+        for name in names {
+            if !allowed.contains(&name.as_str()) && !is_library(&name) {
+                table.raw_set(name, Value::Nil)?;
+            }
+        }
+    }
+    Ok(())
+}

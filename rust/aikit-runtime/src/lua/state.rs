@@ -1,0 +1,228 @@
+//! What the Lua thread owns: the state, the runs, the variables that live on between cells.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, PoisonError, RwLock},
+    task::{Context as TaskContext, Poll},
+};
+
+use aikit_core::{Context, Error, Result, engine::OutputSink};
+use futures::{executor::LocalSpawner, task::LocalSpawnExt as _};
+use mlua::{Function, Lua, MultiValue, Table};
+
+use super::{
+    complete::Names,
+    error::{self, Failure},
+    interrupt::Tracked,
+    thread::Jobs,
+};
+use crate::api::Host;
+
+/// Sources of cells that are kept to show the lines of tracebacks.
+const SOURCES_MAX: usize = 256;
+
+/// On whose behalf Lua code runs, and where its output goes.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// What flows with the calls of the code.
+    pub(super) cx: Context,
+    /// Where its output goes.
+    pub(super) sink: Arc<dyn OutputSink>,
+}
+
+/// A local variable of an earlier cell.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    /// A function that captured it and gives its value, among others.
+    pub(super) keeper: Function,
+    /// Which of the values it is.
+    pub(super) position: usize,
+}
+
+/// The Lua state with everything that belongs to it. Lives on the Lua thread only.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) lua: Lua,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) jobs: Jobs,
+    /// Functions handed over the border, by number.
+    pub(super) functions: RefCell<HashMap<u64, Function>>,
+    /// Methods of each class, by the class's name.
+    pub(super) classes: RefCell<HashMap<&'static str, Table>>,
+    /// Local variables of earlier cells.
+    pub(super) kept: RefCell<HashMap<String, Kept>>,
+    /// Names for the completion.
+    pub(super) names: Arc<RwLock<Names>>,
+    sources: RefCell<VecDeque<(String, String)>>,
+    protected_call: Function,
+    spawner: LocalSpawner,
+    current: RefCell<Option<Arc<Run>>>,
+    cell: RefCell<Option<Arc<Run>>>,
+    next: Cell<u64>,
+}
+
+thread_local! {
+    static STATE: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
+}
+
+impl State {
+    /// Makes the state of this thread and enters it.
+    pub(super) fn enter(
+        lua: Lua,
+        host: Arc<dyn Host>,
+        jobs: Jobs,
+        spawner: LocalSpawner,
+        names: Arc<RwLock<Names>>,
+    ) -> Result<Rc<Self>> {
+        let protected_call = super::raw::protected_call(&lua).map_err(error::from_setup)?;
+        let state = Rc::new(Self {
+            lua,
+            host,
+            jobs,
+            functions: RefCell::default(),
+            classes: RefCell::default(),
+            kept: RefCell::default(),
+            names,
+            sources: RefCell::default(),
+            protected_call,
+            spawner,
+            current: RefCell::default(),
+            cell: RefCell::default(),
+            next: Cell::new(1),
+        });
+        STATE.set(Some(Rc::clone(&state)));
+        Ok(state)
+    }
+
+    /// Leaves the state, so that nothing keeps it alive.
+    pub(super) fn leave() {
+        let left = STATE.take();
+        drop(left);
+    }
+
+    /// The state of this thread.
+    ///
+    /// # Errors
+    ///
+    /// On any other thread.
+    pub(super) fn current() -> mlua::Result<Rc<Self>> {
+        let state = STATE.with_borrow(Clone::clone);
+        state.ok_or_else(|| error::to_lua(Error::internal("Lua was called on a foreign thread")))
+    }
+
+    /// On whose behalf Lua runs now.
+    pub(super) fn run(&self) -> mlua::Result<Arc<Run>> {
+        let run = self.current.borrow().clone();
+        run.ok_or_else(|| error::to_lua(Error::internal("Lua ran outside of a cell")))
+    }
+
+    /// The run of the cell, while one runs.
+    pub(super) fn cell_run(&self) -> Option<Arc<Run>> {
+        self.cell.borrow().clone()
+    }
+
+    /// Says which cell runs.
+    pub(super) fn set_cell_run(&self, run: Option<Arc<Run>>) {
+        let before = self.cell.replace(run);
+        drop(before);
+    }
+
+    /// A number that this state has not given before.
+    pub(super) fn next_id(&self) -> u64 {
+        let id = self.next.get();
+        self.next.set(id + 1);
+        id
+    }
+
+    /// Runs `function` as a coroutine until it ends. While it waits, others run.
+    pub(super) async fn drive(
+        &self,
+        run: Arc<Run>,
+        function: Function,
+        args: MultiValue,
+    ) -> Result<MultiValue, Failure> {
+        let started = self.lua.create_thread(self.protected_call.clone());
+        let tracked = started.and_then(|thread| {
+            let mut all = args;
+            all.push_front(mlua::Value::Function(function));
+            Tracked::<mlua::thread::AsyncThread<MultiValue>>::new(thread, all)
+        });
+        let future = tracked.map_err(Failure::from)?;
+        let mut values = Scoped { run, future }.await.map_err(Failure::from)?;
+        match values.pop_front() {
+            Some(mlua::Value::Boolean(true)) => Ok(values),
+            _ => Err(Failure::from_protected_call(values)),
+        }
+    }
+
+    /// Starts `future` on this thread.
+    ///
+    /// # Errors
+    ///
+    /// When the thread is ending.
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Result<()> {
+        self.spawner
+            .spawn_local(future)
+            .map_err(|error| Error::internal("the Lua thread is ending").with_source(error))
+    }
+
+    /// Keeps a source for tracebacks.
+    pub(super) fn keep_source(&self, name: &str, code: &str) {
+        let mut sources = self.sources.borrow_mut();
+        sources.retain(|(kept, _)| kept != name);
+        if sources.len() == SOURCES_MAX {
+            sources.pop_front();
+        }
+        sources.push_back((name.to_owned(), code.to_owned()));
+    }
+
+    /// Line `line`, counted from 1, of the source `name`.
+    pub(super) fn source_line(&self, name: &str, line: usize) -> Option<String> {
+        let sources = self.sources.borrow();
+        let (_, code) = sources.iter().find(|(kept, _)| kept == name)?;
+        let line = code.lines().nth(line.checked_sub(1)?)?;
+        Some(line.trim().to_owned())
+    }
+
+    /// The value of a local variable of an earlier cell.
+    pub(super) fn kept_value(&self, name: &str) -> mlua::Value {
+        let kept = self.kept.borrow().get(name).cloned();
+        let values = kept.map(|kept| (kept.keeper.call::<MultiValue>(()), kept.position));
+        match values {
+            Some((Ok(values), position)) => {
+                values.into_iter().nth(position).unwrap_or(mlua::Value::Nil)
+            }
+            _ => mlua::Value::Nil,
+        }
+    }
+
+    /// Takes a new picture of the names for the completion.
+    pub(super) fn refresh_names(&self) {
+        let names = Names::of(self);
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+}
+
+/// Polls Lua code while the state knows on whose behalf.
+struct Scoped<F> {
+    run: Arc<Run>,
+    future: F,
+}
+
+impl<F: Future + Unpin> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let Ok(state) = State::current() else {
+            return Pin::new(&mut self.future).poll(cx);
+        };
+        let previous = state.current.replace(Some(Arc::clone(&self.run)));
+        let polled = Pin::new(&mut self.future).poll(cx);
+        let own = state.current.replace(previous);
+        drop(own);
+        polled
+    }
+}

@@ -1,0 +1,294 @@
+//! Tasks: Lua functions that run beside the cell, on the same thread, whenever the others wait.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    context::Overrides,
+    engine::{Output, StreamName},
+};
+use futures::future::{Either, select, select_all};
+use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, UserDataRef, Value};
+use tokio::sync::watch;
+
+use super::{
+    convert,
+    error::{self, IntoLua as _},
+    state::{Run, State},
+};
+
+/// A handle of a task. The task goes on when the handle is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Task(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    run: Arc<Run>,
+    done: watch::Receiver<bool>,
+    outcome: Mutex<Outcome>,
+}
+
+#[derive(Debug, Default)]
+enum Outcome {
+    #[default]
+    Running,
+    Values(MultiValue),
+    /// The error, and whether somebody has seen it.
+    Failed(Error, bool),
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let outcome = self.outcome.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Outcome::Failed(error, false) = outcome else { return };
+        // An error that nobody awaited must not vanish; one that was asked for may.
+        if !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Interrupted) {
+            self.run.sink.emit(Output::Stream {
+                name: StreamName::Stderr,
+                text: format!("a task failed that nobody awaited: {error}\n"),
+            });
+        }
+    }
+}
+
+impl Task {
+    fn start(state: &State, function: Function, args: MultiValue, limit: Option<Duration>) -> Result<Self> {
+        let parent = state
+            .run()
+            .map_err(|error| Error::internal("a task began outside of a run").with_source(error))?;
+        let run = Arc::new(Run {
+            cx: parent.cx.child(Overrides {
+                timeout: limit,
+                ..Overrides::default()
+            }),
+            sink: Arc::clone(&parent.sink),
+        });
+        let (sender, done) = watch::channel(false);
+        let task = Self(Arc::new(Shared {
+            run: Arc::clone(&run),
+            done,
+            outcome: Mutex::default(),
+        }));
+        let shared = Arc::clone(&task.0);
+        state.spawn(async move {
+            let outcome = settle(&run, function, args).await;
+            *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+            drop(shared);
+            sender.send_replace(true);
+        })?;
+        Ok(task)
+    }
+
+    async fn result(self) -> mlua::Result<MultiValue> {
+        let mut done = self.0.done.clone();
+        // A sender that is gone belongs to a thread that ends.
+        drop(done.wait_for(|done| *done).await);
+        let mut outcome = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *outcome {
+            Outcome::Values(values) => Ok(values.clone()),
+            Outcome::Failed(error, seen) => {
+                *seen = true;
+                Err(error::to_lua(Error::from_value(&error.to_value())))
+            }
+            Outcome::Running => Err(error::to_lua(Error::internal("a task ended without an end"))),
+        }
+    }
+
+    fn cancel(&self, reason: &str) {
+        self.0.run.cx.cancel(ErrorKind::Cancelled, reason);
+    }
+
+    fn status(&self) -> &'static str {
+        match &*self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) {
+            Outcome::Running => "running",
+            Outcome::Values(_) => "done",
+            Outcome::Failed(error, _) if error.kind() == ErrorKind::Cancelled => "cancelled",
+            Outcome::Failed(..) => "failed",
+        }
+    }
+}
+
+/// Runs the function of a task until it ends or its Context does.
+async fn settle(run: &Arc<Run>, function: Function, args: MultiValue) -> Outcome {
+    let Ok(state) = State::current() else {
+        return Outcome::Failed(Error::internal("a task ran on a foreign thread"), false);
+    };
+    let ended = {
+        let running = std::pin::pin!(state.drive(Arc::clone(run), function, args));
+        let stopped = std::pin::pin!(run.cx.stopped());
+        match select(running, stopped).await {
+            Either::Left((outcome, _)) => outcome.map_err(Some),
+            Either::Right((error, _)) => return Outcome::Failed(error, false),
+        }
+    };
+    match ended {
+        Ok(values) => Outcome::Values(values),
+        Err(Some(failure)) => Outcome::Failed(error::from_lua(&state, &run.cx, failure), false),
+        Err(None) => Outcome::Running,
+    }
+}
+
+impl UserData for Task {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_async_method("await", |_, this, ()| {
+            let task = this.clone();
+            drop(this);
+            within(task.result())
+        });
+        methods.add_method("cancel", |_, this, ()| {
+            this.cancel("the task was cancelled");
+            Ok(())
+        });
+        methods.add_method("status", |_, this, ()| Ok(this.status()));
+        methods.add_meta_method(mlua::MetaMethod::ToString, |_, this, ()| {
+            Ok(format!("task ({})", this.status()))
+        });
+    }
+}
+
+/// Waits, but not longer than the run that waits may.
+async fn within<T>(future: impl Future<Output = mlua::Result<T>>) -> mlua::Result<T> {
+    let run = State::current()?.run()?;
+    run.cx.within(future).await.into_lua()?
+}
+
+/// A task, or a function that becomes one.
+fn task_of(state: &State, value: Value) -> mlua::Result<Task> {
+    match value {
+        Value::Function(function) => Task::start(state, function, MultiValue::new(), None).into_lua(),
+        Value::UserData(userdata) => {
+            let task: UserDataRef<Task> = userdata.borrow().map_err(|_| not_a_task("object"))?;
+            Ok(task.clone())
+        }
+        other => Err(not_a_task(other.type_name())),
+    }
+}
+
+fn not_a_task(found: &str) -> mlua::Error {
+    let message = format!("a task or a function was expected, but it is a {found}");
+    let hint = "make a task with `async(function() … end)`";
+    error::to_lua(Error::invalid_args(message).with_hint(hint))
+}
+
+fn tasks_of(list: &Table) -> mlua::Result<Vec<Task>> {
+    let state = State::current()?;
+    let length = convert::list_length(list).unwrap_or_default();
+    (1..=length)
+        .map(|position| task_of(&state, list.raw_get(position)?))
+        .collect()
+}
+
+/// Cancels tasks when those who wait for them stop waiting.
+struct CancelOnDrop(Vec<Task>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.cancel("the others of its group ended");
+        }
+    }
+}
+
+/// `async(fn, …)`.
+pub(super) fn start(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_function(|_, mut args: MultiValue| {
+        let state = State::current()?;
+        match args.pop_front() {
+            Some(Value::Function(function)) => Task::start(&state, function, args, None).into_lua(),
+            other => Err(not_a_task(other.as_ref().map_or("nothing", Value::type_name))),
+        }
+    })
+}
+
+/// `await(task…)`.
+pub(super) fn wait(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_async_function(|_, args: MultiValue| {
+        let tasks: mlua::Result<Vec<Task>> = State::current()
+            .and_then(|state| args.into_iter().map(|arg| task_of(&state, arg)).collect());
+        async move {
+            let tasks = tasks?;
+            let only = tasks.len() == 1;
+            let mut all = MultiValue::new();
+            for task in tasks {
+                let values = within(task.result()).await?;
+                if only {
+                    return Ok(values);
+                }
+                all.push_back(values.into_iter().next().unwrap_or(Value::Nil));
+            }
+            Ok(all)
+        }
+    })
+}
+
+/// `gather{…}`.
+pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_async_function(|lua, list: Table| {
+        let tasks = tasks_of(&list);
+        async move {
+            let tasks = CancelOnDrop(tasks?);
+            let waiting = tasks.0.iter().map(|task| task.clone().result());
+            let results = within(futures::future::try_join_all(waiting)).await?;
+            let gathered = lua.create_table_with_capacity(results.len(), 0)?;
+            for (index, values) in results.into_iter().enumerate() {
+                let first = values.into_iter().next().unwrap_or(Value::Nil);
+                gathered.raw_set(index + 1, first)?;
+            }
+            Ok(gathered)
+        }
+    })
+}
+
+/// `race{…}`.
+pub(super) fn race(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_async_function(|_, list: Table| {
+        let tasks = tasks_of(&list);
+        async move {
+            let tasks = CancelOnDrop(tasks?);
+            if tasks.0.is_empty() {
+                let message = "`race` needs at least one task";
+                return Err(error::to_lua(Error::invalid_args(message)));
+            }
+            let waiting = tasks.0.iter().map(|task| Box::pin(task.clone().result()));
+            let (first, _, _) = within(async { Ok(select_all(waiting).await) }).await?;
+            first
+        }
+    })
+}
+
+/// `timeout(seconds, fn)`.
+pub(super) fn timeout(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_async_function(|_, (seconds, function): (f64, Function)| {
+        let task = duration("timeout", seconds).and_then(|limit| {
+            let state = State::current()?;
+            Task::start(&state, function, MultiValue::new(), Some(limit)).into_lua()
+        });
+        async move {
+            let task = CancelOnDrop(vec![task?]);
+            within(task.0[0].clone().result()).await
+        }
+    })
+}
+
+/// `sleep(seconds)`.
+pub(super) fn sleep(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_async_function(|_, seconds: f64| async move {
+        let duration = duration("sleep", seconds)?;
+        let cx: Context = State::current()?.run()?.cx.clone();
+        within(async move {
+            cx.clock().sleep(duration).await;
+            Ok(())
+        })
+        .await
+    })
+}
+
+fn duration(function: &str, seconds: f64) -> mlua::Result<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let message = format!("`{function}`: `{seconds}` is no length of time in seconds");
+        error::to_lua(Error::invalid_args(message).with_hint("give a number from 0 on"))
+    })
+}
