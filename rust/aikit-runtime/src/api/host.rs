@@ -1,10 +1,11 @@
 //! The border between a script engine and the session: calls, streams, releases.
 
+use aikit_components::nearest;
 use aikit_core::{Context, Error, Result, Value, script::ObjectId};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiFunction, Arg, Args, Call, Return, Session, module, nearest, params};
+use super::{ApiFunction, Arg, Args, Call, Return, Session, module, params};
 
 /// Identity of a stream in a session's table.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -168,9 +169,8 @@ fn qualify(owner: &str, separator: char, name: &str) -> String {
 }
 
 fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
-    let error = Error::not_found(format!("there is no {what}"));
-    match nearest(name, names) {
-        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-        None => error,
-    }
+    let names: Vec<&str> = names.collect();
+    let otherwise = format!("there are {}", names.join(", "));
+    Error::not_found(format!("there is no {what}"))
+        .with_hint(nearest::hint(name, names, otherwise))
 }

@@ -1,9 +1,10 @@
 //! What a function takes: names, kinds, and the one check of arguments against them.
 
+use aikit_components::nearest;
 use aikit_core::{Error, Result, Value, value::Map};
 use indexmap::IndexMap;
 
-use super::{Arg, nearest};
+use super::{Arg};
 
 /// One parameter, or one named option of a table.
 #[derive(Debug)]
@@ -243,10 +244,8 @@ fn fit_options(
         return Ok(named);
     };
     let names: Vec<&str> = options.iter().map(|option| option.name).collect();
-    let hint = match nearest(unknown, names.iter().copied()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("the options are {}", quoted(&names)),
-    };
+    let otherwise = format!("the options are {}", quoted(&names));
+    let hint = nearest::hint(unknown, names, otherwise);
     Err(path
         .error(&format!("there is no option `{unknown}`"))
         .with_hint(hint))

@@ -9,8 +9,9 @@ use std::{
     },
 };
 
+use aikit_components::registry::Components;
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, script::ObjectId, services::Services,
+    Context, Error, ErrorKind, Result, Value, script::ObjectId, 
     tool::ToolContext, value::Map,
 };
 use futures::{StreamExt as _, stream::BoxStream};
@@ -28,7 +29,7 @@ pub struct Session(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    services: Arc<Services>,
+    components: Components,
     next: AtomicU64,
     resources: Mutex<Resources>,
 }
@@ -56,19 +57,24 @@ struct Object {
 
 impl Session {
     /// A session without objects.
-    pub fn new(services: Arc<Services>) -> Self {
+    pub fn new(components: Components) -> Self {
         Self(Arc::new(Inner {
-            services,
+            components,
             next: AtomicU64::new(1),
             resources: Mutex::default(),
         }))
+    }
+
+    /// What the session works with.
+    pub fn components(&self) -> &Components {
+        &self.0.components
     }
 
     /// What tools and components are given when called below `cx`.
     pub fn tool_context(&self, cx: &Context) -> ToolContext {
         ToolContext {
             context: cx.clone(),
-            services: Arc::clone(&self.0.services),
+            services: Arc::clone(&self.0.components.services),
         }
     }
 
@@ -76,13 +82,15 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `limit_exceeded` when the session holds too many.
+    /// `limit_exceeded` when the session holds too many, `internal` for an unknown class.
     pub fn insert<T: Any + Send + Sync>(
         &self,
-        class: &'static ApiClass,
+        class: &str,
         fields: Map,
         value: Arc<T>,
     ) -> Result<Return> {
+        let class = super::class(class)
+            .ok_or_else(|| Error::internal(format!("there is no class `{class}`")))?;
         let id = ObjectId(self.next_id());
         let mut resources = self.resources();
         resources.check_room()?;

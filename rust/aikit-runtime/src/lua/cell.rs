@@ -7,7 +7,7 @@ use aikit_core::{
     engine::{Cell, Output, StreamName},
     value::Map,
 };
-use mlua::{ChunkMode, Function, Lua, MultiValue};
+use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 
 use super::{
     display,

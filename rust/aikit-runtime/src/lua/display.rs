@@ -380,7 +380,7 @@ pub(super) fn show(lua: &Lua) -> mlua::Result<Function> {
 
 /// `display.html(text)` and the like.
 pub(super) fn shortcut(lua: &Lua, media_type: &'static str) -> mlua::Result<Function> {
-    lua.create_function(move |_, (text, options): (mlua::String, Option<Table>)| {
+    lua.create_function(move |_, (text, options): (mlua::LuaString, Option<Table>)| {
         let text = text.to_string_lossy();
         let bundle = [
             (media_type.to_owned(), Data::from(text.as_str())),

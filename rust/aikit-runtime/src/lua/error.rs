@@ -1,10 +1,10 @@
 //! Errors across the border: what Lua code sees of ours, and what we make of Lua's.
 
+use aikit_components::nearest;
 use aikit_core::{Context, Error, ErrorKind, Result};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::{display, interrupt, raw, state::State, thread};
-use crate::api::nearest;
 
 /// What Lua code raised, and where.
 #[derive(Debug)]
@@ -148,11 +148,8 @@ fn hint(state: &State, message: &str) -> Option<String> {
     };
     if let Some(name) = quoted("a nil value (global '") {
         let names = state.names.read().ok()?;
-        let near = nearest(name, names.globals());
-        return Some(near.map_or_else(
-            || format!("`{name}` has no value: assign it in this or an earlier cell"),
-            |near| format!("`{name}` has no value; did you mean `{near}`?"),
-        ));
+        let otherwise = format!("`{name}` has no value: assign it in this or an earlier cell");
+        return Some(nearest::hint(name, names.globals(), otherwise));
     }
     let name = quoted("a nil value (field '").or_else(|| quoted("a nil value (method '"))?;
     Some(format!("there is no `{name}` in that table: `display` it to see what there is"))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aikit_components::nearest;
 use aikit_core::{Error, script::ObjectId, value::Map};
 use mlua::{MetaMethod, MultiValue, UserData, UserDataMethods, Value};
 
@@ -10,7 +11,7 @@ use super::{
     error::{self, IntoLua as _},
     state::State,
 };
-use crate::api::{ApiClass, Host, Resource, StreamId, nearest};
+use crate::api::{ApiClass, Host, Resource, StreamId};
 
 /// A handle of an object.
 #[derive(Debug)]
@@ -55,16 +56,11 @@ impl UserData for ObjectHandle {
 }
 
 fn unknown_member(class: &ApiClass, key: &str) -> Error {
-    let names = class.methods.iter().map(|method| method.name);
-    let names = names.chain(class.fields.iter().map(|(name, _)| *name));
-    let error = Error::not_found(format!("a `{}` has no member `{key}`", class.name));
-    match nearest(key, names.clone()) {
-        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-        None => {
-            let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-            error.with_hint(format!("its members are {}", names.join(", ")))
-        }
-    }
+    let methods = class.methods.iter().map(|method| method.name);
+    let names: Vec<&str> = methods.chain(class.fields.iter().map(|(name, _)| *name)).collect();
+    let otherwise = format!("its members are {}", names.join(", "));
+    Error::not_found(format!("a `{}` has no member `{key}`", class.name))
+        .with_hint(nearest::hint(key, names, otherwise))
 }
 
 /// A handle of a stream: `for item in stream do`.

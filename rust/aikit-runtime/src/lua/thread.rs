@@ -7,7 +7,7 @@ use std::sync::{
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
-    engine::{Cell, OutputSink},
+    engine::Cell,
     io,
     value::Map,
 };

@@ -1,0 +1,79 @@
+//! `display`: shows values and rich representations of them.
+
+use super::{ApiFunction, ApiModule, Call, Kind, Param, optional, required};
+
+/// The module.
+pub(super) const MODULE: ApiModule = ApiModule {
+    functions: FUNCTIONS,
+    call: Some(DISPLAY),
+    ..ApiModule::new("display", "Shows a value, or representations of it by media type.")
+};
+
+/// Options of everything that displays.
+pub(super) const OPTIONS: Kind = Kind::Options(&[
+    optional("display_id", Kind::String, "Identity by which it can be replaced later."),
+    optional("metadata", Kind::Table, "Metadata of the representations."),
+]);
+
+const DISPLAY: ApiFunction = ApiFunction {
+    name: "display",
+    summary: "Shows a value; a table whose keys are media types is shown as these.",
+    params: &[
+        required("value", Kind::Any, "What to show."),
+        optional("options", OPTIONS, "How to show it."),
+    ],
+    returns: "a handle with `:update(value)`",
+    example: "display({['text/markdown'] = '**bold**', ['text/plain'] = 'bold'})",
+    call: Call::Engine,
+};
+
+const TEXT: &[Param] = &[
+    required("text", Kind::String, "The source."),
+    optional("options", OPTIONS, "How to show it."),
+];
+
+const FUNCTIONS: &[ApiFunction] = &[
+    ApiFunction {
+        name: "html",
+        summary: "Shows HTML.",
+        params: TEXT,
+        returns: "a handle with `:update(value)`",
+        example: "display.html('<b>bold</b>')",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "markdown",
+        summary: "Shows Markdown.",
+        params: TEXT,
+        returns: "a handle with `:update(value)`",
+        example: "display.markdown('**bold**')",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "latex",
+        summary: "Shows a formula.",
+        params: TEXT,
+        returns: "a handle with `:update(value)`",
+        example: "display.latex('$e^{i\\\\pi}$')",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "svg",
+        summary: "Shows a drawing.",
+        params: TEXT,
+        returns: "a handle with `:update(value)`",
+        example: "display.svg('<svg xmlns=\"http://www.w3.org/2000/svg\"/>')",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "json",
+        summary: "Shows data as a tree.",
+        params: &[
+            required("value", Kind::Any, "The data."),
+            optional("options", OPTIONS, "How to show it."),
+        ],
+        returns: "a handle with `:update(value)`",
+        example: "display.json({a = {1, 2}})",
+        call: Call::Engine,
+    },
+];

@@ -1,0 +1,293 @@
+//! `RAG`: documents go in, the passages that fit a question come out.
+
+use std::sync::Arc;
+
+use aikit_components::rag::{
+    self, Embedder, IngestOptions, K_DEFAULT, Rag, RagOptions, Record, SearchOptions, Source,
+};
+use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
+
+use super::{
+    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
+    required, tool,
+};
+
+/// The module.
+pub(super) const MODULE: ApiModule = ApiModule {
+    functions: FUNCTIONS,
+    classes: &[CLASS],
+    ..ApiModule::new("RAG", "Retrieval: ingest documents, search their passages.")
+};
+
+const OPEN: &[Param] = &[
+    optional(
+        "embedder",
+        Kind::Either(&[Kind::String, Kind::Function]),
+        "`lexical` (the default: words, not meaning), `provider:model`, or a function that takes a \
+         list of texts and gives a list of vectors.",
+    ),
+    optional(
+        "dimension",
+        Kind::Integer,
+        "Length of the vectors of an embedder function.",
+    ),
+    optional(
+        "base_url",
+        Kind::String,
+        "Address of the provider of the embedder.",
+    ),
+    optional(
+        "api_key",
+        Kind::String,
+        "Key of the provider of the embedder.",
+    ),
+    optional(
+        "index",
+        Kind::String,
+        "`flat` (exact, the default) or `hnsw` (a graph).",
+    ),
+    optional(
+        "chunk_size_tokens",
+        Kind::Integer,
+        "Most tokens of a passage.",
+    ),
+    optional(
+        "chunk_overlap_tokens",
+        Kind::Integer,
+        "Tokens that two passages share.",
+    ),
+];
+
+const INGEST: &[Param] = &[
+    optional(
+        "gone",
+        Kind::String,
+        "What happens to documents whose file is gone: `delete` or `keep`.",
+    ),
+    optional(
+        "metadata",
+        Kind::Table,
+        "What is known about every document of this call.",
+    ),
+];
+
+const SEARCH: &[Param] = &[optional(
+    "k",
+    Kind::Integer,
+    "Number of hits, 1 to 1000; 5 when left out.",
+)];
+
+/// Name of the class.
+const NAME: &str = "RAG";
+
+const CLASS: ApiClass = ApiClass {
+    name: NAME,
+    summary: "Documents, their passages and an index over them.",
+    constructor: None,
+    methods: &[
+        ApiFunction {
+            name: "ingest",
+            summary: "Takes documents in; what has not changed is skipped.",
+            params: &[
+                required(
+                    "sources",
+                    Kind::Either(&[
+                        Kind::String,
+                        Kind::List(&Kind::Either(&[Kind::String, Kind::Table])),
+                    ]),
+                    "A file, a folder, a glob, or a list of them and of records `{id, text, metadata}`.",
+                ),
+                optional("options", Kind::Options(INGEST), "How to ingest."),
+            ],
+            returns: "a record with `added`, `updated`, `unchanged`, `deleted`, `failed`, `chunks`",
+            example: "RAG.open():ingest({{id = 'a', text = 'owls hunt at night'}}).added",
+            call: Call::Host(|session, args| Box::pin(ingest(session.clone(), args))),
+        },
+        ApiFunction {
+            name: "search",
+            summary: "Finds the passages that fit a question, best first.",
+            params: &[
+                required("query", Kind::String, "The question."),
+                optional("options", Kind::Options(SEARCH), "How to search."),
+            ],
+            returns: "a list of records with `id`, `text`, `score`, `source`, `title`, `metadata`",
+            example: "#RAG.open():search('anything')",
+            call: Call::Host(|session, args| Box::pin(search(session.clone(), args))),
+        },
+        ApiFunction {
+            name: "delete",
+            summary: "Deletes documents with all their passages.",
+            params: &[required(
+                "ids",
+                Kind::List(&Kind::String),
+                "Ids or paths of documents.",
+            )],
+            returns: "how many there were",
+            example: "RAG.open():delete({'none'})",
+            call: Call::Host(|session, args| Box::pin(delete(session.clone(), args))),
+        },
+        ApiFunction {
+            name: "stats",
+            summary: "Says what the index holds.",
+            params: &[],
+            returns: "a record with `documents`, `chunks`, `embedder`, `dimension`, `index`, `path`",
+            example: "RAG.open():stats().documents",
+            call: Call::Host(|session, args| Box::pin(stats(session.clone(), args))),
+        },
+        ApiFunction {
+            name: "as_tool",
+            summary: "Makes a tool of the search, for an agent.",
+            params: &[
+                optional(
+                    "name",
+                    Kind::String,
+                    "Its name; `search_documents` when left out.",
+                ),
+                optional("summary", Kind::String, "What can be found here."),
+            ],
+            returns: "a `Tool`",
+            example: "RAG.open():as_tool().name",
+            call: Call::Host(|session, args| Box::pin(as_tool(session.clone(), args))),
+        },
+    ],
+    fields: &[(
+        "path",
+        "The file of the store; nothing when it is in memory.",
+    )],
+};
+
+const FUNCTIONS: &[ApiFunction] = &[ApiFunction {
+    name: "open",
+    summary: "Opens an index, or makes it.",
+    params: &[
+        optional(
+            "place",
+            Kind::String,
+            "A name (kept in `.aikit/rag/NAME.db`) or a path below the working directory; in \
+             memory when left out.",
+        ),
+        optional("options", Kind::Options(OPEN), "How to open it."),
+    ],
+    returns: "a `RAG`",
+    example: "RAG.open():stats().embedder",
+    call: Call::Host(|session, args| Box::pin(open(session.clone(), args))),
+}];
+
+async fn open(session: Session, mut args: Args) -> Result<Return> {
+    let mut given = args.options("options");
+    let place = args.string("place");
+    let folder = &session.components().working_directory;
+    let path = place
+        .map(|place| rag::store_path(folder, &place))
+        .transpose()?;
+    let defaults = RagOptions::default();
+    let options = RagOptions {
+        embedder: embedder(&session, &mut given)?,
+        index: given.string("index").unwrap_or(defaults.index),
+        chunker: defaults.chunker,
+        chunk_size_tokens: given
+            .size("chunk_size_tokens")?
+            .unwrap_or(defaults.chunk_size_tokens),
+        chunk_overlap_tokens: given
+            .size("chunk_overlap_tokens")?
+            .unwrap_or(defaults.chunk_overlap_tokens),
+        path,
+    };
+    let path = options.path.as_ref().map(|path| path.display().to_string());
+    let opened = Rag::open(options).await?;
+    let fields = Map::from_iter([("path".to_owned(), Value::from(path))]);
+    session.insert(NAME, fields, Arc::new(opened))
+}
+
+fn embedder(session: &Session, given: &mut Args) -> Result<Embedder> {
+    let dimension = given.size("dimension")?;
+    let place = ModelOptions {
+        base_url: given.string("base_url"),
+        api_key: given.string("api_key"),
+        extra: Map::new(),
+    };
+    match given.take("embedder") {
+        None => Ok(Embedder::lexical()),
+        Some(Arg::Callable(function)) => {
+            let dimension = dimension.ok_or_else(|| {
+                Error::invalid_args("an embedder function needs `dimension`")
+                    .with_hint("give the length of its vectors, such as `dimension = 384`")
+            })?;
+            let name = format!("function:{}", function.name());
+            Ok(Embedder::function(name, dimension, function))
+        }
+        Some(other) => {
+            let name = other.into_value();
+            let name = name.as_ref().and_then(Value::as_str).unwrap_or_default();
+            Embedder::named(name, place, &session.components().services)
+        }
+    }
+}
+
+async fn ingest(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let mut given = args.options("options");
+    let mut options = Map::new();
+    for name in ["gone", "metadata"] {
+        match given.value(name) {
+            Value::Null => {}
+            value => drop(options.insert(name.to_owned(), value)),
+        }
+    }
+    let options: IngestOptions = Value::Map(options).deserialize()?;
+    let sources = match args.take("sources") {
+        Some(Arg::List(items)) => items,
+        one => one.into_iter().collect(),
+    };
+    let sources: Result<Vec<Source>> = sources
+        .into_iter()
+        .map(|item| match item.into_value().unwrap_or_default() {
+            Value::String(path) => Ok(Source::Path(path)),
+            record => record
+                .deserialize::<Record>()
+                .map(Source::Record)
+                .map_err(|error| {
+                    Error::invalid_args(format!("a record is malformed: {}", error.message()))
+                        .with_hint("write `{id = \"…\", text = \"…\", metadata = {…}}`")
+                }),
+        })
+        .collect();
+    let report = opened
+        .ingest(&session.tool_context(&args.cx), sources?, options)
+        .await?;
+    Value::from_serialize(&report).map(Return::Value)
+}
+
+async fn search(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let k = args.options("options").size("k")?.unwrap_or(K_DEFAULT);
+    let query = args.required_string("query")?;
+    let hits = opened
+        .search(&session.tool_context(&args.cx), &query, SearchOptions { k })
+        .await?;
+    Value::from_serialize(&hits).map(Return::Value)
+}
+
+async fn delete(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let ids = args.strings("ids");
+    let deleted = args.cx.within(opened.delete(ids)).await??;
+    Ok(Return::Value(Value::from(deleted)))
+}
+
+async fn stats(session: Session, args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let stats = args.cx.within(opened.stats()).await??;
+    Value::from_serialize(&stats).map(Return::Value)
+}
+
+async fn as_tool(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let name = args
+        .string("name")
+        .unwrap_or_else(|| "search_documents".to_owned());
+    let summary = args.string("summary").unwrap_or_else(|| {
+        "Searches the documents for passages that answer a question.".to_owned()
+    });
+    tool::hand_out(&session, opened.as_tool(&name, &summary))
+}

@@ -1,0 +1,127 @@
+//! The globals without a module: tasks, waiting, questions to the user.
+
+use aikit_core::{Result, Value, services::Question};
+
+use super::{ApiFunction, ApiModule, Args, Call, Kind, Return, Session, optional, required};
+
+/// The module without a name.
+pub(super) const MODULE: ApiModule = ApiModule {
+    functions: FUNCTIONS,
+    ..ApiModule::new("", "Functions that need no module: tasks, waiting, questions to the user.")
+};
+
+const TASKS: Kind = Kind::List(&Kind::Either(&[Kind::Function, Kind::Any]));
+
+const FUNCTIONS: &[ApiFunction] = &[
+    ApiFunction {
+        name: "async",
+        summary: "Starts a function beside the cell; it runs whenever the others wait.",
+        params: &[
+            required("fn", Kind::Function, "The function; further arguments are passed to it."),
+            optional("argument", Kind::Any, "Passed to the function."),
+        ],
+        returns: "a task with `:await()`, `:cancel()` and `:status()`",
+        example: "task = async(function() sleep(0.01) return 7 end) print(task:await())",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "await",
+        summary: "Waits for tasks.",
+        params: &[
+            required("task", Kind::Any, "A task, or a function that becomes one."),
+            optional("other", Kind::Any, "Another one, and so on."),
+        ],
+        returns: "all values of one task, or the first value of each of several",
+        example: "await(async(function() return 1, 2 end))",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "gather",
+        summary: "Waits for all tasks of a list; the first error cancels the others.",
+        params: &[required("tasks", TASKS, "Tasks and functions.")],
+        returns: "a list with the first value of each",
+        example: "gather{function() return 1 end, function() return 2 end}",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "race",
+        summary: "Waits for the first task of a list that ends, and cancels the others.",
+        params: &[required("tasks", TASKS, "Tasks and functions.")],
+        returns: "the values of the first",
+        example: "race{function() sleep(9) return 'slow' end, function() return 'fast' end}",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "timeout",
+        summary: "Runs a function, but not longer than it may take.",
+        params: &[
+            required("seconds", Kind::Number, "Longest time in seconds."),
+            required("fn", Kind::Function, "The function."),
+        ],
+        returns: "the values of the function; an error of kind `timeout` when it took too long",
+        example: "timeout(5, function() return Tool.calculate{expression = '2+2'} end)",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "sleep",
+        summary: "Waits, and lets tasks run meanwhile.",
+        params: &[required("seconds", Kind::Number, "How long, in seconds.")],
+        returns: "nothing",
+        example: "sleep(0.01)",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "help",
+        summary: "Prints what is known about a name, like `name?` at the end of a cell.",
+        params: &[required("name", Kind::String, "Such as `Tool.invoke`.")],
+        returns: "nothing",
+        example: "help('Tool.invoke')",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "input",
+        summary: "Asks the user for a line of text.",
+        params: &[optional("prompt", Kind::String, "What is asked.")],
+        returns: "the text",
+        example: "name = input('Your name: ')",
+        call: Call::Host(|session, args| Box::pin(ask(session.clone(), args, false))),
+    },
+    ApiFunction {
+        name: "getpass",
+        summary: "Asks the user for a text that is not shown while it is typed.",
+        params: &[optional("prompt", Kind::String, "What is asked.")],
+        returns: "the text",
+        example: "key = getpass('Key: ')",
+        call: Call::Host(|session, args| Box::pin(ask(session.clone(), args, true))),
+    },
+    ApiFunction {
+        name: "update_display",
+        summary: "Replaces what was displayed with the same `display_id`.",
+        params: &[
+            required("value", Kind::Any, "A value, or a table whose keys are media types."),
+            required("options", super::display::OPTIONS, "Which display, and its metadata."),
+        ],
+        returns: "nothing",
+        example: "update_display('done', {display_id = 'state'})",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "clear_output",
+        summary: "Clears what the cell has shown.",
+        params: &[optional("wait", Kind::Boolean, "Whether to wait for the next output.")],
+        returns: "nothing",
+        example: "clear_output(true)",
+        call: Call::Engine,
+    },
+];
+
+async fn ask(session: Session, mut args: Args, secret: bool) -> Result<Return> {
+    let cx = session.tool_context(&args.cx);
+    let question = Question {
+        prompt: args.string("prompt").unwrap_or_default(),
+        choices: Vec::new(),
+        secret,
+    };
+    let answer = cx.services.ask()?.ask(&cx.context, question).await?;
+    Ok(Return::Value(Value::String(answer)))
+}

@@ -1,0 +1,140 @@
+//! Errors: what leaves a cell, and what `pcall` sees.
+
+use aikit_core::ErrorKind;
+
+use crate::support::Fixture;
+
+#[test]
+fn an_error_names_the_cell_the_line_and_the_source() {
+    let fixture = Fixture::new();
+    fixture.run("function inner(t)\n  return t.x.y\nend").unwrap();
+    let error = fixture.fails("local a = 1\ninner({})\n");
+    assert_eq!(error.kind(), ErrorKind::Script);
+    assert_eq!(error.message(), "cell [1]:2: attempt to index a nil value (field 'x')");
+    assert_eq!(
+        error.traceback(),
+        [
+            "cell [1]:2: in function 'inner'",
+            "    return t.x.y",
+            "cell [2]:2: in the main chunk",
+            "    inner({})",
+        ]
+    );
+}
+
+#[test]
+fn anything_can_be_raised() {
+    let fixture = Fixture::new();
+    let cases = [
+        ("error('text', 0)", ErrorKind::Script, "text"),
+        ("error(nil)", ErrorKind::Script, "the script raised `nil`"),
+        ("error({})", ErrorKind::Script, "the script raised `{}`"),
+        ("error({code = 5})", ErrorKind::Script, "the script raised `{code = 5}`"),
+        ("error({message = 'mine', kind = 'not_found'})", ErrorKind::NotFound, "mine"),
+        ("error(42)", ErrorKind::Script, "the script raised `42`"),
+        ("local x = nil + 1", ErrorKind::Script, "cell [7]:1: attempt to perform arithmetic on a nil value"),
+        ("assert(false)", ErrorKind::Script, "assertion failed!"),
+    ];
+    for (code, kind, message) in cases {
+        let error = fixture.fails(code);
+        assert_eq!((error.kind(), error.message()), (kind, message), "{code}");
+    }
+}
+
+#[test]
+fn endless_recursion_is_an_error() {
+    let fixture = Fixture::new();
+    let cases = [
+        "local function f() return 1 + f() end f()",
+        "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k .. 'x'] end return t.a",
+        "local function f() pcall(f) error('x') end f()",
+        "local function co() return coroutine.wrap(co)() end co()",
+        "string.gsub('x', 'x', function(s) return (s:gsub('x', string.rep)) end) local function f(s) return s:gsub('x', f) end f('x')",
+    ];
+    for code in cases {
+        let error = fixture.fails(code);
+        assert_eq!(error.kind(), ErrorKind::Script, "{code}: {error:?}");
+        assert_eq!(fixture.shown("1 + 1"), "2", "{code}");
+    }
+    let error = fixture.fails("local function f() return 1 + f() end f()");
+    assert!(error.message().contains("stack overflow"), "{error}");
+    assert!(!error.message().contains('\n'), "{error}");
+    assert_eq!(error.hint(), Some("a function calls itself without an end"));
+}
+
+#[test]
+fn hints_name_what_is_near() {
+    let fixture = Fixture::new();
+    fixture.run("counter = 1").unwrap();
+    let error = fixture.fails("return countr.x");
+    assert!(error.hint().unwrap().contains("`counter`"), "{error:?}");
+    let error = fixture.fails("Tool.get('count_wrods')");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.hint().unwrap().contains("`count_words`"), "{error:?}");
+}
+
+#[test]
+fn our_errors_keep_their_kind_in_pcall_and_when_they_leave() {
+    let fixture = Fixture::new();
+    assert_eq!(
+        fixture.shown("ok, err = pcall(Tool.invoke, 'nothing_like_it')\nok, err.kind, err.message, type(err), err.none"),
+        "(false, \"not_found\", \"no tool named `nothing_like_it`\", \"userdata\", nil)"
+    );
+    assert!(fixture.shown("tostring(err)").contains("no tool named `nothing_like_it` ("));
+    let error = fixture.fails("error(err)");
+    assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "no tool named `nothing_like_it`"));
+    let error = fixture.fails("local x = 1\nTool.count_words{txt = 'a'}");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+    assert_eq!(error.traceback(), ["cell [4]:2: in the main chunk", "    Tool.count_words{txt = 'a'}"]);
+}
+
+#[test]
+fn wrong_arguments_name_function_argument_expected_and_found() {
+    let fixture = Fixture::new();
+    let cases = [
+        ("Tool.invoke()", "`Tool.invoke`: `name` is missing; it must be a string"),
+        ("Tool.invoke(5)", "`Tool.invoke`: `name` must be a string, but it is the integer `5`"),
+        ("Tool.invoke('a', 'b')", "`Tool.invoke`: `args` must be a table, but it is the string `\"b\"`"),
+        ("Tool.invoke('a', {}, 3)", "`Tool.invoke`: takes at most 2 arguments, but 3 were given"),
+        (
+            "Tool.create{name = 'x', sumary = 's', fn = print, summary = 's'}",
+            "`Tool.create`: there is no option `sumary`",
+        ),
+        (
+            "Tool.create{name = 'x', summary = 's', fn = 3}",
+            "`Tool.create`: `options.fn` must be a function, but it is the integer `3`",
+        ),
+        (
+            "Tool.invoke('a', {x = {coroutine.create(print)}})",
+            "`Tool.invoke`: `x[1]` is a thread, which cannot be handed over",
+        ),
+        (
+            "t = {} t.t = t Tool.invoke('a', t)",
+            "`Tool.invoke`: `t` contains itself, which cannot be handed over",
+        ),
+        ("Tool.get('count_words').invoke()", "`invoke` was not called on a `Tool`"),
+    ];
+    for (code, message) in cases {
+        let error = fixture.fails(code);
+        assert_eq!((error.kind(), error.message()), (ErrorKind::InvalidArgs, message), "{code}");
+        assert!(error.hint().is_some(), "{code}");
+    }
+    let error = fixture.fails("Tool.get('count_words').invok");
+    assert_eq!(error.message(), "a `Tool` has no member `invok`");
+}
+
+#[test]
+fn a_task_that_fails_unseen_says_so() {
+    let fixture = Fixture::new();
+    fixture.run("async(function() error('unseen') end)\nsleep(0.01)").unwrap();
+    let session = fixture.sink.clone();
+    drop(fixture);
+    loop {
+        let text = session.text();
+        if !text.is_empty() {
+            assert!(text.contains("unseen"), "{text}");
+            break;
+        }
+        std::thread::yield_now();
+    }
+}

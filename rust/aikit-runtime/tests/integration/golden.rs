@@ -1,0 +1,1 @@
+//! The golden cases of the tools, in their Lua face.

@@ -1,0 +1,39 @@
+//! The tests that are written in Lua: each file once in this process and once over a byte pipe.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Border, Fixture};
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/lua");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "lua"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} has tests", folder.display());
+    files
+}
+
+/// Runs a file; what it printed.
+fn run(border: Border, path: &Path) -> String {
+    let fixture = Fixture::with(border);
+    std::fs::create_dir(fixture.folder.join("docs")).unwrap();
+    std::fs::write(fixture.folder.join("docs/apple.md"), "# Apples\n\nAn apple is a fruit that grows on trees.\n").unwrap();
+    std::fs::write(fixture.folder.join("docs/bridge.md"), "# Bridges\n\nA bridge spans a river or a valley.\n").unwrap();
+    let code = std::fs::read_to_string(path).unwrap();
+    if let Err(error) = fixture.run(&code) {
+        panic!("{} ({border:?}): {error:?}\n{:#?}", path.display(), error.traceback());
+    }
+    fixture.sink.text()
+}
+
+#[test]
+fn every_file_gives_the_same_in_process_and_over_a_pipe() {
+    for path in files() {
+        let local = run(Border::Local, &path);
+        assert!(local.ends_with("ok\n"), "{}: {local}", path.display());
+        assert_eq!(run(Border::Pipe, &path), local, "{}", path.display());
+    }
+}

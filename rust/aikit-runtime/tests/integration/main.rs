@@ -1,0 +1,16 @@
+//! Tests of the script runtime: one module a subject.
+
+#[cfg(test)]
+mod engine;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod interrupts;
+#[cfg(test)]
+mod lua_files;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod table;

@@ -1,0 +1,160 @@
+//! Sessions, engines and sinks for tests.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use aikit_components::{
+    registry::{Components, Setup},
+    security::policy::Profile,
+};
+use aikit_core::{
+    Context, Error, Result, Value,
+    context::Principal,
+    engine::{Cell, Output, OutputSink, ScriptEngine as _},
+    io,
+    services::{Ask, Question},
+    value::Map,
+};
+use aikit_runtime::{
+    api::{Host, LocalHost, Session, pipe},
+    lua::LuaEngine,
+};
+use futures::future::BoxFuture;
+
+/// Keeps what a cell produces.
+#[derive(Debug, Default)]
+pub struct Sink(Mutex<Vec<Output>>);
+
+impl OutputSink for Sink {
+    fn emit(&self, output: Output) {
+        self.0.lock().unwrap().push(output);
+    }
+}
+
+impl Sink {
+    /// Takes everything so far.
+    pub fn take(&self) -> Vec<Output> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// Takes everything so far; the texts of all streams.
+    pub fn text(&self) -> String {
+        let texts = self.take().into_iter().filter_map(|output| match output {
+            Output::Stream { text, .. } => Some(text),
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
+/// Answers every question with its prompt in capitals.
+#[derive(Debug)]
+struct Loud;
+
+impl Ask for Loud {
+    fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async move { Ok(question.prompt.to_uppercase()) })
+    }
+}
+
+/// How the engine reaches the session.
+#[derive(Clone, Copy, Debug)]
+pub enum Border {
+    /// In the same process.
+    Local,
+    /// Over a pipe of a few bytes.
+    Pipe,
+}
+
+/// An engine with its session, in a folder of its own.
+pub struct Fixture {
+    pub engine: Arc<LuaEngine>,
+    pub session: Session,
+    pub sink: Arc<Sink>,
+    pub folder: PathBuf,
+    count: Mutex<usize>,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        Self::with(Border::Local)
+    }
+
+    pub fn with(border: Border) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let components = Components::assemble(Setup {
+            profile: Profile::Notebook,
+            working_directory: folder.path().to_owned(),
+            variables: Arc::new(|_| None),
+            ask: Some(Arc::new(Loud)),
+            principal: Principal::default(),
+        })
+        .unwrap();
+        let session = Session::new(components);
+        let host: Arc<dyn Host> = match border {
+            Border::Local => Arc::new(LocalHost::new(session.clone())),
+            Border::Pipe => {
+                let (ours, theirs) = tokio::io::duplex(64);
+                let (reader, writer) = tokio::io::split(theirs);
+                let served = session.clone();
+                drop(io::spawn(async move {
+                    pipe::serve(served, Context::default(), reader, writer).await
+                }));
+                let (reader, writer) = tokio::io::split(ours);
+                Arc::new(pipe::PipeHost::new(reader, writer))
+            }
+        };
+        Self {
+            engine: Arc::new(LuaEngine::new(host).unwrap()),
+            session,
+            sink: Arc::default(),
+            folder: folder.path().to_owned(),
+            count: Mutex::new(0),
+            _folder: folder,
+        }
+    }
+
+    /// Runs a cell; what it shows.
+    pub fn run(&self, code: &str) -> Result<Option<Map>> {
+        self.run_in(&Context::default(), code)
+    }
+
+    /// Runs a cell in a Context.
+    pub fn run_in(&self, cx: &Context, code: &str) -> Result<Option<Map>> {
+        let number = {
+            let mut count = self.count.lock().unwrap();
+            *count += 1;
+            *count
+        };
+        let cell = Cell {
+            code: code.to_owned(),
+            name: format!("cell [{number}]"),
+        };
+        let (engine, sink, cx) = (Arc::clone(&self.engine), self.sink.clone(), cx.clone());
+        let outcome = io::wait(
+            async move { engine.execute(&cx, cell, sink).await },
+            || Ok(()),
+        );
+        outcome.unwrap()
+    }
+
+    /// The text that a cell shows; empty when it shows nothing.
+    pub fn shown(&self, code: &str) -> String {
+        let bundle = self.run(code).unwrap_or_else(|error| panic!("{code}: {error:?}\n{:#?}", error.traceback()));
+        let text = bundle.and_then(|mut bundle| bundle.shift_remove("text/plain"));
+        text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// The error that a cell ends with.
+    pub fn fails(&self, code: &str) -> Error {
+        self.run(code).expect_err(code)
+    }
+}
+
+/// A map of one text.
+pub fn text(bundle: &Map, key: &str) -> String {
+    bundle.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
