@@ -24,7 +24,10 @@ pub const ENGINES: &[(&str, EngineConstructor)] =
 pub fn open(name: &str, session: Session) -> Result<Arc<dyn ScriptEngine>> {
     let found = ENGINES.iter().find(|(language, _)| *language == name);
     let (_, start) = found.ok_or_else(|| {
-        let names: Vec<String> = ENGINES.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let names: Vec<String> = ENGINES
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
         Error::not_found(format!("there is no script language `{name}`"))
             .with_hint(format!("the languages are {}", names.join(", ")))
     })?;

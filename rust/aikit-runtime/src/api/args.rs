@@ -108,7 +108,9 @@ impl Args {
 
     /// Takes data; `null` when it was left out.
     pub fn value(&mut self, name: &str) -> Value {
-        self.take(name).and_then(Arg::into_value).unwrap_or_default()
+        self.take(name)
+            .and_then(Arg::into_value)
+            .unwrap_or_default()
     }
 
     /// Takes a text, if it was given.
@@ -152,7 +154,9 @@ impl Args {
         }
         let size = value.as_i64().and_then(|size| usize::try_from(size).ok());
         size.map(Some).ok_or_else(|| {
-            Error::invalid_args(format!("`{name}` must not be negative, but it is `{value}`"))
+            Error::invalid_args(format!(
+                "`{name}` must not be negative, but it is `{value}`"
+            ))
         })
     }
 
@@ -199,5 +203,7 @@ impl Arg {
 }
 
 fn undeclared(name: &str) -> Error {
-    Error::internal(format!("a row of the API table reads `{name}` without declaring it"))
+    Error::internal(format!(
+        "a row of the API table reads `{name}` without declaring it"
+    ))
 }

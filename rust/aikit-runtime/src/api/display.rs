@@ -6,12 +6,19 @@ use super::{ApiFunction, ApiModule, Call, Kind, Param, optional, required};
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
     call: Some(DISPLAY),
-    ..ApiModule::new("display", "Shows a value, or representations of it by media type.")
+    ..ApiModule::new(
+        "display",
+        "Shows a value, or representations of it by media type.",
+    )
 };
 
 /// Options of everything that displays.
 pub(super) const OPTIONS: Kind = Kind::Options(&[
-    optional("display_id", Kind::String, "Identity by which it can be replaced later."),
+    optional(
+        "display_id",
+        Kind::String,
+        "Identity by which it can be replaced later.",
+    ),
     optional("metadata", Kind::Table, "Metadata of the representations."),
 ]);
 

@@ -48,7 +48,10 @@ mod object_id {
     use aikit_core::script::ObjectId;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        id: &ObjectId,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(id.0)
     }
 
@@ -124,10 +127,7 @@ impl Host for LocalHost {
 
 impl LocalHost {
     /// The row a target means, its full name, and the object it is called on.
-    fn resolve(
-        &self,
-        target: &Target,
-    ) -> Result<(&'static ApiFunction, String, Option<ObjectId>)> {
+    fn resolve(&self, target: &Target) -> Result<(&'static ApiFunction, String, Option<ObjectId>)> {
         match target {
             Target::Function { module, function } => {
                 let (name, row) = (function, find_module(module)?);
@@ -171,6 +171,5 @@ fn qualify(owner: &str, separator: char, name: &str) -> String {
 fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let names: Vec<&str> = names.collect();
     let otherwise = format!("there are {}", names.join(", "));
-    Error::not_found(format!("there is no {what}"))
-        .with_hint(nearest::hint(name, names, otherwise))
+    Error::not_found(format!("there is no {what}")).with_hint(nearest::hint(name, names, otherwise))
 }

@@ -24,7 +24,11 @@ const FUNCTIONS: &[ApiFunction] = &[
         name: "stringify",
         summary: "Writes data as JSON.",
         params: &[
-            required("value", Kind::Any, "What to write: numbers, texts, booleans and tables."),
+            required(
+                "value",
+                Kind::Any,
+                "What to write: numbers, texts, booleans and tables.",
+            ),
             optional(
                 "options",
                 Kind::Options(&[optional(

@@ -187,7 +187,12 @@ pub struct Created {
 }
 
 /// Every global, in the order of the reference page.
-pub const MODULES: &[&ApiModule] = &[&task::MODULE, &display::MODULE, &json::MODULE, &tool::MODULE];
+pub const MODULES: &[&ApiModule] = &[
+    &task::MODULE,
+    &display::MODULE,
+    &json::MODULE,
+    &tool::MODULE,
+];
 
 /// The module `name`.
 pub fn module(name: &str) -> Option<&'static ApiModule> {

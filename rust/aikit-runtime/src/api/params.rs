@@ -4,7 +4,7 @@ use aikit_components::nearest;
 use aikit_core::{Error, Result, Value, value::Map};
 use indexmap::IndexMap;
 
-use super::{Arg};
+use super::Arg;
 
 /// One parameter, or one named option of a table.
 #[derive(Debug)]

@@ -11,8 +11,7 @@ use std::{
 
 use aikit_components::registry::Components;
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, script::ObjectId, 
-    tool::ToolContext, value::Map,
+    Context, Error, ErrorKind, Result, Value, script::ObjectId, tool::ToolContext, value::Map,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 

@@ -7,7 +7,10 @@ use super::{ApiFunction, ApiModule, Args, Call, Kind, Return, Session, optional,
 /// The module without a name.
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
-    ..ApiModule::new("", "Functions that need no module: tasks, waiting, questions to the user.")
+    ..ApiModule::new(
+        "",
+        "Functions that need no module: tasks, waiting, questions to the user.",
+    )
 };
 
 const TASKS: Kind = Kind::List(&Kind::Either(&[Kind::Function, Kind::Any]));
@@ -17,7 +20,11 @@ const FUNCTIONS: &[ApiFunction] = &[
         name: "async",
         summary: "Starts a function beside the cell; it runs whenever the others wait.",
         params: &[
-            required("fn", Kind::Function, "The function; further arguments are passed to it."),
+            required(
+                "fn",
+                Kind::Function,
+                "The function; further arguments are passed to it.",
+            ),
             optional("argument", Kind::Any, "Passed to the function."),
         ],
         returns: "a task with `:await()`, `:cancel()` and `:status()`",
@@ -98,8 +105,16 @@ const FUNCTIONS: &[ApiFunction] = &[
         name: "update_display",
         summary: "Replaces what was displayed with the same `display_id`.",
         params: &[
-            required("value", Kind::Any, "A value, or a table whose keys are media types."),
-            required("options", super::display::OPTIONS, "Which display, and its metadata."),
+            required(
+                "value",
+                Kind::Any,
+                "A value, or a table whose keys are media types.",
+            ),
+            required(
+                "options",
+                super::display::OPTIONS,
+                "Which display, and its metadata.",
+            ),
         ],
         returns: "nothing",
         example: "update_display('done', {display_id = 'state'})",
@@ -108,7 +123,11 @@ const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "clear_output",
         summary: "Clears what the cell has shown.",
-        params: &[optional("wait", Kind::Boolean, "Whether to wait for the next output.")],
+        params: &[optional(
+            "wait",
+            Kind::Boolean,
+            "Whether to wait for the next output.",
+        )],
         returns: "nothing",
         example: "clear_output(true)",
         call: Call::Engine,

@@ -35,16 +35,36 @@ pub(super) const TOOL: Kind = Kind::Either(&[
 ]);
 
 const CREATE: &[Param] = &[
-    required("name", Kind::String, "Name, verb first, such as `read_sensor`."),
-    required("summary", Kind::String, "What it does; models choose by it."),
-    required("fn", Kind::Function, "Gets one table, the arguments, and gives the result."),
+    required(
+        "name",
+        Kind::String,
+        "Name, verb first, such as `read_sensor`.",
+    ),
+    required(
+        "summary",
+        Kind::String,
+        "What it does; models choose by it.",
+    ),
+    required(
+        "fn",
+        Kind::Function,
+        "Gets one table, the arguments, and gives the result.",
+    ),
     optional(
         "parameters",
         Kind::Table,
         "The arguments: a type or a JSON Schema by name; all of them are required.",
     ),
-    optional("schema", Kind::Table, "The whole JSON Schema of the arguments instead."),
-    optional("timeout_s", Kind::Number, "Longest time of one call, in seconds."),
+    optional(
+        "schema",
+        Kind::Table,
+        "The whole JSON Schema of the arguments instead.",
+    ),
+    optional(
+        "timeout_s",
+        Kind::Number,
+        "Longest time of one call, in seconds.",
+    ),
 ];
 
 const CLASS: ApiClass = ApiClass {
@@ -64,7 +84,10 @@ const CLASS: ApiClass = ApiClass {
         ("summary", "What it does."),
         ("input_schema", "JSON Schema of its arguments."),
         ("permissions", "What it touches."),
-        ("origin", "Where it comes from: `built-in`, `lua`, `python`, `agent`."),
+        (
+            "origin",
+            "Where it comes from: `built-in`, `lua`, `python`, `agent`.",
+        ),
         ("usage", "Its arguments in one line."),
     ],
 };
@@ -78,7 +101,10 @@ const FUNCTIONS: &[ApiFunction] = &[
         example: "#Tool.list() > 0",
         call: Call::Host(|session, _| {
             let specs = session.components().tools.list();
-            let tools = specs.iter().map(|spec| Value::Map(describe(spec))).collect();
+            let tools = specs
+                .iter()
+                .map(|spec| Value::Map(describe(spec)))
+                .collect();
             Box::pin(async move { Ok(Return::Value(tools)) })
         }),
     },
@@ -104,7 +130,11 @@ const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "create",
         summary: "Makes a tool of a function; agents can use it, and `Tool.NAME{…}` runs it.",
-        params: &[required("options", Kind::Options(CREATE), "What the tool is.")],
+        params: &[required(
+            "options",
+            Kind::Options(CREATE),
+            "What the tool is.",
+        )],
         returns: "a `Tool`",
         example: "Tool.create{name = 'double', summary = 'Doubles a number.', \
                   parameters = {n = 'number'}, fn = function(args) return args.n * 2 end}",
@@ -120,7 +150,9 @@ fn describe(spec: &ToolSpec) -> Map {
         ("input_schema".to_owned(), spec.input_schema.clone()),
         (
             "permissions".to_owned(),
-            permissions.map(|permission| Value::from(permission.name())).collect(),
+            permissions
+                .map(|permission| Value::from(permission.name()))
+                .collect(),
         ),
         ("origin".to_owned(), Value::from(spec.origin)),
         ("usage".to_owned(), Value::from(spec.usage())),
@@ -136,12 +168,18 @@ fn hand_out(session: &Session, tool: Arc<dyn DynTool>) -> Result<Return> {
 }
 
 async fn get(session: Session, mut args: Args) -> Result<Return> {
-    let tool = session.components().tools.find(&args.required_string("name")?)?;
+    let tool = session
+        .components()
+        .tools
+        .find(&args.required_string("name")?)?;
     hand_out(&session, tool)
 }
 
 async fn invoke(session: Session, mut args: Args) -> Result<Return> {
-    let tool = session.components().tools.find(&args.required_string("name")?)?;
+    let tool = session
+        .components()
+        .tools
+        .find(&args.required_string("name")?)?;
     run(&session, &tool, args).await
 }
 
@@ -215,7 +253,10 @@ fn from_options(mut options: Args) -> Result<Arc<dyn DynTool>> {
 
 /// The schema of `{city = "string", days = {type = "integer"}}`.
 fn schema_of(parameters: Map) -> Result<Value> {
-    let required = parameters.keys().map(|name| Value::from(name.as_str())).collect();
+    let required = parameters
+        .keys()
+        .map(|name| Value::from(name.as_str()))
+        .collect();
     let properties: Result<Map> = parameters
         .into_iter()
         .map(|(name, kind)| {
@@ -242,7 +283,11 @@ fn schema_of(parameters: Map) -> Result<Value> {
 }
 
 /// The tools that a checked list of [`TOOL`]s means.
-pub(super) fn resolve(session: &Session, cx: &aikit_core::Context, given: Vec<Arg>) -> Result<Vec<Arc<dyn DynTool>>> {
+pub(super) fn resolve(
+    session: &Session,
+    cx: &aikit_core::Context,
+    given: Vec<Arg>,
+) -> Result<Vec<Arc<dyn DynTool>>> {
     let mut tools: Vec<Arc<dyn DynTool>> = Vec::new();
     for arg in given {
         match arg {

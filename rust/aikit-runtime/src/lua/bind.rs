@@ -101,7 +101,8 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
         let call = match callee.call {
             Call::Engine => {
                 let call = natives::implementation(lua, module.name, callee.name)?;
-                let skip_module = lua.load("local f = ... return function(_, ...) return f(...) end");
+                let skip_module =
+                    lua.load("local f = ... return function(_, ...) return f(...) end");
                 skip_module.set_name("=[aikit]").call(call)?
             }
             Call::Host(_) => bind_call(lua, ("", ' ', module.name), Vec::new, |mut args| {

@@ -27,9 +27,9 @@ struct LuaCallable {
 ///
 /// `internal` outside of a run.
 pub(super) fn hand_over(state: &State, function: &Function) -> Result<Arc<dyn Callable>> {
-    let run = state
-        .run()
-        .map_err(|error| Error::internal("a function left Lua outside of a run").with_source(error))?;
+    let run = state.run().map_err(|error| {
+        Error::internal("a function left Lua outside of a run").with_source(error)
+    })?;
     let id = state.next_id();
     state.functions.borrow_mut().insert(id, function.clone());
     Ok(Arc::new(LuaCallable {

@@ -10,8 +10,7 @@ use aikit_core::{
 use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 
 use super::{
-    display,
-    error, inspect, raw,
+    display, error, inspect, raw,
     source::{self, KEEP, Prepared},
     state::{Kept, Run, State},
 };
@@ -98,7 +97,9 @@ pub(super) fn load(lua: &Lua, code: &str, name: &str) -> mlua::Result<Function> 
 fn used(state: &State, names: &HashSet<String>) -> Result<Vec<(String, Kept)>> {
     let all = state.kept.borrow();
     let used = all.iter().filter(|(name, _)| names.contains(*name));
-    let mut used: Vec<(String, Kept)> = used.map(|(name, kept)| (name.clone(), kept.clone())).collect();
+    let mut used: Vec<(String, Kept)> = used
+        .map(|(name, kept)| (name.clone(), kept.clone()))
+        .collect();
     if used.len() > KEPT_MAX {
         let message = format!(
             "the cell uses {} local variables of earlier cells, but {KEPT_MAX} are possible",
@@ -158,15 +159,18 @@ pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|_, name: String| async move {
         let (names, host, run) = {
             let state = State::current()?;
-            (Arc::clone(&state.names), Arc::clone(&state.host), state.run()?)
+            (
+                Arc::clone(&state.names),
+                Arc::clone(&state.host),
+                state.run()?,
+            )
         };
         let path: Vec<&str> = name.split(['.', ':']).collect();
         let found = inspect::describe(&names, &*host, &path, 0).await;
         let text = found.as_ref().and_then(|bundle| bundle.get("text/plain"));
-        let text = text.and_then(Value::as_str).map_or_else(
-            || format!("nothing is known about `{name}`"),
-            str::to_owned,
-        );
+        let text = text
+            .and_then(Value::as_str)
+            .map_or_else(|| format!("nothing is known about `{name}`"), str::to_owned);
         run.sink.emit(Output::Stream {
             name: StreamName::Stdout,
             text: format!("{text}\n"),

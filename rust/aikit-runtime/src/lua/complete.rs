@@ -81,7 +81,10 @@ impl Name {
                 }
                 *total += members.len();
                 let length = table.raw_len();
-                format!("table of {length} items and {} named members", members.len())
+                format!(
+                    "table of {length} items and {} named members",
+                    members.len()
+                )
             }
             Value::UserData(userdata) => match userdata.borrow::<ObjectHandle>() {
                 Ok(handle) => {
@@ -142,7 +145,14 @@ pub(super) async fn complete(
         let left = &tokens[..left];
         match left.last() {
             Some(dot) if dot.is(".") || dot.is(":") => {
-                add_members(&mut found, names, host, &path(&left[..left.len() - 1]), dot.text).await;
+                add_members(
+                    &mut found,
+                    names,
+                    host,
+                    &path(&left[..left.len() - 1]),
+                    dot.text,
+                )
+                .await;
             }
             _ => {
                 if let Some(callee) = callee(left) {
@@ -178,7 +188,9 @@ impl Found<'_> {
 /// Whether the text ends inside a comment.
 fn is_comment(before: &str, tokens: &[Token<'_>]) -> bool {
     let rest = tokens.last().map_or(before, |token| &before[token.end()..]);
-    rest.rsplit('\n').next().is_some_and(|line| line.contains("--"))
+    rest.rsplit('\n')
+        .next()
+        .is_some_and(|line| line.contains("--"))
 }
 
 /// The names at the end of `tokens` that are joined by dots and colons, first one first.
@@ -187,7 +199,10 @@ pub(super) fn path<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
     let mut tokens = tokens.iter().rev();
     while let Some(token) = tokens.next().filter(|token| token.kind == Kind::Name) {
         path.push(token.text);
-        if !tokens.next().is_some_and(|token| token.is(".") || token.is(":")) {
+        if !tokens
+            .next()
+            .is_some_and(|token| token.is(".") || token.is(":"))
+        {
             break;
         }
     }
@@ -296,11 +311,19 @@ async fn add_options(
         return;
     }
     let [module, wanted] = callee else { return };
-    let Some(module) = api::module(module) else { return };
+    let Some(module) = api::module(module) else {
+        return;
+    };
     for member in members(module, host).await {
         if member.get("name").and_then(Data::as_str) == Some(wanted) {
-            let schema = member.get("input_schema").and_then(|schema| schema.get("properties"));
-            for option in schema.and_then(Data::as_map).into_iter().flat_map(|it| it.keys()) {
+            let schema = member
+                .get("input_schema")
+                .and_then(|schema| schema.get("properties"));
+            for option in schema
+                .and_then(Data::as_map)
+                .into_iter()
+                .flat_map(|it| it.keys())
+            {
                 found.add(option, "option");
             }
         }

@@ -28,8 +28,15 @@ use super::interrupt::{self, switch};
 pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     let globals = lua.globals();
     let coroutine: Table = globals.get("coroutine")?;
-    // SAFETY: the functions keep to the protocol of C functions of Lua.
+    let waiting = lua.create_table()?;
+    let weak = lua.create_table()?;
+    weak.raw_set("__mode", "k")?;
+    waiting.set_metatable(Some(weak))?;
+    // SAFETY: the functions keep to the protocol of C functions of Lua; the table is on the stack.
     unsafe {
+        lua.exec_raw::<()>(waiting, |state| {
+            ffi::lua_rawsetp(state, ffi::LUA_REGISTRYINDEX, (&raw const WAITING).cast());
+        })?;
         coroutine.raw_set("resume", lua.create_c_function(resume)?)?;
         coroutine.raw_set("wrap", lua.create_c_function(wrap)?)?;
         let original: Function = coroutine.raw_get("close")?;
@@ -95,10 +102,7 @@ unsafe fn wait(state: *mut lua_State, then: ffi::lua_KFunction) -> c_int {
     // SAFETY: called in tail position of a C function, as `lua_yieldk` asks.
     unsafe {
         if ffi::lua_isyieldable(state) == 0 {
-            return ffi::luaL_error(
-                state,
-                c"attempt to yield across a C-call boundary".as_ptr(),
-            );
+            return ffi::luaL_error(state, c"attempt to yield across a C-call boundary".as_ptr());
         }
         ffi::lua_pushlightuserdata(state, Lua::poll_pending().0);
         ffi::lua_yieldk(state, 1, 0, Some(then))
@@ -116,14 +120,45 @@ unsafe extern "C-unwind" fn resume(state: *mut lua_State) -> c_int {
     }
 }
 
+/// Address that names the table of [`remember`] in the registry.
+static WAITING: u8 = 0;
+
+/// Keeps the coroutine at index 1 while `state` waits for it: `mlua` clears the stack of whatever
+/// waits. The table holds `state` weakly, so a coroutine that is dropped meanwhile leaves nothing.
+unsafe fn remember(state: *mut lua_State) {
+    // SAFETY: the table is made in `install`; the stack has room for a C function's twenty values.
+    unsafe {
+        ffi::lua_rawgetp(state, ffi::LUA_REGISTRYINDEX, (&raw const WAITING).cast());
+        ffi::lua_pushthread(state);
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_rawset(state, -3);
+        ffi::lua_settop(state, -2);
+    }
+}
+
+/// Puts back at index 1 what [`remember`] kept, and nothing else.
+unsafe fn recall(state: *mut lua_State) {
+    // SAFETY: as for `remember`.
+    unsafe {
+        ffi::lua_settop(state, 0);
+        ffi::lua_rawgetp(state, ffi::LUA_REGISTRYINDEX, (&raw const WAITING).cast());
+        ffi::lua_pushthread(state);
+        ffi::lua_rawget(state, 1);
+        ffi::lua_pushthread(state);
+        ffi::lua_pushnil(state);
+        ffi::lua_rawset(state, 1);
+        ffi::lua_replace(state, 1);
+    }
+}
+
 unsafe extern "C-unwind" fn resume_again(
     state: *mut lua_State,
     _: c_int,
     _: lua_KContext,
 ) -> c_int {
-    // SAFETY: the coroutine is still at index 1; what the waiting was resumed with is dropped.
+    // SAFETY: `resume_with` has remembered the coroutine.
     unsafe {
-        ffi::lua_settop(state, 1);
+        recall(state);
         resume_with(state, 0)
     }
 }
@@ -133,7 +168,10 @@ unsafe fn resume_with(state: *mut lua_State, count: c_int) -> c_int {
     unsafe {
         let co = ffi::lua_tothread(state, 1);
         match resume_once(state, co, count) {
-            Resumed::Waits => wait(state, resume_again),
+            Resumed::Waits => {
+                remember(state);
+                wait(state, resume_again)
+            }
             Resumed::Failed => {
                 ffi::lua_pushboolean(state, 0);
                 ffi::lua_insert(state, -2);
@@ -217,8 +255,8 @@ unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
             return original(state);
         }
         let mut frame: ffi::lua_Debug = std::mem::zeroed();
-        let runs = ffi::lua_status(co) == ffi::LUA_OK
-            && ffi::lua_getstack(co, 0, &raw mut frame) != 0;
+        let runs =
+            ffi::lua_status(co) == ffi::LUA_OK && ffi::lua_getstack(co, 0, &raw mut frame) != 0;
         if runs {
             return original(state);
         }

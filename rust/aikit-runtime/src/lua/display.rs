@@ -108,7 +108,9 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
         .metatable()
         .and_then(|metatable| metatable.raw_get::<Function>("__mime").ok());
     let given = match shows {
-        Some(shows) => shows.call::<Table>(table).map_err(|error| script_error(&error))?,
+        Some(shows) => shows
+            .call::<Table>(table)
+            .map_err(|error| script_error(&error))?,
         None if is_bundle(table) => table.clone(),
         None => return Ok(None),
     };
@@ -120,9 +122,15 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
 
 /// Whether every key is a media type.
 fn is_bundle(table: &Table) -> bool {
-    let mut keys = table.pairs::<Value, Value>().flatten().map(|(key, _)| key).peekable();
+    let mut keys = table
+        .pairs::<Value, Value>()
+        .flatten()
+        .map(|(key, _)| key)
+        .peekable();
     let is_media_type = |key: &Value| {
-        let Value::String(key) = key else { return false };
+        let Value::String(key) = key else {
+            return false;
+        };
         let key = key.to_string_lossy();
         let kinds = ["text/", "image/", "application/", "audio/", "video/"];
         kinds.iter().any(|kind| key.starts_with(kind))
@@ -232,7 +240,9 @@ impl Writer {
 
 fn is_name(text: &str) -> bool {
     let mut characters = text.chars();
-    characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    characters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
@@ -321,7 +331,9 @@ fn records_as_html(table: &Table) -> Option<String> {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// Stands for something that was displayed; `:update(value)` replaces it.
@@ -331,7 +343,12 @@ struct DisplayHandle(String);
 impl UserData for DisplayHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("update", |_, this, value: Value| {
-            emit(bundle_of(&value).into_lua()?, Some(this.0.clone()), Map::new(), true)
+            emit(
+                bundle_of(&value).into_lua()?,
+                Some(this.0.clone()),
+                Map::new(),
+                true,
+            )
         });
     }
 }
@@ -380,21 +397,26 @@ pub(super) fn show(lua: &Lua) -> mlua::Result<Function> {
 
 /// `display.html(text)` and the like.
 pub(super) fn shortcut(lua: &Lua, media_type: &'static str) -> mlua::Result<Function> {
-    lua.create_function(move |_, (text, options): (mlua::LuaString, Option<Table>)| {
-        let text = text.to_string_lossy();
-        let bundle = [
-            (media_type.to_owned(), Data::from(text.as_str())),
-            ("text/plain".to_owned(), Data::from(text)),
-        ];
-        display(Map::from_iter(bundle), options)
-    })
+    lua.create_function(
+        move |_, (text, options): (mlua::LuaString, Option<Table>)| {
+            let text = text.to_string_lossy();
+            let bundle = [
+                (media_type.to_owned(), Data::from(text.as_str())),
+                ("text/plain".to_owned(), Data::from(text)),
+            ];
+            display(Map::from_iter(bundle), options)
+        },
+    )
 }
 
 /// `display.json(value)`.
 pub(super) fn json(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, (value, options): (Value, Option<Table>)| {
         let bundle = [
-            ("application/json".to_owned(), convert::to_value(&value).into_lua()?),
+            (
+                "application/json".to_owned(),
+                convert::to_value(&value).into_lua()?,
+            ),
             ("text/plain".to_owned(), Data::from(text(&value))),
         ];
         display(Map::from_iter(bundle), options)
@@ -410,7 +432,12 @@ pub(super) fn update(lua: &Lua) -> mlua::Result<Function> {
             let error = Error::invalid_args("`update_display` needs the option `display_id`");
             error::to_lua(error.with_hint(hint))
         })?;
-        emit(bundle_of(&value).into_lua()?, Some(display_id), metadata, true)
+        emit(
+            bundle_of(&value).into_lua()?,
+            Some(display_id),
+            metadata,
+            true,
+        )
     })
 }
 

@@ -18,8 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     cell,
     complete::{self, Names},
-    inspect,
-    source,
+    inspect, source,
     state::Run,
     thread::{self, Ended, Job, LuaThread},
 };
@@ -121,7 +120,10 @@ impl LuaEngine {
             ended,
         };
         self.thread.jobs.send(job).map_err(|_| gone())?;
-        let _abandoned = Abandoned { engine: self, cx: &cx };
+        let _abandoned = Abandoned {
+            engine: self,
+            cx: &cx,
+        };
         // A deadline or a cancellation from above stops tight loops as well.
         let answer = match select(answer, std::pin::pin!(cx.stopped())).await {
             Either::Left((answer, _)) => answer,
@@ -149,7 +151,8 @@ impl Drop for Abandoned<'_> {
                 && running.cx.request_id() == self.cx.request_id();
         }
         if runs {
-            self.cx.cancel(ErrorKind::Cancelled, "the caller stopped waiting");
+            self.cx
+                .cancel(ErrorKind::Cancelled, "the caller stopped waiting");
             self.engine.stop();
         }
     }
@@ -169,7 +172,9 @@ impl Drop for LuaEngine {
             cx.cancel(ErrorKind::Cancelled, "the engine is ending");
             self.thread.control.ask();
             let ended = Arc::clone(&self.thread.ended);
-            thread::stop_until(self.thread.control, &cx, move || ended.load(Ordering::SeqCst));
+            thread::stop_until(self.thread.control, &cx, move || {
+                ended.load(Ordering::SeqCst)
+            });
         }
     }
 }
@@ -196,7 +201,9 @@ impl ScriptEngine for LuaEngine {
     }
 
     fn complete<'a>(&'a self, code: &'a str, cursor: usize) -> BoxFuture<'a, Result<Completion>> {
-        Box::pin(async move { Ok(complete::complete(&self.names, &*self.host, code, cursor).await) })
+        Box::pin(
+            async move { Ok(complete::complete(&self.names, &*self.host, code, cursor).await) },
+        )
     }
 
     fn inspect<'a>(
@@ -229,6 +236,8 @@ impl ScriptEngine for LuaEngine {
         };
         if as_shown.is_ok() || as_written.is_ok() {
             Completeness::Complete
+        } else if source::is_broken(code) {
+            Completeness::Invalid
         } else if is_incomplete(&as_shown) || is_incomplete(&as_written) {
             Completeness::Incomplete {
                 indent: "  ".repeat(source::open_blocks(code)),

@@ -123,7 +123,10 @@ fn from_table(state: &State, table: &Table) -> Error {
 /// An error of the user's Lua, with a hint where one is known.
 fn script(state: &State, message: &str) -> Error {
     // Lua adds a traceback of its own to some messages.
-    let message = message.split("\nstack traceback:").next().unwrap_or(message);
+    let message = message
+        .split("\nstack traceback:")
+        .next()
+        .unwrap_or(message);
     let error = Error::new(ErrorKind::Script, message);
     match hint(state, message) {
         Some(hint) => error.with_hint(hint),
@@ -152,7 +155,9 @@ fn hint(state: &State, message: &str) -> Option<String> {
         return Some(nearest::hint(name, names.globals(), otherwise));
     }
     let name = quoted("a nil value (field '").or_else(|| quoted("a nil value (method '"))?;
-    Some(format!("there is no `{name}` in that table: `display` it to see what there is"))
+    Some(format!(
+        "there is no `{name}` in that table: `display` it to see what there is"
+    ))
 }
 
 /// Frames of a traceback, innermost first, each followed by its source line where it is known.
@@ -163,6 +168,8 @@ fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
             && !frame.starts_with("[C]: in ?")
             && !frame.starts_with("[C]: in function 'error'")
             && !frame.contains("__mlua_async_poll")
+            && !frame.starts_with("[C]: in upvalue 'get_future'")
+            && !frame.starts_with("[C]: in upvalue 'poll'")
     };
     let mut frames: Vec<String> = frames.filter(is_shown).map(str::to_owned).collect();
     if let Some(outermost) = frames.last_mut()

@@ -39,7 +39,9 @@ pub(super) async fn describe(
 }
 
 fn qualified(names: &RwLock<Names>, path: &[&str]) -> String {
-    let class = path.first().and_then(|owner| names.read().ok()?.get(owner)?.class);
+    let class = path
+        .first()
+        .and_then(|owner| names.read().ok()?.get(owner)?.class);
     match (class, path) {
         (Some(class), [_, method]) => format!("{class}:{method}"),
         _ => path.join("."),
@@ -47,15 +49,25 @@ fn qualified(names: &RwLock<Names>, path: &[&str]) -> String {
 }
 
 fn describe_function(function: &ApiFunction, qualified: &str, detail: u8) -> String {
-    let mut text = format!("**{}**\n\n{}\n", function.usage(qualified), function.summary);
+    let mut text = format!(
+        "**{}**\n\n{}\n",
+        function.usage(qualified),
+        function.summary
+    );
     for param in function.params {
         let needed = if param.required { ", required" } else { "" };
         let kind = param.kind.label();
-        text.push_str(&format!("\n- `{}` ({kind}{needed}): {}", param.name, param.summary));
+        text.push_str(&format!(
+            "\n- `{}` ({kind}{needed}): {}",
+            param.name, param.summary
+        ));
         for option in param.kind.options() {
             let needed = if option.required { ", required" } else { "" };
             let kind = option.kind.label();
-            text.push_str(&format!("\n  - `{}` ({kind}{needed}): {}", option.name, option.summary));
+            text.push_str(&format!(
+                "\n  - `{}` ({kind}{needed}): {}",
+                option.name, option.summary
+            ));
         }
     }
     text.push_str(&format!("\n\nReturns {}.", function.returns));
@@ -65,11 +77,7 @@ fn describe_function(function: &ApiFunction, qualified: &str, detail: u8) -> Str
     text
 }
 
-async fn describe_other(
-    names: &RwLock<Names>,
-    host: &dyn Host,
-    path: &[&str],
-) -> Option<String> {
+async fn describe_other(names: &RwLock<Names>, host: &dyn Host, path: &[&str]) -> Option<String> {
     match path {
         [name] => {
             if let Some(module) = api::module(name).filter(|module| !module.name.is_empty()) {
@@ -85,8 +93,14 @@ async fn describe_other(
             let found = members
                 .iter()
                 .find(|member| member.get("name").and_then(Value::as_str) == Some(name))?;
-            let usage = found.get("usage").and_then(Value::as_str).unwrap_or_default();
-            let summary = found.get("summary").and_then(Value::as_str).unwrap_or_default();
+            let usage = found
+                .get("usage")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let summary = found
+                .get("summary")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             Some(format!("**{owner}.{name}{{…}}**\n\n{summary}\n\n{usage}"))
         }
         _ => None,
@@ -96,16 +110,28 @@ async fn describe_other(
 fn describe_module(module: &ApiModule) -> String {
     let mut text = format!("**{}**\n\n{}\n", module.name, module.summary);
     if let Some(callee) = module.callee() {
-        text.push_str(&format!("\n- `{}`: {}", callee.usage(module.name), callee.summary));
+        text.push_str(&format!(
+            "\n- `{}`: {}",
+            callee.usage(module.name),
+            callee.summary
+        ));
     }
     for function in module.functions {
         let qualified = format!("{}.{}", module.name, function.name);
-        text.push_str(&format!("\n- `{}`: {}", function.usage(&qualified), function.summary));
+        text.push_str(&format!(
+            "\n- `{}`: {}",
+            function.usage(&qualified),
+            function.summary
+        ));
     }
     for class in module.classes {
         for method in class.methods {
             let qualified = format!("{}:{}", class.name, method.name);
-            text.push_str(&format!("\n- `{}`: {}", method.usage(&qualified), method.summary));
+            text.push_str(&format!(
+                "\n- `{}`: {}",
+                method.usage(&qualified),
+                method.summary
+            ));
         }
     }
     text

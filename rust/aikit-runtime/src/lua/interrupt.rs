@@ -89,7 +89,11 @@ impl Ownership {
 
 impl Drop for Ownership {
     fn drop(&mut self) {
-        let _sending = self.0.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let _sending = self
+            .0
+            .sending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         OWN.set(None);
         self.0.current.store(ptr::null_mut(), Ordering::SeqCst);
         self.0.thread.store(0, Ordering::SeqCst);
@@ -100,9 +104,10 @@ impl Control {
     fn unused() -> Option<&'static Self> {
         let own = this_thread();
         controls().find(|control| {
-            let claimed = control
-                .thread
-                .compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
+            let claimed =
+                control
+                    .thread
+                    .compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
             claimed.is_ok()
         })
     }
@@ -159,7 +164,9 @@ fn controls() -> impl Iterator<Item = &'static Control> {
         unsafe { pointer.as_ref() }
     };
     let first = at(CONTROLS.load(Ordering::SeqCst));
-    std::iter::successors(first, move |control| at(control.next.load(Ordering::SeqCst)))
+    std::iter::successors(first, move |control| {
+        at(control.next.load(Ordering::SeqCst))
+    })
 }
 
 fn this_thread() -> usize {
@@ -284,10 +291,7 @@ impl<R: mlua::FromLuaMulti> Tracked<mlua::thread::AsyncThread<R>> {
     /// # Errors
     ///
     /// When it has ended already.
-    pub(super) fn new(
-        thread: mlua::Thread,
-        args: impl mlua::IntoLuaMulti,
-    ) -> mlua::Result<Self> {
+    pub(super) fn new(thread: mlua::Thread, args: impl mlua::IntoLuaMulti) -> mlua::Result<Self> {
         let state = thread.state();
         let future = Box::pin(thread.into_async(args)?);
         Ok(Self { state, future })

@@ -65,7 +65,9 @@ pub(super) fn tokens(code: &str) -> Vec<Token<'_>> {
     };
     while at < code.len() {
         let rest = &code[at..];
-        let Some(first) = rest.chars().next() else { break };
+        let Some(first) = rest.chars().next() else {
+            break;
+        };
         if first.is_ascii_whitespace() || first == '\x0b' {
             at += 1;
             continue;
@@ -100,7 +102,11 @@ fn scan(rest: &str, first: char) -> (Kind, usize) {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let is_keyword = KEYWORDS.contains(&&rest[..length]);
-        let kind = if is_keyword { Kind::Keyword } else { Kind::Name };
+        let kind = if is_keyword {
+            Kind::Keyword
+        } else {
+            Kind::Name
+        };
         return (kind, length);
     }
     let mut following = rest.chars().skip(1);

@@ -32,9 +32,15 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("", "clear_output", display::clear),
     ("display", "display", display::show),
     ("display", "html", |lua| display::shortcut(lua, "text/html")),
-    ("display", "markdown", |lua| display::shortcut(lua, "text/markdown")),
-    ("display", "latex", |lua| display::shortcut(lua, "text/latex")),
-    ("display", "svg", |lua| display::shortcut(lua, "image/svg+xml")),
+    ("display", "markdown", |lua| {
+        display::shortcut(lua, "text/markdown")
+    }),
+    ("display", "latex", |lua| {
+        display::shortcut(lua, "text/latex")
+    }),
+    ("display", "svg", |lua| {
+        display::shortcut(lua, "image/svg+xml")
+    }),
     ("display", "json", display::json),
 ];
 

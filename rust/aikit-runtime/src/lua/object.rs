@@ -36,7 +36,8 @@ impl UserData for ObjectHandle {
             }
             let state = State::current()?;
             let class = state.classes.borrow().get(this.class.name).cloned();
-            let method: Value = class.map_or(Ok(Value::Nil), |class| class.raw_get(key.as_str()))?;
+            let method: Value =
+                class.map_or(Ok(Value::Nil), |class| class.raw_get(key.as_str()))?;
             if method.is_nil() {
                 return Err(error::to_lua(unknown_member(this.class, &key)));
             }
@@ -57,7 +58,9 @@ impl UserData for ObjectHandle {
 
 fn unknown_member(class: &ApiClass, key: &str) -> Error {
     let methods = class.methods.iter().map(|method| method.name);
-    let names: Vec<&str> = methods.chain(class.fields.iter().map(|(name, _)| *name)).collect();
+    let names: Vec<&str> = methods
+        .chain(class.fields.iter().map(|(name, _)| *name))
+        .collect();
     let otherwise = format!("its members are {}", names.join(", "));
     Error::not_found(format!("a `{}` has no member `{key}`", class.name))
         .with_hint(nearest::hint(key, names, otherwise))

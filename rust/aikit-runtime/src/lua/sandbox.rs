@@ -10,21 +10,70 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "_G", "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall",
-            "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber",
-            "tostring", "type", "xpcall",
+            "_G",
+            "_VERSION",
+            "assert",
+            "error",
+            "getmetatable",
+            "ipairs",
+            "next",
+            "pairs",
+            "pcall",
+            "rawequal",
+            "rawget",
+            "rawlen",
+            "rawset",
+            "select",
+            "setmetatable",
+            "tonumber",
+            "tostring",
+            "type",
+            "xpcall",
         ],
     ),
     (
         "coroutine",
-        &["close", "create", "isyieldable", "resume", "running", "status", "wrap", "yield"],
+        &[
+            "close",
+            "create",
+            "isyieldable",
+            "resume",
+            "running",
+            "status",
+            "wrap",
+            "yield",
+        ],
     ),
     (
         "math",
         &[
-            "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "huge",
-            "log", "max", "maxinteger", "min", "mininteger", "modf", "pi", "rad", "random",
-            "randomseed", "sin", "sqrt", "tan", "tointeger", "type", "ult",
+            "abs",
+            "acos",
+            "asin",
+            "atan",
+            "ceil",
+            "cos",
+            "deg",
+            "exp",
+            "floor",
+            "fmod",
+            "huge",
+            "log",
+            "max",
+            "maxinteger",
+            "min",
+            "mininteger",
+            "modf",
+            "pi",
+            "rad",
+            "random",
+            "randomseed",
+            "sin",
+            "sqrt",
+            "tan",
+            "tointeger",
+            "type",
+            "ult",
         ],
     ),
     ("os", &["clock", "date", "difftime", "time"]),
@@ -35,8 +84,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "packsize", "rep", "reverse", "sub", "unpack", "upper",
         ],
     ),
-    ("table", &["concat", "insert", "move", "pack", "remove", "sort", "unpack"]),
-    ("utf8", &["char", "charpattern", "codepoint", "codes", "len", "offset"]),
+    (
+        "table",
+        &[
+            "concat", "insert", "move", "pack", "remove", "sort", "unpack",
+        ],
+    ),
+    (
+        "utf8",
+        &["char", "charpattern", "codepoint", "codes", "len", "offset"],
+    ),
 ];
 
 /// Makes a Lua state in which a script finds only what is allowed.
@@ -91,9 +148,8 @@ fn keep_allowed(globals: &Table) -> mlua::Result<()> {
         } else {
             globals.raw_get(*library)?
         };
-        let is_library = |name: &str| {
-            library.is_empty() && ALLOWED.iter().any(|(library, _)| *library == name)
-        };
+        let is_library =
+            |name: &str| library.is_empty() && ALLOWED.iter().any(|(library, _)| *library == name);
         let names: Vec<String> = table
             .pairs::<String, Value>()
             .map(|pair| pair.map(|(name, _)| name))

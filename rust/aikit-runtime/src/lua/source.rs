@@ -64,6 +64,11 @@ pub(super) fn prepare(code: &str) -> Prepared {
     }
 }
 
+/// Whether `code` has something that no following line can mend, such as a string without an end.
+pub(super) fn is_broken(code: &str) -> bool {
+    tokens(code).iter().any(|token| token.kind == Kind::Invalid)
+}
+
 /// How many blocks and brackets are open at the end of `code`.
 pub(super) fn open_blocks(code: &str) -> usize {
     let mut depth = 0_usize;
@@ -167,7 +172,10 @@ impl<'a> Reader<'_, 'a> {
     fn block(&mut self) -> Option<()> {
         self.nested(|reader| {
             while let Some(token) = reader.peek() {
-                if ["end", "else", "elseif", "until"].iter().any(|it| token.is(it)) {
+                if ["end", "else", "elseif", "until"]
+                    .iter()
+                    .any(|it| token.is(it))
+                {
                     return Some(());
                 }
                 reader.statement()?;
@@ -219,7 +227,9 @@ impl<'a> Reader<'_, 'a> {
             }
             "local" => return self.local(),
             "return" => {
-                let ends = ["end", "else", "elseif", "until", ";"].iter().any(|it| self.is(it));
+                let ends = ["end", "else", "elseif", "until", ";"]
+                    .iter()
+                    .any(|it| self.is(it));
                 if !ends && self.peek().is_some() {
                     self.expressions()?;
                 }
@@ -342,7 +352,9 @@ impl<'a> Reader<'_, 'a> {
     fn operand(&mut self) -> Option<()> {
         let token = self.peek()?;
         let is_constant = matches!(token.kind, Kind::Number | Kind::Text)
-            || ["nil", "true", "false", "..."].iter().any(|it| token.is(it));
+            || ["nil", "true", "false", "..."]
+                .iter()
+                .any(|it| token.is(it));
         if is_constant {
             self.at += 1;
             return Some(());
@@ -407,7 +419,10 @@ impl<'a> Reader<'_, 'a> {
         self.want("{")?;
         while !self.take("}") {
             let is_named = self.peek()?.kind == Kind::Name
-                && self.tokens.get(self.at + 1).is_some_and(|token| token.is("="));
+                && self
+                    .tokens
+                    .get(self.at + 1)
+                    .is_some_and(|token| token.is("="));
             if self.take("[") {
                 self.expression()?;
                 self.want("]")?;

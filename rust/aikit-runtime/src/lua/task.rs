@@ -42,8 +42,13 @@ enum Outcome {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let outcome = self.outcome.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Outcome::Failed(error, false) = outcome else { return };
+        let outcome = self
+            .outcome
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Outcome::Failed(error, false) = outcome else {
+            return;
+        };
         // An error that nobody awaited must not vanish; one that was asked for may.
         if !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Interrupted) {
             self.run.sink.emit(Output::Stream {
@@ -55,7 +60,12 @@ impl Drop for Shared {
 }
 
 impl Task {
-    fn start(state: &State, function: Function, args: MultiValue, limit: Option<Duration>) -> Result<Self> {
+    fn start(
+        state: &State,
+        function: Function,
+        args: MultiValue,
+        limit: Option<Duration>,
+    ) -> Result<Self> {
         let parent = state
             .run()
             .map_err(|error| Error::internal("a task began outside of a run").with_source(error))?;
@@ -75,7 +85,10 @@ impl Task {
         let shared = Arc::clone(&task.0);
         state.spawn(async move {
             let outcome = settle(&run, function, args).await;
-            *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+            *shared
+                .outcome
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = outcome;
             drop(shared);
             sender.send_replace(true);
         })?;
@@ -86,14 +99,20 @@ impl Task {
         let mut done = self.0.done.clone();
         // A sender that is gone belongs to a thread that ends.
         drop(done.wait_for(|done| *done).await);
-        let mut outcome = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = self
+            .0
+            .outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match &mut *outcome {
             Outcome::Values(values) => Ok(values.clone()),
             Outcome::Failed(error, seen) => {
                 *seen = true;
                 Err(error::to_lua(Error::from_value(&error.to_value())))
             }
-            Outcome::Running => Err(error::to_lua(Error::internal("a task ended without an end"))),
+            Outcome::Running => Err(error::to_lua(Error::internal(
+                "a task ended without an end",
+            ))),
         }
     }
 
@@ -102,7 +121,12 @@ impl Task {
     }
 
     fn status(&self) -> &'static str {
-        match &*self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self
+            .0
+            .outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             Outcome::Running => "running",
             Outcome::Values(_) => "done",
             Outcome::Failed(error, _) if error.kind() == ErrorKind::Cancelled => "cancelled",
@@ -158,7 +182,9 @@ async fn within<T>(future: impl Future<Output = mlua::Result<T>>) -> mlua::Resul
 /// A task, or a function that becomes one.
 fn task_of(state: &State, value: Value) -> mlua::Result<Task> {
     match value {
-        Value::Function(function) => Task::start(state, function, MultiValue::new(), None).into_lua(),
+        Value::Function(function) => {
+            Task::start(state, function, MultiValue::new(), None).into_lua()
+        }
         Value::UserData(userdata) => {
             let task: UserDataRef<Task> = userdata.borrow().map_err(|_| not_a_task("object"))?;
             Ok(task.clone())
@@ -198,7 +224,9 @@ pub(super) fn start(lua: &Lua) -> mlua::Result<Function> {
         let state = State::current()?;
         match args.pop_front() {
             Some(Value::Function(function)) => Task::start(&state, function, args, None).into_lua(),
-            other => Err(not_a_task(other.as_ref().map_or("nothing", Value::type_name))),
+            other => Err(not_a_task(
+                other.as_ref().map_or("nothing", Value::type_name),
+            )),
         }
     })
 }

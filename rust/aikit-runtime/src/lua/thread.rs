@@ -5,12 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use aikit_core::{
-    Context, Error, ErrorKind, Result, Value,
-    engine::Cell,
-    io,
-    value::Map,
-};
+use aikit_core::{Context, Error, ErrorKind, Result, Value, engine::Cell, io, value::Map};
 use futures::{
     executor::LocalPool,
     future::{Either, select},
@@ -102,9 +97,9 @@ impl LuaThread {
                 own_lua(host, names, (sender, receiver), &ready);
                 flag.store(true, Ordering::SeqCst);
             })?;
-        let control = started
-            .recv()
-            .map_err(|error| Error::internal("the Lua thread did not start").with_source(error))??;
+        let control = started.recv().map_err(|error| {
+            Error::internal("the Lua thread did not start").with_source(error)
+        })??;
         Ok(Self {
             jobs,
             control,
@@ -203,7 +198,9 @@ async fn call_back(
         return drop(reply.send(Err(gone)));
     };
     // The function prints where the running cell does.
-    let sink = state.cell_run().map_or_else(|| Arc::clone(&run.sink), |it| Arc::clone(&it.sink));
+    let sink = state
+        .cell_run()
+        .map_or_else(|| Arc::clone(&run.sink), |it| Arc::clone(&it.sink));
     let run = Arc::new(Run {
         cx: run.cx.clone(),
         sink,
@@ -251,8 +248,7 @@ pub(super) fn stop_until(
 
 /// The error of a run that was stopped, with the reason its Context knows.
 pub(super) fn stopped(cx: &Context) -> Error {
-    cx.check().err().unwrap_or_else(|| {
-        Error::new(ErrorKind::Interrupted, "the cell was interrupted")
-    })
+    cx.check()
+        .err()
+        .unwrap_or_else(|| Error::new(ErrorKind::Interrupted, "the cell was interrupted"))
 }
-

@@ -7,10 +7,15 @@ use crate::support::Fixture;
 #[test]
 fn an_error_names_the_cell_the_line_and_the_source() {
     let fixture = Fixture::new();
-    fixture.run("function inner(t)\n  return t.x.y\nend").unwrap();
+    fixture
+        .run("function inner(t)\n  return t.x.y\nend")
+        .unwrap();
     let error = fixture.fails("local a = 1\ninner({})\n");
     assert_eq!(error.kind(), ErrorKind::Script);
-    assert_eq!(error.message(), "cell [1]:2: attempt to index a nil value (field 'x')");
+    assert_eq!(
+        error.message(),
+        "cell [1]:2: attempt to index a nil value (field 'x')"
+    );
     assert_eq!(
         error.traceback(),
         [
@@ -29,11 +34,27 @@ fn anything_can_be_raised() {
         ("error('text', 0)", ErrorKind::Script, "text"),
         ("error(nil)", ErrorKind::Script, "the script raised `nil`"),
         ("error({})", ErrorKind::Script, "the script raised `{}`"),
-        ("error({code = 5})", ErrorKind::Script, "the script raised `{code = 5}`"),
-        ("error({message = 'mine', kind = 'not_found'})", ErrorKind::NotFound, "mine"),
+        (
+            "error({code = 5})",
+            ErrorKind::Script,
+            "the script raised `{code = 5}`",
+        ),
+        (
+            "error({message = 'mine', kind = 'not_found'})",
+            ErrorKind::NotFound,
+            "mine",
+        ),
         ("error(42)", ErrorKind::Script, "the script raised `42`"),
-        ("local x = nil + 1", ErrorKind::Script, "cell [7]:1: attempt to perform arithmetic on a nil value"),
-        ("assert(false)", ErrorKind::Script, "assertion failed!"),
+        (
+            "local x = nil + 1",
+            ErrorKind::Script,
+            "cell [7]:1: attempt to perform arithmetic on a nil value",
+        ),
+        (
+            "assert(false)",
+            ErrorKind::Script,
+            "cell [8]:1: assertion failed!",
+        ),
     ];
     for (code, kind, message) in cases {
         let error = fixture.fails(code);
@@ -80,22 +101,47 @@ fn our_errors_keep_their_kind_in_pcall_and_when_they_leave() {
         fixture.shown("ok, err = pcall(Tool.invoke, 'nothing_like_it')\nok, err.kind, err.message, type(err), err.none"),
         "(false, \"not_found\", \"no tool named `nothing_like_it`\", \"userdata\", nil)"
     );
-    assert!(fixture.shown("tostring(err)").contains("no tool named `nothing_like_it` ("));
+    assert!(
+        fixture
+            .shown("tostring(err)")
+            .contains("no tool named `nothing_like_it` (")
+    );
     let error = fixture.fails("error(err)");
-    assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "no tool named `nothing_like_it`"));
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::NotFound, "no tool named `nothing_like_it`")
+    );
     let error = fixture.fails("local x = 1\nTool.count_words{txt = 'a'}");
     assert_eq!(error.kind(), ErrorKind::InvalidArgs);
-    assert_eq!(error.traceback(), ["cell [4]:2: in the main chunk", "    Tool.count_words{txt = 'a'}"]);
+    assert_eq!(
+        error.traceback(),
+        [
+            "cell [4]:2: in the main chunk",
+            "    Tool.count_words{txt = 'a'}"
+        ]
+    );
 }
 
 #[test]
 fn wrong_arguments_name_function_argument_expected_and_found() {
     let fixture = Fixture::new();
     let cases = [
-        ("Tool.invoke()", "`Tool.invoke`: `name` is missing; it must be a string"),
-        ("Tool.invoke(5)", "`Tool.invoke`: `name` must be a string, but it is the integer `5`"),
-        ("Tool.invoke('a', 'b')", "`Tool.invoke`: `args` must be a table, but it is the string `\"b\"`"),
-        ("Tool.invoke('a', {}, 3)", "`Tool.invoke`: takes at most 2 arguments, but 3 were given"),
+        (
+            "Tool.invoke()",
+            "`Tool.invoke`: `name` is missing; it must be a string",
+        ),
+        (
+            "Tool.invoke(5)",
+            "`Tool.invoke`: `name` must be a string, but it is the integer `5`",
+        ),
+        (
+            "Tool.invoke('a', 'b')",
+            "`Tool.invoke`: `args` must be a table, but it is the string `\"b\"`",
+        ),
+        (
+            "Tool.invoke('a', {}, 3)",
+            "`Tool.invoke`: takes at most 2 arguments, but 3 were given",
+        ),
         (
             "Tool.create{name = 'x', sumary = 's', fn = print, summary = 's'}",
             "`Tool.create`: there is no option `sumary`",
@@ -112,11 +158,18 @@ fn wrong_arguments_name_function_argument_expected_and_found() {
             "t = {} t.t = t Tool.invoke('a', t)",
             "`Tool.invoke`: `t` contains itself, which cannot be handed over",
         ),
-        ("Tool.get('count_words').invoke()", "`invoke` was not called on a `Tool`"),
+        (
+            "Tool.get('count_words').invoke()",
+            "`invoke` was not called on a `Tool`",
+        ),
     ];
     for (code, message) in cases {
         let error = fixture.fails(code);
-        assert_eq!((error.kind(), error.message()), (ErrorKind::InvalidArgs, message), "{code}");
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::InvalidArgs, message),
+            "{code}"
+        );
         assert!(error.hint().is_some(), "{code}");
     }
     let error = fixture.fails("Tool.get('count_words').invok");
@@ -126,7 +179,9 @@ fn wrong_arguments_name_function_argument_expected_and_found() {
 #[test]
 fn a_task_that_fails_unseen_says_so() {
     let fixture = Fixture::new();
-    fixture.run("async(function() error('unseen') end)\nsleep(0.01)").unwrap();
+    fixture
+        .run("async(function() error('unseen') end)\nsleep(0.01)")
+        .unwrap();
     let session = fixture.sink.clone();
     drop(fixture);
     loop {

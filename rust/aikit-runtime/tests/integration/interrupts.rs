@@ -17,52 +17,145 @@ const CASES: &[(&str, &str)] = &[
     ("goto", "::a:: goto a"),
     ("for integer", "for i=1,math.maxinteger do end"),
     ("for float", "for i=1.0,1e300 do end"),
-    ("pcall around", "while true do pcall(function() while true do end end) end"),
+    (
+        "pcall around",
+        "while true do pcall(function() while true do end end) end",
+    ),
     ("pcall of an error", "while true do pcall(error,'x') end"),
-    ("pcall nested", "local function f(n) if n==0 then while true do end end while true do pcall(f,n-1) end end f(20)"),
+    (
+        "pcall nested",
+        "local function f(n) if n==0 then while true do end end while true do pcall(f,n-1) end end f(20)",
+    ),
     ("tail call", "local function f() return f() end f()"),
-    ("recursion", "local function f(n) return 1+f(n+1) end while true do pcall(f,1) end"),
-    ("coroutines", "local function mk2(n,f) return function() local c=coroutine.create(f) while true do local ok=coroutine.resume(c) if not ok then c=coroutine.create(f) end end end end mk2(1,mk2(2,mk2(3,function() while true do end end)))()"),
-    ("wrap", "local function w(f) return coroutine.wrap(f) end w(function() w(function() w(function() while true do end end)() end)() end)()"),
-    ("ping pong", "local c=coroutine.wrap(function() while true do coroutine.yield(1) end end) while true do c() end"),
-    ("resumed again", "local c=coroutine.create(function() while true do coroutine.yield(1) end end) while true do local ok=coroutine.resume(c) if not ok then c=coroutine.create(function() while true do coroutine.yield(1) end end) end end"),
-    ("coroutine churn", "while true do local c=coroutine.create(function(a) local b=coroutine.yield(a) return b end) coroutine.resume(c,1) coroutine.resume(c,2) end"),
-    ("coroutine close", "local c=coroutine.create(function() local x <close> = setmetatable({},{__close=function() while true do end end}) coroutine.yield() end) coroutine.resume(c) coroutine.close(c) while true do end"),
-    ("gsub", "local s=('x'):rep(1000) while true do s:gsub('.', function(c) return nil end) end"),
-    ("inside gsub", "('x'):gsub('.', function(c) while true do end end)"),
-    ("sort", "while true do local t={} for i=1,200 do t[i]=(i*7919)%211 end table.sort(t,function(a,b) return a<b end) end"),
-    ("inside sort", "table.sort({3,2,1},function(a,b) while true do end end)"),
-    ("index", "local t=setmetatable({},{__index=function(t,k) while true do end end}) return t.x"),
-    ("metamethods", "local m={} m.__add=function(a,b) return a end m.__lt=function() return true end m.__concat=function(a,b) return a end m.__eq=function() return true end m.__call=function() end m.__len=function() return 1 end local a,b=setmetatable({},m),setmetatable({},m) while true do local c=a+b local d=a<b local e=a..b local f=a==b a() local g=#a end"),
-    ("close", "while true do local x <close> = setmetatable({},{__close=function() while true do end end}) end"),
+    (
+        "recursion",
+        "local function f(n) return 1+f(n+1) end while true do pcall(f,1) end",
+    ),
+    (
+        "coroutines",
+        "local function mk2(n,f) return function() local c=coroutine.create(f) while true do local ok=coroutine.resume(c) if not ok then c=coroutine.create(f) end end end end mk2(1,mk2(2,mk2(3,function() while true do end end)))()",
+    ),
+    (
+        "wrap",
+        "local function w(f) return coroutine.wrap(f) end w(function() w(function() w(function() while true do end end)() end)() end)()",
+    ),
+    (
+        "ping pong",
+        "local c=coroutine.wrap(function() while true do coroutine.yield(1) end end) while true do c() end",
+    ),
+    (
+        "resumed again",
+        "local c=coroutine.create(function() while true do coroutine.yield(1) end end) while true do local ok=coroutine.resume(c) if not ok then c=coroutine.create(function() while true do coroutine.yield(1) end end) end end",
+    ),
+    (
+        "coroutine churn",
+        "while true do local c=coroutine.create(function(a) local b=coroutine.yield(a) return b end) coroutine.resume(c,1) coroutine.resume(c,2) end",
+    ),
+    (
+        "coroutine close",
+        "local c=coroutine.create(function() local x <close> = setmetatable({},{__close=function() while true do end end}) coroutine.yield() end) coroutine.resume(c) coroutine.close(c) while true do end",
+    ),
+    (
+        "gsub",
+        "local s=('x'):rep(1000) while true do s:gsub('.', function(c) return nil end) end",
+    ),
+    (
+        "inside gsub",
+        "('x'):gsub('.', function(c) while true do end end)",
+    ),
+    (
+        "sort",
+        "while true do local t={} for i=1,200 do t[i]=(i*7919)%211 end table.sort(t,function(a,b) return a<b end) end",
+    ),
+    (
+        "inside sort",
+        "table.sort({3,2,1},function(a,b) while true do end end)",
+    ),
+    (
+        "index",
+        "local t=setmetatable({},{__index=function(t,k) while true do end end}) return t.x",
+    ),
+    (
+        "metamethods",
+        "local m={} m.__add=function(a,b) return a end m.__lt=function() return true end m.__concat=function(a,b) return a end m.__eq=function() return true end m.__call=function() end m.__len=function() return 1 end local a,b=setmetatable({},m),setmetatable({},m) while true do local c=a+b local d=a<b local e=a..b local f=a==b a() local g=#a end",
+    ),
+    (
+        "close",
+        "while true do local x <close> = setmetatable({},{__close=function() while true do end end}) end",
+    ),
     ("iterator", "for x in function() return 1 end do end"),
-    ("next", "local t={1,2,3,a=1} while true do for k,v in pairs(t) do end for i,v in ipairs(t) do end end"),
-    ("wrap as iterator", "for x in coroutine.wrap(function() while true do coroutine.yield(1) end end) do end"),
-    ("strings", "while true do local s=('x'):rep(100):upper()..tostring(1.5)..string.format('%5.2f',3.3) end"),
+    (
+        "next",
+        "local t={1,2,3,a=1} while true do for k,v in pairs(t) do end for i,v in ipairs(t) do end end",
+    ),
+    (
+        "wrap as iterator",
+        "for x in coroutine.wrap(function() while true do coroutine.yield(1) end end) do end",
+    ),
+    (
+        "strings",
+        "while true do local s=('x'):rep(100):upper()..tostring(1.5)..string.format('%5.2f',3.3) end",
+    ),
     ("load", "while true do load('local a=1 return a+1')() end"),
-    ("tostring", "local t=setmetatable({},{__tostring=function() return 'x' end}) while true do tostring(t) end"),
-    ("allocation", "while true do local t={} for i=1,100 do t[i]={i} end end"),
+    (
+        "tostring",
+        "local t=setmetatable({},{__tostring=function() return 'x' end}) while true do tostring(t) end",
+    ),
+    (
+        "allocation",
+        "while true do local t={} for i=1,100 do t[i]={i} end end",
+    ),
     ("rust function", "while true do JSON.parse('[1,2,3]') end"),
-    ("xpcall", "while true do xpcall(function() while true do end end, function(e) return e end) end"),
-    ("xpcall handler", "while true do xpcall(function() while true do end end, function(e) while true do end end) end"),
-    ("print", "while true do local s = tostring(setmetatable({}, {__tostring = function() return 'x' end})) end"),
+    (
+        "xpcall",
+        "while true do xpcall(function() while true do end end, function(e) return e end) end",
+    ),
+    (
+        "xpcall handler",
+        "while true do xpcall(function() while true do end end, function(e) while true do end end) end",
+    ),
+    (
+        "print",
+        "while true do local s = tostring(setmetatable({}, {__tostring = function() return 'x' end})) end",
+    ),
     ("sleep", "sleep(3600)"),
     ("sleep in pcall", "while true do pcall(sleep, 3600) end"),
-    ("sleep in a coroutine", "coroutine.wrap(function() sleep(3600) end)()"),
+    (
+        "sleep in a coroutine",
+        "coroutine.wrap(function() sleep(3600) end)()",
+    ),
     ("task", "await(async(function() sleep(3600) end))"),
-    ("tight task", "await(async(function() while true do end end))"),
-    ("gather", "gather{function() sleep(3600) end, function() sleep(3600) end}"),
-    ("tool", "Tool.create{name='loop_forever', summary='x', fn=function() while true do end end} Tool.loop_forever{}"),
-    ("waiting tool", "Tool.create{name='wait_forever', summary='x', fn=function() sleep(3600) end} Tool.wait_forever{}"),
-    ("input of tool in pcall", "Tool.create{name='again', summary='x', fn=function() error('x') end} while true do pcall(Tool.again, {}) end"),
-    ("endless display", "local t = setmetatable({}, {__mime = function() while true do end end}) display(t)"),
+    (
+        "tight task",
+        "await(async(function() while true do end end))",
+    ),
+    (
+        "gather",
+        "gather{function() sleep(3600) end, function() sleep(3600) end}",
+    ),
+    (
+        "tool",
+        "Tool.create{name='loop_forever', summary='x', fn=function() while true do end end} Tool.loop_forever{}",
+    ),
+    (
+        "waiting tool",
+        "Tool.create{name='wait_forever', summary='x', fn=function() sleep(3600) end} Tool.wait_forever{}",
+    ),
+    (
+        "input of tool in pcall",
+        "Tool.create{name='again', summary='x', fn=function() error('x') end} while true do pcall(Tool.again, {}) end",
+    ),
+    (
+        "endless display",
+        "local t = setmetatable({}, {__mime = function() while true do end end}) display(t)",
+    ),
 ];
 
 /// Runs `code`, asks it to stop when it has printed that it began, and gives its error.
 fn interrupt(fixture: &Arc<Fixture>, code: &str) -> aikit_core::Error {
     let (sender, receiver) = mpsc::channel();
     let running = Arc::clone(fixture);
-    let code = format!("print('on') {code}");
+    let code = format!("print('on'); {code}");
     thread::spawn(move || sender.send(running.run(&code).map(drop)));
     while fixture.sink.text().is_empty() {
         thread::yield_now();
@@ -70,7 +163,9 @@ fn interrupt(fixture: &Arc<Fixture>, code: &str) -> aikit_core::Error {
     fixture.engine.interrupt();
     // Far more than is measured: the bound of the kernel's own tests is 100 ms.
     let outcome = receiver.recv_timeout(Duration::from_secs(10));
-    outcome.expect("the cell stops").expect_err("it ends with an error")
+    outcome
+        .expect("the cell stops")
+        .expect_err("it ends with an error")
 }
 
 #[test]
@@ -88,7 +183,10 @@ fn every_loop_stops_and_the_session_lives_on() {
 fn a_loop_stops_again_and_again() {
     let fixture = Arc::new(Fixture::new());
     for _ in 0..200 {
-        let error = interrupt(&fixture, "while true do pcall(function() while true do end end) end");
+        let error = interrupt(
+            &fixture,
+            "while true do pcall(function() while true do end end) end",
+        );
         assert_eq!(error.kind(), ErrorKind::Interrupted);
     }
     assert_eq!(fixture.shown("1 + 1"), "2");

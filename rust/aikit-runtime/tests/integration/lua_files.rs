@@ -20,11 +20,23 @@ fn files() -> Vec<PathBuf> {
 fn run(border: Border, path: &Path) -> String {
     let fixture = Fixture::with(border);
     std::fs::create_dir(fixture.folder.join("docs")).unwrap();
-    std::fs::write(fixture.folder.join("docs/apple.md"), "# Apples\n\nAn apple is a fruit that grows on trees.\n").unwrap();
-    std::fs::write(fixture.folder.join("docs/bridge.md"), "# Bridges\n\nA bridge spans a river or a valley.\n").unwrap();
+    std::fs::write(
+        fixture.folder.join("docs/apple.md"),
+        "# Apples\n\nAn apple is a fruit that grows on trees.\n",
+    )
+    .unwrap();
+    std::fs::write(
+        fixture.folder.join("docs/bridge.md"),
+        "# Bridges\n\nA bridge spans a river or a valley.\n",
+    )
+    .unwrap();
     let code = std::fs::read_to_string(path).unwrap();
     if let Err(error) = fixture.run(&code) {
-        panic!("{} ({border:?}): {error:?}\n{:#?}", path.display(), error.traceback());
+        panic!(
+            "{} ({border:?}): {error:?}\n{:#?}",
+            path.display(),
+            error.traceback()
+        );
     }
     fixture.sink.text()
 }

@@ -25,7 +25,7 @@ use futures::future::BoxFuture;
 
 /// Keeps what a cell produces.
 #[derive(Debug, Default)]
-pub struct Sink(Mutex<Vec<Output>>);
+pub(crate) struct Sink(Mutex<Vec<Output>>);
 
 impl OutputSink for Sink {
     fn emit(&self, output: Output) {
@@ -35,12 +35,12 @@ impl OutputSink for Sink {
 
 impl Sink {
     /// Takes everything so far.
-    pub fn take(&self) -> Vec<Output> {
+    pub(crate) fn take(&self) -> Vec<Output> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
     /// Takes everything so far; the texts of all streams.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let texts = self.take().into_iter().filter_map(|output| match output {
             Output::Stream { text, .. } => Some(text),
             _ => None,
@@ -61,7 +61,7 @@ impl Ask for Loud {
 
 /// How the engine reaches the session.
 #[derive(Clone, Copy, Debug)]
-pub enum Border {
+pub(crate) enum Border {
     /// In the same process.
     Local,
     /// Over a pipe of a few bytes.
@@ -69,21 +69,21 @@ pub enum Border {
 }
 
 /// An engine with its session, in a folder of its own.
-pub struct Fixture {
-    pub engine: Arc<LuaEngine>,
-    pub session: Session,
-    pub sink: Arc<Sink>,
-    pub folder: PathBuf,
+pub(crate) struct Fixture {
+    pub(crate) engine: Arc<LuaEngine>,
+    pub(crate) session: Session,
+    pub(crate) sink: Arc<Sink>,
+    pub(crate) folder: PathBuf,
     count: Mutex<usize>,
     _folder: tempfile::TempDir,
 }
 
 impl Fixture {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Border::Local)
     }
 
-    pub fn with(border: Border) -> Self {
+    pub(crate) fn with(border: Border) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let components = Components::assemble(Setup {
             profile: Profile::Notebook,
@@ -118,12 +118,12 @@ impl Fixture {
     }
 
     /// Runs a cell; what it shows.
-    pub fn run(&self, code: &str) -> Result<Option<Map>> {
+    pub(crate) fn run(&self, code: &str) -> Result<Option<Map>> {
         self.run_in(&Context::default(), code)
     }
 
     /// Runs a cell in a Context.
-    pub fn run_in(&self, cx: &Context, code: &str) -> Result<Option<Map>> {
+    pub(crate) fn run_in(&self, cx: &Context, code: &str) -> Result<Option<Map>> {
         let number = {
             let mut count = self.count.lock().unwrap();
             *count += 1;
@@ -134,27 +134,33 @@ impl Fixture {
             name: format!("cell [{number}]"),
         };
         let (engine, sink, cx) = (Arc::clone(&self.engine), self.sink.clone(), cx.clone());
-        let outcome = io::wait(
-            async move { engine.execute(&cx, cell, sink).await },
-            || Ok(()),
-        );
+        let outcome = io::wait(async move { engine.execute(&cx, cell, sink).await }, || {
+            Ok(())
+        });
         outcome.unwrap()
     }
 
     /// The text that a cell shows; empty when it shows nothing.
-    pub fn shown(&self, code: &str) -> String {
-        let bundle = self.run(code).unwrap_or_else(|error| panic!("{code}: {error:?}\n{:#?}", error.traceback()));
+    pub(crate) fn shown(&self, code: &str) -> String {
+        let bundle = self
+            .run(code)
+            .unwrap_or_else(|error| panic!("{code}: {error:?}\n{:#?}", error.traceback()));
         let text = bundle.and_then(|mut bundle| bundle.shift_remove("text/plain"));
-        text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+        text.and_then(|text| text.as_str().map(str::to_owned))
+            .unwrap_or_default()
     }
 
     /// The error that a cell ends with.
-    pub fn fails(&self, code: &str) -> Error {
+    pub(crate) fn fails(&self, code: &str) -> Error {
         self.run(code).expect_err(code)
     }
 }
 
 /// A map of one text.
-pub fn text(bundle: &Map, key: &str) -> String {
-    bundle.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+pub(crate) fn text(bundle: &Map, key: &str) -> String {
+    bundle
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }

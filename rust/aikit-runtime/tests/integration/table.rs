@@ -25,9 +25,16 @@ fn functions() -> Vec<(String, &'static ApiFunction)> {
 }
 
 fn check_param(owner: &str, param: &Param) {
-    assert!(!RESERVED.contains(&param.name), "{owner}: `{}` is reserved", param.name);
     assert!(
-        param.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+        !RESERVED.contains(&param.name),
+        "{owner}: `{}` is reserved",
+        param.name
+    );
+    assert!(
+        param
+            .name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
         "{owner}: `{}`",
         param.name
     );
@@ -40,19 +47,28 @@ fn check_param(owner: &str, param: &Param) {
 }
 
 fn check_text(owner: &str, text: &str) {
-    assert!(text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase() || c == '`'), "{owner}: {text}");
+    assert!(
+        text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase() || c == '`'),
+        "{owner}: {text}"
+    );
 }
 
 #[test]
 fn every_row_says_what_it_takes_and_shows_an_example() {
     for (name, function) in functions() {
         check_text(&name, function.summary);
-        assert!(!function.example.is_empty() && !function.returns.is_empty(), "{name}");
+        assert!(
+            !function.example.is_empty() && !function.returns.is_empty(),
+            "{name}"
+        );
         for param in function.params {
             check_param(&name, param);
         }
         let required: Vec<bool> = function.params.iter().map(|param| param.required).collect();
-        assert!(required.is_sorted_by(|left, right| left >= right), "{name}: required ones come first");
+        assert!(
+            required.is_sorted_by(|left, right| left >= right),
+            "{name}: required ones come first"
+        );
     }
 }
 
@@ -76,7 +92,9 @@ fn every_module_and_class_says_what_it_is() {
             }
         }
         if let Some(members) = &module.members {
-            assert!(module.function(members.call).is_some() && module.function(members.list).is_some());
+            assert!(
+                module.function(members.call).is_some() && module.function(members.list).is_some()
+            );
         }
     }
 }

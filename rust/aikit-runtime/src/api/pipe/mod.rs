@@ -39,11 +39,20 @@ enum Frame {
     /// Engine → session: a handle was dropped.
     Release { resource: Resource },
     /// Engine → session: what a callback gave.
-    CallbackReturn { callback: u64, outcome: Outcome<Value> },
+    CallbackReturn {
+        callback: u64,
+        outcome: Outcome<Value>,
+    },
     /// Session → engine: what a call gave.
-    Return { call: u64, outcome: Outcome<WireReturn> },
+    Return {
+        call: u64,
+        outcome: Outcome<WireReturn>,
+    },
     /// Session → engine: the next item; none at the end.
-    Item { call: u64, outcome: Outcome<Option<Value>> },
+    Item {
+        call: u64,
+        outcome: Outcome<Option<Value>>,
+    },
     /// Session → engine: call a function of the script.
     Callback {
         callback: u64,
@@ -109,7 +118,11 @@ impl WireReturn {
         Ok(match self {
             Self::Value(value) => Return::Value(value),
             Self::Stream(stream) => Return::Stream(stream),
-            Self::Object { class: name, id, fields } => {
+            Self::Object {
+                class: name,
+                id,
+                fields,
+            } => {
                 let class = class(&name)
                     .ok_or_else(|| malformed(format!("a pipe named the unknown class `{name}`")))?;
                 let id = ObjectId(id);
@@ -120,7 +133,10 @@ impl WireReturn {
 }
 
 impl WireArg {
-    fn new(arg: Arg, keep: &mut impl FnMut(std::sync::Arc<dyn aikit_core::script::Callable>) -> Self) -> Self {
+    fn new(
+        arg: Arg,
+        keep: &mut impl FnMut(std::sync::Arc<dyn aikit_core::script::Callable>) -> Self,
+    ) -> Self {
         match arg {
             Arg::Value(value) => Self::Value(value),
             Arg::Callable(callable) => keep(callable),
@@ -128,12 +144,19 @@ impl WireArg {
                 id: object.id.0,
                 class: object.class,
             },
-            Arg::List(items) => {
-                Self::List(items.into_iter().map(|item| Self::new(item, keep)).collect())
-            }
+            Arg::List(items) => Self::List(
+                items
+                    .into_iter()
+                    .map(|item| Self::new(item, keep))
+                    .collect(),
+            ),
             Arg::Map(members) => {
                 let members = members.into_iter();
-                Self::Map(members.map(|(key, arg)| (key, Self::new(arg, keep))).collect())
+                Self::Map(
+                    members
+                        .map(|(key, arg)| (key, Self::new(arg, keep)))
+                        .collect(),
+                )
             }
         }
     }
@@ -151,7 +174,11 @@ impl WireArg {
             }
             Self::Map(members) => {
                 let members = members.into_iter();
-                Arg::Map(members.map(|(key, arg)| (key, arg.into_arg(make))).collect())
+                Arg::Map(
+                    members
+                        .map(|(key, arg)| (key, arg.into_arg(make)))
+                        .collect(),
+                )
             }
         }
     }
@@ -165,7 +192,9 @@ async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Option<Fram
         Err(error) => return Err(error.into()),
     };
     if length > FRAME_BYTES_MAX {
-        return Err(malformed(format!("a frame of {length} bytes is longer than allowed")));
+        return Err(malformed(format!(
+            "a frame of {length} bytes is longer than allowed"
+        )));
     }
     let mut bytes = vec![0; length];
     reader.read_exact(&mut bytes).await?;
@@ -195,9 +224,12 @@ fn encode(frame: &Frame) -> Result<Vec<u8>> {
     rmp_serde::encode::write_named(&mut bytes, frame)
         .map_err(|error| Error::internal("a frame cannot be written").with_source(error))?;
     let length = bytes.len() - 4;
-    let header = u32::try_from(length).ok().filter(|_| length <= FRAME_BYTES_MAX);
+    let header = u32::try_from(length)
+        .ok()
+        .filter(|_| length <= FRAME_BYTES_MAX);
     let header = header.ok_or_else(|| {
-        let message = format!("{length} bytes are too much for one call; {FRAME_BYTES_MAX} are allowed");
+        let message =
+            format!("{length} bytes are too much for one call; {FRAME_BYTES_MAX} are allowed");
         Error::new(ErrorKind::LimitExceeded, message)
             .with_hint("pass the path of a file instead of its content")
     })?;

@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use aikit_core::{Context, Error, ErrorKind, Result, Value, context::Overrides, io, script::Callable};
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value, context::Overrides, io, script::Callable,
+};
 use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -224,7 +226,9 @@ impl Callable for PipeCallable {
             })?;
             let reply = cx.within(reply).await?;
             waiting.answered = true;
-            reply.map_err(|_: oneshot::error::RecvError| -> Error { closed() })?.into_result()
+            reply
+                .map_err(|_: oneshot::error::RecvError| -> Error { closed() })?
+                .into_result()
         })
     }
 }
