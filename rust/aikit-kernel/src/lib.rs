@@ -6,8 +6,10 @@
 //! client capture history
 //! handlers          one file a subject, named like its file in `wire`
 //! kernel life       the loop; signals and the parent
+//! boot              puts a session together
 //! ```
 
+pub mod boot;
 mod capture;
 pub mod client;
 pub mod connection;

@@ -162,7 +162,7 @@ fn describe(spec: &ToolSpec) -> Map {
 /// What the session keeps for a handle.
 type Kept = Arc<dyn DynTool>;
 
-fn hand_out(session: &Session, tool: Arc<dyn DynTool>) -> Result<Return> {
+pub(super) fn hand_out(session: &Session, tool: Arc<dyn DynTool>) -> Result<Return> {
     let fields = describe(tool.spec());
     session.insert::<Kept>(CLASS.name, fields, Arc::new(tool))
 }

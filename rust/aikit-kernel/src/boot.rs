@@ -1,0 +1,63 @@
+//! Puts a session together: configuration → components → engine → kernel.
+//!
+//! The only file of this crate that names the components and the runtime; everything else sees
+//! a `dyn ScriptEngine`.
+
+use std::{path::PathBuf, sync::Arc};
+
+use aikit_components::registry::{Components, Setup};
+use aikit_core::{Result, engine::ScriptEngine, services::Ask};
+use aikit_runtime::{api::Session, engines};
+
+use crate::{
+    connection::ConnectionInfo,
+    handlers::input::Asker,
+    kernel::{Exit, KernelOptions, serve},
+};
+
+/// The language of a session.
+const LANGUAGE: &str = "lua";
+
+/// A session that is ready to run scripts.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// What scripts and programs can call.
+    pub components: Components,
+    /// The language.
+    pub engine: Arc<dyn ScriptEngine>,
+}
+
+/// Puts a session together.
+///
+/// # Errors
+///
+/// As of [`Components::assemble`] and [`engines::open`].
+pub fn open(setup: Setup) -> Result<Boot> {
+    let components = Components::assemble(setup)?;
+    let engine = engines::open(LANGUAGE, Session::new(components.clone()))?;
+    Ok(Boot { components, engine })
+}
+
+/// Runs the kernel that `connection_file` describes until it is told to end. Questions go to the
+/// front end, whatever `setup` says.
+///
+/// # Errors
+///
+/// `config` for a wrong connection file, and those of [`open`] and [`serve`].
+pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit> {
+    let connection = ConnectionInfo::read(&connection_file)?;
+    let parent_pid = (setup.variables)("JPY_PARENT_PID").and_then(|text| text.trim().parse().ok());
+    let asker = Arc::new(Asker::default());
+    let ask: Arc<dyn Ask> = Arc::clone(&asker) as _;
+    let Boot { components, engine } = open(Setup {
+        ask: Some(ask),
+        ..setup
+    })?;
+    let options = KernelOptions {
+        context: components.context,
+        connection_file: Some(connection_file),
+        parent_pid,
+        asker: Some(asker),
+    };
+    serve(connection, engine, options).await
+}
