@@ -80,7 +80,7 @@ fn bundle_of(value: &Value) -> Result<Map> {
     let plain = match value {
         // A table that knows its text is shown by it.
         Value::Table(table) if has_text(table) => {
-            value.to_string().map_err(|error| script_error(&error))?
+            value.to_string().map_err(|error| error::as_ours(&error))?
         }
         other => text(other),
     };
@@ -110,7 +110,7 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
     let given = match shows {
         Some(shows) => shows
             .call::<Table>(table)
-            .map_err(|error| script_error(&error))?,
+            .map_err(|error| error::as_ours(&error))?,
         None if is_bundle(table) => table.clone(),
         None => return Ok(None),
     };
@@ -136,11 +136,6 @@ fn is_bundle(table: &Table) -> bool {
         kinds.iter().any(|kind| key.starts_with(kind))
     };
     keys.peek().is_some() && keys.all(|key| is_media_type(&key))
-}
-
-fn script_error(raised: &mlua::Error) -> Error {
-    error::find(raised)
-        .unwrap_or_else(|| Error::new(aikit_core::ErrorKind::Script, error::shown(raised)))
 }
 
 /// Writes values; does not call into the script.

@@ -228,7 +228,8 @@ pub(super) fn shown(error: &mlua::Error) -> String {
     }
 }
 
-fn as_ours(error: &mlua::Error) -> Error {
+/// Any error of Lua as one of ours, without a traceback.
+pub(super) fn as_ours(error: &mlua::Error) -> Error {
     if interrupt::is_interrupt(error) {
         return Error::new(ErrorKind::Interrupted, "the cell was interrupted");
     }
