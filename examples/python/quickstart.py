@@ -58,7 +58,9 @@ def main() -> None:
 
     model = model_or(["Streams come word by word."])
     for event in model.stream("Say one sentence about streams."):
-        print(event.text, end="" if event.kind != "done" else "\n")
+        if event.kind == "text":
+            print(event.text, end="")
+    print()
 
     agent = aikit.Agent(
         model_or(
