@@ -21,6 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] not in PYTHON_COMMANDS:
+        if argv is None:
+            _leave_interrupts_to_rust()
         return _aikit.run_command(["aikit", *arguments])
     from . import kernelspec  # noqa: PLC0415  # the kernel itself must start fast
     from .errors import AikitError  # noqa: PLC0415  # as above
@@ -32,6 +34,13 @@ def main(argv: list[str] | None = None) -> int:
         statuses = {code: status for code, _, _, _, status, _, _ in _aikit.error_kinds()}
         return statuses[error.kind]
     return 0
+
+
+def _leave_interrupts_to_rust() -> None:
+    import signal  # noqa: PLC0415  # the kernel itself must start fast
+
+    # Python's own handler would only note a Ctrl-C until the command has ended.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,9 @@ impl Log for Renamed {
 }
 
 fn rename(target: &str) -> String {
+    if let Some(rest) = target.strip_prefix("_aikit") {
+        return format!("aikit::python{rest}");
+    }
     match target.strip_prefix("aikit_") {
         Some(rest) => format!("aikit::{rest}"),
         None => target.to_owned(),

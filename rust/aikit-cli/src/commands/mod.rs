@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod kernel;
+mod run;
 mod tool;
 
 use aikit_core::{Error, ErrorKind, Result};
@@ -15,6 +17,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs a Lua file
+    Run(run::RunArgs),
+    /// Serves one Jupyter connection; front ends call this
+    Kernel(kernel::KernelArgs),
     /// Lists tools, or calls one
     Tool(tool::ToolArgs),
     /// Registers the kernel in Jupyter
@@ -40,6 +46,8 @@ struct PythonArgs {
 /// The command's own.
 pub(crate) fn run(cli: Cli) -> Result<()> {
     match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Kernel(args) => kernel::run(args),
         Command::Tool(args) => tool::run(args),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";

@@ -1,15 +1,13 @@
 //! `aikit tool list|invoke`: the tools without a notebook.
 
-use aikit_components::{
-    config,
-    registry::{Components, Setup},
-    security::policy::Profile,
-    tools,
-};
-use aikit_core::{Error, Result, Value, context::Principal, io, tool::ToolSpec};
+use aikit_components::{registry::Components, tools};
+use aikit_core::{Error, Result, Value, io, tool::ToolSpec};
 use clap::{Args, Subcommand};
 
-use crate::terminal;
+use crate::{
+    session::{ProfileName, setup},
+    terminal,
+};
 
 #[derive(Args, Debug)]
 pub(super) struct ToolArgs {
@@ -47,7 +45,8 @@ enum ToolCommand {
 ///
 /// `not_found` for an unknown tool, `invalid_args` for arguments that do not fit, the tool's own.
 pub(super) fn run(args: ToolArgs) -> Result<()> {
-    let components = assemble()?;
+    // No script runs here, so no engine is made.
+    let components = Components::assemble(setup(ProfileName::Notebook)?)?;
     match args.command {
         ToolCommand::List { json } => {
             list(&components.tools.list(), json);
@@ -68,17 +67,6 @@ pub(super) fn run(args: ToolArgs) -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// The session of a command: no script runs in it, so no engine is made.
-fn assemble() -> Result<Components> {
-    Components::assemble(Setup {
-        profile: Profile::Notebook,
-        working_directory: std::env::current_dir()?,
-        variables: config::environment(),
-        ask: None,
-        principal: Principal::default(),
-    })
 }
 
 fn list(tools: &[ToolSpec], json: bool) {

@@ -1,0 +1,30 @@
+//! `aikit kernel -f FILE`: serves one Jupyter connection until it is told to stop.
+
+use std::path::PathBuf;
+
+use aikit_core::{Result, io};
+use aikit_kernel::boot;
+use clap::Args;
+
+use crate::session::{ProfileName, setup};
+
+#[derive(Args, Debug)]
+pub(super) struct KernelArgs {
+    /// Connection file that the front end wrote
+    #[arg(short = 'f', long = "connection-file", value_name = "FILE")]
+    connection_file: PathBuf,
+    /// What cells may touch
+    #[arg(long, value_enum, default_value_t = ProfileName::Notebook)]
+    profile: ProfileName,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// `config` for a wrong connection file, those of the session and the sockets.
+pub(super) fn run(args: KernelArgs) -> Result<()> {
+    let setup = setup(args.profile)?;
+    let served = boot::serve_kernel(args.connection_file, setup);
+    io::wait(served, || Ok(())).flatten().map(drop)
+}

@@ -1,0 +1,199 @@
+//! `aikit run FILE.lua`: runs a script and ends with the status of its error, if it fails.
+
+use std::{
+    fmt::Write as _,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use aikit_core::{
+    Error, ErrorKind, Result, Value,
+    context::Overrides,
+    engine::{Cell, ScriptEngine},
+    io,
+};
+use aikit_kernel::boot::{self, Boot};
+use clap::Args;
+use futures::future::{Either, select};
+
+use crate::{
+    session::{ProfileName, setup},
+    terminal::{self, TerminalSink},
+};
+
+/// Largest script, in bytes.
+const SCRIPT_BYTES_MAX: u64 = 16 << 20;
+
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    /// File to run; `-` reads standard input
+    #[arg(value_name = "FILE", required_unless_present = "code")]
+    file: Option<PathBuf>,
+    /// Code to run instead of a file; the value of its last expression is shown
+    #[arg(short = 'e', value_name = "CODE", conflicts_with = "file")]
+    code: Option<String>,
+    /// What the script may touch
+    #[arg(long, value_enum, default_value_t = ProfileName::Notebook)]
+    profile: ProfileName,
+    /// Arguments of the script, in its globals `arg` and `ARGS`
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// The script's own, `interrupted` after Ctrl-C, or why the file cannot be read.
+pub(super) fn run(args: RunArgs) -> Result<()> {
+    let shows_value = args.code.is_some();
+    let (name, code) = source(args.file.as_deref(), args.code)?;
+    let boot = boot::open(setup(args.profile)?)?;
+    let prelude = Cell {
+        code: arguments(&name, &args.args),
+        name: "arguments".to_owned(),
+    };
+    execute(&boot, prelude)?;
+    let value = execute(&boot, Cell { code, name })?;
+    let text = value.as_ref().and_then(|it| it.get("text/plain"));
+    if let Some(text) = text.and_then(Value::as_str)
+        && shows_value
+    {
+        terminal::line(text);
+    }
+    Ok(())
+}
+
+/// The name and the code of what is to be run.
+fn source(file: Option<&Path>, code: Option<String>) -> Result<(String, String)> {
+    let file = match (code, file) {
+        (Some(code), _) => return Ok(("command line".to_owned(), code)),
+        (None, Some(file)) => file,
+        (None, None) => return Err(Error::invalid_args("there is nothing to run")),
+    };
+    let (name, bytes) = read(file)?;
+    if bytes.len() as u64 > SCRIPT_BYTES_MAX {
+        let message = format!("`{name}` is larger than {SCRIPT_BYTES_MAX} bytes");
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    let code = String::from_utf8(bytes).map_err(|_| {
+        Error::invalid_args(format!("`{name}` is not UTF-8")).with_hint("give a Lua source file")
+    })?;
+    // A first line for the shell is not Lua; an empty one keeps the numbers of the lines.
+    let code = match code.strip_prefix("#!") {
+        Some(rest) => rest
+            .find('\n')
+            .map_or(String::new(), |at| rest[at..].to_owned()),
+        None => code,
+    };
+    Ok((name, code))
+}
+
+/// The name and up to one byte more than the largest script of a file or standard input.
+fn read(file: &Path) -> Result<(String, Vec<u8>)> {
+    let is_stdin = file == Path::new("-");
+    let name = if is_stdin {
+        "stdin".to_owned()
+    } else {
+        file.display().to_string()
+    };
+    let unreadable = |error: std::io::Error| {
+        let error = Error::from(error);
+        let message = format!("cannot read `{name}`: {}", error.message());
+        Error::new(error.kind(), message)
+            .with_hint("give the path of a Lua file, or `-` for standard input")
+    };
+    let mut bytes = Vec::new();
+    if is_stdin {
+        let input = std::io::stdin().lock();
+        input
+            .take(SCRIPT_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+    } else {
+        let input = std::fs::File::open(file).map_err(unreadable)?;
+        input
+            .take(SCRIPT_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+    }
+    Ok((name, bytes))
+}
+
+/// Lua code that sets `arg` and `ARGS`.
+fn arguments(name: &str, args: &[String]) -> String {
+    let mut code = format!("arg = {{[0] = {}", quote(name));
+    for arg in args {
+        code.push_str(", ");
+        code.push_str(&quote(arg));
+    }
+    code.push_str("}\nARGS = arg;");
+    code
+}
+
+/// A Lua string that stands for any text.
+fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'"' && byte != b'\\' => quoted.push(char::from(byte)),
+            _ => drop(write!(quoted, "\\{byte:03}")),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Runs one cell; Ctrl-C interrupts it, as often as it is pressed.
+fn execute(boot: &Boot, cell: Cell) -> Result<Option<aikit_core::value::Map>> {
+    let engine: Arc<dyn ScriptEngine> = Arc::clone(&boot.engine);
+    let cx = boot
+        .components
+        .tool_context()
+        .context
+        .root_child(Overrides::default());
+    let work = async move {
+        let mut running = {
+            let (engine, cx) = (Arc::clone(&engine), cx.clone());
+            Box::pin(async move {
+                engine
+                    .execute(&cx, cell, Arc::new(TerminalSink::default()))
+                    .await
+            })
+        };
+        loop {
+            let pressed = Box::pin(tokio::signal::ctrl_c());
+            match select(running, pressed).await {
+                Either::Left((result, _)) => return result,
+                Either::Right((_, rest)) => {
+                    engine.interrupt();
+                    running = rest;
+                }
+            }
+        }
+    };
+    io::wait(work, || Ok(())).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_lua_strings_whatever_they_hold() {
+        let args = ["a b".to_owned(), "\"\\\n".to_owned(), "ä1".to_owned()];
+        assert_eq!(
+            arguments("x.lua", &args),
+            "arg = {[0] = \"x.lua\", \"a b\", \"\\034\\092\\010\", \"\\195\\1641\"}\nARGS = arg;"
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_what_to_do() {
+        let error = source(Some(Path::new("/nowhere/x.lua")), None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.message().contains("`/nowhere/x.lua`"), "{error}");
+        assert!(error.hint().is_some());
+    }
+}

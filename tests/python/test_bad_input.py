@@ -1,0 +1,129 @@
+"""Bad input: each a clear error that names what to do, and nothing else is harmed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import aikit
+from aikit import errors
+from aikit.rag import RAG
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def command(*arguments: str, folder: Path, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "aikit", *arguments],
+        cwd=folder,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "connection.json"),
+        ("", "connection.json"),
+        ("{", "connection.json"),
+        ("[]", "connection.json"),
+        ('{"transport": "pigeon"}', "connection.json"),
+        ("\x00\x01", "connection.json"),
+    ],
+)
+def test_a_wrong_connection_file_is_named(tmp_path: Path, content: str | None, says: str) -> None:
+    file = tmp_path / "connection.json"
+    if content is not None:
+        file.write_text(content)
+    done = command("kernel", "-f", str(file), folder=tmp_path)
+    assert done.returncode in {2, 3, 15}
+    assert says in done.stderr
+    assert "hint:" in done.stderr
+    assert "panicked" not in done.stderr
+
+
+def test_a_missing_model_key_says_three_ways_out() -> None:
+    with pytest.raises(errors.UnavailableError, match="`OPENAI_API_KEY` is not set") as caught:
+        aikit.Agent("openai:gpt-5-mini")
+    assert caught.value.hint is not None
+    assert "base_url" in caught.value.hint
+
+
+def test_an_unknown_tool_is_answered_with_the_nearest_name() -> None:
+    with pytest.raises(errors.NotFoundError, match="`calculat`") as caught:
+        aikit.tools.invoke("calculat", {"expression": "1"})
+    assert "calculate" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "args", [{}, {"expression": 3}, {"expression": "1", "more": 1}, {"expression": None}]
+)
+def test_wrong_arguments_are_answered_with_the_right_ones(args: dict[str, object]) -> None:
+    with pytest.raises(errors.InvalidArgsError, match="`calculate`") as caught:
+        aikit.tools.invoke("calculate", args)
+    assert "`expression` (string, required)" in (caught.value.hint or "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the links and bytes of this test are of POSIX")
+def test_unreadable_files_are_named_and_the_others_are_ingested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "good.md").write_text("# Bees\n\nBees make honey.\n")
+    (docs / "binary.md").write_bytes(bytes(range(256)) * 8)
+    (docs / "outside.md").symlink_to("/etc/passwd")
+    (docs / "nowhere.md").symlink_to(tmp_path / "none")
+    rag = RAG()
+    report = rag.ingest("docs")
+    assert report.added >= 1
+    assert rag.search("honey", k=1)[0].source == "docs/good.md"
+    assert "root:" not in str([it.to_dict() for it in rag.search("root", k=10)])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.NotFoundError, match=r"`none\.txt`"):
+        aikit.tools.read_file(path="none.txt")
+    with pytest.raises(PermissionError):
+        aikit.tools.read_file(path="/etc/shadow")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "says"),
+    [
+        ("x = = 1", 1, "x"),
+        ("error('boom')", 1, "boom"),
+        ("return Tool.nothing{}", 3, "nothing"),
+        ("Tool.calculate{}", 2, "expression"),
+        ("local function f() return f() + 1 end f()", 1, "stack overflow"),
+    ],
+)
+def test_a_script_that_fails_says_where_and_why(
+    tmp_path: Path, code: str, status: int, says: str
+) -> None:
+    (tmp_path / "script.lua").write_text(f"\n{code}\n")
+    done = command("run", "script.lua", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert says in done.stderr
+    assert "panicked" not in done.stderr
+
+
+def test_a_wrong_configuration_is_named_with_the_nearest_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "aikit.toml").write_text("[models]\ndefalt = 'x'\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.ConfigError, match="defalt") as caught:
+        aikit.tools.list()
+    assert "default" in str(caught.value)

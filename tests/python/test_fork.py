@@ -1,0 +1,78 @@
+"""Parent and child both work after a fork that follows every kind of use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import asyncio, os, sys, time, traceback, warnings
+import aikit
+
+warnings.simplefilter("ignore")  # Python warns of forks with threads
+
+@aikit.tool
+def on_a_thread(number: int) -> int:
+    '''Adds one.'''
+    time.sleep(0.001)
+    return number + 1
+
+@aikit.tool
+async def on_a_loop(number: int) -> int:
+    '''Adds one.'''
+    await asyncio.sleep(0.001)
+    return number + 1
+
+rag = aikit.RAG()
+rag.ingest([{"id": "a", "text": "bees make honey"}])
+endless = aikit.testing.FunctionModel(lambda request: f"{len(request['messages'])}")
+
+def use():
+    assert aikit.tools.count_words(text="a b").words == 2
+    assert on_a_thread.invoke({"number": 1}) == 2
+    assert on_a_loop.invoke({"number": 1}) == 2
+    assert asyncio.run(on_a_loop.ainvoke({"number": 1})) == 2
+    assert asyncio.run(on_a_thread.ainvoke({"number": 1})) == 2
+    call = {"name": "on_a_thread", "arguments": {"number": 5}}
+    scripted = aikit.testing.ScriptedModel([{"tool_calls": [call]}, "done"])
+    agent = aikit.Agent(scripted, tools=[on_a_thread])
+    assert [it.kind for it in agent.start("go")][-1] == "procedure.end"
+    assert endless.complete("x").text == "1"
+    assert rag.search("honey", k=1)[0].id == "a#0"
+
+def in_child():
+    pid = os.fork()
+    if pid == 0:
+        try:
+            use()
+            GRANDCHILD
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+use()
+for _ in range(3):
+    assert in_child() == 0
+    use()
+print("parent and child work")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("grandchild", ["pass", "assert in_child_once() == 0"])
+def test_a_fork_after_use_leaves_parent_and_child_working(grandchild: str) -> None:
+    once = PROGRAM[PROGRAM.index("def in_child()") : PROGRAM.index("use()\nfor")]
+    program = PROGRAM.replace("GRANDCHILD", grandchild)
+    program = program.replace(
+        "use()\nfor", once.replace("in_child", "in_child_once").replace("GRANDCHILD", "pass")
+        + "use()\nfor",
+    )  # fmt: skip
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "parent and child work\n"), done.stderr

@@ -1,0 +1,170 @@
+"""Installing, listing and removing the kernel spec, in prefixes of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipykernel.kernelspec
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+
+from aikit import errors, kernelspec
+from aikit.__main__ import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILES = {"kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"}
+
+
+def read(folder: str | Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((Path(folder) / "kernel.json").read_text("utf-8"))
+    return content
+
+
+def manager(prefix: Path) -> KernelSpecManager:
+    return KernelSpecManager(kernel_dirs=[str(prefix / "share" / "jupyter" / "kernels")])
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of its own for what `--user` installs."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_the_spec_starts_this_interpreter_and_speaks_lua() -> None:
+    kernel = kernelspec.get_kernel_dict()
+    assert kernel["argv"] == [
+        sys.executable, "-m", "aikit", "kernel", "-f", "{connection_file}",
+    ]  # fmt: skip
+    assert kernel["language"] == "lua"
+    assert kernel["interrupt_mode"] == "message"
+    assert kernel["kernel_protocol_version"] == "5.5"
+    assert "debugger" not in kernel.get("metadata", {})
+    assert kernelspec.get_kernel_name() == "aikit"
+
+
+def test_a_written_spec_has_the_logos_and_the_overrides(tmp_path: Path) -> None:
+    folder = kernelspec.write_kernel_spec(
+        tmp_path / "spec", {"display_name": "Mine"}, ["--profile", "served"], ["-X", "utf8"]
+    )
+    assert {it.name for it in Path(folder).iterdir()} == FILES
+    kernel = read(folder)
+    assert kernel["display_name"] == "Mine"
+    assert kernel["argv"][1:7] == ["-X", "utf8", "-m", "aikit", "kernel", "--profile"]
+
+
+def test_a_spec_without_a_path_is_written_to_a_new_folder() -> None:
+    folder = Path(kernelspec.write_kernel_spec())
+    assert folder.name == "aikit"
+    assert {it.name for it in folder.iterdir()} == FILES
+
+
+def test_install_list_and_uninstall_in_a_prefix(tmp_path: Path) -> None:
+    folder = kernelspec.install(prefix=str(tmp_path), env={"LEVEL": "7"})
+    assert Path(folder) == tmp_path / "share" / "jupyter" / "kernels" / "aikit"
+    assert read(folder)["env"] == {"LEVEL": "7"}
+    assert kernelspec.list_kernel_specs(manager(tmp_path)) == {"aikit": folder}
+    assert kernelspec.uninstall(prefix=str(tmp_path)) == folder
+    assert kernelspec.list_kernel_specs(manager(tmp_path)) == {}
+
+
+def test_install_for_a_user(home: Path) -> None:
+    folder = kernelspec.install(user=True, kernel_name="other")
+    assert Path(folder) == home / "kernels" / "other"
+    assert kernelspec.list_kernel_specs()["other"] == folder
+    assert kernelspec.uninstall(kernel_name="other") == folder
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"kernel_name": "second"},
+        {"display_name": "Shown"},
+        {"kernel_name": "second", "display_name": "Shown"},
+        {"env": {"A": "1", "B": "2"}},
+        {"profile": "work"},
+        {"kernel_name": "second", "profile": "work"},
+    ],
+)
+def test_every_option_does_what_it_does_in_ipykernel(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    ours = read(kernelspec.install(prefix=str(tmp_path / "ours"), **options))
+    theirs = read(ipykernel.kernelspec.install(prefix=str(tmp_path / "theirs"), **options))
+    assert ours.get("env") == theirs.get("env")
+    assert ours["argv"][0] == theirs["argv"][0]
+    assert ("--profile" in ours["argv"]) == ("--profile" in theirs["argv"])
+    name = theirs["display_name"].replace("Python 3 (ipykernel)", "Aikit")
+    assert ours["display_name"] == name.replace("Python 3", "Aikit")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", "a\n", "../x"])
+def test_a_name_that_jupyter_does_not_take_is_refused(tmp_path: Path, name: str) -> None:
+    for call in (kernelspec.install, kernelspec.uninstall):
+        act: Callable[..., str] = call
+        with pytest.raises(errors.InvalidArgsError, match="cannot be the name of a kernel"):
+            act(kernel_name=name, prefix=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_places_at_once_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidArgsError, match="two places"):
+        kernelspec.install(user=True, prefix=str(tmp_path))
+
+
+def test_what_is_not_installed_or_not_ours_is_not_removed(tmp_path: Path) -> None:
+    with pytest.raises(errors.NotFoundError, match="`aikit`"):
+        kernelspec.uninstall(prefix=str(tmp_path))
+    theirs = ipykernel.kernelspec.install(prefix=str(tmp_path))
+    with pytest.raises(errors.InvalidArgsError, match="does not start Aikit"):
+        kernelspec.uninstall(kernel_name="python3", prefix=str(tmp_path))
+    assert Path(theirs).is_dir()
+    assert kernelspec.list_kernel_specs(manager(tmp_path)) == {}
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write everywhere")
+def test_a_folder_that_cannot_be_written_says_where_else_to_install(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(errors.DeniedError, match="--user"):
+        kernelspec.install(prefix=str(tmp_path / "prefix"))
+
+
+def test_the_command_line_installs_lists_and_removes(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--user", "--name", "mine", "--display-name", "My own", "--env", "A", "1"]
+    assert main(["install", *options, "--env", "B", "2"]) == 0
+    kernel = read(home / "kernels" / "mine")
+    assert (kernel["display_name"], kernel["env"]) == ("My own", {"A": "1", "B": "2"})
+    capsys.readouterr()
+    assert main(["list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mine"] == str(home / "kernels" / "mine")
+    assert main(["uninstall", "--name", "mine"]) == 0
+    assert not (home / "kernels" / "mine").exists()
+
+
+def test_sys_prefix_is_the_environment_of_this_python(tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.prefix = {str(tmp_path)!r}\n"
+        "from aikit.__main__ import main; sys.exit(main(['install', '--sys-prefix']))"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert str(tmp_path / "share" / "jupyter" / "kernels" / "aikit") in done.stdout
+
+
+def test_an_error_of_the_command_line_has_its_kinds_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["uninstall", "--prefix", str(tmp_path)]) == 3
+    assert "no kernel spec named `aikit`" in capsys.readouterr().err
+    assert main(["install", "--name", "a b"]) == 2

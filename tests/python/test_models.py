@@ -1,0 +1,85 @@
+"""Models of scripts and functions, and an OpenAI-compatible server of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+import aikit
+from aikit import errors
+from aikit.models import list_models
+from servers.openai_server import OpenAIServer
+
+
+def test_a_scripted_model_gives_its_answers_in_order() -> None:
+    model = aikit.testing.ScriptedModel(["one", {"text": "two", "expect": "hello"}])
+    assert model.name == "scripted:test"
+    first = model.complete("hi")
+    assert (first.text, first.finish_reason, first.usage.requests) == ("one", "stop", 1)
+    with pytest.raises(errors.ModelError, match="expects `hello`"):
+        model.complete("bye")
+    assert model.complete("hello you").text == "two"
+    with pytest.raises(errors.ModelError, match="exhausted"):
+        model.complete("hello")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_function_model_sees_the_conversation(*, is_async: bool) -> None:
+    def answer(request: dict[str, Any]) -> str:
+        last = request["messages"][-1]
+        return f"{len(request['messages'])} {last['role']}"
+
+    async def aanswer(request: dict[str, Any]) -> str:
+        await asyncio.sleep(0)
+        return answer(request)
+
+    model = aikit.testing.FunctionModel(aanswer if is_async else answer)
+    conversation = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    assert model.complete(conversation).text == "2 user"
+    assert asyncio.run(model.acomplete("x")).text == "1 user"
+
+
+def test_a_stream_ends_with_the_whole_answer() -> None:
+    events = list(aikit.testing.ScriptedModel(["one two three"]).stream("go"))
+    assert [it.kind for it in events] == ["text", "text", "text", "done"]
+    assert "".join(it.text for it in events[:-1]) == events[-1].text == "one two three"
+    assert events[-1].response is not None
+    assert events[-1].response.text == "one two three"
+
+
+async def test_a_stream_may_be_awaited() -> None:
+    stream = aikit.testing.ScriptedModel(["one two"]).stream("go")
+    assert [it.text async for it in stream] == ["one ", "two", "one two"]
+
+
+@pytest.mark.parametrize("prompt", [1, [1], [{"role": "judge", "content": "x"}], {"a": 1}])
+def test_what_is_no_conversation_is_refused_with_an_example(prompt: Any) -> None:  # noqa: ANN401
+    with pytest.raises(errors.InvalidArgsError, match="message") as caught:
+        aikit.testing.ScriptedModel(["x"]).complete(prompt)
+    assert caught.value.hint is not None
+    assert '"role": "user"' in caught.value.hint
+
+
+def test_the_providers_say_what_they_lack() -> None:
+    names = [it["name"] for it in list_models()]
+    assert {"openai", "openai-compatible", "scripted"} <= set(names)
+
+
+async def test_a_live_server_answers_streams_and_embeds() -> None:
+    with OpenAIServer() as server:
+        client = aikit.OpenAI(base_url=server.base_url, api_key=server.api_key)
+        model = client.model("echo")
+        whole = model.complete("Say hello")
+        assert whole.text
+        assert whole.usage.input_tokens > 0
+        assert (await model.acomplete("Say hello")).text == whole.text
+        pieces = [it async for it in model.stream("Say hello")]
+        assert pieces[-1].text == whole.text
+        rows = client.model("hashed").embed(["a", "b", "a"])
+        assert rows.dtype == np.float32
+        assert rows.shape[0] == 3
+        assert np.array_equal(rows[0], rows[2])
+        assert np.array_equal(rows, await client.model("hashed").aembed(["a", "b", "a"]))

@@ -1,0 +1,104 @@
+"""Retrieval from Python: sources, embedders, progress, stores that last."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import aikit
+from aikit import errors
+from aikit.rag import RAG, Hits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORDS: list[dict[str, Any]] = [
+    {"id": "cat", "text": "The cat sat on the mat.", "metadata": {"animal": True}},
+    {"id": "rust", "text": "Rust has ownership, borrowing and lifetimes."},
+]
+
+
+def test_records_are_found_by_their_words() -> None:
+    rag = RAG()
+    report = rag.ingest(RECORDS)
+    assert (report.added, report.chunks, report.failed) == (2, 2, [])
+    hits = rag.search("Where did the cat sit?", k=1)
+    assert [it.source for it in hits] == ["cat"]
+    assert hits[0].metadata == {"animal": True}
+    assert "<table>" in hits._repr_html_()  # what a notebook calls
+    assert rag.ingest(RECORDS).unchanged == 2
+    assert rag.delete("cat") == 1
+    assert rag.stats().documents == 1
+
+
+async def test_every_call_has_its_async_form() -> None:
+    rag = RAG()
+    assert (await rag.aingest(RECORDS)).added == 2
+    assert isinstance(await rag.asearch("ownership", k=1), Hits)
+    assert await rag.adelete(["cat", "none"]) == 1
+    assert (await rag.astats()).documents == 1
+
+
+def test_a_folder_is_ingested_and_its_store_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "one.md").write_text("# One\n\nBees make honey.\n")
+    (tmp_path / "docs" / "two.txt").write_text("Ships cross the sea.")
+    rag = RAG("index.db")
+    done = [it.data["done"] for it in rag.start_ingest("docs") if "progress" in it.kind]
+    assert done == [1, 2]
+    again = pickle.loads(pickle.dumps(rag))  # noqa: S301  # our own
+    hit = again.search("honey", k=1)[0]
+    assert (hit.title, hit.source) == ("One", "docs/one.md")
+    assert again.ingest("docs", progress=True).unchanged == 2
+
+
+def test_a_plain_name_is_an_index_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    RAG("manual").ingest(RECORDS)
+    assert (tmp_path / ".aikit" / "rag" / "manual.db").is_file()
+    assert RAG("manual").stats().documents == 2
+
+
+def test_a_function_embeds() -> None:
+    def lengths(texts: list[str]) -> object:
+        return np.array([[len(it), 1.0] for it in texts], dtype=np.float32)
+
+    rag = RAG(embedder=lengths, dim=2)
+    rag.ingest([{"id": "short", "text": "x"}, {"id": "long", "text": "x" * 1000}])
+    assert rag.stats().embedder == "lengths"
+    assert rag.search("y", k=1)[0].source == "short"
+
+
+def test_an_agent_searches_through_the_index() -> None:
+    rag = RAG()
+    rag.ingest(RECORDS)
+    call = {"name": "search_documents", "arguments": {"query": "ownership", "k": 1}}
+    model = aikit.testing.ScriptedModel([{"tool_calls": [call]}, {"text": "ok", "expect": "Rust"}])
+    assert aikit.Agent(model, tools=[rag.as_tool()]).run("go").output == "ok"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"embedder": "none"}, errors.NotFoundError),
+        ({"embedder": len}, errors.InvalidArgsError),
+        ({"index": "none"}, errors.NotFoundError),
+        ({"chunk_size_tokens": 0}, errors.InvalidArgsError),
+        ({"chunk_size_tokens": -1}, errors.InvalidArgsError),
+        ({"chunker": "none"}, errors.NotFoundError),
+    ],
+)
+def test_wrong_options_are_named(
+    options: dict[str, object], error: type[errors.AikitError]
+) -> None:
+    with pytest.raises(error) as caught:
+        RAG(**options)  # type: ignore[arg-type]  # wrong on purpose
+    assert caught.value.hint is not None
