@@ -66,8 +66,8 @@ impl Default for RagOptions {
             embedder: Embedder::lexical(),
             index: "flat".to_owned(),
             chunker: "tokens".to_owned(),
-            chunk_size_tokens: 800,
-            chunk_overlap_tokens: 80,
+            chunk_size_tokens: 512,
+            chunk_overlap_tokens: 64,
         }
     }
 }
