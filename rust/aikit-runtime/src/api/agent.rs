@@ -16,7 +16,7 @@ use futures::{StreamExt as _, stream};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, model, optional,
-    required, tool,
+    ready, required, tool,
 };
 
 /// The module.
@@ -96,7 +96,7 @@ const CLASS: ApiClass = ApiClass {
         )],
         returns: "an `Agent`",
         example: "Agent{model = Model('scripted:demo', {answers = {'hello'}})}.name",
-        call: Call::Host(|session, args| Box::pin(make(session.clone(), args))),
+        call: Call::Host(|session, args| ready(make(session, args))),
     }),
     methods: &[
         ApiFunction {
@@ -115,7 +115,7 @@ const CLASS: ApiClass = ApiClass {
                       `data`, ended by `{kind = 'done', run = …}`",
             example: "for event in Agent{model = Model('scripted:demo', {answers = {'hello'}})}\
                       :stream('hi') do print(event.kind) end",
-            call: Call::Host(|session, args| Box::pin(stream_run(session.clone(), args))),
+            call: Call::Host(|session, args| ready(stream_run(session, args))),
         },
         ApiFunction {
             name: "as_tool",
@@ -124,21 +124,21 @@ const CLASS: ApiClass = ApiClass {
             returns: "a `Tool`",
             example: "Agent{model = Model('scripted:demo', {answers = {'hello'}}), name = 'greeter'}\
                       :as_tool('Greets.').name",
-            call: Call::Host(|session, args| Box::pin(as_tool(session.clone(), args))),
+            call: Call::Host(|session, args| ready(as_tool(session, args))),
         },
     ],
     fields: &[("name", "Its name."), ("model", "Name of its model.")],
 };
 
-async fn make(session: Session, mut args: Args) -> Result<Return> {
+fn make(session: &Session, mut args: Args) -> Result<Return> {
     let mut given = args.options("options");
-    let mut options = AgentOptions::new(model::resolve(&session, given.take("model"))?);
+    let mut options = AgentOptions::new(model::resolve(session, given.take("model"))?);
     if let Some(name) = given.string("name") {
         options.name = name;
     }
     options.instructions = given.string("instructions").unwrap_or_default();
     let cx = args.cx.clone();
-    options.tools = tool::resolve(&session, &cx, given.items("tools"))?;
+    options.tools = tool::resolve(session, &cx, given.items("tools"))?;
     options.limits = limits(given.options("limits"))?;
     let fields = Map::from_iter([
         ("name".to_owned(), Value::from(options.name.as_str())),
@@ -181,7 +181,7 @@ async fn run(session: Session, mut args: Args) -> Result<Return> {
     Value::from_serialize(&done).map(Return::Value)
 }
 
-async fn stream_run(session: Session, mut args: Args) -> Result<Return> {
+fn stream_run(session: &Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
     let input = input(&mut args)?;
     let handle = agent.start(&session.tool_context(&args.cx), input);
@@ -191,19 +191,13 @@ async fn stream_run(session: Session, mut args: Args) -> Result<Return> {
 /// The next event of a run; after the last one its result.
 async fn next(state: Option<(Handle, u64)>) -> Option<(Result<Value>, Option<(Handle, u64)>)> {
     let (handle, after) = state?;
-    match handle.event(after).await {
-        Some(event) => {
-            let sequence = event.sequence;
-            Some((Ok(describe(&event)), Some((handle, sequence))))
-        }
-        None => {
-            let ended = handle
-                .result()
-                .await
-                .map(|run| Value::map([("kind", Value::from("done")), ("run", run)]));
-            Some((ended, None))
-        }
+    if let Some(event) = handle.event(after).await {
+        let sequence = event.sequence;
+        return Some((Ok(describe(&event)), Some((handle, sequence))));
     }
+    let ended = handle.result().await;
+    let ended = ended.map(|run| Value::map([("kind", Value::from("done")), ("run", run)]));
+    Some((ended, None))
 }
 
 fn describe(event: &Event) -> Value {
@@ -214,8 +208,8 @@ fn describe(event: &Event) -> Value {
     ])
 }
 
-async fn as_tool(session: Session, mut args: Args) -> Result<Return> {
+fn as_tool(session: &Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
     let tool: Arc<dyn DynTool> = agent.as_tool(args.required_string("summary")?);
-    tool::hand_out(&session, tool)
+    tool::hand_out(session, tool)
 }

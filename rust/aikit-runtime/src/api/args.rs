@@ -98,6 +98,7 @@ impl Args {
     }
 
     /// Takes a table of options; an empty one when it was left out.
+    #[must_use]
     pub fn options(&mut self, name: &str) -> Self {
         let named = match self.take(name) {
             Some(Arg::Map(members)) => members,

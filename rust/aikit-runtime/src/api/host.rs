@@ -39,25 +39,9 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Resource {
     /// An object.
-    Object(#[serde(with = "object_id")] ObjectId),
+    Object(u64),
     /// A stream.
     Stream(StreamId),
-}
-
-mod object_id {
-    use aikit_core::script::ObjectId;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        id: &ObjectId,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(id.0)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectId, D::Error> {
-        u64::deserialize(from).map(ObjectId)
-    }
 }
 
 /// The session's side as an engine sees it: in this process or behind a pipe.

@@ -2,7 +2,7 @@
 
 use aikit_core::{Error, Result, Value};
 
-use super::{ApiFunction, ApiModule, Args, Call, Kind, Return, optional, required};
+use super::{ApiFunction, ApiModule, Args, Call, Kind, Return, optional, ready, required};
 
 /// The module.
 pub(super) const MODULE: ApiModule = ApiModule {
@@ -18,7 +18,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         params: &[required("text", Kind::String, "JSON text.")],
         returns: "the data",
         example: r#"JSON.parse('{"a": [1, 2]}').a[2]"#,
-        call: Call::Host(|_, args| Box::pin(async { parse(args) })),
+        call: Call::Host(|_, args| ready(parse(args))),
     },
     ApiFunction {
         name: "stringify",
@@ -41,7 +41,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         ],
         returns: "the text",
         example: "JSON.stringify({1, 2, 3})",
-        call: Call::Host(|_, args| Box::pin(async { stringify(args) })),
+        call: Call::Host(|_, args| ready(stringify(args))),
     },
 ];
 

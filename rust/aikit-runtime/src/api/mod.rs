@@ -17,6 +17,7 @@ mod rag;
 mod session;
 mod task;
 mod tool;
+mod vector;
 
 use std::fmt;
 
@@ -164,6 +165,11 @@ impl fmt::Debug for Call {
     }
 }
 
+/// The future of a row that has no reason to wait.
+fn ready(returned: Result<Return>) -> BoxFuture<'static, Result<Return>> {
+    Box::pin(std::future::ready(returned))
+}
+
 /// What a call gives.
 #[derive(Debug)]
 pub enum Return {
@@ -195,6 +201,7 @@ pub const MODULES: &[&ApiModule] = &[
     &model::MODULE,
     &agent::MODULE,
     &rag::MODULE,
+    &vector::MODULE,
 ];
 
 /// The module `name`.

@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
-    required, tool,
+    ready, required, tool,
 };
 
 /// The module.
@@ -94,7 +94,7 @@ const CLASS: ApiClass = ApiClass {
         ],
         returns: "a `Model`",
         example: "Model('scripted:demo', {answers = {'hello'}}).name",
-        call: Call::Host(|session, args| Box::pin(open(session.clone(), args))),
+        call: Call::Host(|session, args| ready(open(session, args))),
     }),
     methods: &[
         ApiFunction {
@@ -112,7 +112,7 @@ const CLASS: ApiClass = ApiClass {
             returns: "a stream of `{kind = 'text', text = …}`, ended by `{kind = 'done', …}`",
             example: "for piece in Model('scripted:demo', {answers = {'hello'}}):stream('hi') do \
                       io.write(piece.text or '') end",
-            call: Call::Host(|session, args| Box::pin(stream(session.clone(), args))),
+            call: Call::Host(|session, args| ready(stream(session, args))),
         },
         ApiFunction {
             name: "embed",
@@ -162,7 +162,7 @@ fn options(mut given: Args) -> ModelOptions {
     }
 }
 
-async fn open(session: Session, mut args: Args) -> Result<Return> {
+fn open(session: &Session, mut args: Args) -> Result<Return> {
     let place = options(args.options("options"));
     let found = session.components().services.models()?;
     let kept = match args.take("name") {
@@ -277,9 +277,9 @@ async fn complete(session: Session, mut args: Args) -> Result<Return> {
     Ok(Return::Value(Value::Map(describe(&response)?)))
 }
 
-async fn stream(session: Session, mut args: Args) -> Result<Return> {
+fn stream(session: &Session, mut args: Args) -> Result<Return> {
     let model = session.object::<Kept>(args.this)?;
-    let request = request(&session, &mut args)?;
+    let request = request(session, &mut args)?;
     let cx = session.tool_context(&args.cx);
     let events = models::stream(&cx, &model.chat, request);
     session.insert_stream(events.map(|event| describe_event(event?)).boxed())

@@ -243,9 +243,9 @@ fn fit_options(
     let Some((unknown, _)) = members.first() else {
         return Ok(named);
     };
-    let names: Vec<&str> = options.iter().map(|option| option.name).collect();
-    let otherwise = format!("the options are {}", quoted(&names));
-    let hint = nearest::hint(unknown, names, otherwise);
+    let known: Vec<&str> = options.iter().map(|option| option.name).collect();
+    let otherwise = format!("the options are {}", quoted(&known));
+    let hint = nearest::hint(unknown, known, otherwise);
     Err(path
         .error(&format!("there is no option `{unknown}`"))
         .with_hint(hint))

@@ -9,7 +9,7 @@ use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
-    required, tool,
+    ready, required, tool,
 };
 
 /// The module.
@@ -147,7 +147,7 @@ const CLASS: ApiClass = ApiClass {
             ],
             returns: "a `Tool`",
             example: "RAG.open():as_tool().name",
-            call: Call::Host(|session, args| Box::pin(as_tool(session.clone(), args))),
+            call: Call::Host(|session, args| ready(as_tool(session, args))),
         },
     ],
     fields: &[(
@@ -281,7 +281,7 @@ async fn stats(session: Session, args: Args) -> Result<Return> {
     Value::from_serialize(&stats).map(Return::Value)
 }
 
-async fn as_tool(session: Session, mut args: Args) -> Result<Return> {
+fn as_tool(session: &Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
     let name = args
         .string("name")
@@ -289,5 +289,5 @@ async fn as_tool(session: Session, mut args: Args) -> Result<Return> {
     let summary = args.string("summary").unwrap_or_else(|| {
         "Searches the documents for passages that answer a question.".to_owned()
     });
-    tool::hand_out(&session, opened.as_tool(&name, &summary))
+    tool::hand_out(session, opened.as_tool(&name, &summary))
 }

@@ -172,7 +172,7 @@ impl Session {
         let mut resources = self.resources();
         match resource {
             Resource::Object(id) => {
-                let object = resources.objects.remove(&id);
+                let object = resources.objects.remove(&ObjectId(id));
                 drop(resources);
                 // Dropped outside the lock: it may release others.
                 drop(object);

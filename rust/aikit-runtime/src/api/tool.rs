@@ -12,7 +12,7 @@ use aikit_core::{
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Members, Param, Return, Session,
-    optional, required,
+    optional, ready, required,
 };
 
 /// The module.
@@ -114,7 +114,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         params: &[required("name", Kind::String, "Its name.")],
         returns: "a `Tool`",
         example: "Tool.get('count_words').summary",
-        call: Call::Host(|session, args| Box::pin(get(session.clone(), args))),
+        call: Call::Host(|session, args| ready(get(session, args))),
     },
     ApiFunction {
         name: "invoke",
@@ -138,7 +138,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         returns: "a `Tool`",
         example: "Tool.create{name = 'double', summary = 'Doubles a number.', \
                   parameters = {n = 'number'}, fn = function(args) return args.n * 2 end}",
-        call: Call::Host(|session, args| Box::pin(create(session.clone(), args))),
+        call: Call::Host(|session, args| ready(create(session, args))),
     },
 ];
 
@@ -167,12 +167,12 @@ pub(super) fn hand_out(session: &Session, tool: Arc<dyn DynTool>) -> Result<Retu
     session.insert::<Kept>(CLASS.name, fields, Arc::new(tool))
 }
 
-async fn get(session: Session, mut args: Args) -> Result<Return> {
+fn get(session: &Session, mut args: Args) -> Result<Return> {
     let tool = session
         .components()
         .tools
         .find(&args.required_string("name")?)?;
-    hand_out(&session, tool)
+    hand_out(session, tool)
 }
 
 async fn invoke(session: Session, mut args: Args) -> Result<Return> {
@@ -224,10 +224,10 @@ fn fit_empty(value: &mut Value, schema: &Value) {
     }
 }
 
-async fn create(session: Session, mut args: Args) -> Result<Return> {
+fn create(session: &Session, mut args: Args) -> Result<Return> {
     let tool = from_options(args.options("options"))?;
     session.components().tools.add(Arc::clone(&tool))?;
-    hand_out(&session, tool)
+    hand_out(session, tool)
 }
 
 fn from_options(mut options: Args) -> Result<Arc<dyn DynTool>> {

@@ -35,7 +35,7 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result
     let outcome = state
         .drive(Arc::clone(run), function, MultiValue::new())
         .await;
-    let values = outcome.map_err(|failure| error::from_lua(state, &run.cx, failure))?;
+    let values = outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;
     if !prepared.shows || values.iter().all(mlua::Value::is_nil) {
         return Ok(None);
     }

@@ -1,5 +1,7 @@
 //! What values look like: as text, as HTML, as MIME bundles.
 
+use std::fmt::Write as _;
+
 use aikit_core::{Error, Result, Value as Data, engine::Output, value::Map};
 use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 
@@ -211,7 +213,7 @@ impl Writer {
             self.text.push_str("{\n");
             for text in texts {
                 let indent = "  ".repeat(depth + 1);
-                self.text.push_str(&format!("{indent}{text},\n"));
+                let _ = writeln!(self.text, "{indent}{text},");
             }
             self.text.push_str(&"  ".repeat(depth));
             self.text.push('}');
@@ -302,7 +304,7 @@ fn records_as_html(table: &Table) -> Option<String> {
     }
     let mut html = "<table><thead><tr>".to_owned();
     for column in &columns {
-        html.push_str(&format!("<th>{}</th>", escape(column)));
+        let _ = write!(html, "<th>{}</th>", escape(column));
     }
     html.push_str("</tr></thead><tbody>");
     for record in rows {
@@ -314,13 +316,13 @@ fn records_as_html(table: &Table) -> Option<String> {
                 Value::String(text) => text.to_string_lossy(),
                 other => text(other),
             };
-            html.push_str(&format!("<td>{}</td>", escape(&shown)));
+            let _ = write!(html, "<td>{}</td>", escape(&shown));
         }
         html.push_str("</tr>");
     }
     html.push_str("</tbody></table>");
     if length > ROWS_MAX {
-        html.push_str(&format!("<p>… {} more rows</p>", length - ROWS_MAX));
+        let _ = write!(html, "<p>… {} more rows</p>", length - ROWS_MAX);
     }
     Some(html)
 }

@@ -67,14 +67,14 @@ impl LuaEngine {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that a cell runs; the answer is called when it is over.
-    fn begin(&self, cx: &Context) -> Ended {
-        let is_over = Arc::new(AtomicBool::new(false));
+    /// Says that a cell runs; the answer is called when it is over, and sets the flag.
+    fn begin(&self, cx: &Context, is_over: &Arc<AtomicBool>) -> Ended {
         *self.running() = Some(Running {
             cx: cx.clone(),
-            is_over: Arc::clone(&is_over),
+            is_over: Arc::clone(is_over),
             is_stopping: false,
         });
+        let is_over = Arc::clone(is_over);
         let (running, control) = (Arc::clone(&self.running), self.thread.control);
         Ended(Some(Box::new(move || {
             let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,12 +85,16 @@ impl LuaEngine {
         })))
     }
 
-    /// Stops the Lua code of the running cell; its Context has been cancelled.
-    fn stop(&self) {
+    /// Stops the running cell for `reason`, when it is the one that `is_wanted` means.
+    fn stop(&self, (kind, reason): (ErrorKind, &str), is_wanted: impl Fn(&Running) -> bool) {
         let mut running = self.running();
-        let Some(cell) = running.as_mut().filter(|cell| !cell.is_stopping) else {
+        let Some(cell) = running.as_mut().filter(|cell| is_wanted(cell)) else {
             return;
         };
+        cell.cx.cancel(kind, reason);
+        if cell.is_stopping {
+            return;
+        }
         cell.is_stopping = true;
         self.thread.control.ask();
         let is_over = Arc::clone(&cell.is_over);
@@ -107,7 +111,8 @@ impl LuaEngine {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let cx = cx.child(Overrides::default());
         let (reply, answer) = oneshot::channel();
-        let ended = self.begin(&cx);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ended = self.begin(&cx, &is_over);
         let run = Arc::new(Run {
             cx: cx.clone(),
             sink,
@@ -120,15 +125,15 @@ impl LuaEngine {
             ended,
         };
         self.thread.jobs.send(job).map_err(|_| gone())?;
-        let _abandoned = Abandoned {
+        let abandoned = Abandoned {
             engine: self,
-            cx: &cx,
+            is_over,
         };
         // A deadline or a cancellation from above stops tight loops as well.
         let answer = match select(answer, std::pin::pin!(cx.stopped())).await {
             Either::Left((answer, _)) => answer,
-            Either::Right((_, answer)) => {
-                self.stop();
+            Either::Right((reason, answer)) => {
+                abandoned.stop((reason.kind(), reason.message()));
                 answer.await
             }
         };
@@ -139,22 +144,20 @@ impl LuaEngine {
 /// Stops a cell whose caller has gone.
 struct Abandoned<'a> {
     engine: &'a LuaEngine,
-    cx: &'a Context,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Abandoned<'_> {
+    fn stop(&self, reason: (ErrorKind, &str)) {
+        // By now another cell may be the one that runs.
+        let is_own = |running: &Running| Arc::ptr_eq(&running.is_over, &self.is_over);
+        self.engine.stop(reason, is_own);
+    }
 }
 
 impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
-        let mut runs = false;
-        if let Some(running) = self.engine.running().as_ref() {
-            // The turn may be another cell's by now.
-            runs = Arc::ptr_eq(running.cx.events(), self.cx.events())
-                && running.cx.request_id() == self.cx.request_id();
-        }
-        if runs {
-            self.cx
-                .cancel(ErrorKind::Cancelled, "the caller stopped waiting");
-            self.engine.stop();
-        }
+        self.stop((ErrorKind::Cancelled, "the caller stopped waiting"));
     }
 }
 
@@ -248,10 +251,7 @@ impl ScriptEngine for LuaEngine {
     }
 
     fn interrupt(&self) {
-        let cx = self.running().as_ref().map(|running| running.cx.clone());
-        if let Some(cx) = cx {
-            cx.cancel(ErrorKind::Interrupted, "the cell was interrupted");
-            self.stop();
-        }
+        let reason = (ErrorKind::Interrupted, "the cell was interrupted");
+        self.stop(reason, |_| true);
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn from_setup(error: mlua::Error) -> Error {
 }
 
 /// What Lua raised as one of our errors, with its traceback.
-pub(super) fn from_lua(state: &State, cx: &Context, failure: Failure) -> Error {
+pub(super) fn from_lua(state: &State, cx: &Context, failure: &Failure) -> Error {
     let error = match &failure.value {
         Value::Error(error) if interrupt::is_interrupt(error) => thread::stopped(cx),
         Value::Error(error) => find(error).unwrap_or_else(|| script(state, &root_message(error))),

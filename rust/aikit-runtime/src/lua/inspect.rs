@@ -1,6 +1,6 @@
 //! Inspection: what the API table and the session know about a name.
 
-use std::sync::RwLock;
+use std::{fmt::Write as _, sync::RwLock};
 
 use aikit_core::{Value, value::Map};
 
@@ -57,22 +57,24 @@ fn describe_function(function: &ApiFunction, qualified: &str, detail: u8) -> Str
     for param in function.params {
         let needed = if param.required { ", required" } else { "" };
         let kind = param.kind.label();
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n- `{}` ({kind}{needed}): {}",
             param.name, param.summary
-        ));
+        );
         for option in param.kind.options() {
             let needed = if option.required { ", required" } else { "" };
             let kind = option.kind.label();
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\n  - `{}` ({kind}{needed}): {}",
                 option.name, option.summary
-            ));
+            );
         }
     }
-    text.push_str(&format!("\n\nReturns {}.", function.returns));
+    let _ = write!(text, "\n\nReturns {}.", function.returns);
     if detail > 0 || !function.example.is_empty() {
-        text.push_str(&format!("\n\nExample: `{}`", function.example));
+        let _ = write!(text, "\n\nExample: `{}`", function.example);
     }
     text
 }
@@ -110,28 +112,31 @@ async fn describe_other(names: &RwLock<Names>, host: &dyn Host, path: &[&str]) -
 fn describe_module(module: &ApiModule) -> String {
     let mut text = format!("**{}**\n\n{}\n", module.name, module.summary);
     if let Some(callee) = module.callee() {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n- `{}`: {}",
             callee.usage(module.name),
             callee.summary
-        ));
+        );
     }
     for function in module.functions {
         let qualified = format!("{}.{}", module.name, function.name);
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n- `{}`: {}",
             function.usage(&qualified),
             function.summary
-        ));
+        );
     }
     for class in module.classes {
         for method in class.methods {
             let qualified = format!("{}:{}", class.name, method.name);
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\n- `{}`: {}",
                 method.usage(&qualified),
                 method.summary
-            ));
+            );
         }
     }
     text

@@ -169,6 +169,10 @@ fn controls() -> impl Iterator<Item = &'static Control> {
     })
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a thread's name is a pointer, or as wide as one"
+)]
 fn this_thread() -> usize {
     // SAFETY: the call has no preconditions.
     unsafe { libc::pthread_self() as usize }

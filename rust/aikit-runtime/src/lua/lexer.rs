@@ -73,13 +73,14 @@ pub(super) fn tokens(code: &str) -> Vec<Token<'_>> {
             continue;
         }
         if let Some(comment) = rest.strip_prefix("--") {
-            let long = long_bracket(comment);
-            let length = long.unwrap_or_else(|| Some(comment.find('\n').unwrap_or(comment.len())));
-            let Some(length) = length else {
-                tokens.push(token(Kind::Unfinished, rest, at, rest.len()));
-                break;
+            at += 2 + match long_bracket(comment) {
+                Long::Whole(length) => length,
+                Long::None => comment.find('\n').unwrap_or(comment.len()),
+                Long::Unfinished => {
+                    tokens.push(token(Kind::Unfinished, rest, at, rest.len()));
+                    break;
+                }
             };
-            at += 2 + length;
             continue;
         }
         let (kind, length) = scan(rest, first);
@@ -120,9 +121,9 @@ fn scan(rest: &str, first: char) -> (Kind, usize) {
     }
     if first == '[' {
         match long_bracket(rest) {
-            Some(Some(length)) => return (Kind::Text, length),
-            Some(None) => return (Kind::Unfinished, rest.len()),
-            None => {}
+            Long::Whole(length) => return (Kind::Text, length),
+            Long::Unfinished => return (Kind::Unfinished, rest.len()),
+            Long::None => {}
         }
     }
     match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
@@ -171,13 +172,26 @@ fn short_string(rest: &str, quote: char) -> (Kind, usize) {
     (kind, rest.len())
 }
 
-/// Length of a long bracket at the beginning; `Some(None)` when its end is missing.
-fn long_bracket(rest: &str) -> Option<Option<usize>> {
-    let level = rest.strip_prefix('[')?;
+/// What a long bracket at the beginning of a text is.
+enum Long {
+    /// It is none.
+    None,
+    /// Its end is missing.
+    Unfinished,
+    /// It has this length.
+    Whole(usize),
+}
+
+fn long_bracket(rest: &str) -> Long {
+    let level = rest.strip_prefix('[').unwrap_or_default();
     let equals = level.len() - level.trim_start_matches('=').len();
-    level[equals..].strip_prefix('[')?;
+    if !level[equals..].starts_with('[') {
+        return Long::None;
+    }
     let closing = format!("]{}]", "=".repeat(equals));
     let opening = equals + 2;
     let found = rest[opening..].find(&closing);
-    Some(found.map(|at| opening + at + closing.len()))
+    found.map_or(Long::Unfinished, |at| {
+        Long::Whole(opening + at + closing.len())
+    })
 }

@@ -24,7 +24,7 @@ pub(super) struct ObjectHandle {
 
 impl Drop for ObjectHandle {
     fn drop(&mut self) {
-        self.host.release(Resource::Object(self.id));
+        self.host.release(Resource::Object(self.id.0));
     }
 }
 

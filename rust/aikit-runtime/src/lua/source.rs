@@ -1,7 +1,7 @@
 //! Reads the outline of a cell: its statements, the local variables they declare, and the
 //! expression at its end that is to be shown.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Write as _};
 
 use super::lexer::{Kind, Token, tokens};
 
@@ -42,9 +42,7 @@ pub(super) fn prepare(code: &str) -> Prepared {
         source.push_str(&code[copied..statement.end]);
         copied = statement.end;
         let names = statement.locals.join(",");
-        source.push_str(&format!(
-            ";{KEEP}('{names}',function() return {names} end);"
-        ));
+        let _ = write!(source, ";{KEEP}('{names}',function() return {names} end);");
     }
     let shown_from = shown_from.unwrap_or(code.len());
     source.push_str(&code[copied..shown_from]);

@@ -150,7 +150,7 @@ async fn settle(run: &Arc<Run>, function: Function, args: MultiValue) -> Outcome
     };
     match ended {
         Ok(values) => Outcome::Values(values),
-        Err(Some(failure)) => Outcome::Failed(error::from_lua(&state, &run.cx, failure), false),
+        Err(Some(failure)) => Outcome::Failed(error::from_lua(&state, &run.cx, &failure), false),
         Err(None) => Outcome::Running,
     }
 }

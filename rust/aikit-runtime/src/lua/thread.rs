@@ -210,9 +210,9 @@ async fn call_back(
             .iter()
             .map(|value| convert::to_lua(&state.lua, value))
             .collect();
-        let args = args.map_err(|error| error::from_lua(state, &run.cx, error.into()))?;
+        let args = args.map_err(|error| error::from_lua(state, &run.cx, &error.into()))?;
         let outcome = state.drive(Arc::clone(&run), function, args).await;
-        let values = outcome.map_err(|failure| error::from_lua(state, &run.cx, failure))?;
+        let values = outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;
         let first = values.into_iter().next().unwrap_or(mlua::Value::Nil);
         convert::to_value(&first)
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_core::{
     Context, ErrorKind, Value,
     context::Overrides,
-    engine::{Completeness, Output, ScriptEngine as _, StreamName},
+    engine::{Cell, Completeness, Output, ScriptEngine as _, StreamName},
     io,
     value::Map,
 };
@@ -523,5 +523,33 @@ fn many_engines_live_in_one_process() {
     }
     for (index, fixture) in fixtures.iter().enumerate() {
         assert_eq!(fixture.shown("x"), index.to_string());
+    }
+}
+
+#[test]
+fn a_cell_that_ended_does_not_stop_the_next_of_the_same_session() {
+    let fixture = Arc::new(Fixture::new());
+    let cx = Context::default();
+    let cells: Vec<_> = (0..100)
+        .map(|number| {
+            let (engine, sink, cx) = (
+                Arc::clone(&fixture.engine),
+                fixture.sink.clone(),
+                cx.clone(),
+            );
+            let cell = Cell {
+                code: format!("for i = 1, 1000 do end return {number}"),
+                name: format!("cell [{number}]"),
+            };
+            io::spawn(async move { engine.execute(&cx, cell, sink).await })
+        })
+        .collect();
+    for (number, cell) in cells.into_iter().enumerate() {
+        let shown = io::wait(cell, || Ok(()))
+            .unwrap()
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        assert_eq!(text(&shown, "text/plain"), number.to_string());
     }
 }

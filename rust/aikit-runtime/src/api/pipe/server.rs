@@ -159,7 +159,7 @@ impl Server {
 
     fn hold(&self, returned: &Return) {
         let resource = match returned {
-            Return::Object(object) => Resource::Object(object.id),
+            Return::Object(object) => Resource::Object(object.id.0),
             Return::Stream(stream) => Resource::Stream(*stream),
             Return::Value(_) => return,
         };
