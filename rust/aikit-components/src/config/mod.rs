@@ -184,9 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_in_the_environment_is_written_as_toml() {
-        let variables = [("AIKIT_SECURITY__ROOTS", "[\"/one\", \"/two\"]")];
-        assert_eq!(load("", &variables).unwrap().security.roots.len(), 2);
+    fn a_list_in_the_environment_is_toml_or_a_text_with_commas() {
+        for text in ["[\"/one\", \"/two\"]", "/one, /two"] {
+            let variables = [("AIKIT_SECURITY__ROOTS", text)];
+            assert_eq!(load("", &variables).unwrap().security.roots.len(), 2);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::security::policy::Profile;
 
@@ -13,9 +13,11 @@ pub struct SecurityConfig {
     /// Who uses this process; the host decides when it is not set.
     pub profile: Option<Profile>,
     /// Folders that may be read beside the working directory.
+    #[serde(deserialize_with = "one_or_many")]
     pub roots: Vec<PathBuf>,
     /// Hosts that may be reached although their addresses are private: `name`, `name:port`,
     /// an address or a network such as `10.0.0.0/8`.
+    #[serde(deserialize_with = "one_or_many")]
     pub hosts: Vec<String>,
 }
 
@@ -28,4 +30,28 @@ impl SecurityConfig {
             *root = base.join(&*root);
         }
     }
+}
+
+/// A list, or one text with commas between its items, as it is written in the environment.
+fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<String>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of texts, or one text")]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(text) => {
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            items.map(|item| T::from(item.to_owned())).collect()
+        }
+        OneOrMany::Many(items) => items.into_iter().map(T::from).collect(),
+    })
 }
