@@ -64,9 +64,17 @@ def execute(folder: Path) -> nbformat.NotebookNode:
 
 
 def outputs(cell: nbformat.NotebookNode) -> str:
-    """What a cell printed and showed, as text."""
-    texts = [it.get("text") or it.get("data", {}).get("text/plain", "") for it in cell.outputs]
-    return "\n".join(it.rstrip() for it in texts if it)
+    """What a cell printed and showed, as text; pieces of one stream are one text."""
+    texts: list[str] = []
+    stream = None
+    for output in cell.outputs:
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        if texts and output.output_type == "stream" and output.name == stream:
+            texts[-1] += text
+        elif text:
+            texts.append(text)
+        stream = output.get("name")
+    return "\n".join(it.rstrip() for it in texts)
 
 
 def main() -> None:
