@@ -16,7 +16,7 @@ pub fn report(name: &str, mut work: impl FnMut() -> u32) {
         .map(|_| {
             let start = SystemClock.monotonic();
             let operations = work();
-            (SystemClock.monotonic() - start) / operations.max(1)
+            SystemClock.monotonic().saturating_sub(start) / operations.max(1)
         })
         .collect();
     costs.sort_unstable();
