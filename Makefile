@@ -21,6 +21,8 @@ export VIRTUAL_ENV := $(VENV)
 export PATH := $(BIN):$(PATH)
 # Only the environment of this clone: no kernel, configuration or package of the user's.
 export PYTHONNOUSERSITE := 1
+# What pip finds installed already is no news.
+export PIP_QUIET := 1
 
 .PHONY: help demo test dev lint fix test-rust test-python generate check-generated check-wheel bench soak ci
 
@@ -28,7 +30,8 @@ help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.ready-demo  ## installs the wheel (release build) and the kernel, runs the quickstart notebook, prints its answers
-	$(BIN)/python -m pip install --quiet .
+	@echo "building the wheel for release: some minutes the first time"
+	$(BIN)/python -m pip install .
 	$(BIN)/python -m aikit install --sys-prefix
 	$(BIN)/python examples/run_quickstart.py
 
@@ -74,7 +77,7 @@ check-generated: generate  ## fails when a generated file is stale or a stub dis
 
 check-wheel: $(VENV)/.ready-dev  ## builds the wheel as `pip install .` does, installs it elsewhere, looks for the kernel
 	rm -rf "$(CARGO_TARGET_DIR)/wheel"
-	env PIP_NO_INPUT=1 $(BIN)/python -m pip wheel --quiet --no-deps --config-settings=build-args=--profile=dev \
+	$(BIN)/python -m pip wheel --no-deps --config-settings=build-args=--profile=dev \
 	    --wheel-dir "$(CARGO_TARGET_DIR)/wheel" .
 	$(BIN)/python tests/check_wheel.py "$(CARGO_TARGET_DIR)/wheel"
 
@@ -92,6 +95,6 @@ ci: lint test check-generated check-wheel  ## what a pull request must pass
 # pip 25.1 is the first that reads dependency groups; the stamp follows pyproject.toml.
 $(VENV)/.ready-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --group $*
+	$(BIN)/python -m pip install --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --group $*
 	touch $@
