@@ -109,6 +109,8 @@ impl LuaEngine {
         sink: Arc<dyn OutputSink>,
     ) -> Result<Option<Map>> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        // It may have been cancelled while it waited for its turn.
+        cx.check()?;
         let cx = cx.child(Overrides::default());
         let (reply, answer) = oneshot::channel();
         let is_over = Arc::new(AtomicBool::new(false));

@@ -140,18 +140,16 @@ async fn settle(run: &Arc<Run>, function: Function, args: MultiValue) -> Outcome
     let Ok(state) = State::current() else {
         return Outcome::Failed(Error::internal("a task ran on a foreign thread"), false);
     };
-    let ended = {
-        let running = std::pin::pin!(state.drive(Arc::clone(run), function, args));
-        let stopped = std::pin::pin!(run.cx.stopped());
-        match select(running, stopped).await {
-            Either::Left((outcome, _)) => outcome.map_err(Some),
-            Either::Right((error, _)) => return Outcome::Failed(error, false),
+    let running = std::pin::pin!(state.drive(Arc::clone(run), function, args));
+    let stopped = std::pin::pin!(run.cx.stopped());
+    // Whether it was stopped is asked first: a task that was cancelled never runs again, not even
+    // for the first time, because the interrupt that cancelled it may be over by then.
+    match select(stopped, running).await {
+        Either::Left((error, _)) => Outcome::Failed(error, false),
+        Either::Right((Ok(values), _)) => Outcome::Values(values),
+        Either::Right((Err(failure), _)) => {
+            Outcome::Failed(error::from_lua(&state, &run.cx, &failure), false)
         }
-    };
-    match ended {
-        Ok(values) => Outcome::Values(values),
-        Err(Some(failure)) => Outcome::Failed(error::from_lua(&state, &run.cx, &failure), false),
-        Err(None) => Outcome::Running,
     }
 }
 

@@ -217,12 +217,21 @@ async fn call_back(
         convert::to_value(&first)
     };
     let calling = std::pin::pin!(calling);
-    // Who stops waiting stops the function, at the next place where it waits.
+    // Who stops waiting stops the function, at the next place where it waits; one that has not
+    // begun does not begin.
     let outcome = {
-        let gone = std::pin::pin!(reply.closed());
-        match select(calling, gone).await {
-            Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => return,
+        let gone = std::pin::pin!(async {
+            let stopped = std::pin::pin!(run.cx.stopped());
+            let closed = std::pin::pin!(reply.closed());
+            match select(stopped, closed).await {
+                Either::Left((error, _)) => Some(error),
+                Either::Right(_) => None,
+            }
+        });
+        match select(gone, calling).await {
+            Either::Left((Some(error), _)) => Err(error),
+            Either::Left((None, _)) => return,
+            Either::Right((outcome, _)) => outcome,
         }
     };
     drop(reply.send(outcome));

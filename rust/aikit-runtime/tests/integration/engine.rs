@@ -553,3 +553,21 @@ fn a_cell_that_ended_does_not_stop_the_next_of_the_same_session() {
         assert_eq!(text(&shown, "text/plain"), number.to_string());
     }
 }
+
+#[test]
+fn a_cancelled_cell_does_not_begin_and_its_waiting_task_does_not_go_on() {
+    let fixture = Fixture::new();
+    let cx = Context::default();
+    fixture
+        .run_in(
+            &cx,
+            "async(function() pcall(sleep, 3600) while true do end end) sleep(0.001)",
+        )
+        .unwrap();
+    cx.cancel(ErrorKind::Cancelled, "enough");
+    assert_eq!(
+        fixture.run_in(&cx, "began = true").unwrap_err().message(),
+        "enough"
+    );
+    assert_eq!(fixture.shown("sleep(0.001) return began == nil"), "true");
+}

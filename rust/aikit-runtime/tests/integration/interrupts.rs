@@ -126,6 +126,10 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("task", "await(async(function() sleep(3600) end))"),
     (
+        "task that has not begun",
+        "async(function() while true do end end) while true do end",
+    ),
+    (
         "tight task",
         "await(async(function() while true do end end))",
     ),
