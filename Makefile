@@ -88,7 +88,7 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 	$(BIN)/python benches/kernel/start.py
 
 soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
 
 ci: lint test check-generated check-wheel  ## what a pull request must pass
 
