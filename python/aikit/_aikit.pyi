@@ -14,6 +14,7 @@ __all__ = [
     "Scope",
     "Tool",
     "VectorIndex",
+    "api_modules",
     "close_interpreter",
     "error_kinds",
     "find_tool",
@@ -296,6 +297,11 @@ class VectorIndex:
         """
         The nearest rows of each query, best first.
         """
+
+def api_modules() -> Any:
+    """
+    Every module of the script API with its functions and classes, in the order of the reference.
+    """
 
 def close_interpreter() -> None:
     """

@@ -1,6 +1,7 @@
 //! Python bindings: the list of what `aikit._aikit` exports, and nothing else.
 
 mod agents;
+mod api;
 mod callbacks;
 mod context;
 mod convert;
@@ -21,6 +22,7 @@ mod _aikit {
     #[pymodule_export]
     use crate::{
         agents::Agent,
+        api::api_modules,
         callbacks::Reply,
         context::Scope,
         errors::error_kinds,

@@ -131,7 +131,7 @@ const FUNCTIONS: &[ApiFunction] = &[ApiFunction {
     summary: "Lists the providers: what is usable here and what each lacks.",
     params: &[],
     returns: "a list of records with `name`, `usable`, `lacks`",
-    example: "#Model.list() > 0",
+    example: "print(#Model.list())",
     call: Call::Host(|session, _| {
         let session = session.clone();
         Box::pin(async move {

@@ -111,7 +111,7 @@ const CLASS: ApiClass = ApiClass {
                 optional("options", Kind::Options(SEARCH), "How to search."),
             ],
             returns: "a list of records with `id`, `text`, `score`, `source`, `title`, `metadata`",
-            example: "#RAG.open():search('anything')",
+            example: "print(#RAG.open():search('anything'))",
             call: Call::Host(|session, args| Box::pin(search(session.clone(), args))),
         },
         ApiFunction {

@@ -98,7 +98,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         summary: "Lists every tool of the session.",
         params: &[],
         returns: "a list of records with `name`, `summary`, `permissions`, `input_schema`, …",
-        example: "#Tool.list() > 0",
+        example: "print(#Tool.list())",
         call: Call::Host(|session, _| {
             let specs = session.components().tools.list();
             let tools = specs

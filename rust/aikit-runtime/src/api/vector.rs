@@ -91,7 +91,7 @@ const CLASS: ApiClass = ApiClass {
                 optional("options", Kind::Options(SEARCH), "How to search."),
             ],
             returns: "a list of records with `id` and `score`; a higher score is nearer",
-            example: "#VectorIndex{dim = 2}:search({1, 0}, {k = 3})",
+            example: "print(#VectorIndex{dim = 2}:search({1, 0}, {k = 3}))",
             call: Call::Host(|session, args| Box::pin(search(session.clone(), args))),
         },
         ApiFunction {

@@ -1,0 +1,91 @@
+"""Every row of the script API has a name in Python, or a reason why Python needs none."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aikit
+from aikit import _aikit
+
+ASYNCIO = "asyncio has it"
+BUILT_IN = "Python itself has it"
+NOTEBOOK = "IPython.display has it"
+
+# A dotted name below `aikit`, or why there is none.
+PYTHON: dict[str, str] = {
+    "Agent": "Agent",
+    "Agent:as_tool": "Agent.as_tool",
+    "Agent:run": "Agent.run",
+    "Agent:stream": "Agent.stream",
+    "JSON.parse": "! the json module has it",
+    "JSON.stringify": "! the json module has it",
+    "Model": "Model",
+    "Model.list": "models.list_models",
+    "Model:complete": "Model.complete",
+    "Model:embed": "Model.embed",
+    "Model:stream": "Model.stream",
+    "RAG.open": "RAG",
+    "RAG:as_tool": "RAG.as_tool",
+    "RAG:delete": "RAG.delete",
+    "RAG:ingest": "RAG.ingest",
+    "RAG:search": "RAG.search",
+    "RAG:stats": "RAG.stats",
+    "Tool.create": "tool",
+    "Tool.get": "tools.get",
+    "Tool.invoke": "tools.invoke",
+    "Tool.list": "tools.list",
+    "Tool:invoke": "Tool.__call__",
+    "VectorIndex": "VectorIndex",
+    "VectorIndex:add": "VectorIndex.add",
+    "VectorIndex:delete": "VectorIndex.delete",
+    "VectorIndex:search": "VectorIndex.search",
+    "async": f"! {ASYNCIO}",
+    "await": f"! {ASYNCIO}",
+    "clear_output": f"! {NOTEBOOK}",
+    "display.html": f"! {NOTEBOOK}",
+    "display.json": f"! {NOTEBOOK}",
+    "display.latex": f"! {NOTEBOOK}",
+    "display.markdown": f"! {NOTEBOOK}",
+    "display.svg": f"! {NOTEBOOK}",
+    "gather": f"! {ASYNCIO}",
+    "getpass": f"! {BUILT_IN}",
+    "help": f"! {BUILT_IN}",
+    "input": f"! {BUILT_IN}",
+    "race": f"! {ASYNCIO}",
+    "sleep": f"! {ASYNCIO}",
+    "timeout": f"! {ASYNCIO}",
+    "update_display": f"! {NOTEBOOK}",
+}
+
+
+def rows() -> list[dict[str, Any]]:
+    found = []
+    for module in _aikit.api_modules():
+        found += module["functions"]
+        for class_ in module["classes"]:
+            found += [it for it in [class_["constructor"]] if it] + class_["methods"]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({it["name"] for it in rows()} | set(PYTHON)))
+def test_each_row_has_a_python_name_or_a_reason(name: str) -> None:
+    assert name in {it["name"] for it in rows()}, "the table has no such row any more"
+    assert name in PYTHON, "give the row its Python name, or say why it has none"
+    target = PYTHON[name]
+    if not target.startswith("! "):
+        first, *rest = target.split(".")
+        start = getattr(aikit, first, None) or importlib.import_module(f"aikit.{first}")
+        assert callable(functools.reduce(getattr, rest, start))
+
+
+def test_the_reference_names_every_row_and_every_tool() -> None:
+    reference = Path(__file__).parents[2] / "docs" / "reference"
+    lua = (reference / "lua.md").read_text(encoding="utf-8")
+    assert [it["name"] for it in rows() if it["usage"] not in lua] == []
+    tools = (reference / "tools.md").read_text(encoding="utf-8")
+    assert [it.name for it in aikit.tools.list() if f"## {it.name}" not in tools] == []
