@@ -34,8 +34,8 @@ def titles(text: str) -> set[str]:
 def manual() -> Path:
     folder = find_manual()
     if folder is None:
-        if os.environ.get("CI"):
-            pytest.fail("Python's manual is absent; .ci/run installs the package python3-doc")
+        if os.environ.get("AIKIT_REQUIRE_MANUAL"):
+            pytest.fail("Python's manual is absent: install the package python3-doc")
         pytest.skip("needs Debian's package python3-doc")
     return folder
 
