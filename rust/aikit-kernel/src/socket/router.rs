@@ -23,8 +23,9 @@ use crate::{
     wire::frame::{Codec, Incoming, Outgoing},
 };
 
-/// Largest request: a cell with its buffers.
-const MESSAGE_BYTES_MAX: usize = 1 << 30;
+/// Largest request: a cell with its buffers. Each peer may make us keep that much before a
+/// signature is looked at.
+const MESSAGE_BYTES_MAX: usize = 1 << 26;
 /// A client that lets more replies than this wait is disconnected.
 const QUEUE_BYTES_MAX: usize = 1 << 26;
 
@@ -91,7 +92,7 @@ impl Router {
         self.server.flush(limit).await;
     }
 
-    /// Waits until all that had arrived is in the inbox.
+    /// Waits until all that had arrived is in the inbox, but not for a peer that goes on sending.
     pub async fn settle(&self) {
         self.server.settle().await;
     }

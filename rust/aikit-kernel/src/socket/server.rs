@@ -13,7 +13,7 @@ use aikit_core::{
     clock::Clock,
     io::{AbortOnDrop, spawn},
 };
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
@@ -33,6 +33,8 @@ const PEERS_MAX: usize = 256;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the operating system has no more file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How long what had arrived is waited for; a peer that never stops sending must delay nobody.
+const SETTLE_LIMIT: Duration = Duration::from_millis(100);
 
 /// What a socket does with its peers.
 pub(super) trait Handler: fmt::Debug + Send + Sync {
@@ -171,22 +173,32 @@ impl Server {
         drop(connections);
     }
 
-    /// Waits until all that had arrived from every peer was handed to the handler.
+    /// Waits until all that had arrived from every peer was handed to the handler; a peer that is
+    /// not quiet within [`SETTLE_LIMIT`], because it goes on sending, is waited for no longer.
     pub(super) async fn settle(&self) {
         let senders: Vec<_> = {
             let connections = self.inner.connections();
-            connections
+            // One that has not shaken hands has sent no message, and may never do so.
+            let connected = connections
                 .by_number
                 .values()
-                .map(|it| it.settle.clone())
-                .collect()
+                .filter(|it| it.peer.is_some());
+            connected.map(|it| it.settle.clone()).collect()
         };
-        for sender in senders {
+        let settling = senders.into_iter().map(async |sender| {
             let (done, settled) = oneshot::channel();
             // A peer that left has nothing to settle.
             if sender.send(done).await.is_ok() {
                 let _gone = settled.await;
             }
+        });
+        // All at once, so that one that is never quiet takes no time from the others.
+        let settled = tokio::time::timeout(SETTLE_LIMIT, join_all(settling)).await;
+        if settled.is_err() {
+            debug!(
+                socket = self.inner.role.name,
+                "a peer goes on sending and is not waited for"
+            );
         }
     }
 }
@@ -325,5 +337,52 @@ async fn read_all(
             }
             Some(received) => inner.handler.received(peer, received).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aikit_core::clock::SystemClock;
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        connection::{ConnectionInfo, SocketName, Transport},
+        socket::client::Requests,
+    };
+
+    /// Never done with the first message.
+    #[derive(Debug, Default)]
+    struct Busy(Arc<Notify>);
+
+    impl Handler for Busy {
+        fn received<'a>(&'a self, _peer: &'a Arc<Peer>, _: Received) -> BoxFuture<'a, ()> {
+            self.0.notify_one();
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn settling_ends_although_a_peer_is_never_quiet() {
+        let settling = async {
+            let role = Role {
+                name: "ROUTER",
+                peers: &["DEALER"],
+                message_bytes_max: 1000,
+            };
+            let handler = Arc::new(Busy::default());
+            let heard = Arc::clone(&handler.0);
+            let mut connection = ConnectionInfo::create(Transport::Tcp, "127.0.0.1", &SystemClock);
+            let endpoint = connection.endpoint(SocketName::Shell);
+            let server = Server::bind(&endpoint, role, Arc::new(SystemClock), handler).await?;
+            connection.set_port(SocketName::Shell, server.port());
+            let endpoint = connection.endpoint(SocketName::Shell);
+            let mut peer = Requests::connect(&endpoint, "peer").await?;
+            peer.send(vec![Bytes::from_static(b"x")]).await?;
+            heard.notified().await;
+            server.settle().await;
+            Ok::<_, aikit_core::Error>(())
+        };
+        aikit_core::io::wait(settling, || Ok(())).unwrap().unwrap();
     }
 }

@@ -1,20 +1,32 @@
 //! What comes from outside and should not: the kernel lives and answers the next request.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::Duration,
+};
 
 use aikit_core::{clock::SystemClock, io};
 use aikit_kernel::{
     connection::SocketName,
     socket::client::Requests,
-    wire::{Content, frame::Codec, kernel_info::KernelInfoRequest},
+    wire::{Content, execute::ExecuteReply, frame::Codec, kernel_info::KernelInfoRequest},
 };
 use bytes::Bytes;
-use std::sync::Arc;
 
 use crate::conversation::{Conversation, cell, ok, outline, talk};
 
 const GREETING: &[u8] = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\0NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+/// Greeting and READY of a peer of that socket type.
+fn ready(kind: &[u8]) -> Vec<u8> {
+    let mut command = b"\x04\x00\x05READY\x0bSocket-Type\0\0\0".to_vec();
+    command.push(u8::try_from(kind.len()).unwrap());
+    command.extend_from_slice(kind);
+    command[1] = u8::try_from(command.len() - 2).unwrap();
+    [GREETING, &command].concat()
+}
 
 #[test]
 fn forged_short_and_malformed_messages_are_dropped() {
@@ -144,14 +156,8 @@ fn junk_on_every_socket_harms_nobody() {
         let mut conversation = Conversation::start().await;
         let connection = conversation.connection.clone();
         let attack = io::spawn_blocking(move || {
-            let ready = |kind: &[u8]| {
-                let mut command = b"\x04\x00\x05READY\x0bSocket-Type\0\0\0".to_vec();
-                command.push(u8::try_from(kind.len()).unwrap());
-                command.extend_from_slice(kind);
-                command[1] = u8::try_from(command.len() - 2).unwrap();
-                [GREETING, &command].concat()
-            };
-            let huge = |kind| [&ready(kind)[..], b"\x02\x00\x00\x20\x00\x00\x00\x00\x00x"].concat();
+            let huge =
+                |kind: &[u8]| [&ready(kind)[..], b"\x02\x00\x00\x20\x00\x00\x00\x00\x00x"].concat();
             let junk = [
                 b"GET / HTTP/1.1\r\n\r\n".to_vec(),
                 vec![0xff; 100],
@@ -179,5 +185,53 @@ fn junk_on_every_socket_harms_nobody() {
         attack.await.unwrap();
         assert_eq!(conversation.execute("echo x").await.reply, ok(1));
         conversation.client.heartbeat.beat().await.unwrap();
+    });
+}
+
+#[test]
+fn a_stranger_who_says_nothing_delays_no_failed_cell() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let port = conversation.connection.endpoint(SocketName::Shell).port;
+        let connecting = io::spawn_blocking(move || {
+            let mut stranger = TcpStream::connect(("127.0.0.1", port))?;
+            // The kernel's greeting: it has accepted the connection and waits for ours.
+            stranger.read_exact(&mut [0; 64])?;
+            stranger.set_nonblocking(true)?;
+            Ok(stranger)
+        });
+        let mut stranger = connecting.await.unwrap();
+        let reply = conversation.execute("fail x").await.reply;
+        assert!(matches!(
+            reply,
+            Content::ExecuteReply(ExecuteReply::Error { .. })
+        ));
+        // The reply came before the kernel lost patience with the stranger.
+        let read = stranger.read(&mut [0; 1]);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn a_request_of_more_than_64_mib_is_refused_when_it_is_announced() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let connection = conversation.connection.clone();
+        let attack = io::spawn_blocking(move || {
+            for socket in [SocketName::Shell, SocketName::Control, SocketName::Stdin] {
+                let port = connection.endpoint(socket).port;
+                let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+                let announced = b"\x02\x00\x00\x00\x00\x04\x00\x00\x01";
+                stream.write_all(&[&ready(b"DEALER")[..], announced].concat())?;
+                // Only a kernel that waits for the rest lets this time pass.
+                stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+                let ended = stream.read_to_end(&mut Vec::new());
+                let is_waiting = ended.is_err_and(|it| it.kind() == ErrorKind::WouldBlock);
+                assert!(!is_waiting, "{socket:?}");
+            }
+            Ok(())
+        });
+        attack.await.unwrap();
+        assert_eq!(conversation.execute("echo x").await.reply, ok(1));
     });
 }
