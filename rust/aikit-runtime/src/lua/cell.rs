@@ -1,6 +1,10 @@
 //! Runs one cell: compiles it with the variables of earlier cells, and shows its last expression.
 
-use std::{collections::HashSet, rc::Rc, sync::Arc};
+use std::{
+    collections::HashSet,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
@@ -10,9 +14,12 @@ use aikit_core::{
 use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 
 use super::{
-    display, error, inspect, raw,
+    display,
+    error::{self, IntoLua as _},
+    inspect, interrupt, raw,
     source::{self, KEEP, Prepared},
     state::{Kept, Run, State},
+    thread,
 };
 
 /// Most variables of earlier cells that one cell can use; Lua allows 255 upvalues.
@@ -39,7 +46,28 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result
     if !prepared.shows || values.iter().all(mlua::Value::is_nil) {
         return Ok(None);
     }
-    display::bundle(&values).map(Some)
+    show(state, run, values).await.map(Some)
+}
+
+/// The MIME bundle of what a cell shows. Runs as the cell does, because the script's own
+/// `__mime` and `__tostring` must be stopped like the rest of it.
+async fn show(state: &State, run: &Arc<Run>, values: MultiValue) -> Result<Map> {
+    let shown = Arc::new(Mutex::new(Map::new()));
+    let slot = Arc::clone(&shown);
+    let bundle = state.lua.create_function(move |_, values: MultiValue| {
+        let bundle = display::bundle(&values).into_lua()?;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = bundle;
+        Ok(())
+    });
+    let bundle = bundle.map_err(error::from_setup)?;
+    let outcome = state.drive(Arc::clone(run), bundle, values).await;
+    // The error of a function that was stopped may have been replaced by a text.
+    if interrupt::is_asked() {
+        return Err(thread::stopped(&run.cx));
+    }
+    outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;
+    let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(std::mem::take(&mut *shown))
 }
 
 /// The name before one or two question marks at the end of a cell, and how much is asked.

@@ -1,6 +1,8 @@
 //! Replacements of functions of Lua's base and coroutine libraries that must know about
 //! interrupts and about waiting.
 //!
+//! `coroutine.create` and `wrap` put a protected call around the body: one that the hook has
+//! stopped would otherwise run its `__close` functions with hooks off, where nothing stops them.
 //! `coroutine.resume`, `wrap` and `close` tell the handler of [`interrupt`](super::interrupt) which
 //! coroutine runs, and pass on the waiting of an asynchronous function inside a coroutine of the
 //! script. `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
@@ -37,6 +39,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         lua.exec_raw::<()>(waiting, |state| {
             ffi::lua_rawsetp(state, ffi::LUA_REGISTRYINDEX, (&raw const WAITING).cast());
         })?;
+        coroutine.raw_set("create", lua.create_c_function(create)?)?;
         coroutine.raw_set("resume", lua.create_c_function(resume)?)?;
         coroutine.raw_set("wrap", lua.create_c_function(wrap)?)?;
         let original: Function = coroutine.raw_get("close")?;
@@ -186,13 +189,49 @@ unsafe fn resume_with(state: *mut lua_State, count: c_int) -> c_int {
     }
 }
 
-unsafe extern "C-unwind" fn wrap(state: *mut lua_State) -> c_int {
-    // SAFETY: argument 1 is checked to be a function; the new coroutine becomes the upvalue.
+unsafe extern "C-unwind" fn create(state: *mut lua_State) -> c_int {
+    // SAFETY: argument 1 is checked to be a function; it becomes the upvalue of the body.
     unsafe {
         ffi::luaL_checktype(state, 1, ffi::LUA_TFUNCTION);
         let co = ffi::lua_newthread(state);
         ffi::lua_pushvalue(state, 1);
+        ffi::lua_pushcclosure(state, body, 1);
         ffi::lua_xmove(state, co, 1);
+        1
+    }
+}
+
+/// Runs the function of a coroutine, its upvalue. The protected call turns hooks on again before
+/// the variables of a stopped function are closed.
+unsafe extern "C-unwind" fn body(state: *mut lua_State) -> c_int {
+    // SAFETY: all values on the stack are arguments.
+    unsafe {
+        let count = ffi::lua_gettop(state);
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        ffi::lua_insert(state, 1);
+        let status = ffi::lua_pcallk(state, count, ffi::LUA_MULTRET, 0, 0, Some(finish_body));
+        finish_body(state, status, 0)
+    }
+}
+
+unsafe extern "C-unwind" fn finish_body(
+    state: *mut lua_State,
+    status: c_int,
+    _: lua_KContext,
+) -> c_int {
+    // SAFETY: a failed call has left its error on top, otherwise there are results only.
+    unsafe {
+        if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
+            ffi::lua_error(state);
+        }
+        ffi::lua_gettop(state)
+    }
+}
+
+unsafe extern "C-unwind" fn wrap(state: *mut lua_State) -> c_int {
+    // SAFETY: `create` leaves the new coroutine on top, which becomes the upvalue.
+    unsafe {
+        create(state);
         ffi::lua_pushcclosure(state, call_wrapped, 1);
         1
     }

@@ -85,6 +85,18 @@ impl LuaEngine {
         })))
     }
 
+    /// Stops what tasks run while no cell does.
+    fn stop_tasks(&self) {
+        let control = self.thread.control;
+        // Under the lock no cell begins, and what a cell runs is not a task's.
+        let running = self.running();
+        if running.is_none()
+            && let Some(poll) = control.ask_poll()
+        {
+            thread::stop_until(control, &Context::default(), move || !control.is_in(poll));
+        }
+    }
+
     /// Stops the running cell for `reason`, when it is the one that `is_wanted` means.
     fn stop(&self, (kind, reason): (ErrorKind, &str), is_wanted: impl Fn(&Running) -> bool) {
         let mut running = self.running();
@@ -170,12 +182,18 @@ fn gone() -> Error {
 
 impl Drop for LuaEngine {
     fn drop(&mut self) {
+        // Tasks that begin from now on stop at once. The control is still the thread's own: it
+        // cannot end before it is told to.
+        self.thread.control.ask();
+        let cx = self.running().as_ref().map(|running| running.cx.clone());
+        if let Some(cx) = &cx {
+            cx.cancel(ErrorKind::Cancelled, "the engine is ending");
+        }
+        let is_busy = self.thread.control.ask_poll().is_some();
         // The thread ends by itself; it is not waited for, because it may be inside a long call.
         drop(self.thread.jobs.send(Job::Stop));
-        let cx = self.running().as_ref().map(|running| running.cx.clone());
-        if let Some(cx) = cx {
-            cx.cancel(ErrorKind::Cancelled, "the engine is ending");
-            self.thread.control.ask();
+        if cx.is_some() || is_busy {
+            let cx = cx.unwrap_or_default();
             let ended = Arc::clone(&self.thread.ended);
             thread::stop_until(self.thread.control, &cx, move || {
                 ended.load(Ordering::SeqCst)
@@ -255,5 +273,6 @@ impl ScriptEngine for LuaEngine {
     fn interrupt(&self) {
         let reason = (ErrorKind::Interrupted, "the cell was interrupted");
         self.stop(reason, |_| true);
+        self.stop_tasks();
     }
 }

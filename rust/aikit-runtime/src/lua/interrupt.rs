@@ -6,6 +6,9 @@
 //! switches coroutines looks at the flag as well. A signal can fall between two switches, so the
 //! requester signals again every few milliseconds until the run has ended.
 //!
+//! Tasks may run when no cell does. Then the request is for one poll only, which has a number, so
+//! that it can never stop a cell that begins meanwhile.
+//!
 //! Each Lua thread has a [`Control`] of its own. They are leaked and used again, because a handler
 //! may look at any of them at any time.
 #![expect(
@@ -21,7 +24,9 @@ use std::{
     ptr,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering, compiler_fence},
+        atomic::{
+            AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence,
+        },
     },
     task::{Context as TaskContext, Poll},
 };
@@ -53,6 +58,10 @@ pub(super) struct Control {
     current: AtomicPtr<lua_State>,
     /// Whether the run must stop.
     asked: AtomicBool,
+    /// Number of the poll that runs when odd; even between two polls.
+    poll: AtomicU64,
+    /// Number of the poll that must stop; even when none must.
+    stopped_poll: AtomicU64,
     /// Where the registry keeps the prebuilt error.
     error: AtomicI32,
     /// Held while a signal is sent, so that the thread cannot end meanwhile.
@@ -117,6 +126,8 @@ impl Control {
             thread: AtomicUsize::new(this_thread()),
             current: AtomicPtr::default(),
             asked: AtomicBool::new(false),
+            poll: AtomicU64::new(NO_POLL),
+            stopped_poll: AtomicU64::new(NO_POLL),
             error: AtomicI32::new(0),
             sending: Mutex::new(()),
             next: AtomicPtr::default(),
@@ -137,9 +148,27 @@ impl Control {
         self.asked.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the run was asked to stop.
+    /// Asks the poll that runs to stop; answers its number. `None` when Lua does not run.
+    /// [`Control::signal`] must follow while [`Control::is_in`] it.
+    pub(super) fn ask_poll(&self) -> Option<u64> {
+        let poll = self.poll.load(Ordering::SeqCst);
+        let runs = poll % 2 == 1;
+        runs.then(|| {
+            self.stopped_poll.store(poll, Ordering::SeqCst);
+            poll
+        })
+    }
+
+    /// Whether the poll of that number still runs.
+    pub(super) fn is_in(&self, poll: u64) -> bool {
+        self.poll.load(Ordering::SeqCst) == poll
+    }
+
+    /// Whether what runs was asked to stop.
     pub(super) fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::SeqCst)
+        let poll = self.poll.load(Ordering::SeqCst);
+        let is_stopped = poll % 2 == 1 && poll == self.stopped_poll.load(Ordering::SeqCst);
+        is_stopped || self.asked.load(Ordering::SeqCst)
     }
 
     /// The run has ended: later ones are not asked any more.
@@ -157,6 +186,9 @@ impl Control {
         }
     }
 }
+
+/// The number before the first poll.
+const NO_POLL: u64 = 0;
 
 fn controls() -> impl Iterator<Item = &'static Control> {
     let at = |pointer: *mut Control| {
@@ -254,7 +286,7 @@ pub(super) unsafe fn switch(state: *mut lua_State) -> *mut lua_State {
     let previous = control.current.load(Ordering::Relaxed);
     control.current.store(state, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
-    if control.asked.load(Ordering::Relaxed) && !state.is_null() {
+    if !state.is_null() && control.is_asked() {
         // SAFETY: the caller vouches for `state`.
         unsafe { arm(state) };
     }
@@ -308,10 +340,20 @@ impl<F: Future> Future for Tracked<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         // SAFETY: the future owns the coroutine, so it lives as long as this poll.
         let previous = unsafe { switch(self.state) };
+        let outermost = OWN.get().filter(|_| previous.is_null());
+        count_poll(outermost);
         let polled = self.future.as_mut().poll(cx);
+        count_poll(outermost);
         // SAFETY: `previous` was running before and is on the stack below this poll, or is null.
         unsafe { switch(previous) };
         polled
+    }
+}
+
+/// A poll begins or ends.
+fn count_poll(control: Option<&Control>) {
+    if let Some(control) = control {
+        control.poll.fetch_add(1, Ordering::SeqCst);
     }
 }
 

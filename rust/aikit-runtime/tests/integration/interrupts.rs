@@ -153,6 +153,18 @@ const CASES: &[(&str, &str)] = &[
         "endless display",
         "local t = setmetatable({}, {__mime = function() while true do end end}) display(t)",
     ),
+    (
+        "endless bundle of the last expression",
+        "return setmetatable({}, {__mime = function() while true do end end})",
+    ),
+    (
+        "endless text of the last expression",
+        "return setmetatable({}, {__tostring = function() while true do end end})",
+    ),
+    (
+        "close of a wrapped coroutine that was stopped",
+        "coroutine.wrap(function() local x <close> = setmetatable({},{__close=function() while true do end end}) while true do end end)()",
+    ),
 ];
 
 /// Runs `code`, asks it to stop when it has printed that it began, and gives its error.
@@ -201,6 +213,53 @@ fn an_interrupt_without_a_cell_does_nothing() {
     let fixture = Fixture::new();
     fixture.engine.interrupt();
     assert_eq!(fixture.shown("for i = 1, 1000 do end\n'ran'"), "\"ran\"");
+}
+
+#[test]
+fn a_stopped_coroutine_can_still_be_closed_and_stopped_again() {
+    let fixture = Arc::new(Fixture::new());
+    let error = interrupt(
+        &fixture,
+        "stopped = coroutine.create(function() local x <close> = setmetatable({},{__close=function() while true do end end}) while true do end end) coroutine.resume(stopped)",
+    );
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert_eq!(fixture.shown("coroutine.status(stopped)"), "\"dead\"");
+    let error = interrupt(&fixture, "coroutine.close(stopped) while true do end");
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+}
+
+#[test]
+fn a_task_that_outlives_its_cell_can_be_stopped() {
+    let fixture = Arc::new(Fixture::new());
+    fixture
+        .run("async(function() sleep(0) print('on') while true do pcall(function() while true do end end) end end)")
+        .unwrap();
+    while fixture.sink.text().is_empty() {
+        thread::yield_now();
+    }
+    fixture.engine.interrupt();
+    let (sender, receiver) = mpsc::channel();
+    let running = Arc::clone(&fixture);
+    thread::spawn(move || sender.send(running.shown("'ran'")));
+    let shown = receiver.recv_timeout(Duration::from_secs(10));
+    assert_eq!(shown.expect("the thread is free again"), "\"ran\"");
+}
+
+#[test]
+fn an_engine_can_be_dropped_while_a_task_of_it_loops() {
+    let fixture = Fixture::new();
+    fixture
+        .run("kept = async(function() sleep(0) print('on') while true do end end)")
+        .unwrap();
+    while fixture.sink.text().is_empty() {
+        thread::yield_now();
+    }
+    // The task holds the sink for as long as the Lua thread lives.
+    let sink = Arc::downgrade(&fixture.sink);
+    drop(fixture);
+    while sink.upgrade().is_some() {
+        thread::yield_now();
+    }
 }
 
 #[test]
