@@ -16,7 +16,7 @@ use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 use super::{
     display,
     error::{self, IntoLua as _},
-    inspect, interrupt, raw,
+    inspect, interrupt, raw, sandbox,
     source::{self, KEEP, Prepared},
     state::{Kept, Run, State},
     thread,
@@ -36,6 +36,7 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result
         let names = &state.names;
         return Ok(inspect::describe(names, &*state.host, &path, detail).await);
     }
+    sandbox::make_room(&state.lua).map_err(error::from_setup)?;
     state.keep_source(&cell.name, &cell.code);
     let prepared = source::prepare(&cell.code);
     let function = compile(state, &cell, &prepared)?;

@@ -85,6 +85,9 @@ pub(super) fn find(error: &mlua::Error) -> Option<Error> {
 /// A syntax error, with the name of the cell in front.
 pub(super) fn syntax(error: &mlua::Error) -> Error {
     let message = root_message(error);
+    if message == NO_MEMORY {
+        return no_memory();
+    }
     let hint = if message.contains("<eof>") {
         "something is not closed: look for a missing `end`, bracket or quote"
     } else {
@@ -120,8 +123,20 @@ fn from_table(state: &State, table: &Table) -> Error {
     }
 }
 
+/// Lua's own text, which has no place in front: a lack of memory reaches us as nothing else.
+const NO_MEMORY: &str = "not enough memory";
+
+fn no_memory() -> Error {
+    let message = "the script needs more than 1 GiB of memory";
+    let hint = "keep less at once: work in pieces, and set what is done with to `nil`";
+    Error::new(ErrorKind::LimitExceeded, message).with_hint(hint)
+}
+
 /// An error of the user's Lua, with a hint where one is known.
 fn script(state: &State, message: &str) -> Error {
+    if message == NO_MEMORY {
+        return no_memory();
+    }
     // Lua adds a traceback of its own to some messages.
     let message = message
         .split("\nstack traceback:")

@@ -96,6 +96,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Most memory that the values of a script may take, in bytes.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Memory that each cell can use, even when earlier ones have used all there is, in bytes.
+const ROOM_BYTES: usize = 1 << 20;
+
+/// Gives a cell room to release what earlier ones have filled the memory with.
+///
+/// # Errors
+///
+/// Only when the state does not count its memory.
+pub(super) fn make_room(lua: &Lua) -> mlua::Result<()> {
+    if lua.used_memory() + ROOM_BYTES > MEMORY_BYTES_MAX {
+        // Lua's string functions do not collect by themselves when they find no memory.
+        lua.gc_collect()?;
+    }
+    let limit = MEMORY_BYTES_MAX.max(lua.used_memory() + ROOM_BYTES);
+    lua.set_memory_limit(limit).map(drop)
+}
+
 /// Makes a Lua state in which a script finds only what is allowed.
 ///
 /// # Errors
@@ -109,6 +128,7 @@ pub(super) fn new_lua() -> mlua::Result<Lua> {
         | StdLib::TABLE
         | StdLib::UTF8;
     let lua = Lua::new_with(libraries, LuaOptions::default())?;
+    lua.set_memory_limit(MEMORY_BYTES_MAX)?;
     coroutine::install(&lua)?;
     error::install(&lua)?;
     raw::lock_strings(&lua)?;

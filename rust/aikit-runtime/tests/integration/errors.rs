@@ -193,3 +193,23 @@ fn a_task_that_fails_unseen_says_so() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_script_that_takes_too_much_memory_is_told_and_the_session_lives_on() {
+    let fixture = Fixture::new();
+    // Small pieces leave hardly any room, not even for the next cell.
+    let error = fixture.fails(
+        "local text = ('x'):rep(1 << 12):rep(2) for i = 1, 160000 do kept = {kept, text .. i} end",
+    );
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert_eq!(
+        error.message(),
+        "the script needs more than 1 GiB of memory"
+    );
+    assert!(error.hint().is_some());
+    assert_eq!(fixture.shown("kept = nil"), "");
+    assert_eq!(
+        fixture.shown("local text = ('x'):rep(1 << 16)\ntext:rep(1 << 12):len()"),
+        "268435456"
+    );
+}
