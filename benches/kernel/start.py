@@ -53,6 +53,7 @@ def start(name: str) -> Start:
     began = time.perf_counter()
     manager.start_kernel(stderr=subprocess.DEVNULL)
     client = manager.blocking_client()
+    client.context = context  # jupyter_client gives it one of its own
     client.start_channels(hb=False, stdin=False)
     try:
         client.execute(CODE)
