@@ -28,11 +28,12 @@ pub(crate) fn start(py: Python<'_>) -> PyResult<()> {
         .filter(LevelFilter::Warn)
         .filter_target("aikit".to_owned(), LevelFilter::Debug);
     let reset = logger.reset_handle();
-    // Another extension of this process may have installed its own logger; then it is kept.
+    // Another extension of this process may have installed its own logger, or another thread ours;
+    // then that one is kept.
     if log::set_boxed_logger(Box::new(Renamed(logger))).is_ok() {
         log::set_max_level(LevelFilter::Debug);
+        RESET.get_or_init(|| reset);
     }
-    RESET.get_or_init(|| reset);
     Ok(())
 }
 

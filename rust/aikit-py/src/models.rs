@@ -185,7 +185,7 @@ impl Source {
             .services
             .models()?
             .embedding(name, self.options.clone())?;
-        models::embed(cx, &model, texts).await.map(Rows)
+        models::embed(&cx.context, &model, texts).await.map(Rows)
     }
 }
 

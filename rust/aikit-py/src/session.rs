@@ -1,7 +1,7 @@
 //! What Python's calls share: one assembled set of components a process.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -29,26 +29,45 @@ struct Current {
 ///
 /// `config` for a setting that is wrong, `io` when there is no working directory.
 pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
-    static CURRENT: Mutex<Option<Current>> = Mutex::new(None);
     let fail = |error: Error| errors::to_python(py, &error);
     let pid = std::process::id();
     let folder = std::env::current_dir().map_err(|error| fail(error.into()))?;
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(session) = &*current
-        && session.pid == pid
-        && session.folder == folder
-    {
+    if let Some(components) = find(pid, &folder) {
         logging::refresh();
-        return Ok(Arc::clone(&session.components));
+        return Ok(components);
     }
+    // Outside the lock: both may let other threads have the interpreter, and one of those that
+    // waited for the lock would never give it back.
     logging::start(py)?;
-    let components = Arc::new(assemble(folder.clone()).map_err(fail)?);
-    *current = Some(Current {
-        pid,
-        folder,
-        components: Arc::clone(&components),
-    });
-    Ok(components)
+    let assembled = Arc::new(assemble(folder.clone()).map_err(fail)?);
+    Ok(keep(pid, folder, assembled))
+}
+
+// Locked only while the interpreter is held and never while it could be let go, so neither a
+// thread nor a fork can meet it locked.
+static CURRENT: Mutex<Option<Current>> = Mutex::new(None);
+
+fn find(pid: u32, folder: &Path) -> Option<Arc<Components>> {
+    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let session = current.as_ref()?;
+    (session.pid == pid && session.folder == folder).then(|| Arc::clone(&session.components))
+}
+
+/// Keeps the session, unless another thread was first; answers the one that is kept.
+fn keep(pid: u32, folder: PathBuf, components: Arc<Components>) -> Arc<Components> {
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*current {
+        Some(first) if first.pid == pid && first.folder == folder => Arc::clone(&first.components),
+        _ => {
+            let kept = Arc::clone(&components);
+            *current = Some(Current {
+                pid,
+                folder,
+                components,
+            });
+            kept
+        }
+    }
 }
 
 fn assemble(working_directory: PathBuf) -> Result<Components> {

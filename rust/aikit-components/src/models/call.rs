@@ -86,12 +86,12 @@ pub fn stream(
 ///
 /// The model's own, `timeout` after ten minutes or at the deadline of `cx`, and its cancellation.
 pub async fn embed(
-    cx: &ToolContext,
+    cx: &Context,
     model: &Arc<dyn EmbeddingModel>,
     texts: Vec<String>,
 ) -> Result<Vec<Vec<f32>>> {
     let operation = operation("embeddings", model.name());
-    track(&cx.context, operation, |inner| async move {
+    track(cx, operation, |inner| async move {
         let vectors = model.embed(&inner, texts).await?;
         inner
             .metrics()

@@ -54,9 +54,16 @@ impl Catalogue {
     fn endpoint(&self, name: &str, options: ModelOptions) -> Result<(&'static Provider, Endpoint)> {
         let (provider, model) = split(name, options.base_url.is_some())?;
         let key = options.api_key.filter(|key| !key.is_empty());
-        let api_key = key.or_else(|| self.variable(provider.key_variable?));
+        // The owner's key goes to the owner's address: a script that names another address has
+        // to bring a key of its own.
+        let is_elsewhere = options.base_url.is_some();
+        let owners = || {
+            self.variable(provider.key_variable?)
+                .filter(|_| !is_elsewhere)
+        };
+        let api_key = key.or_else(owners);
         if provider.needs_key && api_key.is_none() {
-            return Err(missing_key(provider, name));
+            return Err(missing_key(provider, name, is_elsewhere));
         }
         let endpoint = Endpoint {
             name: match model {
@@ -188,8 +195,16 @@ fn split(name: &str, has_address: bool) -> Result<(&'static Provider, &str)> {
     Ok((provider, model))
 }
 
-fn missing_key(provider: &Provider, name: &str) -> Error {
+fn missing_key(provider: &Provider, name: &str, is_elsewhere: bool) -> Error {
     let variable = provider.key_variable.unwrap_or("api_key");
+    if is_elsewhere {
+        let message = format!("`{name}` at another address needs a key of its own");
+        let hint = format!(
+            "give `api_key` beside `base_url`, or name the model `{COMPATIBLE}:MODEL`; the key in \
+             `{variable}` goes to the provider's own address only"
+        );
+        return Error::new(ErrorKind::Unavailable, message).with_hint(hint);
+    }
     let message = format!("`{name}` needs a key: `{variable}` is not set");
     let hint = format!(
         "either set `{variable}` or give `api_key`, or start a local server (llama.cpp, vLLM, LM \

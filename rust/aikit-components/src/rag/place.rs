@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use aikit_core::{Error, ErrorKind, Result};
 
+use crate::config;
+
 /// Folder of the indexes that are opened by name, below the working directory.
 const FOLDER: &str = ".aikit/rag";
 
@@ -12,7 +14,8 @@ const FOLDER: &str = ".aikit/rag";
 ///
 /// # Errors
 ///
-/// `invalid_args` for an empty name, `denied` for a path that leads elsewhere.
+/// `invalid_args` for an empty name, `denied` for a path that leads elsewhere, by a symbolic link
+/// too, or is the configuration's.
 pub fn store_path(working_directory: &Path, place: &str) -> Result<PathBuf> {
     let given = Path::new(place);
     if place.trim().is_empty() || place.contains('\0') {
@@ -30,12 +33,32 @@ pub fn store_path(working_directory: &Path, place: &str) -> Result<PathBuf> {
     let is_plain = path
         .components()
         .all(|part| !matches!(part, Component::ParentDir));
-    if !is_plain || !path.starts_with(working_directory) {
+    if !is_plain || !path.starts_with(working_directory) || leads_out(working_directory, &path) {
         let message = format!("an index at `{place}` would be outside the working directory");
         return Err(Error::new(ErrorKind::Denied, message)
             .with_hint("give a name, or a path below the working directory without `..`"));
     }
+    if path
+        .file_name()
+        .is_some_and(|name| name == config::FILE_NAME)
+    {
+        let message = format!("`{place}` is the place of the configuration");
+        return Err(Error::new(ErrorKind::Denied, message).with_hint("give the index another name"));
+    }
     Ok(path)
+}
+
+/// Whether a symbolic link on the way to `path` leads out of the working directory.
+fn leads_out(working_directory: &Path, path: &Path) -> bool {
+    let existing = path.ancestors().find(|it| it.symlink_metadata().is_ok());
+    let Some(existing) = existing.filter(|it| it.starts_with(working_directory)) else {
+        return false;
+    };
+    match (existing.canonicalize(), working_directory.canonicalize()) {
+        (Ok(resolved), Ok(home)) => !resolved.starts_with(home),
+        // A link to nothing would be followed when the file is made.
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +82,29 @@ mod tests {
         for (place, expected) in cases {
             let found = store_path(folder, place).map_err(|error| error.kind());
             assert_eq!(found, expected.map(PathBuf::from), "{place}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_out_is_refused() {
+        let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(home.path().join("inside")).unwrap();
+        let link = |target: &Path, name: &str| {
+            std::os::unix::fs::symlink(target, home.path().join(name)).unwrap();
+        };
+        link(elsewhere.path(), "out");
+        link(&elsewhere.path().join("none.db"), "dangling.db");
+        link(&home.path().join("inside"), "in");
+        for (place, allowed) in [
+            ("out/x.db", false),
+            ("out/deeper/x.db", false),
+            ("dangling.db", false),
+            ("aikit.toml", false),
+            ("in/x.db", true),
+            ("new/x.db", true),
+        ] {
+            assert_eq!(store_path(home.path(), place).is_ok(), allowed, "{place}");
         }
     }
 }

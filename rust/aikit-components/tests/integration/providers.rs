@@ -227,12 +227,14 @@ fn embeddings_come_in_the_order_of_the_texts() {
         .unwrap();
     let texts = vec!["a".to_owned(), "b".to_owned()];
     let embedded = Arc::clone(&model);
-    let vectors = wait(async move { models::embed(&tool_context(), &embedded, texts).await });
+    let vectors =
+        wait(async move { models::embed(&tool_context().context, &embedded, texts).await });
     assert_eq!(vectors.unwrap(), [[1.0, 0.5], [0.0, -2.0]]);
     assert_eq!(server.requests()[0].line, "POST /v1/embeddings");
     assert_eq!(server.requests()[0].body["input"], json!(["a", "b"]));
-    let one =
-        wait(async move { models::embed(&tool_context(), &model, vec!["a".to_owned()]).await });
+    let one = wait(async move {
+        models::embed(&tool_context().context, &model, vec!["a".to_owned()]).await
+    });
     assert_eq!(one.unwrap_err().kind(), ErrorKind::BadResponse);
 }
 
@@ -420,9 +422,19 @@ fn the_key_of_openai_goes_to_no_other_address_by_itself() {
         base_url: Some(server.base_url.clone()),
         ..ModelOptions::default()
     };
-    let model = catalogue.chat(Some("tiny"), options).unwrap();
+    let model = catalogue.chat(Some("tiny"), options.clone()).unwrap();
     complete(model, asking("hi")).unwrap();
     assert!(!server.requests()[0].headers.contains(KEY));
+    // Named with its provider, the model needs a key that its caller gives.
+    let error = catalogue.chat(Some("openai:tiny"), options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("`api_key` beside `base_url`"),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -296,7 +296,7 @@ async fn embed(session: Session, mut args: Args) -> Result<Return> {
     let found = session.components().services.models()?;
     let embedder = found.embedding(model.chat.name(), place)?;
     let texts = args.strings("texts");
-    let vectors = models::embed(&session.tool_context(&args.cx), &embedder, texts).await?;
+    let vectors = models::embed(&args.cx, &embedder, texts).await?;
     Ok(Return::Value(Value::from(vectors)))
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use aikit_core::{Context, Error, ErrorKind, Result, model::EmbeddingModel, storage::Embedded};
 use futures::{FutureExt as _, future::BoxFuture};
 
-use crate::rag::embedding::{Embed, Passage};
+use crate::{
+    models,
+    rag::embedding::{Embed, Passage},
+};
 
 /// Texts of one request; providers take a hundred and more.
 const BATCH_TEXTS: usize = 64;
@@ -37,7 +40,7 @@ impl Embed for Provider {
             let texts: Vec<String> = passages.into_iter().map(Passage::into_text).collect();
             let mut embedded = Vec::with_capacity(texts.len());
             for batch in texts.chunks(BATCH_TEXTS) {
-                let vectors = self.0.embed(cx, batch.to_vec()).await?;
+                let vectors = models::embed(cx, &self.0, batch.to_vec()).await?;
                 if vectors.len() != batch.len() {
                     let message = format!(
                         "`{}` answered {} vectors for {} texts",
