@@ -86,7 +86,11 @@ def test_unreadable_files_are_named_and_the_others_are_ingested(
     (docs / "nowhere.md").symlink_to(tmp_path / "none")
     rag = RAG()
     report = rag.ingest("docs")
-    assert report.added >= 1
+    # A link is no file of the folder; what is listed and cannot be read is named with its reason.
+    assert report.added == 1
+    assert [(it.source, it.kind) for it in report.failed] == [("docs/binary.md", "protocol")]
+    with pytest.raises(errors.DeniedError, match=r"outside\.md"):
+        rag.ingest("docs/outside.md")
     assert rag.search("honey", k=1)[0].source == "docs/good.md"
     assert "root:" not in str([it.to_dict() for it in rag.search("root", k=10)])
 

@@ -73,7 +73,7 @@ impl Components {
             .hosts
             .iter()
             .map(|host| HostRule::parse(host));
-        // A file in the project can narrow what the host chose, never widen it.
+        // The configuration can narrow the profile that the host chose, never widen it.
         let profile = match setup.profile {
             Profile::Served => Profile::Served,
             Profile::Notebook => config.security.profile.unwrap_or(Profile::Notebook),
