@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use aikit_core::{
     Context, Result,
     context::{Overrides, Principal},
-    services::{Ask, Models, Policy, Services},
+    services::{Ask, Policy, Services},
     tool::ToolContext,
 };
 
@@ -64,7 +64,7 @@ impl Components {
     ///
     /// `config` for a setting that is wrong or a folder that cannot be read.
     pub fn assemble(setup: Setup) -> Result<Self> {
-        let config = Config::load(&setup.working_directory, &setup.variables)?;
+        let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
         let mut folders = vec![setup.working_directory];
         folders.extend(config.security.roots);
         let roots = resolve_roots(&folders)?;
@@ -79,21 +79,20 @@ impl Components {
             Profile::Notebook => config.security.profile.unwrap_or(Profile::Notebook),
         };
         let working_directory = roots[0].clone();
-        let policy: Arc<dyn Policy> = Arc::new(TablePolicy::new(
-            profile,
-            roots.clone(),
-            hosts.collect::<Result<_>>()?,
-        ));
+        let policy = TablePolicy::new(profile, roots.clone(), hosts.collect::<Result<_>>()?)
+            .with_model_hosts(Catalogue::owners_hosts(&*setup.variables));
+        let policy: Arc<dyn Policy> = Arc::new(policy);
         let files = PathGuard::new(&roots, Arc::clone(&policy), setup.ask.clone())?;
         let http = GuardedClient::new(Arc::clone(&policy), setup.ask.clone());
-        let models: Arc<dyn Models> =
-            Arc::new(Catalogue::new(setup.variables, config.models.default));
+        let http = Arc::new(http);
+        let default_model = config.models.default;
+        let models = Catalogue::new(setup.variables, default_model, Arc::clone(&http));
         let services = Services {
             policy: Some(policy),
             files: Some(Arc::new(files)),
-            http: Some(Arc::new(http)),
+            http: Some(http),
             ask: setup.ask,
-            models: Some(models),
+            models: Some(Arc::new(models)),
             ..Services::default()
         };
         Ok(Self {

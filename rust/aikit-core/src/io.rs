@@ -6,12 +6,9 @@
 
 use std::{
     future::poll_fn,
+    mem::ManuallyDrop,
     pin::pin,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicPtr, Ordering},
-        mpsc::{RecvTimeoutError, sync_channel},
-    },
+    sync::mpsc::{RecvTimeoutError, sync_channel},
     task::{Context as TaskContext, Poll, Waker},
     time::Duration,
 };
@@ -21,7 +18,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, per_process::PerProcess};
 
 /// How often a blocked caller looks at its signals.
 const TICK: Duration = Duration::from_millis(50);
@@ -29,44 +26,30 @@ const TICK: Duration = Duration::from_millis(50);
 /// Worker threads: I/O does not need one a core, and a notebook should not start sixty-four.
 const WORKERS_MAX: usize = 8;
 
-/// A runtime and the process whose threads drive it.
-struct Slot {
-    pid: u32,
-    runtime: Runtime,
-}
+static CURRENT: PerProcess<OneRuntime> = PerProcess::new();
 
-// Read without a lock: a lock that another thread holds while the process forks is never
-// released in the child.
-static CURRENT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
-static CREATION: Mutex<()> = Mutex::new(());
-
-/// The process's I/O runtime, made on first use and again in a forked child.
+/// The process's I/O runtime, made on first use and again in a forked child. Never dropped: a
+/// runtime that is dropped kills the pooled connections it drives.
 pub fn runtime() -> &'static Runtime {
-    let pid = std::process::id();
-    if let Some(slot) = current(pid) {
-        return &slot.runtime;
-    }
-    let _one_at_a_time = CREATION.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(slot) = current(pid) {
-        return &slot.runtime;
-    }
-    // Leaked on purpose: a runtime that is dropped kills the pooled connections it drives.
-    let slot = Box::leak(Box::new(Slot {
-        pid,
-        runtime: build(),
-    }));
-    CURRENT.store(std::ptr::from_mut(slot), Ordering::Release);
-    &slot.runtime
+    &CURRENT
+        .get_or_init(|| OneRuntime(ManuallyDrop::new(build())))
+        .0
 }
 
-#[expect(
-    unsafe_code,
-    reason = "a pointer is what can be swapped without a lock"
-)]
-fn current(pid: u32) -> Option<&'static Slot> {
-    let slot = CURRENT.load(Ordering::Acquire);
-    // SAFETY: the pointer is null or comes from `Box::leak` and is never freed or written to.
-    unsafe { slot.as_ref() }.filter(|slot| slot.pid == pid)
+/// Dropped only when another thread was quicker to make the runtime.
+#[derive(Debug)]
+struct OneRuntime(ManuallyDrop<Runtime>);
+
+impl Drop for OneRuntime {
+    #[expect(
+        unsafe_code,
+        reason = "a runtime that is dropped waits, which panics in a task"
+    )]
+    fn drop(&mut self) {
+        // SAFETY: nobody uses the field after this.
+        let runtime = unsafe { ManuallyDrop::take(&mut self.0) };
+        runtime.shutdown_background();
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one runtime")]
@@ -172,7 +155,10 @@ impl Drop for AbortOnDrop {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, atomic::AtomicBool};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
 
     use super::*;
     use crate::ErrorKind;

@@ -3,7 +3,7 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! error  value
+//! error  value  per_process
 //! io  metrics
 //! clock
 //! event  graph
@@ -28,6 +28,7 @@ pub mod hook;
 pub mod io;
 pub mod metrics;
 pub mod model;
+pub mod per_process;
 pub mod procedure;
 pub mod script;
 pub mod services;

@@ -94,6 +94,8 @@ pub enum Permission {
     Network,
     /// Sends data over the network.
     NetworkWrite,
+    /// Sends a request to a model.
+    Model,
 }
 
 impl Permission {
@@ -103,6 +105,7 @@ impl Permission {
             Self::FileRead => "file_read",
             Self::Network => "network",
             Self::NetworkWrite => "network_write",
+            Self::Model => "model",
         }
     }
 }
@@ -179,6 +182,10 @@ pub trait Files: fmt::Debug + Send + Sync {
         offset: u64,
         limit: u64,
     ) -> BoxFuture<'a, Result<FilePart>>;
+
+    /// Where `path` leads, written as [`Files::list`] writes it: links resolved, and relative to
+    /// the working directory where it is inside. One spelling for each file.
+    fn resolve<'a>(&'a self, cx: &'a Context, path: &'a str) -> BoxFuture<'a, Result<PathBuf>>;
 
     /// Lists the files below `path` (or `path` itself if it is a file), sorted, as paths that
     /// [`Files::read`] accepts.

@@ -93,7 +93,7 @@ pub type ChunkId = u64;
 pub struct Document {
     /// Identity: a path or a name given by the caller.
     pub id: String,
-    /// What it was found by, such as the folder it is in; `None` when it was given by itself.
+    /// What led to the file, such as the folder it is in; `None` when the text itself was given.
     pub origin: Option<String>,
     /// Title, where the source has one.
     pub title: Option<String>,
@@ -125,7 +125,7 @@ pub struct Chunk {
 pub struct DocumentHead {
     /// Identity.
     pub id: String,
-    /// What it was found by; `None` when it was given by itself.
+    /// What led to the file; `None` when the text itself was given.
     pub origin: Option<String>,
     /// Hash of the content and of everything that shapes its chunks.
     pub content_hash: String,

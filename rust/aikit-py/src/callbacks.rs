@@ -9,7 +9,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use aikit_core::{Context, Error, ErrorKind, Result, Value, io, script::Callable};
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value, io, per_process::PerProcess, script::Callable,
+};
 use futures::future::BoxFuture;
 use pyo3::{exceptions::PyBaseException, intern, prelude::*, types::PyTuple};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -285,21 +287,15 @@ struct Slot {
 impl Slots {
     /// The bound of this process; a forked child has its own.
     fn current() -> Arc<Self> {
-        static CURRENT: Mutex<Option<(u32, Arc<Slots>)>> = Mutex::new(None);
-        let pid = std::process::id();
-        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((owner, slots)) = &*current
-            && *owner == pid
-        {
-            return Arc::clone(slots);
-        }
-        let slots = Arc::new(Self {
-            free: Arc::new(Semaphore::new(FUNCTIONS_MAX)),
-            debt: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
+        static CURRENT: PerProcess<Arc<Slots>> = PerProcess::new();
+        let slots = CURRENT.get_or_init(|| {
+            Arc::new(Self {
+                free: Arc::new(Semaphore::new(FUNCTIONS_MAX)),
+                debt: AtomicUsize::new(0),
+                running: AtomicUsize::new(0),
+            })
         });
-        *current = Some((pid, Arc::clone(&slots)));
-        slots
+        Arc::clone(slots)
     }
 
     async fn take(slots: &Arc<Self>) -> Result<Slot> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 pub use self::{models::ModelsConfig, security::SecurityConfig};
-use crate::nearest;
+use crate::{nearest, security::policy::Profile};
 
 /// Name of the file.
 pub const FILE_NAME: &str = "aikit.toml";
@@ -47,18 +47,23 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the nearest `aikit.toml` at or above `folder`, then the environment.
+    /// Reads the nearest `aikit.toml` at or above `folder`, then the environment. For a host that
+    /// chose the profile `served`, the file cannot widen what may be touched: it may be a
+    /// tenant's, the environment is of who runs the server.
     ///
     /// # Errors
     ///
     /// `config` for a file that cannot be read, an unknown key or a value of the wrong type.
-    pub fn load(folder: &Path, variables: &Variables) -> Result<Self> {
+    pub fn load(folder: &Path, variables: &Variables, profile: Profile) -> Result<Self> {
         let file = folder
             .ancestors()
             .map(|it| it.join(FILE_NAME))
             .find(|it| it.is_file());
         let mut table = file.as_deref().map_or_else(|| Ok(Table::new()), read)?;
         check_keys(&table, file.as_deref())?;
+        if profile == Profile::Served {
+            drop_widening(&mut table, file.as_deref());
+        }
         for (section, keys) in KEYS {
             for key in *keys {
                 let name = format!("AIKIT_{section}__{key}").to_uppercase();
@@ -109,6 +114,23 @@ fn check_keys(table: &Table, file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+/// Takes out the settings that would allow more.
+fn drop_widening(table: &mut Table, file: Option<&Path>) {
+    let Some(Toml::Table(security)) = table.get_mut("security") else {
+        return;
+    };
+    for key in SecurityConfig::WIDENING {
+        if security.remove(*key).is_some() {
+            let file = file.map(|it| it.display().to_string());
+            tracing::warn!(
+                file,
+                setting = format!("security.{key}"),
+                "ignored in the profile `served`; set it in the environment"
+            );
+        }
+    }
+}
+
 fn unknown<'a>(file: Option<&Path>, key: &str, known: impl Iterator<Item = &'a str>) -> Error {
     let known: Vec<&str> = known.collect();
     let last = key.rsplit('.').next().unwrap_or(key);
@@ -148,9 +170,16 @@ fn set(table: &mut Table, section: &str, key: &str, value: Toml) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::policy::Profile;
 
     fn load(text: &str, variables: &[(&'static str, &'static str)]) -> Result<Config> {
+        load_as(Profile::Notebook, text, variables)
+    }
+
+    fn load_as(
+        profile: Profile,
+        text: &str,
+        variables: &[(&'static str, &'static str)],
+    ) -> Result<Config> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
         let below = folder.path().join("a/b");
@@ -163,7 +192,7 @@ mod tests {
                 .map(|(_, value)| (*value).to_owned())
         };
         let lookup: Variables = Arc::new(lookup);
-        Config::load(&below, &lookup)
+        Config::load(&below, &lookup, profile)
     }
 
     #[test]
@@ -181,6 +210,17 @@ mod tests {
         assert!(
             config.security.roots[0].is_absolute() && config.security.roots[0].ends_with("data")
         );
+    }
+
+    #[test]
+    fn a_file_cannot_widen_what_a_server_allows() {
+        let text = "[security]\nroots = [\"/\"]\nhosts = [\"*.example.org\"]\n";
+        let served = load_as(Profile::Served, text, &[]).unwrap();
+        assert!(served.security.roots.is_empty() && served.security.hosts.is_empty());
+        let variables = [("AIKIT_SECURITY__HOSTS", "api.example.org")];
+        let served = load_as(Profile::Served, text, &variables).unwrap();
+        assert_eq!(served.security.hosts, ["api.example.org"]);
+        assert_eq!(load(text, &[]).unwrap().security.hosts, ["*.example.org"]);
     }
 
     #[test]

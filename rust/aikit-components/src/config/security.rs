@@ -24,6 +24,9 @@ pub struct SecurityConfig {
 impl SecurityConfig {
     pub(super) const KEYS: &[&str] = &["hosts", "profile", "roots"];
 
+    /// Keys that allow more than without them.
+    pub(super) const WIDENING: &[&str] = &["hosts", "roots"];
+
     /// Relative folders start at `base`, the folder of the file they stand in.
     pub(super) fn resolve_below(&mut self, base: &Path) {
         for root in &mut self.roots {

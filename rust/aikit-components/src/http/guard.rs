@@ -1,12 +1,6 @@
 //! The guarded client: every address of every hop is checked, and only those are connected to.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
@@ -18,19 +12,15 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use reqwest::{
     Client, Method, Response, StatusCode,
-    dns::{Name, Resolve, Resolving},
     header::{HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
 use url::{Host, Url};
 
-use super::{build, builder};
+use super::pool::{self, Pin};
 use crate::security::{denied, enforce};
 
 /// Most redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
-
-/// Clients that are kept, each bound to one host and its checked addresses.
-const CLIENTS_MAX: usize = 32;
 
 /// Most addresses of one host that are looked at.
 const ADDRESSES_MAX: usize = 64;
@@ -65,21 +55,6 @@ pub struct GuardedClient {
     policy: Arc<dyn Policy>,
     ask: Option<Arc<dyn Ask>>,
     lookup: Box<Lookup>,
-    clients: Mutex<Clients>,
-}
-
-/// Clients by host and addresses, of the process `owner`; the last used one is at the back.
-#[derive(Default)]
-struct Clients {
-    owner: u32,
-    kept: VecDeque<(Pin, Client)>,
-}
-
-/// A host and the addresses that were checked for it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Pin {
-    host: String,
-    addresses: Vec<IpAddr>,
 }
 
 impl fmt::Debug for GuardedClient {
@@ -117,7 +92,6 @@ impl GuardedClient {
             policy,
             ask,
             lookup,
-            clients: Mutex::default(),
         }
     }
 
@@ -131,14 +105,9 @@ impl GuardedClient {
         let mut hop = Hop::first(&request)?;
         for _ in 0..=REDIRECTS_MAX {
             let addresses = budget.spend(&hop.url, self.addresses(&hop.url)).await?;
-            let permission = permission(&hop.method);
-            let target = Target::Url {
-                url: hop.url.as_str(),
-                addresses: &addresses,
-            };
             // The time a person takes to answer does not count against the request.
-            enforce(cx, &*self.policy, self.ask.as_deref(), permission, target).await?;
-            let client = self.client(&hop.url, addresses)?;
+            let permission = permission(&hop.method);
+            let client = self.allowed(cx, permission, &hop.url, addresses).await?;
             let response = budget.spend(&hop.url, hop.send(&client)).await?;
             if let Some(next) = hop.redirected(&response)? {
                 hop = next;
@@ -164,6 +133,41 @@ impl GuardedClient {
         );
         Err(Error::new(ErrorKind::Network, message)
             .with_hint("ask for the address the redirects lead to, if there is an end"))
+    }
+
+    /// A client for one address of the internet, after the policy has allowed every IP address
+    /// that its host stands for; it connects to exactly those. Redirects are answers to it.
+    /// Its requests belong inside [`io::entered`].
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for what is no http or https URL, `network` for an unknown host, and what
+    /// the policy decides.
+    pub async fn client_for(
+        &self,
+        cx: &Context,
+        permission: Permission,
+        url: &str,
+    ) -> Result<Client> {
+        let url = parse_url(url)?;
+        let addresses = cx.within(io::entered(self.addresses(&url))).await??;
+        self.allowed(cx, permission, &url, addresses).await
+    }
+
+    async fn allowed(
+        &self,
+        cx: &Context,
+        permission: Permission,
+        url: &Url,
+        addresses: Vec<IpAddr>,
+    ) -> Result<Client> {
+        let target = Target::Url {
+            url: url.as_str(),
+            addresses: &addresses,
+        };
+        enforce(cx, &*self.policy, self.ask.as_deref(), permission, target).await?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        pool::client(Pin { host, addresses })
     }
 
     /// Every address the URL's host stands for.
@@ -195,30 +199,6 @@ impl GuardedClient {
                 "ask for one of the addresses itself",
             )),
         }
-    }
-
-    /// A client that connects to these addresses and no others, kept for the next request.
-    fn client(&self, url: &Url, addresses: Vec<IpAddr>) -> Result<Client> {
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let pin = Pin { host, addresses };
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let pid = std::process::id();
-        if clients.owner != pid {
-            *clients = Clients {
-                owner: pid,
-                kept: VecDeque::new(),
-            };
-        }
-        let kept = clients.kept.iter().position(|(it, _)| *it == pin);
-        let client = match kept.and_then(|index| clients.kept.remove(index)) {
-            Some((_, client)) => client,
-            None => pinned(&pin)?,
-        };
-        if clients.kept.len() >= CLIENTS_MAX {
-            clients.kept.pop_front();
-        }
-        clients.kept.push_back((pin, client.clone()));
-        Ok(client)
     }
 }
 
@@ -383,29 +363,6 @@ fn not_a_url(text: &str) -> Error {
 async fn look_up(host: String, port: u16) -> std::io::Result<Vec<IpAddr>> {
     let found = tokio::net::lookup_host((host, port)).await?;
     Ok(found.map(|it| it.ip()).collect())
-}
-
-/// Refuses every name: a client knows the addresses of its one host and asks for no others.
-struct NoLookup;
-
-impl Resolve for NoLookup {
-    fn resolve(&self, name: Name) -> Resolving {
-        let message = format!("`{}` was not checked", name.as_str());
-        Box::pin(std::future::ready(Err(message.into())))
-    }
-}
-
-fn pinned(pin: &Pin) -> Result<Client> {
-    let addresses: Vec<SocketAddr> = pin
-        .addresses
-        .iter()
-        .map(|address| SocketAddr::new(*address, 0))
-        .collect();
-    build(
-        builder()
-            .dns_resolver(NoLookup)
-            .resolve_to_addrs(&pin.host, &addresses),
-    )
 }
 
 fn plain_headers(headers: &HeaderMap) -> Vec<(String, String)> {

@@ -1,8 +1,9 @@
-//! HTTP: the one client of the process, and the guarded one that tools are given.
+//! HTTP: the guarded client, through which all requests leave, and the connections it keeps.
 
 mod guard;
+mod pool;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use aikit_core::{Error, Result, io};
 use reqwest::{Client, ClientBuilder, redirect};
@@ -13,29 +14,6 @@ pub use guard::GuardedClient;
 const USER_AGENT: &str = concat!("aikit/", env!("CARGO_PKG_VERSION"));
 
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// The process's HTTP client for addresses that the owner configured, such as a model provider's.
-/// Send its requests inside [`io::entered`]: a pooled connection is driven by the runtime that is
-/// entered when it is made, and dies or stands still with it. Were that a caller's own, the next
-/// request on the connection would fail with "dispatch task is gone", or hang.
-///
-/// # Errors
-///
-/// `internal` when the client cannot be made.
-pub fn shared() -> Result<Client> {
-    // Keyed by process: the connections of a parent do not live in a forked child.
-    static SHARED: Mutex<Option<(u32, Client)>> = Mutex::new(None);
-    let pid = std::process::id();
-    let mut slot = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((owner, client)) = &*slot
-        && *owner == pid
-    {
-        return Ok(client.clone());
-    }
-    let client = build(builder())?;
-    *slot = Some((pid, client.clone()));
-    Ok(client)
-}
 
 /// What every client has in common. Environment proxies are not used: an address that was
 /// checked must be the one that is connected to.

@@ -10,7 +10,7 @@ use aikit_core::{
 use url::Url;
 
 use super::providers::{Endpoint, PROVIDERS, Place, Provider};
-use crate::nearest;
+use crate::{http::GuardedClient, nearest, security::hosts::HostRule};
 
 /// Looks up a setting by the name of its environment variable.
 type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -25,6 +25,7 @@ const COMPATIBLE: &str = "openai-compatible";
 pub struct Catalogue {
     variables: Arc<Variables>,
     default_model: Option<String>,
+    http: Arc<GuardedClient>,
 }
 
 impl fmt::Debug for Catalogue {
@@ -38,12 +39,37 @@ impl fmt::Debug for Catalogue {
 impl Catalogue {
     /// Makes a catalogue whose keys and addresses come from `variables`, by the name of the
     /// environment variable. `default_model` is what the configuration names; the variable
-    /// `AIKIT_MODEL` goes before it.
-    pub fn new(variables: Arc<Variables>, default_model: Option<String>) -> Self {
+    /// `AIKIT_MODEL` goes before it. All requests leave through `http`.
+    pub fn new(
+        variables: Arc<Variables>,
+        default_model: Option<String>,
+        http: Arc<GuardedClient>,
+    ) -> Self {
         Self {
             variables,
             default_model,
+            http,
         }
+    }
+
+    /// The hosts of the providers and of the addresses that `variables` name: what models may be
+    /// reached at without being on an allow list.
+    pub fn owners_hosts(variables: &Variables) -> Vec<HostRule> {
+        let addresses = PROVIDERS.iter().flat_map(|provider| {
+            let (url, variable) = match provider.place {
+                Place::Here => (None, None),
+                Place::Default { url, variable } => (Some(url.to_owned()), Some(variable)),
+                Place::Given { variable } => (None, Some(variable)),
+            };
+            url.into_iter().chain(variable.and_then(variables))
+        });
+        // What is no address is said when a model is made of it.
+        let rule = |text: String| {
+            let url = Url::parse(&text).ok()?;
+            let place = (url.host_str()?, url.port_or_known_default()?);
+            HostRule::parse(&format!("{}:{}", place.0, place.1)).ok()
+        };
+        addresses.filter_map(rule).collect()
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -74,6 +100,7 @@ impl Catalogue {
             base_url: self.base_url(provider, options.base_url)?,
             api_key,
             extra: options.extra,
+            http: Arc::clone(&self.http),
         };
         Ok((provider, endpoint))
     }

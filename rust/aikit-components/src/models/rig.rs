@@ -1,4 +1,4 @@
-//! Adapter to rig-core: its wires as chat and embedding models, over the process's HTTP client.
+//! Adapter to rig-core: its wires as chat and embedding models, over the guarded HTTP client.
 
 mod convert;
 mod fault;
@@ -23,19 +23,11 @@ use rig_core::{
     streaming::{CompletionStream, Item, StreamEvent},
     wire::{Encoded, Wire, WireFrame},
 };
-use rig_reqwest::ReqwestClient;
 
 pub(super) use self::fault::Link;
-use self::transport::Transport;
-use crate::http;
 
 /// Texts embedded in one request.
 const EMBEDDING_BATCH: usize = 256;
-
-/// The connections of the process. Asked for at each request, because a forked child has others.
-fn client() -> Result<Transport> {
-    http::shared().map(|client| Transport(ReqwestClient::from(client)))
-}
 
 /// A chat model behind a wire of rig.
 pub(super) struct RigChat<W> {
@@ -73,7 +65,7 @@ where
         request: ChatRequest,
     ) -> BoxFuture<'a, Result<ChatResponse>> {
         async move {
-            let model = Model::new(self.wire.clone(), client()?);
+            let model = Model::new(self.wire.clone(), self.link.transport(cx));
             let call = model.call(convert::request(request)?);
             match cx.within(io::entered(call)).await? {
                 Ok(response) => convert::response(&response, self.link.name()),
@@ -89,7 +81,7 @@ where
         request: ChatRequest,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<ChatEvent>>>> {
         async move {
-            let model = Model::new(self.wire.clone(), client()?);
+            let model = Model::new(self.wire.clone(), self.link.transport(cx));
             let reply = model
                 .stream(convert::request(request)?)
                 .map_err(|error| self.link.fault(&error))?;
@@ -177,7 +169,7 @@ where
         texts: Vec<String>,
     ) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
         async move {
-            let model = Model::new(self.wire.clone(), client()?);
+            let model = Model::new(self.wire.clone(), self.link.transport(cx));
             let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(texts.len());
             for batch in texts.chunks(EMBEDDING_BATCH) {
                 let call = model.call(batch.to_vec());

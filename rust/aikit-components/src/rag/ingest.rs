@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use aikit_core::{
@@ -46,7 +46,7 @@ const VERSION: u32 = 1;
 /// Where documents come from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// A file, a folder with everything below, or a glob such as `docs/**/*.md`.
+    /// A file, a folder with everything below, or a glob such as `docs/*.md` or `docs/**/*.md`.
     Path(String),
     /// A text given by the caller.
     Record(Record),
@@ -151,7 +151,7 @@ pub(super) async fn run(
 ) -> Result<IngestReport> {
     let heads = heads(&*inner.store).await?;
     let mut report = IngestReport::default();
-    let mut found = find(cx, sources, &options, &mut report).await?;
+    let mut found = find(cx, sources, (&options, &heads), &mut report).await?;
     let total = found.items.len();
     let items = std::mem::take(&mut found.items);
     let prepared = stream::iter(items.into_values()).map(|item| {
@@ -183,7 +183,7 @@ pub(super) async fn run(
     }
     batch.store(inner, &mut report).await?;
     if options.gone == Gone::Delete {
-        report.deleted = delete_gone(inner, &heads, &found).await?;
+        report.deleted = delete_gone(inner, cx, &heads, &found).await?;
     }
     report.failed.sort_by(|a, b| a.source.cmp(&b.source));
     Ok(report)
@@ -227,14 +227,16 @@ impl Batch {
 struct Found {
     items: BTreeMap<String, Item>,
     ids: BTreeSet<String>,
-    /// Folders and globs that could be listed.
-    origins: BTreeSet<String>,
+    /// Folders that were listed, as ids write them.
+    folders: Vec<PathBuf>,
 }
+
+type Heads = HashMap<String, DocumentHead>;
 
 async fn find(
     cx: &ToolContext,
     sources: Vec<Source>,
-    options: &IngestOptions,
+    (options, heads): (&IngestOptions, &Heads),
     report: &mut IngestReport,
 ) -> Result<Found> {
     let mut found = Found::default();
@@ -251,14 +253,13 @@ async fn find(
                     metadata,
                 });
             }
-            Source::Path(path) => match list(cx, &path).await {
-                Ok(files) => {
-                    let origin = (!is_itself(&path, &files)).then(|| path.clone());
-                    found.origins.extend(origin.clone());
-                    for file in files {
+            Source::Path(path) => match list(cx, &path, heads).await {
+                Ok(listing) => {
+                    found.folders.extend(listing.folder);
+                    for file in listing.files {
                         found.push(Item {
                             id: file,
-                            origin: origin.clone(),
+                            origin: Some(path.clone()),
                             content: Content::File,
                             metadata: options.metadata.clone(),
                         });
@@ -274,7 +275,7 @@ async fn find(
     }
     match first_error {
         // Nothing to ingest at all is a mistake of the caller, not a detail of a report.
-        Some(error) if found.items.is_empty() => Err(error),
+        Some(error) if found.items.is_empty() && found.folders.is_empty() => Err(error),
         _ => Ok(found),
     }
 }
@@ -284,16 +285,39 @@ impl Found {
         self.ids.insert(item.id.clone());
         self.items.insert(item.id.clone(), item);
     }
+
+    /// Whether a stored document came from a file below a folder that was listed, but was not
+    /// found there.
+    fn misses(&self, head: &DocumentHead) -> bool {
+        !self.ids.contains(&head.id) && self.folders.iter().any(|it| is_below(it, head))
+    }
+}
+
+/// Whether a document came from a file below `folder`.
+fn is_below(folder: &Path, head: &DocumentHead) -> bool {
+    let id = Path::new(&head.id);
+    // An empty path is the working directory; what is outside of it has an absolute id.
+    let is_inside = id.starts_with(folder) && (id.is_relative() || folder.is_absolute());
+    is_inside && head.origin.is_some()
+}
+
+/// What a path or a glob leads to.
+#[derive(Debug)]
+struct Listing {
+    /// The folder that was listed, as ids write it; `None` for a file named by itself.
+    folder: Option<PathBuf>,
+    files: Vec<String>,
 }
 
 /// The files a path or a glob leads to. A file named by itself is taken whatever its name.
-async fn list(cx: &ToolContext, path: &str) -> Result<Vec<String>> {
+async fn list(cx: &ToolContext, path: &str, heads: &Heads) -> Result<Listing> {
     let (folder, glob) = split_glob(path);
     let options = ListOptions {
         hidden: false,
         // What the caller names is read, also where it is generated and not versioned.
         honour_ignore: false,
-        include: glob.iter().map(|it| (*it).to_owned()).collect(),
+        // The slash binds it to the folder: without one, a glob fits at any depth.
+        include: glob.iter().map(|it| format!("/{it}")).collect(),
         exclude: Vec::new(),
         max_entries: FILES_MAX,
     };
@@ -304,38 +328,31 @@ async fn list(cx: &ToolContext, path: &str) -> Result<Vec<String>> {
         return Err(Error::new(ErrorKind::LimitExceeded, message)
             .with_hint("ingest its folders one by one"));
     }
-    let found: Vec<String> = found
+    let resolved = files.resolve(&cx.context, folder).await?;
+    let found = found
         .into_iter()
-        .map(|file| file.to_string_lossy().into_owned())
-        .collect();
-    if is_itself(path, &found) {
-        return Ok(found);
+        .map(|file| file.to_string_lossy().into_owned());
+    let found: Vec<String> = found.collect();
+    if found.len() == 1 && Path::new(&found[0]) == resolved {
+        return Ok(Listing {
+            folder: None,
+            files: found,
+        });
     }
-    let known: Vec<String> = found
-        .into_iter()
-        .filter(|file| Loader::find(file).is_some())
-        .collect();
-    if known.is_empty() {
-        let endings: Vec<&str> = loaders::LOADERS
-            .iter()
-            .flat_map(|loader| loader.extensions.iter().copied())
-            .collect();
-        return Err(
-            Error::not_found(format!("no documents found at `{path}`")).with_hint(format!(
-                "files that end in one of {} are read",
-                endings.join(", ")
-            )),
-        );
+    let known = found.into_iter().filter(|it| Loader::find(it).is_some());
+    let known: Vec<String> = known.collect();
+    // A folder that was emptied since is not the same as one that never had any document.
+    let had_some = || heads.values().any(|head| is_below(&resolved, head));
+    if known.is_empty() && !had_some() {
+        let endings = loaders::LOADERS.iter().flat_map(|it| it.extensions);
+        let endings: Vec<&str> = endings.copied().collect();
+        let hint = format!("files that end in one of {} are read", endings.join(", "));
+        return Err(Error::not_found(format!("no documents found at `{path}`")).with_hint(hint));
     }
-    Ok(known)
-}
-
-/// Whether a path led to nothing but the file it names; a folder's files have other names.
-fn is_itself(path: &str, found: &[String]) -> bool {
-    let [file] = found else {
-        return false;
-    };
-    Path::new(file).file_name() == Path::new(path).file_name()
+    Ok(Listing {
+        folder: Some(resolved),
+        files: known,
+    })
 }
 
 /// `docs/**/*.md` → `docs` and `**/*.md`; a path without a glob is all folder.
@@ -363,7 +380,11 @@ async fn prepare(
         overlap: inner.options.chunk_overlap_tokens,
     };
     let content_hash = fingerprint(&item, &text, loader, (inner.chunker.name, size))?;
-    if known.is_some_and(|head| head.content_hash == content_hash && head.origin == item.origin) {
+    let is_same = |head: &DocumentHead| {
+        // How a file was named does not matter, but that it is one does.
+        head.content_hash == content_hash && head.origin.is_some() == item.origin.is_some()
+    };
+    if known.is_some_and(is_same) {
         return Ok(Outcome::Unchanged);
     }
     let chunker = inner.chunker;
@@ -482,19 +503,21 @@ async fn embed(
     Ok(chunks.collect())
 }
 
+/// Deletes the documents whose file is gone. A file that is there but was not listed, because
+/// another glob leads to it, keeps its document.
 async fn delete_gone(
     inner: &Inner,
-    heads: &HashMap<String, DocumentHead>,
+    cx: &ToolContext,
+    heads: &Heads,
     found: &Found,
 ) -> Result<usize> {
-    let gone = heads.values().filter(|head| {
-        let is_of_listed = head
-            .origin
-            .as_ref()
-            .is_some_and(|it| found.origins.contains(it));
-        is_of_listed && !found.ids.contains(&head.id)
-    });
-    let gone: Vec<String> = gone.map(|head| head.id.clone()).collect();
+    let mut gone = Vec::new();
+    for head in heads.values().filter(|head| found.misses(head)) {
+        let resolved = cx.services.files()?.resolve(&cx.context, &head.id).await;
+        if resolved.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            gone.push(head.id.clone());
+        }
+    }
     if gone.is_empty() {
         return Ok(0);
     }
@@ -502,7 +525,7 @@ async fn delete_gone(
 }
 
 /// Every stored document by its id.
-pub(super) async fn heads(store: &dyn DocumentStore) -> Result<HashMap<String, DocumentHead>> {
+pub(super) async fn heads(store: &dyn DocumentStore) -> Result<Heads> {
     let mut all = HashMap::new();
     let mut after: Option<String> = None;
     loop {

@@ -35,6 +35,7 @@ pub struct TablePolicy {
     profile: Profile,
     roots: Vec<PathBuf>,
     hosts: Vec<HostRule>,
+    model_hosts: Vec<HostRule>,
 }
 
 impl TablePolicy {
@@ -45,7 +46,16 @@ impl TablePolicy {
             profile,
             roots,
             hosts,
+            model_hosts: Vec::new(),
         }
+    }
+
+    /// The same policy with hosts that serve models: those of the providers and those that the
+    /// owner of the process configured. A script may name others, which `hosts` must allow.
+    #[must_use]
+    pub fn with_model_hosts(mut self, hosts: Vec<HostRule>) -> Self {
+        self.model_hosts = hosts;
+        self
     }
 
     /// What would be decided, as a sentence; nothing is done or recorded.
@@ -67,7 +77,7 @@ impl TablePolicy {
             return Decision::Allow;
         };
         if !self.roots.iter().any(|root| path.starts_with(root)) {
-            return outside(path);
+            return self.outside(path);
         }
         match (caller, self.profile) {
             (Caller::Agent, profile) if is_key_file(path) => match profile {
@@ -94,38 +104,53 @@ impl TablePolicy {
             return if self.profile == Profile::Served && self.hosts.is_empty() {
                 deny(
                     "the network is closed: no host is on the allow list",
-                    HOSTS_HINT,
+                    self.hosts_hint("HOST"),
                 )
             } else {
                 Decision::Allow
             };
         };
         let Some((host, port)) = host_and_port(url) else {
-            return deny(
-                format!("`{url}` names no host"),
-                "give an absolute http or https URL",
-            );
+            return names_no_host(url);
         };
-        for address in addresses {
-            if let Some(denial) = self.refuse_address(caller, &host, port, *address) {
-                return denial;
-            }
-        }
-        match (permission, caller, self.profile) {
-            (Permission::NetworkWrite, Caller::Agent, _) => Decision::Ask(format!(
+        let place = (&*host, port);
+        let mut denials = addresses.iter().filter_map(|it| {
+            let listed = allows(&self.hosts, place, *it);
+            self.refuse_address(caller, place, *it, listed)
+        });
+        match (denials.next(), permission, caller) {
+            (Some(denial), ..) => denial,
+            (None, Permission::NetworkWrite, Caller::Agent) => Decision::Ask(format!(
                 "the agent wants to send data to `{host}`, port {port}"
             )),
             _ => Decision::Allow,
         }
     }
 
+    /// Whoever runs, a model was chosen by the code of the owner: an agent's request to it is
+    /// not the agent's choice.
+    fn decide_model(&self, target: Target<'_>) -> Decision {
+        let Target::Url { url, addresses } = target else {
+            return Decision::Allow;
+        };
+        let Some((host, port)) = host_and_port(url) else {
+            return names_no_host(url);
+        };
+        let place = (&*host, port);
+        let mut denials = addresses.iter().filter_map(|it| {
+            let listed = allows(&self.hosts, place, *it) || allows(&self.model_hosts, place, *it);
+            self.refuse_address(Caller::User, place, *it, listed)
+        });
+        denials.next().unwrap_or(Decision::Allow)
+    }
+
     /// Why the address may not be connected to, if it may not.
     fn refuse_address(
         &self,
         caller: Caller,
-        host: &str,
-        port: u16,
+        (host, port): (&str, u16),
         address: IpAddr,
+        listed: bool,
     ) -> Option<Decision> {
         let zone = zone(address);
         if zone == Zone::Forbidden {
@@ -136,10 +161,6 @@ impl TablePolicy {
                 "no setting allows these addresses; use the public address of the service",
             ));
         }
-        let listed = self
-            .hosts
-            .iter()
-            .any(|rule| rule.allows_name(host, port) || rule.allows_address(address, port));
         let what = match (listed, self.profile, zone, caller) {
             (true, ..)
             | (_, Profile::Notebook, Zone::Public, _)
@@ -149,10 +170,56 @@ impl TablePolicy {
             _ => "a private address outside the allow list",
         };
         Some(deny(
-            format!("`{host}` stands for {address}, {what}"),
-            hosts_hint(host),
+            format!("`{host}`, port {port}, stands for {address}, {what}"),
+            self.hosts_hint(host),
         ))
     }
+
+    /// How `host` gets on the allow list.
+    fn hosts_hint(&self, host: &str) -> String {
+        match self.profile {
+            Profile::Notebook => format!(
+                "add `{host}` to `hosts` in the section `[security]` of `aikit.toml`; for one \
+                 run, set `AIKIT_SECURITY__HOSTS={host}`"
+            ),
+            // A file of the project could be a tenant's.
+            Profile::Served => {
+                format!("who runs the server can allow it with `AIKIT_SECURITY__HOSTS={host}`")
+            }
+        }
+    }
+
+    /// How the folder of `path` gets among those that may be read.
+    fn outside(&self, path: &Path) -> Decision {
+        let folder = path.parent().unwrap_or(path).display();
+        let hint = match self.profile {
+            Profile::Notebook => format!(
+                "add `{folder}` to `roots` in the section `[security]` of `aikit.toml`; for one \
+                 run, set `AIKIT_SECURITY__ROOTS={folder}`"
+            ),
+            Profile::Served => {
+                format!("who runs the server can allow it with `AIKIT_SECURITY__ROOTS={folder}`")
+            }
+        };
+        let path = path.display();
+        deny(
+            format!("`{path}` is outside the working directory and the listed roots"),
+            hint,
+        )
+    }
+}
+
+fn allows(rules: &[HostRule], (host, port): (&str, u16), address: IpAddr) -> bool {
+    rules
+        .iter()
+        .any(|rule| rule.allows_name(host, port) || rule.allows_address(address, port))
+}
+
+fn names_no_host(url: &str) -> Decision {
+    deny(
+        format!("`{url}` names no host"),
+        "give an absolute http or https URL",
+    )
 }
 
 impl Policy for TablePolicy {
@@ -162,36 +229,13 @@ impl Policy for TablePolicy {
             Permission::Network | Permission::NetworkWrite => {
                 self.decide_network(cx.caller(), permission, target)
             }
+            Permission::Model => self.decide_model(target),
             other => deny(
                 format!("no rule grants `{}`", other.name()),
                 "this version has no setting for it",
             ),
         }
     }
-}
-
-const HOSTS_HINT: &str = "add the host to `hosts` in the section `[security]` of `aikit.toml`; for \
-                          one run, set `AIKIT_SECURITY__HOSTS`";
-
-fn hosts_hint(host: &str) -> String {
-    format!(
-        "add `{host}` to `hosts` in the section `[security]` of `aikit.toml`; for one run, set \
-         `AIKIT_SECURITY__HOSTS={host}`"
-    )
-}
-
-fn outside(path: &Path) -> Decision {
-    let folder = path.parent().unwrap_or(path).display();
-    deny(
-        format!(
-            "`{}` is outside the working directory and the listed roots",
-            path.display()
-        ),
-        format!(
-            "add `{folder}` to `roots` in the section `[security]` of `aikit.toml`; for one run, \
-             set `AIKIT_SECURITY__ROOTS={folder}`"
-        ),
-    )
 }
 
 fn deny(rule: impl Into<String>, hint: impl Into<String>) -> Decision {

@@ -170,6 +170,13 @@ impl Files for PathGuard {
         })
     }
 
+    fn resolve<'a>(&'a self, cx: &'a Context, path: &'a str) -> BoxFuture<'a, Result<PathBuf>> {
+        Box::pin(async move {
+            let place = self.locate(cx, path).await?;
+            Ok(self.shown(&place.absolute()))
+        })
+    }
+
     fn list<'a>(
         &'a self,
         cx: &'a Context,

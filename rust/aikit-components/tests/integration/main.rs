@@ -11,6 +11,8 @@ mod invoke;
 #[cfg(test)]
 mod loopback;
 #[cfg(test)]
+mod model_policy;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod path_guard;

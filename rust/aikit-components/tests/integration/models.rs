@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aikit_components::models::{self, Catalogue, FunctionModel};
+use aikit_components::models::{self, FunctionModel};
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     graph::Status,
@@ -14,7 +14,8 @@ use aikit_core::{
 use futures::future::BoxFuture;
 
 use crate::support::{
-    asking, calling, catalogue, complete, counted, hook, scripted, stream, tool_context, wait,
+    asking, calling, catalogue, catalogue_with, complete, counted, hook, scripted, stream,
+    tool_context, wait,
 };
 
 #[test]
@@ -225,7 +226,7 @@ fn keys_and_the_default_model_come_from_the_given_variables() {
         "AIKIT_MODEL" => Some("openai:gpt".to_owned()),
         _ => None,
     };
-    let catalogue = Catalogue::new(Arc::new(variables), Some("scripted:x".to_owned()));
+    let catalogue = catalogue_with(variables, Some("scripted:x".to_owned()));
     let model = catalogue.chat(None, ModelOptions::default()).unwrap();
     assert_eq!(model.name(), "openai:gpt");
     assert!(!format!("{model:?} {catalogue:?}").contains("sk-very-secret"));

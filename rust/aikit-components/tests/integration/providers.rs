@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aikit_components::models::{self, Catalogue};
+use aikit_components::models;
 use aikit_core::{
     ErrorKind, Value,
     context::Overrides,
@@ -17,8 +17,8 @@ use futures::StreamExt as _;
 use serde_json::json;
 
 use crate::support::{
-    asking, catalogue, complete,
-    server::{Ending, Reply, Server},
+    asking, catalogue, catalogue_with, complete,
+    server::{Ending, HELLO, Reply, Server},
     stream, tool_context, wait,
 };
 
@@ -37,11 +37,6 @@ fn model(server: &Server) -> Arc<dyn ChatModel> {
         .chat(Some("openai-compatible:tiny"), options(server))
         .unwrap()
 }
-
-const HELLO: &str = r#"{"id": "1", "object": "chat.completion", "created": 1, "model": "tiny-2",
-    "choices": [{"index": 0, "finish_reason": "stop",
-        "message": {"role": "assistant", "content": "Hello é😀"}}],
-    "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}"#;
 
 const TOOL_CALL: &str = r#"{"id": "2", "object": "chat.completion", "created": 1, "model": "tiny",
     "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {"role": "assistant",
@@ -414,10 +409,8 @@ fn a_dropped_stream_closes_the_connection_and_counts_as_cancelled() {
 #[test]
 fn the_key_of_openai_goes_to_no_other_address_by_itself() {
     let server = Server::start(vec![Reply::json(200, HELLO)]);
-    let catalogue = Catalogue::new(
-        Arc::new(|name| (name == "OPENAI_API_KEY").then(|| KEY.to_owned())),
-        None,
-    );
+    let key = |name: &str| (name == "OPENAI_API_KEY").then(|| KEY.to_owned());
+    let catalogue = catalogue_with(key, None);
     let options = ModelOptions {
         base_url: Some(server.base_url.clone()),
         ..ModelOptions::default()

@@ -6,14 +6,18 @@ use std::{
     time::Duration,
 };
 
-use aikit_core::{io, services::HttpRequest};
+use aikit_components::security::policy::Profile;
+use aikit_core::{
+    Context, io,
+    services::{HttpRequest, Permission},
+};
 use futures::future::join_all;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     loopback::{Server, ok},
     session::{self, Setup},
-    support::wait,
+    support::{guarded, wait},
 };
 
 /// A runtime of a caller's own, as a naive program makes one.
@@ -31,8 +35,19 @@ fn own_runtime() -> Runtime {
 )]
 fn plain_client() -> reqwest::Client {
     // Makes the TLS provider known that a plain client takes.
-    drop(aikit_components::http::shared().unwrap());
+    drop(own_client("http://127.0.0.1/"));
     reqwest::Client::new()
+}
+
+/// The client that the process keeps for the host of `url`.
+fn own_client(url: &str) -> reqwest::Client {
+    let url = url.to_owned();
+    let found = wait(async move {
+        let http = guarded(Profile::Notebook);
+        http.client_for(&Context::default(), Permission::Model, &url)
+            .await
+    });
+    found.unwrap()
 }
 
 async fn text(client: reqwest::Client, url: String) -> reqwest::Result<String> {
@@ -100,15 +115,13 @@ fn a_plain_client_loses_its_connection_with_the_runtime_that_made_it() {
 
 #[test]
 fn the_shared_client_keeps_its_connection_when_a_callers_runtime_ends() {
-    let client = aikit_components::http::shared().unwrap();
-    let warming = client.clone();
     let outcome = drop_the_runtime_in_flight(
-        move |runtime, url| {
-            runtime
-                .block_on(io::entered(text(warming.clone(), url)))
-                .unwrap();
+        |runtime, url| {
+            let client = own_client(&url);
+            runtime.block_on(io::entered(text(client, url))).unwrap();
         },
-        move |url| {
+        |url| {
+            let client = own_client(&url);
             own_runtime()
                 .block_on(io::entered(text(client, url)))
                 .map_err(|error| chain(&error))
@@ -139,7 +152,7 @@ fn a_plain_client_hangs_when_the_runtime_of_its_connection_stands_still() {
 #[test]
 fn the_shared_client_answers_when_a_callers_runtime_stands_still() {
     let server = Server::start(|_| ok("answer"));
-    let client = aikit_components::http::shared().unwrap();
+    let client = own_client(&server.url("/"));
     let standing = own_runtime();
     let first = io::entered(text(client.clone(), server.url("/")));
     standing.block_on(first).unwrap();

@@ -12,6 +12,8 @@ use aikit_core::{
     value::Map,
 };
 
+use crate::http::GuardedClient;
+
 /// Every provider, in the order of the reference page.
 pub(super) const PROVIDERS: &[Provider] = &[
     openai::PROVIDER,
@@ -72,6 +74,8 @@ pub(super) struct Endpoint {
     pub(super) api_key: Option<String>,
     /// Options of this provider alone.
     pub(super) extra: Map,
+    /// The way to the network.
+    pub(super) http: Arc<GuardedClient>,
 }
 
 // By hand, so that no log ever shows the key.

@@ -1,15 +1,15 @@
 //! What a provider's failure means: its kind, where it happened, what to do, and no secret.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use aikit_core::{Error, ErrorKind, Result};
+use aikit_core::{Context, Error, ErrorKind, Result};
 use rig_core::error::{ErrorKind as RigKind, ProviderError};
 use rig_core::http_client;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::transport::{BODY_BYTES_MAX, TooLong};
-use crate::models::providers::Endpoint;
+use super::transport::{BODY_BYTES_MAX, Refused, TooLong, Transport};
+use crate::{http::GuardedClient, models::providers::Endpoint};
 
 /// How much of a provider's own words an error repeats.
 const WORDS_CHARS_MAX: usize = 400;
@@ -20,6 +20,7 @@ pub(in crate::models) struct Link {
     name: String,
     url: String,
     secret: Option<String>,
+    http: Arc<GuardedClient>,
 }
 
 impl fmt::Debug for Link {
@@ -48,7 +49,13 @@ impl Link {
             name: endpoint.name.clone(),
             url: without_password(&endpoint.base_url),
             secret: endpoint.api_key.clone(),
+            http: Arc::clone(&endpoint.http),
         })
+    }
+
+    /// What sends the requests of one call.
+    pub(super) fn transport(&self, cx: &Context) -> Transport {
+        Transport::new(Arc::clone(&self.http), cx.clone())
     }
 
     /// Full name of the model.
@@ -59,19 +66,22 @@ impl Link {
     /// The error that a caller sees for a failure of rig.
     pub(super) fn fault(&self, error: &ProviderError) -> Error {
         match error {
-            ProviderError::Http(transport) => self.transport(transport),
+            ProviderError::Http(error) => self.unanswered(error),
             _ => self.reply(error),
         }
     }
 
     /// No reply, or none that could be read to its end.
-    fn transport(&self, error: &http_client::Error) -> Error {
+    fn unanswered(&self, error: &http_client::Error) -> Error {
         let Self { name, url, .. } = self;
         let http_client::Error::Instance(source) = error else {
             let message = format!("`{name}`: {url} did not answer with a valid response: {error}");
             return Error::new(ErrorKind::BadResponse, self.scrub(&message))
                 .with_hint("check that `base_url` is the address of the API, often ending in /v1");
         };
+        if let Some(Refused(refusal)) = source.downcast_ref() {
+            return self.refused(refusal);
+        }
         if source.downcast_ref::<TooLong>().is_some() {
             let message = format!("`{name}`: {url} answers more than {BODY_BYTES_MAX} bytes");
             return Error::new(ErrorKind::LimitExceeded, message).with_hint("give `max_tokens`");
@@ -96,6 +106,21 @@ impl Link {
         let message = format!("`{name}`: cannot reach {url}: {cause}");
         Error::new(ErrorKind::ProviderUnavailable, message)
             .with_hint("check that the server runs and that `base_url` is its address")
+    }
+
+    /// The guard did not let the request out.
+    fn refused(&self, refusal: &Error) -> Error {
+        let kind = match refusal.kind() {
+            ErrorKind::Network => ErrorKind::ProviderUnavailable,
+            kind => kind,
+        };
+        let Self { name, url, .. } = self;
+        let message = format!("`{name}`: cannot reach {url}: {}", refusal.message());
+        let error = Error::new(kind, message);
+        match refusal.hint() {
+            Some(hint) => error.with_hint(hint.to_owned()),
+            None => error,
+        }
     }
 
     /// A reply that says that something is wrong, or that says nothing understandable.

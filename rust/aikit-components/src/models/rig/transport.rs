@@ -1,13 +1,17 @@
-//! The process's HTTP client as rig's transport, with a bound on what it reads.
+//! The guarded HTTP client as rig's transport, with a bound on what it reads.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use aikit_core::{Context, services::Permission};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, future};
 use rig_core::http_client::{
     Error, HttpClientExt, LazyBody, MultipartForm, Request, Response, Result, StreamingResponse,
 };
 use rig_reqwest::ReqwestClient;
+use url::Url;
+
+use crate::http::GuardedClient;
 
 /// Longest body of one answer in bytes, after decompression: about 250,000 streamed tokens, or
 /// one batch of embeddings several times over.
@@ -25,10 +29,49 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// Sends rig's requests. A server that never stops must not fill the memory, so even a whole
-/// answer is read piece by piece.
+/// A request that the guard did not let out, or whose host is not known.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) aikit_core::Error);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Sends the requests of one call of a model. A server that never stops must not fill the memory,
+/// so even a whole answer is read piece by piece.
 #[derive(Clone, Debug)]
-pub(super) struct Transport(pub(super) ReqwestClient);
+pub(super) struct Transport {
+    http: Arc<GuardedClient>,
+    cx: Context,
+}
+
+impl Transport {
+    pub(super) fn new(http: Arc<GuardedClient>, cx: Context) -> Self {
+        Self { http, cx }
+    }
+
+    /// A client that reaches the host of `request` and nothing else.
+    async fn client<T>(&self, request: &Request<T>) -> Result<ReqwestClient> {
+        let refused = |error| Error::instance(Refused(error));
+        // User and password travel as a header; neither the policy nor its records need them.
+        let mut url = request.uri().to_string();
+        if let Ok(mut plain) = Url::parse(&url)
+            && plain.set_username("").is_ok()
+            && plain.set_password(None).is_ok()
+        {
+            url = plain.into();
+        }
+        let client = self
+            .http
+            .client_for(&self.cx, Permission::Model, &url)
+            .await;
+        client.map(ReqwestClient::from).map_err(refused)
+    }
+}
 
 impl HttpClientExt for Transport {
     fn send<T, U>(
@@ -39,8 +82,9 @@ impl HttpClientExt for Transport {
         T: Into<Bytes> + Send,
         U: From<Bytes> + Send + 'static,
     {
-        let (client, request) = (self.0.clone(), request.map(Into::<Bytes>::into));
+        let (transport, request) = (self.clone(), request.map(Into::<Bytes>::into));
         async move {
+            let client = transport.client(&request).await?;
             let response = client.send_streaming(request).await?;
             Ok(response.map(|body| -> LazyBody<U> {
                 Box::pin(async move {
@@ -58,18 +102,23 @@ impl HttpClientExt for Transport {
     where
         U: From<Bytes> + Send + 'static,
     {
+        let transport = self.clone();
         // Only uploads are sent so, and their answers are short.
-        self.0.send_multipart(request)
+        async move {
+            transport
+                .client(&request)
+                .await?
+                .send_multipart(request)
+                .await
+        }
     }
 
     async fn send_streaming<T>(&self, request: Request<T>) -> Result<StreamingResponse>
     where
         T: Into<Bytes> + Send,
     {
-        let response = self
-            .0
-            .send_streaming(request.map(Into::<Bytes>::into))
-            .await?;
+        let request = request.map(Into::<Bytes>::into);
+        let response = self.client(&request).await?.send_streaming(request).await?;
         Ok(response.map(|body| -> _ { Box::pin(bounded(body)) as _ }))
     }
 }

@@ -37,6 +37,10 @@ impl Files for Locked {
         self.0.read(cx, path, offset, limit)
     }
 
+    fn resolve<'a>(&'a self, cx: &'a Context, path: &'a str) -> BoxFuture<'a, Result<PathBuf>> {
+        self.0.resolve(cx, path)
+    }
+
     fn list<'a>(
         &'a self,
         cx: &'a Context,

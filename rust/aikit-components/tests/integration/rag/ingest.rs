@@ -95,6 +95,49 @@ fn what_is_gone_stays_when_asked_and_when_another_folder_is_ingested() {
 }
 
 #[test]
+fn another_spelling_of_the_same_files_changes_nothing() {
+    let (folder, cx, rag) = small();
+    let again = |source: &str| counts(&ingest(&rag, &cx, vec![path(source)]).unwrap());
+    assert_eq!(again("docs"), [3, 0, 0, 0, 0]);
+    let absolute = folder.path().join("docs/sub");
+    let spellings = [
+        ("./docs/", 3),
+        ("docs/../docs", 3),
+        ("docs/**/*.md", 1),
+        ("docs/plums.txt", 1),
+        (".", 3),
+        (absolute.to_str().unwrap(), 1),
+    ];
+    for (spelling, files) in spellings {
+        assert_eq!(again(spelling), [0, 0, files, 0, 0], "{spelling}");
+    }
+    // A glob has the depth that is written.
+    assert_eq!(again("docs/*.txt"), [0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn what_is_gone_is_deleted_however_the_folder_was_named_before() {
+    let (folder, cx, rag) = small();
+    let again = |source: &str| counts(&ingest(&rag, &cx, vec![path(source)]).unwrap());
+    assert_eq!(again("docs"), [3, 0, 0, 0, 0]);
+    assert_eq!(again("docs/picture.png"), [1, 0, 0, 0, 0]);
+    fs::remove_file(folder.path().join("docs/apples.md")).unwrap();
+    // The pears and the picture are there, though this glob does not lead to them.
+    assert_eq!(again("docs/*.txt"), [0, 0, 1, 1, 0]);
+    let record = Record {
+        id: "docs/none.md".to_owned(),
+        text: "A text that never was a file.".to_owned(),
+        ..Record::default()
+    };
+    ingest(&rag, &cx, vec![Source::Record(record)]).unwrap();
+    assert_eq!(again("."), [0, 0, 2, 0, 0]);
+    fs::remove_file(folder.path().join("docs/plums.txt")).unwrap();
+    fs::remove_dir_all(folder.path().join("docs/sub")).unwrap();
+    // An empty folder is no mistake when its documents are known.
+    assert_eq!(again("docs"), [0, 0, 0, 2, 0]);
+}
+
+#[test]
 fn files_globs_and_records_are_sources() {
     let (_folder, cx, rag) = small();
     let only = counts(&ingest(&rag, &cx, vec![path("docs/**/*.md")]).unwrap());

@@ -4,7 +4,11 @@ pub(crate) mod server;
 
 use std::sync::{Arc, Mutex};
 
-use aikit_components::models::{self, Catalogue};
+use aikit_components::{
+    http::GuardedClient,
+    models::{self, Catalogue},
+    security::policy::{Profile, TablePolicy},
+};
 use aikit_core::{
     Context, Result, Value,
     graph::ProcedureNode,
@@ -37,7 +41,25 @@ pub(crate) fn tool_context() -> ToolContext {
 
 /// A catalogue that knows no key.
 pub(crate) fn catalogue() -> Catalogue {
-    Catalogue::new(Arc::new(|_| None), None)
+    catalogue_with(|_| None, None)
+}
+
+/// A catalogue of a user's own machine.
+pub(crate) fn catalogue_with(
+    variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    default_model: Option<String>,
+) -> Catalogue {
+    Catalogue::new(
+        Arc::new(variables),
+        default_model,
+        Arc::new(guarded(Profile::Notebook)),
+    )
+}
+
+/// The HTTP client of a session without an allow list.
+pub(crate) fn guarded(profile: Profile) -> GuardedClient {
+    let policy = TablePolicy::new(profile, Vec::new(), Vec::new());
+    GuardedClient::new(Arc::new(policy), None)
 }
 
 /// The model of a local server.

@@ -14,6 +14,12 @@ use tokio::{
     task::JoinSet,
 };
 
+/// The answer of a model that says hello.
+pub(crate) const HELLO: &str = r#"{"id": "1", "object": "chat.completion", "created": 1, "model": "tiny-2",
+    "choices": [{"index": 0, "finish_reason": "stop",
+        "message": {"role": "assistant", "content": "Hello é😀"}}],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}"#;
+
 /// A request as the server saw it.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
