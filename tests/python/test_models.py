@@ -83,3 +83,42 @@ async def test_a_live_server_answers_streams_and_embeds() -> None:
         assert rows.shape[0] == 3
         assert np.array_equal(rows[0], rows[2])
         assert np.array_equal(rows, await client.model("hashed").aembed(["a", "b", "a"]))
+
+
+def test_a_number_out_of_range_is_named_with_the_way_out() -> None:
+    model = aikit.testing.ScriptedModel(["never asked"])
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"max_tokens": -5}, "`max_tokens` is `-5`"),
+        ({"max_tokens": 0}, "`max_tokens` is `0`"),
+        ({"max_tokens": 2**70}, "`max_tokens` is"),
+        ({"temperature": 2.5}, "`temperature` is `2.5`"),
+        ({"temperature": float("nan")}, "`temperature` is `NaN`"),
+    ]
+    for options, message in cases:
+        for ask in (model.complete, lambda *a, **o: list(model.stream(*a, **o))):
+            with pytest.raises(errors.InvalidArgsError, match=message) as caught:
+                ask("hi", **options)
+            assert caught.value.hint
+
+
+def test_what_a_function_model_raises_is_a_fault_of_the_model() -> None:
+    def broken(_request: dict[str, Any]) -> str:
+        raise KeyError("weights")
+
+    with pytest.raises(errors.ModelError, match=r"`function:.*raised KeyError") as caught:
+        aikit.testing.FunctionModel(broken).complete("hi")
+    assert caught.value.kind == "model"
+    assert isinstance(caught.value.__cause__, KeyError)
+
+    def busy(_request: dict[str, Any]) -> str:
+        raise errors.RateLimitedError("too many")
+
+    with pytest.raises(errors.RateLimitedError, match="too many"):
+        aikit.testing.FunctionModel(busy).complete("hi")
+
+
+def test_no_model_is_asked_for_at_a_metadata_address() -> None:
+    model = aikit.Model("tiny", base_url="http://169.254.169.254/v1")
+    with pytest.raises(errors.DeniedError, match="metadata") as caught:
+        model.complete("hi")
+    assert caught.value.hint

@@ -102,3 +102,12 @@ def test_wrong_options_are_named(
     with pytest.raises(error) as caught:
         RAG(**options)  # type: ignore[arg-type]  # wrong on purpose
     assert caught.value.hint is not None
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1_001, 2**65])
+def test_a_number_of_hits_out_of_range_is_named(k: int) -> None:
+    rag = aikit.RAG()
+    rag.ingest([{"id": "a", "text": "one chunk"}])
+    with pytest.raises(errors.InvalidArgsError, match="`k` is `") as caught:
+        rag.search("chunk", k=k)
+    assert caught.value.hint

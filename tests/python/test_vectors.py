@@ -91,3 +91,13 @@ def test_wrong_options_are_named() -> None:
             make()
     with pytest.raises(errors.NotFoundError, match="`x`"):
         VectorIndex(2, index="x")
+
+
+@pytest.mark.parametrize("k", [-1, 2**65])
+def test_a_number_of_hits_out_of_range_is_named(k: int) -> None:
+    index = VectorIndex(2)
+    index.add(np.arange(1), np.ones((1, 2), dtype=np.float32))
+    with pytest.raises(errors.InvalidArgsError, match="`k` is `"):
+        index.search(np.ones(2, dtype=np.float32), k=k)
+    with pytest.raises(errors.InvalidArgsError, match="dim"):
+        VectorIndex(k)

@@ -14,7 +14,6 @@ use crate::{
     errors,
     handles::Handle,
     models::{self, Model},
-    session,
     tools::Tool,
     wait,
 };
@@ -35,11 +34,10 @@ impl Agent {
         limits: PyValue,
     ) -> PyResult<Self> {
         let py = model.py();
-        let cx = session::current(py)?.tool_context();
         let make = || {
             agents::Agent::new(AgentOptions {
                 name,
-                model: model.chat(&cx)?,
+                model: model.chat(),
                 instructions,
                 tools: tools.iter().map(|tool| tool.inner()).collect(),
                 limits: limits.0.deserialize::<Limits>()?,

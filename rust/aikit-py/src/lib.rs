@@ -16,6 +16,7 @@ mod session;
 mod tools;
 mod vectors;
 mod wait;
+mod whole;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _aikit {

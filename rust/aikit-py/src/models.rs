@@ -5,7 +5,7 @@
     reason = "PyO3 hands the arguments of a Python call over by value"
 )]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aikit_components::models::{self, FunctionModel};
 use aikit_core::{
@@ -18,18 +18,17 @@ use futures::{StreamExt as _, stream::BoxStream};
 use numpy::{PyArray2, PyArrayMethods as _};
 use pyo3::{prelude::*, types::PyType};
 
-use crate::{callbacks::PyCallable, convert::PyValue, errors, session, wait};
+use crate::{callbacks::PyCallable, convert::PyValue, errors, session, wait, whole::Whole};
 
 /// A language model.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Model(Arc<Source>);
 
-/// Where a model comes from. A model of a provider is made anew in a forked child, where the
-/// connections of the parent must not be used.
+/// A model, and how its provider is reached.
 struct Source {
-    name: Option<String>,
-    options: ModelOptions,
-    made: Mutex<(u32, Arc<dyn ChatModel>)>,
+    chat: Arc<dyn ChatModel>,
+    /// `None` for a function, which has no provider.
+    options: Option<ModelOptions>,
 }
 
 #[pymethods]
@@ -51,12 +50,11 @@ impl Model {
             extra,
         };
         let cx = session::current(py)?.tool_context();
-        let made = make(&cx, name.as_deref(), &options);
-        let made = made.map_err(|error| errors::to_python(py, &error))?;
+        let models = cx.services.models();
+        let chat = models.and_then(|it| it.chat(name.as_deref(), options.clone()));
         Ok(Self(Arc::new(Source {
-            name,
-            options,
-            made: Mutex::new((std::process::id(), made)),
+            chat: chat.map_err(|error| errors::to_python(py, &error))?,
+            options: Some(options),
         })))
     }
 
@@ -67,19 +65,16 @@ impl Model {
         name: &str,
         function: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let model: Arc<dyn ChatModel> =
-            Arc::new(FunctionModel::new(name, PyCallable::make(function)?));
+        let model = FunctionModel::new(name, PyCallable::make(function)?);
         Ok(Self(Arc::new(Source {
-            name: None,
-            options: ModelOptions::default(),
-            made: Mutex::new((FUNCTION_PID, model)),
+            chat: Arc::new(model),
+            options: None,
         })))
     }
 
     /// Full name, `provider:model`.
-    fn name(&self) -> String {
-        let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.1.name().to_owned()
+    fn name(&self) -> &str {
+        self.0.chat.name()
     }
 
     /// One whole answer to a text or a list of messages.
@@ -89,12 +84,12 @@ impl Model {
         py: Python<'_>,
         prompt: PyValue,
         temperature: Option<f64>,
-        max_tokens: Option<u64>,
+        max_tokens: Option<Whole>,
     ) -> PyResult<PyValue> {
         let source = Arc::clone(&self.0);
         wait::blocking(py, move |cx| async move {
             let request = request(prompt.0, temperature, max_tokens)?;
-            let response = models::complete(&cx, &source.model(&cx)?, request).await?;
+            let response = models::complete(&cx, &source.chat, request).await?;
             describe(&response).map(PyValue)
         })
     }
@@ -106,12 +101,12 @@ impl Model {
         py: Python<'py>,
         prompt: PyValue,
         temperature: Option<f64>,
-        max_tokens: Option<u64>,
+        max_tokens: Option<Whole>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let source = Arc::clone(&self.0);
         wait::awaitable(py, move |cx| async move {
             let request = request(prompt.0, temperature, max_tokens)?;
-            let response = models::complete(&cx, &source.model(&cx)?, request).await?;
+            let response = models::complete(&cx, &source.chat, request).await?;
             describe(&response).map(PyValue)
         })
     }
@@ -123,18 +118,13 @@ impl Model {
         py: Python<'_>,
         prompt: PyValue,
         temperature: Option<f64>,
-        max_tokens: Option<u64>,
+        max_tokens: Option<Whole>,
     ) -> PyResult<ModelStream> {
-        let begin = || {
-            let cx = wait::started(py)?;
-            let model = self.0.model(&cx);
-            let request = request(prompt.0, temperature, max_tokens);
-            let (model, request) = model
-                .and_then(|model| Ok((model, request?)))
-                .map_err(|error| errors::to_python(py, &error))?;
-            PyResult::Ok(models::stream(&cx, &model, request))
-        };
-        Ok(ModelStream(Arc::new(tokio::sync::Mutex::new(begin()?))))
+        let cx = wait::started(py)?;
+        let request = request(prompt.0, temperature, max_tokens);
+        let request = request.map_err(|error| errors::to_python(py, &error))?;
+        let events = models::stream(&cx, &self.0.chat, request);
+        Ok(ModelStream(Arc::new(tokio::sync::Mutex::new(events))))
     }
 
     /// One embedding for each text, as an array of shape (n, dim).
@@ -155,46 +145,23 @@ impl Model {
     }
 }
 
-/// Stands for "in any process": a function has no connections.
-const FUNCTION_PID: u32 = 0;
-
 impl Model {
-    /// The model itself, usable in this process.
-    pub(crate) fn chat(&self, cx: &ToolContext) -> Result<Arc<dyn ChatModel>> {
-        self.0.model(cx)
+    /// The model itself.
+    pub(crate) fn chat(&self) -> Arc<dyn ChatModel> {
+        Arc::clone(&self.0.chat)
     }
 }
 
 impl Source {
-    fn model(&self, cx: &ToolContext) -> Result<Arc<dyn ChatModel>> {
-        let pid = std::process::id();
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.0 != pid && made.0 != FUNCTION_PID {
-            *made = (pid, make(cx, self.name.as_deref(), &self.options)?);
-        }
-        Ok(Arc::clone(&made.1))
-    }
-
     async fn embed(&self, cx: &ToolContext, texts: Vec<String>) -> Result<Rows> {
-        let Some(name) = &self.name else {
+        let Some(options) = self.options.clone() else {
             let message = "a function model has no embeddings";
             return Err(Error::new(ErrorKind::Unavailable, message)
                 .with_hint("name an embedding model, such as `openai:text-embedding-3-small`"));
         };
-        let model = cx
-            .services
-            .models()?
-            .embedding(name, self.options.clone())?;
+        let model = cx.services.models()?.embedding(self.chat.name(), options)?;
         models::embed(&cx.context, &model, texts).await.map(Rows)
     }
-}
-
-fn make(
-    cx: &ToolContext,
-    name: Option<&str>,
-    options: &ModelOptions,
-) -> Result<Arc<dyn ChatModel>> {
-    cx.services.models()?.chat(name, options.clone())
 }
 
 /// Rows of equal length as an array.
@@ -247,13 +214,13 @@ fn message(value: Value) -> Result<Message> {
 fn request(
     prompt: Value,
     temperature: Option<f64>,
-    max_tokens: Option<u64>,
+    max_tokens: Option<Whole>,
 ) -> Result<ChatRequest> {
     Ok(ChatRequest {
         messages: messages(prompt)?,
         tools: Vec::new(),
         temperature,
-        max_tokens,
+        max_tokens: max_tokens.map(|it| it.named("max_tokens")).transpose()?,
     })
 }
 

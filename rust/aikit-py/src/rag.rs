@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 
 use crate::{
     callbacks::PyCallable, convert::PyValue, errors, handles::Handle, session, tools::Tool, wait,
+    whole::Whole,
 };
 
 /// Documents and an index over them.
@@ -86,7 +87,7 @@ impl Rag {
     }
 
     /// The passages that fit best, best first.
-    fn search(&self, py: Python<'_>, query: String, k: usize) -> PyResult<PyValue> {
+    fn search(&self, py: Python<'_>, query: String, k: Whole) -> PyResult<PyValue> {
         let rag = self.0.clone();
         wait::blocking(py, move |cx| search(rag, cx, query, k))
     }
@@ -96,7 +97,7 @@ impl Rag {
         &self,
         py: Python<'py>,
         query: String,
-        k: usize,
+        k: Whole,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rag = self.0.clone();
         wait::awaitable(py, move |cx| search(rag, cx, query, k))
@@ -199,7 +200,8 @@ fn read_source(source: Value) -> Result<Source> {
     }
 }
 
-async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: usize) -> Result<PyValue> {
+async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: Whole) -> Result<PyValue> {
+    let k = k.named("k")?;
     let hits = rag.search(&cx, &query, SearchOptions { k }).await?;
     Value::from_serialize(&hits).map(PyValue)
 }

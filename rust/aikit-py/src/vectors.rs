@@ -18,7 +18,7 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use crate::errors;
+use crate::{errors, whole::Whole};
 
 /// Queries between two looks at the signals.
 const QUERIES_AT_ONCE: usize = 64;
@@ -34,8 +34,8 @@ pub(crate) struct VectorIndex(Arc<dyn storage::VectorIndex>);
 impl VectorIndex {
     /// An empty index.
     #[new]
-    fn new(py: Python<'_>, kind: &str, dimension: usize, metric: &str) -> PyResult<Self> {
-        let open = || vector::open(kind, dimension, Metric::parse(metric)?);
+    fn new(py: Python<'_>, kind: &str, dimension: Whole, metric: &str) -> PyResult<Self> {
+        let open = || vector::open(kind, dimension.named("dim")?, Metric::parse(metric)?);
         open()
             .map(Self)
             .map_err(|error| errors::to_python(py, &error))
@@ -67,9 +67,10 @@ impl VectorIndex {
         &self,
         py: Python<'py>,
         queries: PyReadonlyArray2<'py, f32>,
-        k: usize,
+        k: Whole,
     ) -> PyResult<Found<'py>> {
         let fail = |error: Error| errors::to_python(py, &error);
+        let k: usize = k.named("k").map_err(fail)?;
         let (count, columns) = (queries.shape()[0], queries.shape()[1]);
         check_columns(self.0.dimension(), columns).map_err(fail)?;
         let wanted = k.min(self.0.len());

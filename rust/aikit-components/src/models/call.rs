@@ -37,13 +37,14 @@ const CALL_TIME_MAX: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 ///
-/// The model's own, `timeout` after ten minutes or at the deadline of `cx`, its cancellation, and
-/// `denied` when a hook stops the call.
+/// `invalid_args` for a temperature or a length out of range, the model's own, `timeout` after ten
+/// minutes or at the deadline of `cx`, its cancellation, and `denied` when a hook stops the call.
 pub async fn complete(
     cx: &ToolContext,
     model: &Arc<dyn ChatModel>,
     request: ChatRequest,
 ) -> Result<ChatResponse> {
+    check(&request)?;
     track(
         &cx.context,
         operation("chat", model.name()),
@@ -70,6 +71,7 @@ pub fn stream(
     let (sender, events) = mpsc::channel(0);
     let (cx, model) = (cx.clone(), Arc::clone(model));
     let work = async move {
+        check(&request)?;
         track(&cx.context, operation("chat", model.name()), |inner| {
             pump(&cx.services, inner, &*model, request, sender)
         })
@@ -99,6 +101,22 @@ pub async fn embed(
         Ok(vectors)
     })
     .await
+}
+
+/// What no model would take is said before one is asked.
+fn check(request: &ChatRequest) -> Result<()> {
+    if let Some(temperature) = request.temperature
+        && !(0.0..=2.0).contains(&temperature)
+    {
+        return Err(
+            Error::invalid_args(format!("`temperature` is `{temperature}`"))
+                .with_hint("give a number from 0 to 2"),
+        );
+    }
+    if request.max_tokens == Some(0) {
+        return Err(Error::invalid_args("`max_tokens` is `0`").with_hint("ask for at least one"));
+    }
+    Ok(())
 }
 
 fn operation(word: &str, model: &str) -> Operation {

@@ -30,12 +30,27 @@ impl FunctionModel {
         Self { name, function }
     }
 
+    /// The function stands for a model, so what it raises is a fault of the model, unless it says
+    /// itself what it is.
+    fn fault(&self, error: Error) -> Error {
+        if !matches!(error.kind(), ErrorKind::ToolFailed | ErrorKind::Script) {
+            return error;
+        }
+        Error::new(
+            ErrorKind::Model,
+            format!("`{}`: {}", self.name, error.message()),
+        )
+        .with_traceback(error.traceback().to_vec())
+        .with_source(error)
+    }
+
     async fn answer(&self, cx: &Context, request: ChatRequest) -> Result<ChatResponse> {
         let argument = Value::map([
             ("messages", messages_value(&request.messages)?),
             ("tools", tools_value(&request.tools)),
         ]);
-        let answered = cx.within(self.function.call(cx, vec![argument])).await??;
+        let answered = cx.within(self.function.call(cx, vec![argument])).await?;
+        let answered = answered.map_err(|error| self.fault(error))?;
         let answer = Answer::parse(answered).map_err(|error| {
             let message = format!("`{}`: {error}", self.name);
             Error::new(ErrorKind::BadResponse, message).with_hint(error.hint().unwrap_or_default())

@@ -10,6 +10,7 @@ mod embedding;
 mod ingest;
 mod loaders;
 mod place;
+mod sources;
 mod tool;
 
 use std::{path::PathBuf, sync::Arc};
@@ -28,9 +29,10 @@ use crate::storage;
 pub use self::{
     chunking::{CHUNKERS, Chunker},
     embedders::{EMBEDDERS, Embedder, EmbedderKind},
-    ingest::{Failure, Gone, IngestOptions, IngestReport, Record, Source},
+    ingest::{Failure, Gone, IngestOptions, IngestReport},
     loaders::{LOADERS, Loader},
     place::store_path,
+    sources::{Record, Source},
 };
 
 /// Hits of a search that names no number.
