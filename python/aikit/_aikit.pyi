@@ -1,6 +1,6 @@
 from os import PathLike
 from pathlib import Path
-from typing import Any, SupportsFloat, SupportsIndex, final
+from typing import Any, SupportsIndex, final
 
 from _typeshed import Incomplete, SupportsGetItem
 
@@ -109,13 +109,7 @@ class Model:
         """
         A model by `provider:model`; `None` for the configured one.
         """
-    def acomplete(
-        self,
-        /,
-        prompt: Incomplete,
-        temperature: SupportsFloat | SupportsIndex | None = None,
-        max_tokens: SupportsIndex | None = None,
-    ) -> Any:
+    def acomplete(self, /, request: Incomplete, tools: SupportsGetItem[int, Tool]) -> Any:
         """
         `complete` as an awaitable.
         """
@@ -123,15 +117,10 @@ class Model:
         """
         `embed` as an awaitable.
         """
-    def complete(
-        self,
-        /,
-        prompt: Incomplete,
-        temperature: SupportsFloat | SupportsIndex | None = None,
-        max_tokens: SupportsIndex | None = None,
-    ) -> Incomplete:
+    def complete(self, /, request: Incomplete, tools: SupportsGetItem[int, Tool]) -> Incomplete:
         """
-        One whole answer to a text or a list of messages.
+        One whole answer. `request` is a mapping of `prompt` (a text or a list of messages),
+        `instructions`, `temperature` and `max_tokens`; the model may ask for `tools`.
         """
     def embed(self, /, texts: SupportsGetItem[int, str]) -> Incomplete:
         """
@@ -146,15 +135,9 @@ class Model:
         """
         Full name, `provider:model`.
         """
-    def stream(
-        self,
-        /,
-        prompt: Incomplete,
-        temperature: SupportsFloat | SupportsIndex | None = None,
-        max_tokens: SupportsIndex | None = None,
-    ) -> ModelStream:
+    def stream(self, /, request: Incomplete, tools: SupportsGetItem[int, Tool]) -> ModelStream:
         """
-        An answer piece by piece.
+        An answer piece by piece, to the request of `complete`.
         """
 
 @final
@@ -181,8 +164,8 @@ class Rag:
     ) -> Rag:
         """
         Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-        `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, and of `embedder_name` and
-        `dimension` where the embedder is a function.
+        `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+        the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
         """
     def adelete(self, /, ids: SupportsGetItem[int, str]) -> Any:
         """
@@ -204,17 +187,15 @@ class Rag:
         """
         Deletes documents; answers how many there were.
         """
-    def ingest(self, /, sources: Incomplete, keeps_gone: bool, metadata: Incomplete) -> Incomplete:
+    def ingest(self, /, sources: Incomplete, options: Incomplete) -> Incomplete:
         """
         Ingests paths and records.
         """
     def search(self, /, query: str, k: SupportsIndex) -> Incomplete:
         """
-        The passages that fit best, best first.
+        The chunks that fit best, best first.
         """
-    def start_ingest(
-        self, /, sources: Incomplete, keeps_gone: bool, metadata: Incomplete
-    ) -> Handle:
+    def start_ingest(self, /, sources: Incomplete, options: Incomplete) -> Handle:
         """
         Starts an ingest whose events tell its progress.
         """

@@ -11,9 +11,13 @@ from . import _aikit
 from .records import Record, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeAlias
 
     _AnyFunction = Callable[..., Any]
+    # What an agent or a model takes as a tool: a tool, a function, or the name of a built-in tool
+    # or of a group of them.
+    _AnyTool: TypeAlias = "Tool | Callable[..., object] | str"
 
 
 class ToolInfo(Record):
@@ -170,6 +174,17 @@ def _make(function: _AnyFunction, options: Mapping[str, Any]) -> Tool:
     made = Tool(native, function)
     made._options = options  # noqa: SLF001  # for `__get__`
     return made
+
+
+def natives_of(tools: Iterable[_AnyTool]) -> builtins.list[_aikit.Tool]:
+    """Returns the tools that ``tools`` means, groups taken apart."""
+    natives = []
+    for item in tools:
+        if isinstance(item, str):
+            natives += _aikit.find_tools([item])
+        else:
+            natives.append((item if isinstance(item, Tool) else tool(item)).native)
+    return natives
 
 
 def list() -> ToolList:  # noqa: A001  # the name of the script API

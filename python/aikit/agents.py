@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import _aikit, tools
+from . import _aikit
+from ._tools import Tool, natives_of
 from .handles import Handle, Usage
 from .models import Model
 from .records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    # What an agent takes as a tool: a tool, a function, an agent, or the name of a built-in tool
-    # or of a group of them.
-    _AnyTool = tools.Tool | Callable[..., object] | str
+    from ._tools import _AnyTool
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ class Agent:
         name: str = "agent",
     ) -> None:
         model = model if isinstance(model, Model) else Model(model)
-        natives = [native for it in tools for native in _natives(it)]
         bounds = asdict(limits or Limits())
+        natives = natives_of(tools)
         self._native = _aikit.Agent(name, model._native, instructions, natives, bounds)  # noqa: SLF001
         self.name = name
 
@@ -143,19 +142,13 @@ class Agent:
         """Is ``start`` under the name that fits ``for event in agent.stream(…)``."""
         return self.start(prompt, history=history)
 
-    def as_tool(self, summary: str) -> tools.Tool:
+    def as_tool(self, summary: str) -> Tool:
         """Returns this agent as a tool of another one: it takes a ``prompt``.
 
         Args:
             summary: What the agent does; the other model chooses by it.
         """
-        return tools.Tool(self._native.as_tool(summary))
+        return Tool(self._native.as_tool(summary))
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r})"
-
-
-def _natives(item: _AnyTool) -> list[_aikit.Tool]:
-    if isinstance(item, str):
-        return _aikit.find_tools([item])
-    return [(item if isinstance(item, tools.Tool) else tools.tool(item)).native]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _aikit
+from ._tools import natives_of
 from .handles import Usage
 from .records import Record
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from ._tools import _AnyTool
 
     # A prompt, or a conversation of messages with `role` and `content`.
     _Conversation = str | Sequence[Mapping[str, Any]]
@@ -102,6 +105,8 @@ class Model:
         self,
         prompt: _Conversation,
         *,
+        instructions: str = "",
+        tools: Sequence[_AnyTool] = (),
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> ModelResponse:
@@ -109,33 +114,44 @@ class Model:
 
         Args:
             prompt: A text, or messages with ``role`` and ``content``, oldest first.
+            instructions: What the model is told before the conversation.
+            tools: What the model may ask for: functions, tools, names of built-in tools and
+                groups. They are not called: the answer's ``message`` has the tool calls.
             temperature: Randomness, 0 to 2; the provider's default when None.
             max_tokens: Longest answer in tokens; the provider's default when None.
 
         Raises:
+            InvalidArgsError: If a number is out of range or the prompt is no conversation.
             ModelError: If the provider fails; its subclasses say how.
         """
-        return ModelResponse(self._native.complete(prompt, temperature, max_tokens))
+        asked = _asked(prompt, instructions, temperature, max_tokens)
+        return ModelResponse(self._native.complete(asked, natives_of(tools)))
 
     async def acomplete(
         self,
         prompt: _Conversation,
         *,
+        instructions: str = "",
+        tools: Sequence[_AnyTool] = (),
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> ModelResponse:
         """Is ``complete`` for async code; cancelling it drops the request."""
-        return ModelResponse(await self._native.acomplete(prompt, temperature, max_tokens))
+        asked = _asked(prompt, instructions, temperature, max_tokens)
+        return ModelResponse(await self._native.acomplete(asked, natives_of(tools)))
 
     def stream(
         self,
         prompt: _Conversation,
         *,
+        instructions: str = "",
+        tools: Sequence[_AnyTool] = (),
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> ModelStream:
         """Asks for an answer piece by piece, for ``for`` or ``async for``."""
-        return ModelStream(self._native.stream(prompt, temperature, max_tokens))
+        asked = _asked(prompt, instructions, temperature, max_tokens)
+        return ModelStream(self._native.stream(asked, natives_of(tools)))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeds each text.
@@ -153,6 +169,17 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.name!r})"
+
+
+def _asked(
+    prompt: _Conversation, instructions: str, temperature: float | None, max_tokens: int | None
+) -> dict[str, Any]:
+    return {
+        "prompt": prompt,
+        "instructions": instructions,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+    }
 
 
 class OpenAI:

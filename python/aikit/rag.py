@@ -1,9 +1,9 @@
-"""Retrieval: documents go in, the passages that fit a question come out."""
+"""Retrieval: documents go in, the chunks that fit a question come out."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import _aikit
 from .errors import InvalidArgsError
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
     # A path or a glob, or a record with `id`, `text`, and if wanted `title` and `metadata`.
     _Source = str | os.PathLike[str] | Mapping[str, Any]
+    # What happens to documents whose file is gone.
+    _Gone = Literal["delete", "keep"]
     # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
     _EmbedFunction = Callable[[list[str]], Any]
 
 
 class Hit(Record):
-    """A passage that a search found.
+    """A chunk that a search found.
 
     Attributes:
-        id: Identity of the passage: its document and its place there.
+        id: Identity of the chunk: its document and its place there.
         text: The text.
         score: How well it fits; higher is better, comparable within one answer only.
         source: Path or id of the document.
@@ -121,6 +123,9 @@ class RAG:
             returns one vector for each.
         dim: Length of the function's vectors.
         embedder_name: What the store remembers of the function; change it with the vectors.
+        base_url: Address of the provider of the embedder.
+        api_key: Key of the provider; without it the provider's environment variable is read, as
+            where the object is unpickled.
         index: ``flat`` (exact) or ``hnsw`` (approximate, for many rows).
         chunker: ``tokens`` or ``whole``.
         chunk_size_tokens: Most tokens of a chunk.
@@ -138,6 +143,8 @@ class RAG:
         embedder: str | _EmbedFunction = "lexical",
         dim: int | None = None,
         embedder_name: str | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
         index: str = "flat",
         chunker: str = "tokens",
         chunk_size_tokens: int | None = None,
@@ -156,8 +163,14 @@ class RAG:
             "chunk_size_tokens": chunk_size_tokens,
             "chunk_overlap_tokens": chunk_overlap_tokens,
         }
-        self._embedding = {"embedder": embedder, "dim": dim, "embedder_name": embedder_name}
-        options = {**self._options, "embedder_name": name, "dimension": dim}
+        self._embedding = {
+            "embedder": embedder,
+            "dim": dim,
+            "embedder_name": embedder_name,
+            "base_url": base_url,
+        }
+        place = {"base_url": base_url, "api_key": api_key}
+        options = {**self._options, **place, "embedder_name": name, "dim": dim}
         self._native = _aikit.Rag(self._path, embedder, options)
 
     def ingest(
@@ -165,26 +178,28 @@ class RAG:
         sources: _Source | Sequence[_Source],
         *,
         progress: bool = False,
-        keep_gone: bool = False,
+        gone: _Gone = "delete",
         metadata: Mapping[str, Any] | None = None,
     ) -> IngestReport:
         """Reads, splits, embeds and stores documents; what is stored already is left alone.
 
         Args:
-            sources: Files, folders, globs such as ``docs/**/*.md``, or records.
+            sources: Files, folders, globs, or records. A glob has the depth that is written:
+                ``docs/*.md`` is one folder, ``docs/**/*.md`` everything below.
             progress: Whether to draw a progress bar, in a terminal or a notebook.
-            keep_gone: Whether documents whose file is gone stay in the store.
+            gone: What happens to documents below the same folders whose file is gone: ``delete``
+                or ``keep``.
             metadata: What is known about every document of this call.
 
         Returns:
             What was done; a source that fails is named there and does not stop the others.
         """
         if not progress:
-            done = self._native.ingest(_plain(sources), keep_gone, dict(metadata or {}))
-            return IngestReport(done)
+            options = {"gone": gone, "metadata": dict(metadata or {})}
+            return IngestReport(self._native.ingest(_plain(sources), options))
         from ._progress import Bar  # noqa: PLC0415  # only where one is drawn
 
-        handle = self.start_ingest(sources, keep_gone=keep_gone, metadata=metadata)
+        handle = self.start_ingest(sources, gone=gone, metadata=metadata)
         with Bar("ingest") as bar:
             for event in handle:
                 if event.kind == "rag.ingest.progress":
@@ -195,25 +210,26 @@ class RAG:
         self,
         sources: _Source | Sequence[_Source],
         *,
-        keep_gone: bool = False,
+        gone: _Gone = "delete",
         metadata: Mapping[str, Any] | None = None,
     ) -> IngestReport:
         """Is ``ingest`` for async code; cancelling it ends the work after a document."""
-        return await self.start_ingest(sources, keep_gone=keep_gone, metadata=metadata)
+        return await self.start_ingest(sources, gone=gone, metadata=metadata)
 
     def start_ingest(
         self,
         sources: _Source | Sequence[_Source],
         *,
-        keep_gone: bool = False,
+        gone: _Gone = "delete",
         metadata: Mapping[str, Any] | None = None,
     ) -> Handle[IngestReport]:
         """Starts an ingest; the handle's ``rag.ingest.progress`` events tell how far it is."""
-        native = self._native.start_ingest(_plain(sources), keep_gone, dict(metadata or {}))
+        options = {"gone": gone, "metadata": dict(metadata or {})}
+        native = self._native.start_ingest(_plain(sources), options)
         return Handle(native, IngestReport)
 
     def search(self, query: str, *, k: int = 5) -> Hits:
-        """Finds the passages that fit a question best.
+        """Finds the chunks that fit a question best.
 
         Args:
             query: The question.
@@ -248,7 +264,7 @@ class RAG:
     def as_tool(
         self,
         name: str = "search_documents",
-        summary: str = "Searches the documents and returns the passages that fit a question best.",
+        summary: str = "Searches the documents and returns the chunks that fit a question best.",
     ) -> Tool:
         """Returns the search as a tool of agents, called with ``query`` and ``k``.
 

@@ -1,4 +1,4 @@
--- The module `RAG`: documents go in, passages come out.
+-- The module `RAG`: documents go in, chunks come out.
 
 local index = RAG.open()
 local report = index:ingest("docs")
@@ -23,7 +23,7 @@ local function embed(texts)
   end
   return vectors
 end
-local own = RAG.open(nil, {embedder = embed, dimension = 3})
+local own = RAG.open(nil, {embedder = embed, dim = 3})
 assert(own:ingest("docs").added == 2)
 assert(own:search("what is near a river?", {k = 1})[1].source:find("bridge.md"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,30 @@ PYTHON: dict[str, str] = {
 }
 
 
+# Options and parameters of Lua that Python writes otherwise, and why.
+OTHERWISE = {
+    "Agent.options": "keyword arguments",
+    "Agent:run.options": "keyword arguments",
+    "Agent:stream.options": "keyword arguments",
+    "Model.answers": "keyword arguments of one provider, `**options`",
+    "Model:complete.messages": "`prompt` is a text or a conversation",
+    "Model:complete.request": "keyword arguments",
+    "Model:stream.messages": "`prompt` is a text or a conversation",
+    "Model:stream.request": "keyword arguments",
+    "RAG.open.options": "keyword arguments",
+    "RAG.open.place": "the first argument, also a path",
+    "RAG:ingest.options": "keyword arguments",
+    "RAG:search.options": "keyword arguments",
+    "Tool.create.fn": "the decorated function",
+    "Tool.create.options": "keyword arguments",
+    "Tool.create.parameters": "type hints and the docstring give the schema",
+    "Tool.create.schema": "type hints and the docstring give the schema",
+    "VectorIndex.options": "keyword arguments",
+    "VectorIndex:search.options": "keyword arguments",
+    "VectorIndex:search.vector": "one vector or a matrix, `queries`",
+}
+
+
 def rows() -> list[dict[str, Any]]:
     found = []
     for module in _aikit.api_modules():
@@ -76,11 +101,24 @@ def rows() -> list[dict[str, Any]]:
 def test_each_row_has_a_python_name_or_a_reason(name: str) -> None:
     assert name in {it["name"] for it in rows()}, "the table has no such row any more"
     assert name in PYTHON, "give the row its Python name, or say why it has none"
-    target = PYTHON[name]
-    if not target.startswith("! "):
-        first, *rest = target.split(".")
-        start = getattr(aikit, first, None) or importlib.import_module(f"aikit.{first}")
-        assert callable(functools.reduce(getattr, rest, start))
+    if not PYTHON[name].startswith("! "):
+        assert callable(python_of({"name": name}))
+
+
+def python_of(row: dict[str, Any]) -> Any:  # noqa: ANN401  # a function or a class
+    first, *rest = PYTHON[row["name"]].split(".")
+    start = getattr(aikit, first, None) or importlib.import_module(f"aikit.{first}")
+    return functools.reduce(getattr, rest, start)
+
+
+def test_an_option_has_the_same_name_in_lua_and_python() -> None:
+    differing = set()
+    for row in rows():
+        if not PYTHON[row["name"]].startswith("! "):
+            named = inspect.signature(python_of(row)).parameters
+            written = [it["name"] for it in row["params"] + row["options"]]
+            differing |= {f"{row['name']}.{it}" for it in written if it not in named}
+    assert differing == set(OTHERWISE)
 
 
 def test_the_reference_names_every_row_and_every_tool() -> None:

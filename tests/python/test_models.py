@@ -90,7 +90,7 @@ def test_a_number_out_of_range_is_named_with_the_way_out() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"max_tokens": -5}, "`max_tokens` is `-5`"),
         ({"max_tokens": 0}, "`max_tokens` is `0`"),
-        ({"max_tokens": 2**70}, "`max_tokens` is"),
+        ({"max_tokens": 2**70}, "64 bits.*`max_tokens`"),
         ({"temperature": 2.5}, "`temperature` is `2.5`"),
         ({"temperature": float("nan")}, "`temperature` is `NaN`"),
     ]
@@ -122,3 +122,25 @@ def test_no_model_is_asked_for_at_a_metadata_address() -> None:
     with pytest.raises(errors.DeniedError, match="metadata") as caught:
         model.complete("hi")
     assert caught.value.hint
+
+
+def test_a_model_may_ask_for_tools_that_are_not_called() -> None:
+    def add(left: int, right: int) -> int:
+        """Adds two numbers."""
+        raise AssertionError((left, right))
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        assert [it["text"] for it in request["messages"] if it["role"] == "system"] == ["be brief"]
+        names = [it["name"] for it in request["tools"]]
+        assert names == ["add", "count_words"]
+        return {"tool_calls": [{"name": "add", "arguments": {"left": 1, "right": 2}}]}
+
+    model = aikit.testing.FunctionModel(answer)
+    options: dict[str, Any] = {"instructions": "be brief", "tools": [add, "count_words"]}
+    called = [model.complete("1 + 2?", **options), asyncio.run(model.acomplete("?", **options))]
+    called += [it.response for it in model.stream("?", **options) if it.response]
+    assert len(called) == 3
+    for response in called:
+        calls = [it for it in response.message["parts"] if it["type"] == "tool_call"]
+        assert [it["arguments"] for it in calls] == [{"left": 1, "right": 2}]
+        assert response.finish_reason == "tool_calls"

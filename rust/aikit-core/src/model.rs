@@ -5,7 +5,7 @@ use std::fmt;
 use futures::{future::BoxFuture, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Value, context::Context};
+use crate::{Error, Result, Value, context::Context};
 
 /// Who speaks in a message.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -82,6 +82,29 @@ impl Message {
             role,
             parts: vec![Part::Text { text: text.into() }],
         }
+    }
+
+    /// Reads a message as people write it, `{role, content}`, or a whole one with `parts`. Without
+    /// a role it is the user's.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for anything else.
+    pub fn parse(value: Value) -> Result<Self> {
+        let malformed = |error: Error| {
+            let message = format!("a message does not fit: {}", error.message());
+            Error::invalid_args(message).with_hint(
+                "write a message with role and content: {\"role\": \"user\", \"content\": \"…\"}",
+            )
+        };
+        let Some(content) = value.get("content").and_then(Value::as_str) else {
+            return value.deserialize::<Self>().map_err(malformed);
+        };
+        let role = match value.get("role") {
+            Some(role) => role.clone().deserialize().map_err(malformed)?,
+            None => Role::User,
+        };
+        Ok(Self::text(role, content))
     }
 
     /// All text of the message, without reasoning.

@@ -9,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Error, ErrorKind, Result, Value,
     context::Context,
+    model::ToolDefinition,
     services::{Permission, Services},
 };
 
@@ -49,6 +50,17 @@ pub struct ToolSpec {
     pub timeout: Option<Duration>,
     /// Where it comes from: `built-in`, `lua`, `python`, `agent`.
     pub origin: &'static str,
+}
+
+impl ToolSpec {
+    /// The tool as a model sees it.
+    pub fn definition(&self) -> ToolDefinition {
+        ToolDefinition {
+            name: self.name.clone(),
+            description: self.summary.clone(),
+            parameters: self.input_schema.clone(),
+        }
+    }
 }
 
 /// A built-in tool. One file implements this once.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aikit_components::models::{self, FunctionModel};
 use aikit_core::{
     Error, ErrorKind, Result, Value,
-    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Role},
+    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Role, ToolDefinition},
     services::ModelOptions,
     tool::ToolContext,
 };
@@ -18,7 +18,7 @@ use futures::{StreamExt as _, stream::BoxStream};
 use numpy::{PyArray2, PyArrayMethods as _};
 use pyo3::{prelude::*, types::PyType};
 
-use crate::{callbacks::PyCallable, convert::PyValue, errors, session, wait, whole::Whole};
+use crate::{callbacks::PyCallable, convert::PyValue, errors, session, tools::Tool, wait, whole};
 
 /// A language model.
 #[pyclass(frozen, module = "aikit._aikit")]
@@ -77,51 +77,38 @@ impl Model {
         self.0.chat.name()
     }
 
-    /// One whole answer to a text or a list of messages.
-    #[pyo3(signature = (prompt, temperature=None, max_tokens=None))]
+    /// One whole answer. `request` is a mapping of `prompt` (a text or a list of messages),
+    /// `instructions`, `temperature` and `max_tokens`; the model may ask for `tools`.
     fn complete(
         &self,
         py: Python<'_>,
-        prompt: PyValue,
-        temperature: Option<f64>,
-        max_tokens: Option<Whole>,
+        request: PyValue,
+        tools: Vec<PyRef<'_, Tool>>,
     ) -> PyResult<PyValue> {
-        let source = Arc::clone(&self.0);
-        wait::blocking(py, move |cx| async move {
-            let request = request(prompt.0, temperature, max_tokens)?;
-            let response = models::complete(&cx, &source.chat, request).await?;
-            describe(&response).map(PyValue)
-        })
+        let (source, tools) = (Arc::clone(&self.0), definitions(&tools));
+        wait::blocking(py, move |cx| complete(source, cx, request, tools))
     }
 
     /// `complete` as an awaitable.
-    #[pyo3(signature = (prompt, temperature=None, max_tokens=None))]
     fn acomplete<'py>(
         &self,
         py: Python<'py>,
-        prompt: PyValue,
-        temperature: Option<f64>,
-        max_tokens: Option<Whole>,
+        request: PyValue,
+        tools: Vec<PyRef<'py, Tool>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let source = Arc::clone(&self.0);
-        wait::awaitable(py, move |cx| async move {
-            let request = request(prompt.0, temperature, max_tokens)?;
-            let response = models::complete(&cx, &source.chat, request).await?;
-            describe(&response).map(PyValue)
-        })
+        let (source, tools) = (Arc::clone(&self.0), definitions(&tools));
+        wait::awaitable(py, move |cx| complete(source, cx, request, tools))
     }
 
-    /// An answer piece by piece.
-    #[pyo3(signature = (prompt, temperature=None, max_tokens=None))]
+    /// An answer piece by piece, to the request of `complete`.
     fn stream(
         &self,
         py: Python<'_>,
-        prompt: PyValue,
-        temperature: Option<f64>,
-        max_tokens: Option<Whole>,
+        request: PyValue,
+        tools: Vec<PyRef<'_, Tool>>,
     ) -> PyResult<ModelStream> {
         let cx = wait::started(py)?;
-        let request = request(prompt.0, temperature, max_tokens);
+        let request = read_request(request.0, definitions(&tools));
         let request = request.map_err(|error| errors::to_python(py, &error))?;
         let events = models::stream(&cx, &self.0.chat, request);
         Ok(ModelStream(Arc::new(tokio::sync::Mutex::new(events))))
@@ -183,45 +170,47 @@ impl<'py> IntoPyObject<'py> for Rows {
 pub(crate) fn messages(prompt: Value) -> Result<Vec<Message>> {
     match prompt {
         Value::String(text) => Ok(vec![Message::text(Role::User, text)]),
-        Value::List(items) => items.into_iter().map(message).collect(),
+        Value::List(items) => items.into_iter().map(Message::parse).collect(),
         other => {
             let message = format!(
                 "a prompt is a text or a list of messages, not {}",
                 other.type_name()
             );
-            Err(Error::invalid_args(message).with_hint(MESSAGE_HINT))
+            Err(Error::invalid_args(message)
+                .with_hint("write a message as {\"role\": \"user\", \"content\": \"…\"}"))
         }
     }
 }
 
-const MESSAGE_HINT: &str = "write a message as {\"role\": \"user\", \"content\": \"…\"}";
-
-fn message(value: Value) -> Result<Message> {
-    let misfit = |error: Error| {
-        let message = format!("a message does not fit: {}", error.message());
-        Error::invalid_args(message).with_hint(MESSAGE_HINT)
-    };
-    let content = value.get("content").and_then(Value::as_str);
-    match (value.get("role"), content) {
-        (Some(role), Some(text)) => {
-            let role = role.clone().deserialize::<Role>().map_err(misfit)?;
-            Ok(Message::text(role, text))
-        }
-        _ => value.deserialize::<Message>().map_err(misfit),
-    }
+fn definitions(tools: &[PyRef<'_, Tool>]) -> Vec<ToolDefinition> {
+    tools
+        .iter()
+        .map(|it| it.inner().spec().definition())
+        .collect()
 }
 
-fn request(
-    prompt: Value,
-    temperature: Option<f64>,
-    max_tokens: Option<Whole>,
-) -> Result<ChatRequest> {
+fn read_request(given: Value, tools: Vec<ToolDefinition>) -> Result<ChatRequest> {
+    let instructions = given.get("instructions").and_then(Value::as_str);
+    let instructions = instructions.filter(|it| !it.is_empty());
+    let instructions = instructions.map(|it| Message::text(Role::System, it));
+    let conversation = messages(given.get("prompt").cloned().unwrap_or_default())?;
     Ok(ChatRequest {
-        messages: messages(prompt)?,
-        tools: Vec::new(),
-        temperature,
-        max_tokens: max_tokens.map(|it| it.named("max_tokens")).transpose()?,
+        messages: instructions.into_iter().chain(conversation).collect(),
+        tools,
+        temperature: given.get("temperature").and_then(Value::as_f64),
+        max_tokens: whole::field(&given, "max_tokens")?,
     })
+}
+
+async fn complete(
+    source: Arc<Source>,
+    cx: ToolContext,
+    request: PyValue,
+    tools: Vec<ToolDefinition>,
+) -> Result<PyValue> {
+    let request = read_request(request.0, tools)?;
+    let response = models::complete(&cx, &source.chat, request).await?;
+    describe(&response).map(PyValue)
 }
 
 fn describe(response: &ChatResponse) -> Result<Value> {

@@ -8,14 +8,20 @@
 use std::path::PathBuf;
 
 use aikit_components::rag::{
-    self, Embedder, Gone, IngestOptions, RagOptions, Record, SearchOptions, Source,
+    self, Embedder, IngestOptions, RagOptions, Record, SearchOptions, Source,
 };
 use aikit_core::{Error, Result, Value, procedure, services::ModelOptions, tool::ToolContext};
 use pyo3::prelude::*;
 
 use crate::{
-    callbacks::PyCallable, convert::PyValue, errors, handles::Handle, session, tools::Tool, wait,
-    whole::Whole,
+    callbacks::PyCallable,
+    convert::PyValue,
+    errors,
+    handles::Handle,
+    session,
+    tools::Tool,
+    wait,
+    whole::{self, Whole},
 };
 
 /// Documents and an index over them.
@@ -24,59 +30,56 @@ pub(crate) struct Rag(rag::Rag);
 
 /// How to embed: by name, or a function with its name and dimension.
 enum Embedding {
-    Named(String),
+    Named(String, ModelOptions),
     Function(Embedder),
 }
 
 #[pymethods]
 impl Rag {
     /// Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, and of `embedder_name` and
-    /// `dimension` where the embedder is a function.
+    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+    /// the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
     #[new]
     fn new(path: Option<PathBuf>, embedder: &Bound<'_, PyAny>, options: PyValue) -> PyResult<Self> {
         let py = embedder.py();
         let fail = |error: Error| errors::to_python(py, &error);
         let given = &options.0;
         let embedding = if let Ok(name) = embedder.extract::<String>() {
-            Embedding::Named(name)
+            let place = ModelOptions {
+                base_url: word(given, "base_url"),
+                api_key: word(given, "api_key"),
+                ..ModelOptions::default()
+            };
+            Embedding::Named(name, place)
         } else {
             let name = word(given, "embedder_name").unwrap_or_else(|| "function".to_owned());
-            let dimension = size(given, "dimension", 0).map_err(fail)?;
+            let dimension = whole::field(given, "dim")
+                .map_err(fail)?
+                .unwrap_or_default();
             let function = PyCallable::make(embedder)?;
-            Embedding::Function(Embedder::function(name, dimension, function))
+            Embedding::Function(Embedder::function(&name, dimension, function))
         };
         let options = read_options(path, given).map_err(fail)?;
         wait::blocking(py, |cx| open(cx, options, embedding)).map(Self)
     }
 
     /// Ingests paths and records.
-    fn ingest(
-        &self,
-        py: Python<'_>,
-        sources: PyValue,
-        keeps_gone: bool,
-        metadata: PyValue,
-    ) -> PyResult<PyValue> {
+    fn ingest(&self, py: Python<'_>, sources: PyValue, options: PyValue) -> PyResult<PyValue> {
         let rag = self.0.clone();
         wait::blocking(py, move |cx| async move {
-            let options = ingest_options(keeps_gone, &metadata.0);
+            let options = options.0.deserialize::<IngestOptions>()?;
             let report = rag.ingest(&cx, read_sources(sources.0)?, options).await?;
             Value::from_serialize(&report).map(PyValue)
         })
     }
 
     /// Starts an ingest whose events tell its progress.
-    fn start_ingest(
-        &self,
-        py: Python<'_>,
-        sources: PyValue,
-        keeps_gone: bool,
-        metadata: PyValue,
-    ) -> PyResult<Handle> {
+    fn start_ingest(&self, py: Python<'_>, sources: PyValue, options: PyValue) -> PyResult<Handle> {
         let cx = wait::started(py)?;
-        let sources = read_sources(sources.0).map_err(|error| errors::to_python(py, &error))?;
-        let (rag, options) = (self.0.clone(), ingest_options(keeps_gone, &metadata.0));
+        let fail = |error: Error| errors::to_python(py, &error);
+        let sources = read_sources(sources.0).map_err(fail)?;
+        let options = options.0.deserialize::<IngestOptions>().map_err(fail)?;
+        let rag = self.0.clone();
         let handle = procedure::Handle::start(&cx.context.clone(), move |context| async move {
             let report = rag
                 .ingest(&cx.with_context(context), sources, options)
@@ -86,7 +89,7 @@ impl Rag {
         Ok(Handle::new(handle))
     }
 
-    /// The passages that fit best, best first.
+    /// The chunks that fit best, best first.
     fn search(&self, py: Python<'_>, query: String, k: Whole) -> PyResult<PyValue> {
         let rag = self.0.clone();
         wait::blocking(py, move |cx| search(rag, cx, query, k))
@@ -135,13 +138,14 @@ impl Rag {
 
 fn read_options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
     let default = RagOptions::default();
-    let overlap = default.chunk_overlap_tokens;
     Ok(RagOptions {
         path,
         index: word(given, "index").unwrap_or(default.index),
         chunker: word(given, "chunker").unwrap_or(default.chunker),
-        chunk_size_tokens: size(given, "chunk_size_tokens", default.chunk_size_tokens)?,
-        chunk_overlap_tokens: size(given, "chunk_overlap_tokens", overlap)?,
+        chunk_size_tokens: whole::field(given, "chunk_size_tokens")?
+            .unwrap_or(default.chunk_size_tokens),
+        chunk_overlap_tokens: whole::field(given, "chunk_overlap_tokens")?
+            .unwrap_or(default.chunk_overlap_tokens),
         embedder: default.embedder,
     })
 }
@@ -150,20 +154,9 @@ fn word(given: &Value, key: &str) -> Option<String> {
     given.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
-fn size(given: &Value, key: &str, default: usize) -> Result<usize> {
-    let Some(value) = given.get(key).filter(|it| !it.is_null()) else {
-        return Ok(default);
-    };
-    let size = value.as_i64().and_then(|it| usize::try_from(it).ok());
-    size.ok_or_else(|| {
-        Error::invalid_args(format!("`{key}` is `{value}`, which is no size"))
-            .with_hint("give an integer that is not negative")
-    })
-}
-
 async fn open(cx: ToolContext, options: RagOptions, embedding: Embedding) -> Result<rag::Rag> {
     let embedder = match embedding {
-        Embedding::Named(name) => Embedder::named(&name, ModelOptions::default(), &cx.services)?,
+        Embedding::Named(name, place) => Embedder::named(&name, place, &cx.services)?,
         Embedding::Function(embedder) => embedder,
     };
     rag::Rag::open(RagOptions {
@@ -171,13 +164,6 @@ async fn open(cx: ToolContext, options: RagOptions, embedding: Embedding) -> Res
         ..options
     })
     .await
-}
-
-fn ingest_options(keeps_gone: bool, metadata: &Value) -> IngestOptions {
-    IngestOptions {
-        gone: if keeps_gone { Gone::Keep } else { Gone::Delete },
-        metadata: metadata.as_map().cloned().unwrap_or_default(),
-    }
 }
 
 fn read_sources(sources: Value) -> Result<Vec<Source>> {

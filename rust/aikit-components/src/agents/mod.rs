@@ -100,12 +100,8 @@ impl Agent {
                 return Err(Error::invalid_args(message).with_hint("rename one of them"));
             }
         }
-        let define = |tool: &Arc<dyn DynTool>| ToolDefinition {
-            name: tool.spec().name.clone(),
-            description: tool.spec().summary.clone(),
-            parameters: tool.spec().input_schema.clone(),
-        };
-        let definitions = options.tools.iter().map(define).collect();
+        let definitions = options.tools.iter().map(|it| it.spec().definition());
+        let definitions = definitions.collect();
         Ok(Self(Arc::new(Parts {
             options,
             definitions,

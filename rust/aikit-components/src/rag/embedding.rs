@@ -10,13 +10,13 @@ use futures::future::BoxFuture;
 
 /// A text with what stands above it, as an embedder is given it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Passage {
+pub(super) struct EmbedInput {
     pub(super) text: String,
     /// Title of the document and headings, outermost first.
     pub(super) above: Vec<String>,
 }
 
-impl Passage {
+impl EmbedInput {
     /// Everything in one text, for embedders that take no more.
     pub(super) fn into_text(self) -> String {
         if self.above.is_empty() {
@@ -39,14 +39,14 @@ pub(super) trait Embed: std::fmt::Debug + Send + Sync {
         Metric::Cosine
     }
 
-    /// Embeds passages, one answer for each, in order.
+    /// Embeds texts, one answer for each, in order.
     fn embed<'a>(
         &'a self,
         cx: &'a Context,
-        passages: Vec<Passage>,
+        inputs: Vec<EmbedInput>,
     ) -> BoxFuture<'a, Result<Vec<Embedded>>>;
 
-    /// How passages are weighed by what the whole store holds; `None` when they are not.
+    /// How chunks are weighed by what the whole store holds; `None` when they are not.
     fn weigher(&self) -> Option<&dyn Weigh> {
         None
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Inner,
     chunking::{Piece, Size},
-    embedding::Passage,
+    embedding::EmbedInput,
     loaders::Loader,
     sources::{self, Content, Found, Heads, Item, Source, ends_the_call},
 };
@@ -247,19 +247,19 @@ async fn embed(
     if pieces.is_empty() {
         return Ok(Vec::new());
     }
-    let passages: Vec<Passage> = pieces
+    let inputs: Vec<EmbedInput> = pieces
         .iter()
         .map(|piece| {
             let title =
                 title.filter(|title| piece.headings.first().map(String::as_str) != Some(title));
             let above = title.map(str::to_owned).into_iter();
-            Passage {
+            EmbedInput {
                 text: piece.text.clone(),
                 above: above.chain(piece.headings.iter().cloned()).collect(),
             }
         })
         .collect();
-    let embedded = inner.embed(cx, passages).await?;
+    let embedded = inner.embed(cx, inputs).await?;
     let chunks = pieces
         .into_iter()
         .zip(embedded)

@@ -1,4 +1,4 @@
-//! Retrieval: documents go in, the passages that fit a question come out.
+//! Retrieval: documents go in, the chunks that fit a question come out.
 //!
 //! The truth is rows in a store (documents, chunks, vectors, a history); the vector index is
 //! derived from it when the index is opened and follows what any process writes.
@@ -23,7 +23,7 @@ use aikit_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use self::{derived::Derived, embedding::Passage, tool::SearchTool};
+use self::{derived::Derived, embedding::EmbedInput, tool::SearchTool};
 use crate::storage;
 
 pub use self::{
@@ -88,10 +88,10 @@ impl Default for SearchOptions {
     }
 }
 
-/// A passage that a search found.
+/// A chunk that a search found.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Hit {
-    /// Identity of the passage: its document and its place there.
+    /// Identity of the chunk: its document and its place there.
     pub id: String,
     /// The text.
     pub text: String,
@@ -194,7 +194,7 @@ impl Rag {
         cx.context.within(ingested).await?
     }
 
-    /// Finds the passages that fit a question best, best first.
+    /// Finds the chunks that fit a question best, best first.
     ///
     /// # Errors
     ///
@@ -259,11 +259,11 @@ impl Rag {
         options: SearchOptions,
     ) -> Result<Vec<Hit>> {
         let inner = &self.0;
-        let passage = Passage {
+        let input = EmbedInput {
             text: query.to_owned(),
             above: Vec::new(),
         };
-        let embedded = inner.embed(&cx.context, vec![passage]).await?;
+        let embedded = inner.embed(&cx.context, vec![input]).await?;
         let question = embedded.into_iter().next().unwrap_or_default();
         let found = inner.derived.search(question, options.k).await?;
         let ids = found.iter().map(|it| it.id).collect();
@@ -287,9 +287,9 @@ impl Rag {
 }
 
 impl Inner {
-    /// Embeds passages and checks what came back.
-    async fn embed(&self, cx: &Context, passages: Vec<Passage>) -> Result<Vec<Embedded>> {
-        let embedded = self.options.embedder.0.embed(cx, passages).await?;
+    /// Embeds texts and checks what came back.
+    async fn embed(&self, cx: &Context, inputs: Vec<EmbedInput>) -> Result<Vec<Embedded>> {
+        let embedded = self.options.embedder.0.embed(cx, inputs).await?;
         let metric = self.options.embedder.0.metric();
         for vector in embedded.iter().map(|it| &it.vector) {
             check_vector(vector, &self.settings, metric)?;
@@ -373,12 +373,12 @@ async fn claim(store: &dyn DocumentStore, options: &RagOptions) -> Result<Embedd
 
 /// Asks a model for one vector to learn its length.
 async fn probe(options: &RagOptions) -> Result<usize> {
-    let passage = Passage {
+    let input = EmbedInput {
         text: "dimension".to_owned(),
         above: Vec::new(),
     };
     let embedder = &options.embedder.0;
-    let answer = embedder.embed(&Context::default(), vec![passage]).await?;
+    let answer = embedder.embed(&Context::default(), vec![input]).await?;
     let length = answer.first().map_or(0, |it| it.vector.len());
     if length == 0 {
         let message = format!("`{}` answered an empty vector", embedder.name());

@@ -26,7 +26,7 @@ pub(super) struct SearchTool {
 struct Args {
     /// What to look for, in words that the documents would use.
     query: String,
-    /// Number of passages to answer, 1 to 1000.
+    /// Number of chunks to answer, 1 to 1000.
     #[serde(default = "default_k")]
     k: usize,
 }

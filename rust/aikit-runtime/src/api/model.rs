@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_components::models;
 use aikit_core::{
     Error, Result, Value,
-    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Part, Role, ToolDefinition},
+    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Part, Role},
     services::ModelOptions,
     value::Map,
 };
@@ -223,7 +223,7 @@ fn request(session: &Session, args: &mut Args) -> Result<ChatRequest> {
         messages.push(Message::text(Role::System, text));
     }
     for item in given.items("messages") {
-        messages.push(message(item.into_value().unwrap_or_default())?);
+        messages.push(Message::parse(item.into_value().unwrap_or_default())?);
     }
     if let Some(text) = given.string("prompt") {
         messages.push(Message::text(Role::User, text));
@@ -233,40 +233,13 @@ fn request(session: &Session, args: &mut Args) -> Result<ChatRequest> {
             .with_hint("give `prompt`, or `messages` with at least one message"));
     }
     let tools = tool::resolve(session, &cx, given.items("tools"))?;
-    let tools = tools.iter().map(|tool| {
-        let spec = tool.spec();
-        ToolDefinition {
-            name: spec.name.clone(),
-            description: spec.summary.clone(),
-            parameters: spec.input_schema.clone(),
-        }
-    });
+    let tools = tools.iter().map(|it| it.spec().definition());
     Ok(ChatRequest {
         messages,
         tools: tools.collect(),
         temperature: given.number("temperature"),
         max_tokens: given.size("max_tokens")?.map(|tokens| tokens as u64),
     })
-}
-
-/// Reads `{role = "user", content = "…"}`, or a whole message with `parts`.
-fn message(value: Value) -> Result<Message> {
-    let content = value.get("content").and_then(Value::as_str);
-    let Some(content) = content else {
-        return value.deserialize::<Message>().map_err(|error| {
-            Error::invalid_args(format!("a message is malformed: {}", error.message()))
-                .with_hint("write `{role = \"user\", content = \"…\"}`")
-        });
-    };
-    let role = value
-        .get("role")
-        .cloned()
-        .unwrap_or_else(|| Value::from("user"));
-    let role: Role = role.deserialize().map_err(|error| {
-        Error::invalid_args(format!("`role`: {}", error.message()))
-            .with_hint("use `system`, `user`, `assistant` or `tool`")
-    })?;
-    Ok(Message::text(role, content))
 }
 
 async fn complete(session: Session, mut args: Args) -> Result<Return> {

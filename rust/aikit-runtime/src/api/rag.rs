@@ -1,4 +1,4 @@
-//! `RAG`: documents go in, the passages that fit a question come out.
+//! `RAG`: documents go in, the chunks that fit a question come out.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
     classes: &[CLASS],
-    ..ApiModule::new("RAG", "Retrieval: ingest documents, search their passages.")
+    ..ApiModule::new("RAG", "Retrieval: ingest documents, search their chunks.")
 };
 
 const OPEN: &[Param] = &[
@@ -27,9 +27,14 @@ const OPEN: &[Param] = &[
          list of texts and gives a list of vectors.",
     ),
     optional(
-        "dimension",
+        "dim",
         Kind::Integer,
         "Length of the vectors of an embedder function.",
+    ),
+    optional(
+        "embedder_name",
+        Kind::String,
+        "What the store remembers of an embedder function; change it with the vectors.",
     ),
     optional(
         "base_url",
@@ -47,14 +52,19 @@ const OPEN: &[Param] = &[
         "`flat` (exact, the default) or `hnsw` (a graph).",
     ),
     optional(
+        "chunker",
+        Kind::String,
+        "`tokens` (the default) or `whole`.",
+    ),
+    optional(
         "chunk_size_tokens",
         Kind::Integer,
-        "Most tokens of a passage.",
+        "Most tokens of a chunk.",
     ),
     optional(
         "chunk_overlap_tokens",
         Kind::Integer,
-        "Tokens that two passages share.",
+        "Tokens that two chunks of one section share.",
     ),
 ];
 
@@ -82,7 +92,7 @@ const NAME: &str = "RAG";
 
 const CLASS: ApiClass = ApiClass {
     name: NAME,
-    summary: "Documents, their passages and an index over them.",
+    summary: "Documents, their chunks and an index over them.",
     constructor: None,
     methods: &[
         ApiFunction {
@@ -95,7 +105,7 @@ const CLASS: ApiClass = ApiClass {
                         Kind::String,
                         Kind::List(&Kind::Either(&[Kind::String, Kind::Table])),
                     ]),
-                    "A file, a folder, a glob, or a list of them and of records `{id, text, metadata}`.",
+                    "A file, a folder, a glob (`docs/*.md` is one folder, `docs/**/*.md` everything below), or a list of them and of records `{id, text, metadata}`.",
                 ),
                 optional("options", Kind::Options(INGEST), "How to ingest."),
             ],
@@ -105,7 +115,7 @@ const CLASS: ApiClass = ApiClass {
         },
         ApiFunction {
             name: "search",
-            summary: "Finds the passages that fit a question, best first.",
+            summary: "Finds the chunks that fit a question, best first.",
             params: &[
                 required("query", Kind::String, "The question."),
                 optional("options", Kind::Options(SEARCH), "How to search."),
@@ -116,7 +126,7 @@ const CLASS: ApiClass = ApiClass {
         },
         ApiFunction {
             name: "delete",
-            summary: "Deletes documents with all their passages.",
+            summary: "Deletes documents with all their chunks.",
             params: &[required(
                 "ids",
                 Kind::List(&Kind::String),
@@ -184,7 +194,7 @@ async fn open(session: Session, mut args: Args) -> Result<Return> {
     let options = RagOptions {
         embedder: embedder(&session, &mut given)?,
         index: given.string("index").unwrap_or(defaults.index),
-        chunker: defaults.chunker,
+        chunker: given.string("chunker").unwrap_or(defaults.chunker),
         chunk_size_tokens: given
             .size("chunk_size_tokens")?
             .unwrap_or(defaults.chunk_size_tokens),
@@ -200,7 +210,8 @@ async fn open(session: Session, mut args: Args) -> Result<Return> {
 }
 
 fn embedder(session: &Session, given: &mut Args) -> Result<Embedder> {
-    let dimension = given.size("dimension")?;
+    let dimension = given.size("dim")?;
+    let given_name = given.string("embedder_name");
     let place = ModelOptions {
         base_url: given.string("base_url"),
         api_key: given.string("api_key"),
@@ -210,11 +221,11 @@ fn embedder(session: &Session, given: &mut Args) -> Result<Embedder> {
         None => Ok(Embedder::lexical()),
         Some(Arg::Callable(function)) => {
             let dimension = dimension.ok_or_else(|| {
-                Error::invalid_args("an embedder function needs `dimension`")
-                    .with_hint("give the length of its vectors, such as `dimension = 384`")
+                Error::invalid_args("an embedder function needs `dim`")
+                    .with_hint("give the length of its vectors, such as `dim = 384`")
             })?;
-            let name = format!("function:{}", function.name());
-            Ok(Embedder::function(name, dimension, function))
+            let name = given_name.unwrap_or_else(|| function.name().to_owned());
+            Ok(Embedder::function(&name, dimension, function))
         }
         Some(other) => {
             let name = other.into_value();
@@ -287,7 +298,7 @@ fn as_tool(session: &Session, mut args: Args) -> Result<Return> {
         .string("name")
         .unwrap_or_else(|| "search_documents".to_owned());
     let summary = args.string("summary").unwrap_or_else(|| {
-        "Searches the documents for passages that answer a question.".to_owned()
+        "Searches the documents and returns the chunks that fit a question best.".to_owned()
     });
     tool::hand_out(session, opened.as_tool(&name, &summary))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_core::{Context, Error, Result, Value, script::Callable, storage::Embedded};
 use futures::{FutureExt as _, future::BoxFuture};
 
-use crate::rag::embedding::{Embed, Passage};
+use crate::rag::embedding::{Embed, EmbedInput};
 
 /// Texts of one call.
 const BATCH_TEXTS: usize = 64;
@@ -63,12 +63,12 @@ impl Embed for Function {
     fn embed<'a>(
         &'a self,
         cx: &'a Context,
-        passages: Vec<Passage>,
+        inputs: Vec<EmbedInput>,
     ) -> BoxFuture<'a, Result<Vec<Embedded>>> {
         async move {
-            let texts: Vec<Value> = passages
+            let texts: Vec<Value> = inputs
                 .into_iter()
-                .map(|passage| Value::from(passage.into_text()))
+                .map(|input| Value::from(input.into_text()))
                 .collect();
             let mut embedded = Vec::with_capacity(texts.len());
             for batch in texts.chunks(BATCH_TEXTS) {

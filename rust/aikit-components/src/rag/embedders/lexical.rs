@@ -16,7 +16,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
-use crate::rag::embedding::{Embed, Passage, Statistics, Weigh, length};
+use crate::rag::embedding::{Embed, EmbedInput, Statistics, Weigh, length};
 
 /// Name that stores remember; the number changes when the vectors do.
 pub(super) const NAME: &str = "lexical";
@@ -78,11 +78,11 @@ impl Embed for Lexical {
     fn embed<'a>(
         &'a self,
         _cx: &'a Context,
-        passages: Vec<Passage>,
+        inputs: Vec<EmbedInput>,
     ) -> BoxFuture<'a, Result<Vec<Embedded>>> {
         io::spawn_blocking(move || {
             let mut words = Words::default();
-            Ok(passages.iter().map(|it| words.embed(it)).collect())
+            Ok(inputs.iter().map(|it| words.embed(it)).collect())
         })
         .boxed()
     }
@@ -201,10 +201,10 @@ impl Default for Words {
 }
 
 impl Words {
-    fn embed(&mut self, passage: &Passage) -> Embedded {
+    fn embed(&mut self, input: &EmbedInput) -> Embedded {
         let mut found: HashMap<u32, (f32, Vec<u32>)> = HashMap::new();
-        let above = passage.above.iter().map(String::as_str);
-        for text in above.chain([passage.text.as_str()]) {
+        let above = input.above.iter().map(String::as_str);
+        for text in above.chain([input.text.as_str()]) {
             self.each(text, |word| {
                 let counted = found
                     .entry(word.hash)
@@ -279,11 +279,11 @@ mod tests {
     use super::*;
 
     fn embed(text: &str) -> Embedded {
-        let passage = Passage {
+        let input = EmbedInput {
             text: text.to_owned(),
             above: Vec::new(),
         };
-        Words::default().embed(&passage)
+        Words::default().embed(&input)
     }
 
     fn hashes(text: &str) -> Vec<u32> {

@@ -71,14 +71,10 @@ impl Embedder {
     }
 
     /// A function that takes a list of texts and answers a list of vectors of length `dimension`.
-    /// `name` is what the store remembers: change it when the function changes its vectors.
-    pub fn function(
-        name: impl Into<String>,
-        dimension: usize,
-        function: Arc<dyn Callable>,
-    ) -> Self {
+    /// The store remembers `function:NAME`: change `name` when the function changes its vectors.
+    pub fn function(name: &str, dimension: usize, function: Arc<dyn Callable>) -> Self {
         Self(Arc::new(function::Function::new(
-            name.into(),
+            format!("function:{name}"),
             dimension,
             function,
         )))

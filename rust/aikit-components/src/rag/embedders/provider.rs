@@ -7,7 +7,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use crate::{
     models,
-    rag::embedding::{Embed, Passage},
+    rag::embedding::{Embed, EmbedInput},
 };
 
 /// Texts of one request; providers take a hundred and more.
@@ -34,10 +34,10 @@ impl Embed for Provider {
     fn embed<'a>(
         &'a self,
         cx: &'a Context,
-        passages: Vec<Passage>,
+        inputs: Vec<EmbedInput>,
     ) -> BoxFuture<'a, Result<Vec<Embedded>>> {
         async move {
-            let texts: Vec<String> = passages.into_iter().map(Passage::into_text).collect();
+            let texts: Vec<String> = inputs.into_iter().map(EmbedInput::into_text).collect();
             let mut embedded = Vec::with_capacity(texts.len());
             for batch in texts.chunks(BATCH_TEXTS) {
                 let vectors = models::embed(cx, &self.0, batch.to_vec()).await?;

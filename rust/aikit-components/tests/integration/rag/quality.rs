@@ -55,7 +55,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn most_questions_find_their_answer_in_the_first_five_passages() {
+fn most_questions_find_their_answer_in_the_first_five_chunks() {
     let Some(manual) = manual() else {
         assert!(
             std::env::var_os("AIKIT_REQUIRE_MANUAL").is_none(),

@@ -96,7 +96,7 @@ fn numbers(text: &str) -> Value {
 }
 
 #[test]
-fn every_embedder_with_either_index_finds_the_fitting_passage_first() {
+fn every_embedder_with_either_index_finds_the_fitting_chunk_first() {
     let embedders = [
         Embedder::lexical(),
         Embedder::model(Arc::new(LetterModel)),
@@ -141,7 +141,7 @@ fn a_hit_says_where_it_stands() {
 }
 
 #[test]
-fn a_misspelt_word_still_finds_its_passage() {
+fn a_misspelt_word_still_finds_its_chunk() {
     let (_folder, cx) = here();
     let rag = open(RagOptions::default()).unwrap();
     ingest(&rag, &cx, records()).unwrap();
@@ -209,7 +209,7 @@ fn another_embedder_is_refused_with_the_cure() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert_eq!(
         error.message(),
-        "the store was made with the embedder `lexical` of dimension 1024, not with `letters` of dimension 26"
+        "the store was made with the embedder `lexical` of dimension 1024, not with `function:letters` of dimension 26"
     );
     assert_eq!(
         error.hint(),
@@ -222,7 +222,7 @@ fn a_function_that_answers_no_vectors_is_named() {
     let wrong: [(MakeVector, &str); 4] = [
         (
             |_| Value::from("no"),
-            "`letters` answered `string` for a vector",
+            "`function:letters` answered `string` for a vector",
         ),
         (|_| vec![1.0, 2.0].into(), "dimension 2, the store has 26"),
         (|_| vec![f64::NAN; 26].into(), "not finite"),
