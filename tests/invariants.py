@@ -138,6 +138,31 @@ def upward_arrows(dependencies: Mapping[str, set[str]]) -> list[str]:
     ]
 
 
+def unnamed_dependencies(
+    dependencies: Mapping[str, set[str]], sources: Sources, *, tests: bool = False
+) -> list[str]:
+    """1: what a crate declares, it names; a build waits for each dependency.
+
+    Args:
+        dependencies: Folder of a crate to what it declares.
+        sources: Path to text.
+        tests: Whether tests may be what names it, as for a dependency of tests alone.
+    """
+    violations = []
+    for folder, names in dependencies.items():
+        code = "\n".join(
+            text if tests else rust_code(text)
+            for path, text in sources.items()
+            if path.endswith(".rs") and path.startswith(f"{folder}/")
+        )
+        violations += [
+            f"{folder}/Cargo.toml: `{name}` is named nowhere"
+            for name in sorted(names)
+            if not re.search(rf"\b{name.replace('-', '_')}\b", code)
+        ]
+    return violations
+
+
 def foreign_libraries(sources: Sources) -> list[str]:
     """2: an outside library is named only by its owner."""
     return [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,19 +25,59 @@ def sources() -> dict[str, str]:
     return found
 
 
-def workspace_dependencies() -> dict[str, set[str]]:
+@pytest.fixture(scope="session")
+def packages() -> list[dict[str, Any]]:
+    """The crates of the workspace, as cargo sees them."""
     command = ["cargo", "metadata", "--no-deps", "--format-version=1", "--offline"]
     output = subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout  # noqa: S603
-    return {
+    found: list[dict[str, Any]] = json.loads(output)["packages"]
+    return found
+
+
+def test_arrows_point_left(packages: list[dict[str, Any]]) -> None:
+    dependencies = {
         package["name"]: {it["name"] for it in package["dependencies"] if it.get("path")}
-        for package in json.loads(output)["packages"]
+        for package in packages
+    }
+    assert set(invariants.LAYERS) <= set(dependencies)
+    assert invariants.upward_arrows(dependencies) == []
+
+
+def declared(packages: list[dict[str, Any]], kind: str | None) -> dict[str, set[str]]:
+    """Folder of a crate to its dependencies of one kind; None for those that ship."""
+    return {
+        Path(package["manifest_path"]).parent.relative_to(ROOT).as_posix(): {
+            it["name"] for it in package["dependencies"] if it["kind"] == kind
+        }
+        for package in packages
     }
 
 
-def test_arrows_point_left() -> None:
-    dependencies = workspace_dependencies()
-    assert set(invariants.LAYERS) <= set(dependencies)
-    assert invariants.upward_arrows(dependencies) == []
+def test_what_a_crate_declares_it_names(packages: list[dict[str, Any]]) -> None:
+    shipped = read_sources("rust/*/src/**/*.rs", "benches/*.rs")
+    everything = read_sources("rust/**/*.rs", "benches/*.rs")
+    assert invariants.unnamed_dependencies(declared(packages, None), shipped) == []
+    tests = declared(packages, "dev")
+    assert invariants.unnamed_dependencies(tests, everything, tests=True) == []
+
+
+def test_what_the_workspace_declares_a_crate_uses(packages: list[dict[str, Any]]) -> None:
+    manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+    table = manifest.split("[workspace.dependencies]\n")[1].split("\n[")[0]
+    listed = {line.split(" = ")[0] for line in table.splitlines() if line}
+    assert len(listed) > 30
+    used = {it["name"] for package in packages for it in package["dependencies"]}
+    assert listed - used == set()
+
+
+def test_a_dependency_that_nothing_names_is_found() -> None:
+    folder = "rust/aikit-core"
+    text = "// uses serde_json\nfn a() {}\n#[cfg(test)]\nmod tests {\n serde_json::x\n}"
+    sources = {f"{folder}/src/value.rs": text, "rust/aikit-py/src/lib.rs": "use serde_json;"}
+    dependencies = {folder: {"serde-json"}}
+    found = [f"{folder}/Cargo.toml: `serde-json` is named nowhere"]
+    assert invariants.unnamed_dependencies(dependencies, sources) == found
+    assert invariants.unnamed_dependencies(dependencies, sources, tests=True) == []
 
 
 def test_an_upward_arrow_is_found() -> None:
