@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ TRIES = 5
 WAIT_S = 60.0
 
 PROGRAM = """
-import asyncio, time
+import asyncio, socket, threading, time
 import aikit
 
 def ready():
@@ -41,6 +42,18 @@ def answering(request):
     ready()
     time.sleep(600)
 
+def silent_server():
+    # It takes a request and never answers.
+    listener = socket.create_server(("127.0.0.1", 0))
+    def serve():
+        connection, _ = listener.accept()
+        connection.recv(1)
+        ready()
+        connection.recv(1 << 20)
+        time.sleep(600)
+    threading.Thread(target=serve, daemon=True).start()
+    return "http://127.0.0.1:%d/" % listener.getsockname()[1]
+
 def agent(tool):
     model = aikit.testing.ScriptedModel([{"tool_calls": [{"name": tool.name, "arguments": {}}]}])
     return aikit.Agent(model, tools=[tool])
@@ -55,6 +68,7 @@ except KeyboardInterrupt:
 """
 WAITS = {
     "a sync tool": "sleeping.invoke({})",
+    "a Rust tool": "aikit.tools.request_http(url=silent_server())",
     "an async tool": "waiting.invoke({})",
     "a model": "aikit.testing.FunctionModel(answering).complete('go')",
     "an agent": "agent(waiting).run('go')",
@@ -127,6 +141,31 @@ async def test_cancelling_an_await_cancels_the_coroutine_of_its_tool() -> None:
         await task
     assert await asyncio.to_thread(witness.ended.wait, WAIT_S)
     assert witness.cancelled
+
+
+async def test_cancelling_an_await_drops_the_rust_work_it_waits_for() -> None:
+    begun, hung_up = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(1 << 16).endswith(b"\r\n\r\n")
+                begun.set()
+                # Nothing more comes; this returns when the client closes the connection.
+                assert connection.recv(1) == b""
+                hung_up.set()
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        task = asyncio.ensure_future(aikit.tools.ainvoke("request_http", {"url": url}))
+        assert await asyncio.to_thread(begun.wait, WAIT_S)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(hung_up.wait, WAIT_S)
+        serving.join()
 
 
 async def test_cancelling_an_agents_await_cancels_its_tools() -> None:
