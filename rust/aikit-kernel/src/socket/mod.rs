@@ -1,7 +1,7 @@
 //! The five sockets, bound; and a client's ends of them.
 //!
-//! One small server side of ZMTP carries all five: `zmtp` frames, `peer` queues, `listener` binds,
-//! `server` connects the three, and `router`, `heartbeat` and `iopub` say what messages mean. The
+//! One small server side of ZMTP carries all five: `zmtp` frames, `peer` queues, `strangers`
+//! counts what is kept before a signature was seen, `listener` binds, `server` connects the four, and `router`, `heartbeat` and `iopub` say what messages mean. The
 //! `zeromq` crate carries the client's ends, in `client`. Why: docs/decisions/0002-iopub.md.
 
 pub mod client;
@@ -12,6 +12,7 @@ mod peer;
 mod replay;
 pub mod router;
 mod server;
+mod strangers;
 mod zmtp;
 
 use std::{

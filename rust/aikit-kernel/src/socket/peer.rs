@@ -3,13 +3,13 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::{Bytes, BytesMut};
 use tokio::{io::AsyncWriteExt, sync::Notify};
 
-use super::zmtp::Writer;
+use super::{strangers::Stranger, zmtp::Writer};
 
 /// Small messages are joined up to this size, so that one system call sends many.
 const BATCH_BYTES: usize = 1 << 16;
@@ -21,6 +21,7 @@ pub(super) struct Peer {
     pub(super) number: u64,
     /// What ROUTER sockets address it by.
     pub(super) identity: Bytes,
+    stranger: Arc<Stranger>,
     queue: Mutex<Queue>,
     filled: Notify,
 }
@@ -45,13 +46,19 @@ pub(super) struct Backlog {
 }
 
 impl Peer {
-    pub(super) fn new(number: u64, identity: Bytes) -> Self {
+    pub(super) fn new(number: u64, identity: Bytes, stranger: Arc<Stranger>) -> Self {
         Self {
             number,
             identity,
+            stranger,
             queue: Mutex::default(),
             filled: Notify::new(),
         }
+    }
+
+    /// Notes that the peer sent something genuine: what is kept for it is its own affair now.
+    pub(super) fn prove(&self) {
+        self.stranger.prove();
     }
 
     /// Queues an encoded message; never waits.

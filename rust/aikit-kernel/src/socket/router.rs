@@ -23,8 +23,7 @@ use crate::{
     wire::frame::{Codec, Incoming, Outgoing},
 };
 
-/// Largest request: a cell with its buffers. Each peer may make us keep that much before a
-/// signature is looked at.
+/// Largest request: a cell with its buffers.
 const MESSAGE_BYTES_MAX: usize = 1 << 26;
 /// A client that lets more replies than this wait is disconnected.
 const QUEUE_BYTES_MAX: usize = 1 << 26;
@@ -125,6 +124,7 @@ impl Reading {
                     warn!("a message came twice; the second one was dropped");
                     return None;
                 }
+                peer.prove();
                 Some(message)
             }
             Err(error) => {

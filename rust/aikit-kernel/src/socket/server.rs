@@ -23,6 +23,7 @@ use tracing::debug;
 use super::{
     listener::Listener,
     peer::Peer,
+    strangers::{STRANGERS_BYTES_MAX, Strangers},
     zmtp::{self, MessageReader, Reader, Received, Role, Writer},
 };
 use crate::connection::Endpoint;
@@ -62,6 +63,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     handler: Arc<dyn Handler>,
     connections: Mutex<Connections>,
+    strangers: Arc<Strangers>,
     /// Told when a peer joins or leaves, and after every progress of any writer.
     progress: Arc<Notify>,
 }
@@ -100,6 +102,7 @@ impl Server {
             clock,
             handler,
             connections,
+            strangers: Strangers::new(STRANGERS_BYTES_MAX),
             progress,
         });
         let accepting = spawn(accept_all(listener, Arc::clone(&inner)));
@@ -284,13 +287,14 @@ async fn serve(
     (reader, mut writer): (Reader, Writer),
     settling: mpsc::Receiver<oneshot::Sender<()>>,
 ) -> io::Result<()> {
-    let shaking = zmtp::shake_hands(reader, &mut writer, inner.role);
+    let stranger = inner.strangers.admit(number);
+    let shaking = zmtp::shake_hands(reader, &mut writer, inner.role, Arc::clone(&stranger));
     let (messages, mut identity) = tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await??;
     if identity.is_empty() {
         // As in libzmq: a zero byte, which no identity of a peer's own choice begins with.
         identity = [&[0][..], &number.to_be_bytes()].concat().into();
     }
-    let peer = Arc::new(Peer::new(number, identity));
+    let peer = Arc::new(Peer::new(number, identity, stranger));
     if let Some(connection) = inner.connections().by_number.get_mut(&number) {
         connection.peer = Some(Arc::clone(&peer));
     }

@@ -4,10 +4,12 @@
 //! and its 3.1 commands SUBSCRIBE, CANCEL and PING are understood all the same. Nothing here
 //! trusts the peer: every length is checked before memory is taken for it.
 
-use std::{io, pin::Pin};
+use std::{io, pin::Pin, sync::Arc};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::strangers::Stranger;
 
 /// Reading half of a connection.
 pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
@@ -53,6 +55,7 @@ pub(super) struct MessageReader {
     frames: Vec<Bytes>,
     message_bytes: usize,
     message_bytes_max: usize,
+    stranger: Arc<Stranger>,
 }
 
 impl MessageReader {
@@ -77,7 +80,14 @@ impl MessageReader {
                     return Err(broken("too many frames"));
                 }
             }
-            if !fill(&mut self.stream, &mut self.buffer).await? {
+            // Counted before more is read, so that each peer exceeds the budget by one read at most.
+            self.stranger.keep(self.message_bytes + self.buffer.len());
+            self.stranger.room().await?;
+            let filled = tokio::select! {
+                filled = fill(&mut self.stream, &mut self.buffer) => filled?,
+                refused = self.stranger.has_to_go() => return Err(refused),
+            };
+            if !filled {
                 return Ok(None);
             }
         }
@@ -114,6 +124,7 @@ pub(super) async fn shake_hands(
     mut stream: Reader,
     writer: &mut Writer,
     role: Role,
+    stranger: Arc<Stranger>,
 ) -> io::Result<(MessageReader, Bytes)> {
     // Sent whole at once: a peer of version 3 waits for nothing in between.
     writer.write_all(&greeting()).await?;
@@ -135,6 +146,7 @@ pub(super) async fn shake_hands(
         frames,
         message_bytes,
         message_bytes_max,
+        stranger,
     };
     match reader.next().await? {
         Some(Received::Command(name, properties)) if name == "READY" => {
@@ -280,6 +292,7 @@ fn broken(message: &'static str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::socket::strangers::Strangers;
 
     fn reader(bytes: &[u8]) -> MessageReader {
         MessageReader {
@@ -288,6 +301,7 @@ mod tests {
             frames: Vec::new(),
             message_bytes: 0,
             message_bytes_max: 1000,
+            stranger: Strangers::new(2000).admit(0),
         }
     }
 
@@ -380,7 +394,8 @@ mod tests {
         let read = move |bytes: Vec<u8>| async move {
             let mut writer: Writer = Box::pin(tokio::io::sink());
             let stream: Reader = Box::pin(io::Cursor::new(bytes));
-            let (mut reader, _) = shake_hands(stream, &mut writer, role).await?;
+            let stranger = Strangers::new(2000).admit(0);
+            let (mut reader, _) = shake_hands(stream, &mut writer, role, stranger).await?;
             while reader.next().await?.is_some() {}
             io::Result::Ok(())
         };

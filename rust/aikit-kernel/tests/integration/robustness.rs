@@ -235,3 +235,69 @@ fn a_request_of_more_than_64_mib_is_refused_when_it_is_announced() {
         assert_eq!(conversation.execute("echo x").await.reply, ok(1));
     });
 }
+
+/// Shakes hands as a client, announces the largest message and sends 40 MiB of it.
+fn send_most_of_a_message(port: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let announced = b"\x02\x00\x00\x00\x00\x04\x00\x00\x00";
+    stream
+        .write_all(&[&ready(b"DEALER")[..], announced].concat())
+        .unwrap();
+    // The kernel may hang up before it was told everything.
+    let _refused = stream.write_all(&vec![0; 40 << 20]);
+    stream
+}
+
+/// Whether the kernel still waits for the rest.
+fn is_connected(stream: &mut TcpStream) -> bool {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    let ended = stream.read_to_end(&mut Vec::new());
+    ended.is_err_and(|it| it.kind() == ErrorKind::WouldBlock)
+}
+
+#[test]
+fn strangers_share_one_budget_and_clients_are_served() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let connection = conversation.connection.clone();
+        let port = connection.endpoint(SocketName::Shell).port;
+        let attack = io::spawn_blocking(move || {
+            let mut strangers: Vec<_> = (0..8).map(|_| send_most_of_a_message(port)).collect();
+            strangers.retain_mut(is_connected);
+            Ok(strangers)
+        });
+        let staying = attack.await.unwrap();
+        assert_eq!(
+            staying.len(),
+            1,
+            "of two that sent 40 MiB the budget of 65 MiB sends one away"
+        );
+        // One that has sent nothing yet is served as well as one that is known.
+        let codec = Codec::new(connection.key(), Arc::new(SystemClock));
+        let endpoint = connection.endpoint(SocketName::Shell);
+        let mut newcomer = Requests::connect(&endpoint, "newcomer").await.unwrap();
+        let asked = codec.encode(&[], &Bytes::new(), &KernelInfoRequest {}.into());
+        newcomer.send(asked.frames).await.unwrap();
+        let reply = codec.decode(newcomer.receive().await.unwrap()).unwrap();
+        assert_eq!(reply.parent_id(), Some(asked.msg_id));
+        assert_eq!(conversation.execute("echo x").await.reply, ok(1));
+        drop(staying);
+    });
+}
+
+#[test]
+fn a_client_that_is_known_sends_large_requests_beside_strangers() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let port = conversation.connection.endpoint(SocketName::Shell).port;
+        assert_eq!(conversation.execute("echo x").await.reply, ok(1));
+        let attack = io::spawn_blocking(move || Ok(send_most_of_a_message(port)));
+        let mut stranger = attack.await.unwrap();
+        let large = format!("clear {}", "x".repeat(50 << 20));
+        assert_eq!(conversation.execute(&large).await.reply, ok(2));
+        let asking = io::spawn_blocking(move || Ok(is_connected(&mut stranger)));
+        assert!(asking.await.unwrap(), "the client's bytes are not counted");
+    });
+}
