@@ -15,6 +15,7 @@ __all__ = [
     "Tool",
     "VectorIndex",
     "api_modules",
+    "check_profile",
     "close_interpreter",
     "error_kinds",
     "find_tool",
@@ -282,6 +283,11 @@ class VectorIndex:
 def api_modules() -> Any:
     """
     Every module of the script API with its functions and classes, in the order of the reference.
+    """
+
+def check_profile(name: str) -> None:
+    """
+    Raises `InvalidArgsError` with the nearest profile when there is none of that name.
     """
 
 def close_interpreter() -> None:

@@ -7,16 +7,24 @@ another name, environment or profile. The options are those of ipykernel.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _aikit
-from .errors import DeniedError, InvalidArgsError, NotFoundError
+from .errors import (
+    AikitError,
+    DeniedError,
+    InvalidArgsError,
+    NoSpaceError,
+    NotFoundError,
+    StorageIOError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +36,10 @@ DISPLAY_NAME = "Aikit"
 # What Jupyter takes as the name of a folder of a kernel spec.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]+")
 MODULE_ARGUMENTS = ["-m", "aikit", "kernel"]
+INSTALL_HINT = (
+    "name another place with `--prefix`, or install with `--user`, or with `--sys-prefix` inside "
+    "a virtual environment"
+)
 
 
 def get_kernel_name() -> str:
@@ -101,21 +113,28 @@ def install(  # noqa: PLR0913  # the options of ipykernel
     Args:
         kernel_spec_manager: Where to install; Jupyter's own when None.
         user: Whether to install for this user only, and not for the whole system.
-        kernel_name: Name of the kernel spec; another one for each environment.
+        kernel_name: Name of the kernel spec; another one for each environment. Jupyter writes it
+            in lower case.
         display_name: Name shown in a launcher; ``kernel_name`` if that is given, else "Aikit".
         prefix: Where to install instead, such as ``sys.prefix``.
-        profile: Profile of the configuration that the kernel takes.
+        profile: Rules that the tools of cells obey: "notebook" (the usual ones) or "served".
         env: Environment variables of the kernel.
 
     Returns:
         The folder of the installed kernel spec.
 
     Raises:
-        InvalidArgsError: If ``kernel_name`` cannot be the name of a kernel, or both ``user`` and
-            ``prefix`` are given.
-        DeniedError: If the folder cannot be written.
+        InvalidArgsError: If ``kernel_name`` cannot be the name of a kernel, ``profile`` is not
+            known, ``env`` cannot be an environment, or both ``user`` and ``prefix`` are given.
+        DeniedError: If the folder may not be written.
+        NoSpaceError: If the disk is full.
+        StorageIOError: If the folder cannot be written for another reason.
     """
     _check_name(kernel_name)
+    if profile is not None:
+        _aikit.check_profile(profile)
+    for name, value in (env or {}).items():
+        _check_variable(name, value)
     if user and prefix:
         raise InvalidArgsError(
             "`user` and `prefix` name two places to install to", hint="give one of them"
@@ -130,18 +149,14 @@ def install(  # noqa: PLR0913  # the options of ipykernel
     if env:
         overrides["env"] = dict(env)
     arguments = ["--profile", profile] if profile else None
-    folder = write_kernel_spec(overrides=overrides, extra_arguments=arguments)
     try:
-        installed: str = _manager(kernel_spec_manager).install_kernel_spec(
-            folder, kernel_name=kernel_name, user=user, prefix=prefix
-        )
-    except PermissionError as error:
-        raise DeniedError(
-            f"the kernel spec cannot be written: {error}",
-            hint="install with `--user`, or with `--sys-prefix` inside a virtual environment",
-        ) from error
-    finally:
-        shutil.rmtree(Path(folder).parent)
+        with tempfile.TemporaryDirectory(suffix="_kernels") as temporary:
+            folder = write_kernel_spec(Path(temporary) / KERNEL_NAME, overrides, arguments)
+            installed: str = _manager(kernel_spec_manager).install_kernel_spec(
+                folder, kernel_name=kernel_name, user=user, prefix=prefix
+            )
+    except OSError as error:
+        raise _io_error("written", error, INSTALL_HINT) from error
     return installed
 
 
@@ -164,8 +179,11 @@ def uninstall(
     Raises:
         NotFoundError: If there is no such kernel spec.
         InvalidArgsError: If it starts another kernel than Aikit.
+        DeniedError: If the folder may not be removed.
+        StorageIOError: If the folder cannot be removed for another reason.
     """
     _check_name(kernel_name)
+    kernel_name = kernel_name.lower()  # as Jupyter writes it
     if prefix is None:
         found = _manager(kernel_spec_manager).find_kernel_specs()
         folder = Path(found[kernel_name]) if kernel_name in found else None
@@ -182,8 +200,8 @@ def uninstall(
         )
     try:
         shutil.rmtree(folder)
-    except PermissionError as error:
-        raise DeniedError(f"the kernel spec cannot be removed: {error}") from error
+    except OSError as error:
+        raise _io_error("removed", error, "remove it as the user who installed it") from error
     return str(folder)
 
 
@@ -211,6 +229,28 @@ def _check_name(name: str) -> None:
         )
 
 
+def _check_variable(name: str, value: str) -> None:
+    # What the operating system takes; Jupyter would find out when it starts the kernel.
+    if not name or "=" in name or "\0" in name + value:
+        raise InvalidArgsError(
+            f"`{name}` cannot be an environment variable" + (": a NUL" * ("\0" in name + value)),
+            hint="give the name and the value apart, as in `--env NAME VALUE`",
+        )
+
+
+def _io_error(done: str, error: OSError, hint: str) -> AikitError:
+    if isinstance(error, shutil.Error):
+        # It collected what failed file by file; the first one says why.
+        _, place, reason = error.args[0][0]
+        return StorageIOError(f"the kernel spec cannot be {done}: {place}: {reason}", hint=hint)
+    message = f"the kernel spec cannot be {done}: {error}"
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return DeniedError(message, hint=hint)
+    if error.errno == errno.ENOSPC:
+        return NoSpaceError(message, hint="make room, or choose another place")
+    return StorageIOError(message, hint=hint)
+
+
 def _is_ours(folder: Path) -> bool:
     try:
         kernel = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
@@ -231,8 +271,7 @@ def main(command: str, arguments: Sequence[str]) -> None:
         command: Which of them.
         arguments: What follows it.
     """
-    parser = _PARSERS[command]()
-    parser.prog = f"aikit {command}"
+    parser = _PARSERS[command](f"aikit {command}")
     options = parser.parse_args(arguments)
     if command == "install":
         env = dict(options.env) if options.env else None
@@ -258,14 +297,30 @@ def main(command: str, arguments: Sequence[str]) -> None:
             sys.stdout.write("".join(lines) or "no kernel spec starts Aikit\n")
 
 
-def _install_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Installs the Aikit kernel in Jupyter.")
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as the other commands do."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        # A cut option would mean another one when an option is added.
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidArgsError(message, hint=f"see `{self.prog} --help`")
+
+
+def _install_parser(prog: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog, "Installs the Aikit kernel in Jupyter.")
     parser.add_argument(
         "--user", action="store_true", help="for this user, not for the whole system"
     )
     _add_place(parser)
     parser.add_argument("--display-name", help="name shown in a launcher")
-    parser.add_argument("--profile", help="profile of the configuration that the kernel takes")
+    parser.add_argument(
+        "--profile",
+        help="rules that the tools of cells obey: `notebook` (the usual ones), or `served`: only "
+        "hosts on the allow list, and no file that may hold keys for agents; neither separates "
+        "the users of one process",
+    )
     parser.add_argument(
         "--env",
         action="append",
@@ -276,14 +331,14 @@ def _install_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _uninstall_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Removes the Aikit kernel from Jupyter.")
+def _uninstall_parser(prog: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog, "Removes the Aikit kernel from Jupyter.")
     _add_place(parser)
     return parser
 
 
-def _list_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Lists the kernel specs that start Aikit.")
+def _list_parser(prog: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog, "Lists the kernel specs that start Aikit.")
     parser.add_argument("--json", action="store_true", help="as JSON: folders by names")
     return parser
 
@@ -298,7 +353,7 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         action="store_const",
         const=sys.prefix,
         dest="prefix",
-        help=f"the place of this Python: --prefix {sys.prefix}",
+        help="the place of this Python: --prefix " + sys.prefix.replace("%", "%%"),
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,8 +93,8 @@ def test_install_for_a_user(home: Path) -> None:
         {"display_name": "Shown"},
         {"kernel_name": "second", "display_name": "Shown"},
         {"env": {"A": "1", "B": "2"}},
-        {"profile": "work"},
-        {"kernel_name": "second", "profile": "work"},
+        {"profile": "served"},
+        {"kernel_name": "second", "profile": "served"},
     ],
 )
 def test_every_option_does_what_it_does_in_ipykernel(
@@ -115,6 +118,33 @@ def test_a_name_that_jupyter_does_not_take_is_refused(tmp_path: Path, name: str)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("profile", "hint"),
+    [("serve", "did you mean `served`?"), ("bogus", "the profiles are `notebook`, `served`")],
+)
+def test_an_unknown_profile_is_refused_with_the_nearest(
+    tmp_path: Path, profile: str, hint: str
+) -> None:
+    with pytest.raises(errors.InvalidArgsError, match=f"no profile named `{profile}`") as raised:
+        kernelspec.install(prefix=str(tmp_path), profile=profile)
+    assert raised.value.hint == hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("env", [{"": "1"}, {"A=B": "1"}, {"A\0": "1"}, {"A": "1\0"}])
+def test_a_variable_that_no_process_takes_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
+    with pytest.raises(errors.InvalidArgsError, match="cannot be an environment variable"):
+        kernelspec.install(prefix=str(tmp_path), env=env)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_is_written_in_lower_case_as_jupyter_does(tmp_path: Path) -> None:
+    folder = kernelspec.install(prefix=str(tmp_path), kernel_name="MyOwn")
+    assert Path(folder).name == "myown"
+    assert read(folder)["display_name"] == "MyOwn"
+    assert kernelspec.uninstall(prefix=str(tmp_path), kernel_name="MyOwn") == folder
+
+
 def test_two_places_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidArgsError, match="two places"):
         kernelspec.install(user=True, prefix=str(tmp_path))
@@ -130,11 +160,58 @@ def test_what_is_not_installed_or_not_ours_is_not_removed(tmp_path: Path) -> Non
     assert kernelspec.list_kernel_specs(manager(tmp_path)) == {}
 
 
+def os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number), "the place")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        (os_error(errno.EACCES), errors.DeniedError, 4),
+        (os_error(errno.EPERM), errors.DeniedError, 4),
+        (os_error(errno.EROFS), errors.DeniedError, 4),
+        (os_error(errno.ENOSPC), errors.NoSpaceError, 11),
+        (os_error(errno.EIO), errors.StorageIOError, 11),
+        # `shutil.copytree` collects what fails file by file.
+        (shutil.Error([("a", "the place", "[Errno 5] b")]), errors.StorageIOError, 11),
+    ],
+    ids=str,
+)
+def test_a_place_that_cannot_be_written_is_an_error_with_its_kind(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: OSError,
+    kind: type[errors.AikitError],
+    status: int,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(KernelSpecManager, "install_kernel_spec", fail)
+    with pytest.raises(kind, match="the place") as raised:
+        kernelspec.install(prefix="the place")
+    assert raised.value.hint
+    assert main(["install", "--prefix", "the place"]) == status
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: the kernel spec cannot be written: ")
+    assert "\nhint: " in shown
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write everywhere")
 def test_a_folder_that_cannot_be_written_says_where_else_to_install(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(errors.DeniedError, match="--user"):
         kernelspec.install(prefix=str(tmp_path / "prefix"))
+
+
+def test_a_file_where_a_folder_has_to_be_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert main(["install", "--prefix", str(file)]) == 11
+    assert str(file) in capsys.readouterr().err
+    assert main(["uninstall", "--prefix", str(file)]) == 3
 
 
 def test_the_command_line_installs_lists_and_removes(
@@ -160,6 +237,48 @@ def test_sys_prefix_is_the_environment_of_this_python(tmp_path: Path) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert str(tmp_path / "share" / "jupyter" / "kernels" / "aikit") in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--env", "A"], "argument --env: expected 2 arguments"),
+        (["--env"], "argument --env: expected 2 arguments"),
+        (["--env", "A=B", "1"], "`A=B` cannot be an environment variable"),
+        (["--name", "a/b"], "`a/b` cannot be the name of a kernel"),
+        (["--name"], "argument --name: expected one argument"),
+        (["--nam", "x"], "unrecognized arguments: --nam x"),
+        (["--profile", "serve"], "no profile named `serve`"),
+        (["--user", "--sys-prefix"], "two places"),
+        (["extra"], "unrecognized arguments: extra"),
+    ],
+)
+def test_a_wrong_command_line_says_what_is_wrong_and_what_to_do(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], shown: str
+) -> None:
+    assert main(["install", "--user", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert shown in error
+    assert "\nhint: " in error
+    assert not home.exists()
+
+
+def test_the_command_line_has_the_options_of_ipykernel(capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = subprocess.run(
+        [sys.executable, "-m", "ipykernel", "install", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    with pytest.raises(SystemExit) as ended:
+        main(["install", "--help"])
+    assert ended.value.code == 0
+    ours = capsys.readouterr().out
+    # Of the two, only IPython has a debugger that frozen Python modules stand in the way of.
+    wanted = set(re.findall(r"--[a-z_-]+", theirs)) - {"--frozen_modules"}
+    assert len(wanted) > 6
+    assert wanted <= set(re.findall(r"--[a-z_-]+", ours))
 
 
 def test_an_error_of_the_command_line_has_its_kinds_status(

@@ -6,6 +6,8 @@ mod terminal;
 
 use clap::Parser as _;
 
+pub use crate::session::check_profile;
+
 use crate::commands::Cli;
 
 /// Runs one command; `argv` begins with the program's name.

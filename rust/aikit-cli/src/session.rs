@@ -2,8 +2,8 @@
 
 use std::{io::IsTerminal as _, sync::Arc};
 
-use aikit_components::{config, registry::Setup, security::policy::Profile};
-use aikit_core::{Result, context::Principal, services::Ask};
+use aikit_components::{config, nearest, registry::Setup, security::policy::Profile};
+use aikit_core::{Error, Result, context::Principal, services::Ask};
 use clap::ValueEnum;
 
 use crate::terminal::TerminalAsk;
@@ -11,9 +11,10 @@ use crate::terminal::TerminalAsk;
 /// The word for a profile on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ProfileName {
-    /// As in a notebook of your own
+    /// Files below the working directory, public hosts, servers of this machine
     Notebook,
-    /// As on a server: nothing that is not granted
+    /// Files below the working directory, hosts of the allow list only; agents read no file that
+    /// may hold keys
     Served,
 }
 
@@ -24,6 +25,25 @@ impl From<ProfileName> for Profile {
             ProfileName::Served => Self::Served,
         }
     }
+}
+
+/// Checks the word for a profile.
+///
+/// # Errors
+///
+/// `invalid_args` with the nearest profile when there is none of that name.
+pub fn check_profile(name: &str) -> Result<()> {
+    if ProfileName::from_str(name, false).is_ok() {
+        return Ok(());
+    }
+    let known: Vec<String> = ProfileName::value_variants()
+        .iter()
+        .filter_map(ValueEnum::to_possible_value)
+        .map(|it| it.get_name().to_owned())
+        .collect();
+    let all = format!("the profiles are `{}`", known.join("`, `"));
+    let hint = nearest::hint(name, known.iter().map(String::as_str), all);
+    Err(Error::invalid_args(format!("no profile named `{name}`")).with_hint(hint))
 }
 
 /// The setup of a session in this process. Questions go to the terminal, if there is one.

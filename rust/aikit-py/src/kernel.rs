@@ -2,6 +2,8 @@
 
 use pyo3::{prelude::*, types::PyBytes};
 
+use crate::errors;
+
 macro_rules! kernelspec_file {
     ($name:literal) => {
         (
@@ -40,4 +42,10 @@ pub(crate) fn kernelspec_files(
 #[pyfunction]
 pub(crate) fn run_command(py: Python<'_>, argv: Vec<String>) -> u8 {
     py.detach(|| aikit_cli::run(argv))
+}
+
+/// Raises `InvalidArgsError` with the nearest profile when there is none of that name.
+#[pyfunction]
+pub(crate) fn check_profile(py: Python<'_>, name: &str) -> PyResult<()> {
+    aikit_cli::check_profile(name).map_err(|error| errors::to_python(py, &error))
 }

@@ -29,7 +29,7 @@ mod _aikit {
         errors::error_kinds,
         handles::Handle,
         interpreter::{close_interpreter, forget_visits},
-        kernel::{kernelspec_files, run_command},
+        kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, list_models},
         rag::{Rag, store_path},
         tools::{Tool, find_tool, find_tools},
