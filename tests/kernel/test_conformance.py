@@ -1,4 +1,8 @@
-"""The public suite `jupyter_kernel_test`, for what the kernel has."""
+"""The public suite `jupyter_kernel_test`, for what the kernel has: all but a pager.
+
+A pager is a payload of the reply, which the protocol deprecates; what `name?` shows is printed, so
+that every front end shows it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,11 @@ class TestAikit(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  # witho
     code_stderr = "io.stderr:write('test')"
     code_generate_error = "error('raised')"
 
-    completion_samples: ClassVar = [{"text": "coroutine.yi", "matches": {"yield"}}]
+    completion_samples: ClassVar = [
+        {"text": "coroutine.yi", "matches": {"yield"}},
+        {"text": "Tool.count_w", "matches": {"count_words"}},
+        {"text": "local total = math.flo", "matches": {"floor"}},
+    ]
 
     complete_code_samples: ClassVar = ["1", "print('hello')", "function f()\n  return 1\nend"]
     incomplete_code_samples: ClassVar = ["function f()", "for i = 1, 2 do", "x = {", "s = [["]
@@ -29,6 +37,8 @@ class TestAikit(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  # witho
     ]
     code_display_data: ClassVar = [
         {"code": "display({['text/html'] = '<b>x</b>'})", "mime": "text/html"},
+        {"code": "display({['image/svg+xml'] = '<svg/>'})", "mime": "image/svg+xml"},
+        {"code": "display('shown')", "mime": "text/plain"},
     ]
 
     code_clear_output = "clear_output()"
