@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+# Lines about endurance tests, printed at the end.
+CYCLES: pytest.StashKey[list[str]] = pytest.StashKey()
 LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -40,6 +42,26 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def report_cycles(request: pytest.FixtureRequest) -> Callable[[int, int], None]:
+    """Notes how many cycles of an endurance test passed, of how many."""
+    lines = request.config.stash.setdefault(CYCLES, [])
+    name = request.node.nodeid
+
+    def report(passed: int, count: int) -> None:
+        lines.append(f"{name}: {passed} of {count} cycles passed")
+
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Prints what `report_cycles` noted."""
+    for line in config.stash.get(CYCLES, []):
+        terminalreporter.write_line(line)
 
 
 def _host(address: object) -> object:

@@ -7,8 +7,12 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Read here: the tests themselves run in an environment of their own.
 IS_SOAK = bool(os.environ.get("AIKIT_SOAK"))
@@ -121,11 +125,14 @@ def end(scenario: str, pause_s: float) -> str | None:
 
 
 @pytest.mark.slow
-def test_no_exit_with_work_in_flight_hangs_or_complains() -> None:
+def test_no_exit_with_work_in_flight_hangs_or_complains(
+    report_cycles: Callable[[int, int], None],
+) -> None:
     count = EXITS if IS_SOAK else EXITS_IN_CI
     dice = random.Random(SEED)  # noqa: S311  # no secret
     names = list(SCENARIOS)
     runs = [(names[it % len(names)], round(dice.uniform(0.0, 0.1), 4)) for it in range(count)]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         wrong = [it for it in threads.map(lambda run: end(*run), runs) if it is not None]
+    report_cycles(count - len(wrong), count)
     assert wrong == []
