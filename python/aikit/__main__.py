@@ -37,10 +37,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _leave_interrupts_to_rust() -> None:
-    import signal  # noqa: PLC0415  # the kernel itself must start fast
+    # `signal` would import `enum`, and the kernel itself must start fast.
+    import _signal  # type: ignore[import-not-found]  # noqa: PLC0415  # as above
 
     # Python's own handler would only note a Ctrl-C until the command has ended.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 if __name__ == "__main__":

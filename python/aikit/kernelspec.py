@@ -35,6 +35,9 @@ KERNEL_NAME = "aikit"
 DISPLAY_NAME = "Aikit"
 # What Jupyter takes as the name of a folder of a kernel spec.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]+")
+# What starts the kernel, behind the interpreter. Not `-m aikit`: for that, Python imports `runpy`
+# and much else, and a client that tries to connect in the meantime waits for its second attempt.
+START_ARGUMENTS = ["-c", "from aikit.__main__ import main; raise SystemExit(main())", "kernel"]
 MODULE_ARGUMENTS = ["-m", "aikit", "kernel"]
 INSTALL_HINT = (
     "name another place with `--prefix`, or install with `--user`, or with `--sys-prefix` inside "
@@ -55,13 +58,13 @@ def get_kernel_dict(
 
     Args:
         extra_arguments: Added to the kernel's command line.
-        python_arguments: Given to the interpreter before the module.
+        python_arguments: Given to the interpreter before all others.
     """
     kernel: dict[str, Any] = json.loads(_aikit.kernelspec_files()["kernel.json"])
     kernel["argv"] = [
         sys.executable,
         *(python_arguments or ()),
-        *MODULE_ARGUMENTS,
+        *START_ARGUMENTS,
         *(extra_arguments or ()),
         "-f",
         "{connection_file}",
@@ -81,7 +84,7 @@ def write_kernel_spec(
         path: The folder; it must not exist. None for a new temporary one.
         overrides: Entries of ``kernel.json`` that replace the usual ones.
         extra_arguments: Added to the kernel's command line.
-        python_arguments: Given to the interpreter before the module.
+        python_arguments: Given to the interpreter before all others.
 
     Returns:
         The folder.
@@ -257,8 +260,9 @@ def _is_ours(folder: Path) -> bool:
         argv = kernel["argv"]
     except (OSError, ValueError, KeyError, TypeError):
         return False  # what cannot be read is not ours to list or remove
-    size = len(MODULE_ARGUMENTS)
-    return any(argv[at : at + size] == MODULE_ARGUMENTS for at in range(len(argv)))
+    size = len(START_ARGUMENTS)
+    starts = [argv[at : at + size] for at in range(len(argv))]
+    return START_ARGUMENTS in starts or MODULE_ARGUMENTS in starts
 
 
 # Command line ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import ipykernel.kernelspec
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from aikit import errors, kernelspec
+from aikit import _aikit, errors, kernelspec
 from aikit.__main__ import main
 
 if TYPE_CHECKING:
@@ -43,9 +43,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_spec_starts_this_interpreter_and_speaks_lua() -> None:
     kernel = kernelspec.get_kernel_dict()
+    start = "from aikit.__main__ import main; raise SystemExit(main())"
     assert kernel["argv"] == [
-        sys.executable, "-m", "aikit", "kernel", "-f", "{connection_file}",
+        sys.executable, "-c", start, "kernel", "-f", "{connection_file}",
     ]  # fmt: skip
+    shipped = json.loads(_aikit.kernelspec_files()["kernel.json"])
+    assert shipped["argv"] == ["python", *kernel["argv"][1:]]
     assert kernel["language"] == "lua"
     assert kernel["interrupt_mode"] == "message"
     assert kernel["kernel_protocol_version"] == "5.5"
@@ -60,7 +63,8 @@ def test_a_written_spec_has_the_logos_and_the_overrides(tmp_path: Path) -> None:
     assert {it.name for it in Path(folder).iterdir()} == FILES
     kernel = read(folder)
     assert kernel["display_name"] == "Mine"
-    assert kernel["argv"][1:7] == ["-X", "utf8", "-m", "aikit", "kernel", "--profile"]
+    assert kernel["argv"][1:4] == ["-X", "utf8", "-c"]
+    assert kernel["argv"][5:8] == ["kernel", "--profile", "served"]
 
 
 def test_a_spec_without_a_path_is_written_to_a_new_folder() -> None:
@@ -76,6 +80,31 @@ def test_install_list_and_uninstall_in_a_prefix(tmp_path: Path) -> None:
     assert kernelspec.list_kernel_specs(manager(tmp_path)) == {"aikit": folder}
     assert kernelspec.uninstall(prefix=str(tmp_path)) == folder
     assert kernelspec.list_kernel_specs(manager(tmp_path)) == {}
+
+
+def test_a_spec_that_names_the_module_is_ours_too(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "aikit", "kernel", "-f", "{connection_file}"]
+    folder = tmp_path / "share" / "jupyter" / "kernels" / "mine"
+    kernelspec.write_kernel_spec(folder, {"argv": argv})
+    assert kernelspec.list_kernel_specs(manager(tmp_path)) == {"mine": str(folder)}
+
+
+STARTING = """
+import sys
+before = set(sys.modules)
+from aikit.__main__ import main
+sys.argv = ["-c", "--version"]
+main()
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_a_starting_kernel_imports_nothing_that_it_does_not_need() -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-I", "-c", STARTING], capture_output=True, text=True, check=True
+    )
+    imported = ["__future__", "aikit", "aikit.__main__", "aikit._aikit"]
+    assert done.stdout.splitlines()[-1] == str(imported)
 
 
 def test_install_for_a_user(home: Path) -> None:

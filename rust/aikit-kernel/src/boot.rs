@@ -12,7 +12,7 @@ use aikit_runtime::{api::Session, engines};
 use crate::{
     connection::ConnectionInfo,
     handlers::input::Asker,
-    kernel::{Exit, KernelOptions, serve},
+    kernel::{Exit, Kernel, KernelOptions, Program},
 };
 
 /// The language of a session.
@@ -43,21 +43,28 @@ pub fn open(setup: Setup) -> Result<Boot> {
 ///
 /// # Errors
 ///
-/// `config` for a wrong connection file, and those of [`open`] and [`serve`].
+/// `config` for a wrong connection file, and those of [`Kernel::bind`] and [`open`].
 pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit> {
     let connection = ConnectionInfo::read(&connection_file)?;
     let parent_pid = (setup.variables)("JPY_PARENT_PID").and_then(|text| text.trim().parse().ok());
+    let options = KernelOptions {
+        connection_file: Some(connection_file),
+        parent_pid,
+        clock: None,
+    };
+    // Before anything that takes time: a client that comes too early tries again a tenth of a
+    // second later.
+    let kernel = Kernel::bind(connection, options).await?;
     let asker = Arc::new(Asker::default());
     let ask: Arc<dyn Ask> = Arc::clone(&asker) as _;
     let Boot { components, engine } = open(Setup {
         ask: Some(ask),
         ..setup
     })?;
-    let options = KernelOptions {
+    let program = Program {
+        engine,
         context: components.context,
-        connection_file: Some(connection_file),
-        parent_pid,
         asker: Some(asker),
     };
-    serve(connection, engine, options).await
+    Ok(kernel.run(program).await)
 }

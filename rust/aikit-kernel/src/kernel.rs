@@ -4,6 +4,7 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use aikit_core::{
     Context, Result,
+    clock::{Clock, SystemClock},
     context::Overrides,
     engine::ScriptEngine,
     error::ErrorKind,
@@ -50,15 +51,24 @@ const WAITING_MAX: usize = 10_000;
 /// Most requests answered beside the cell at once; more wait in the socket.
 const ANSWERING_MAX: usize = 64;
 
-/// How to run a kernel.
+/// How to bind a kernel.
 #[derive(Clone, Debug, Default)]
 pub struct KernelOptions {
-    /// Parent of every cell's Context: user, tenant, clock.
-    pub context: Context,
     /// Where to note the ports that were taken for 0.
     pub connection_file: Option<PathBuf>,
     /// Process without which the kernel has no purpose, from `JPY_PARENT_PID`.
     pub parent_pid: Option<u32>,
+    /// Dates messages; the system's when `None`.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+/// What a kernel runs.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The language.
+    pub engine: Arc<dyn ScriptEngine>,
+    /// Parent of every cell's Context: user, tenant, clock.
+    pub context: Context,
     /// Asks the user in the front end of this kernel.
     pub asker: Option<Arc<Asker>>,
 }
@@ -70,28 +80,12 @@ pub struct Exit {
     pub restart: bool,
 }
 
-/// Runs a kernel until a client, a signal or the death of its parent ends it.
-///
-/// A cell that cannot be stopped is left behind: the caller ends the process without waiting for
-/// its threads.
-///
-/// # Errors
-///
-/// As of [`Kernel::bind`].
-pub async fn serve(
-    connection: ConnectionInfo,
-    engine: Arc<dyn ScriptEngine>,
-    options: KernelOptions,
-) -> Result<Exit> {
-    Ok(Kernel::bind(connection, engine, options).await?.run().await)
-}
-
 /// A kernel whose sockets are bound: clients can connect, and wait for [`Kernel::run`].
 #[derive(Debug)]
 pub struct Kernel {
-    desk: Arc<Desk>,
-    shell: mpsc::Receiver<Incoming>,
-    control: mpsc::Receiver<Incoming>,
+    sockets: Sockets,
+    inboxes: Inboxes,
+    codec: Arc<Codec>,
     connection: ConnectionInfo,
     parent_pid: Option<u32>,
 }
@@ -103,31 +97,18 @@ impl Kernel {
     /// # Errors
     ///
     /// `config` when an address is wrong or taken, and as of [`ConnectionInfo::write`].
-    pub async fn bind(
-        mut connection: ConnectionInfo,
-        engine: Arc<dyn ScriptEngine>,
-        options: KernelOptions,
-    ) -> Result<Self> {
-        let context = options.context.child(Overrides::default());
-        let codec = Arc::new(Codec::new(connection.key(), Arc::clone(context.clock())));
+    pub async fn bind(mut connection: ConnectionInfo, options: KernelOptions) -> Result<Self> {
+        let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let codec = Arc::new(Codec::new(connection.key(), Arc::clone(&clock)));
         let given = connection.clone();
-        let (sockets, inboxes) = Sockets::bind(&mut connection, &codec, context.clock()).await?;
+        let (sockets, inboxes) = Sockets::bind(&mut connection, &codec, &clock).await?;
         if let Some(path) = options.connection_file.filter(|_| connection != given) {
             connection.write(&path)?;
         }
-        let Inboxes {
-            shell,
-            control,
-            stdin,
-        } = inboxes;
-        let desk = Arc::new(Desk::new(engine, Arc::new(sockets), codec, context, stdin));
-        if let Some(asker) = options.asker {
-            asker.attach(&desk);
-        }
         Ok(Self {
-            desk,
-            shell,
-            control,
+            sockets,
+            inboxes,
+            codec,
             connection,
             parent_pid: options.parent_pid,
         })
@@ -139,26 +120,36 @@ impl Kernel {
     }
 
     /// Answers until a client, a signal or the death of the parent ends it.
-    pub async fn run(self) -> Exit {
+    ///
+    /// A cell that cannot be stopped is left behind: the caller ends the process without waiting
+    /// for its threads.
+    pub async fn run(self, program: Program) -> Exit {
+        let Inboxes {
+            shell,
+            control,
+            stdin,
+        } = self.inboxes;
+        let desk = Arc::new(Desk::new(
+            program.engine,
+            Arc::new(self.sockets),
+            self.codec,
+            program.context.child(Overrides::default()),
+            stdin,
+        ));
+        if let Some(asker) = program.asker {
+            asker.attach(&desk);
+        }
         let (stop, stops) = mpsc::channel(1);
         let beside = [
-            spawn(answer_control(
-                Arc::clone(&self.desk),
-                self.control,
-                stop.clone(),
-            )),
-            spawn(life::watch_signals(Arc::clone(&self.desk), stop.clone())),
-            spawn(life::watch_parent(
-                Arc::clone(&self.desk),
-                self.parent_pid,
-                stop,
-            )),
+            spawn(answer_control(Arc::clone(&desk), control, stop.clone())),
+            spawn(life::watch_signals(Arc::clone(&desk), stop.clone())),
+            spawn(life::watch_parent(Arc::clone(&desk), self.parent_pid, stop)),
         ];
         let _beside = beside.map(|task| AbortOnDrop(task.abort_handle()));
         let (ended, finished) = mpsc::channel(1);
         let shell_loop = ShellLoop {
-            desk: self.desk,
-            shell: self.shell,
+            desk,
+            shell,
             stops,
             ended,
             finished,

@@ -36,7 +36,7 @@ pub(super) struct FrontEnd {
 }
 
 /// Asks through the front end of the kernel it is given to in
-/// [`KernelOptions`](crate::kernel::KernelOptions); made before the kernel, because services are.
+/// [`Program`](crate::kernel::Program); made before the kernel, because services are.
 #[derive(Debug, Default)]
 pub struct Asker {
     desk: OnceLock<Weak<Desk>>,

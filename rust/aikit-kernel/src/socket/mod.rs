@@ -68,16 +68,17 @@ impl Sockets {
         codec: &Arc<Codec>,
         clock: &Arc<dyn Clock>,
     ) -> Result<(Self, Inboxes)> {
+        // In the order in which clients connect.
         let seen = Arc::new(Mutex::new(ReplayGuard::default()));
         let (shell, shell_inbox) =
             bind_router(connection, SocketName::Shell, codec, &seen, clock).await?;
+        let endpoint = connection.endpoint(SocketName::Iopub);
+        let iopub = IoPub::bind(&endpoint, Arc::clone(codec), Arc::clone(clock)).await?;
+        connection.set_port(SocketName::Iopub, iopub.port());
         let (control, control_inbox) =
             bind_router(connection, SocketName::Control, codec, &seen, clock).await?;
         let (stdin, stdin_inbox) =
             bind_router(connection, SocketName::Stdin, codec, &seen, clock).await?;
-        let endpoint = connection.endpoint(SocketName::Iopub);
-        let iopub = IoPub::bind(&endpoint, Arc::clone(codec), Arc::clone(clock)).await?;
-        connection.set_port(SocketName::Iopub, iopub.port());
         let endpoint = connection.endpoint(SocketName::Heartbeat);
         let heartbeat = heartbeat::bind(&endpoint, Arc::clone(clock)).await?;
         connection.set_port(SocketName::Heartbeat, heartbeat.port());

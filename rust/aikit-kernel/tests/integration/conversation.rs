@@ -61,15 +61,10 @@ impl Conversation {
             Transport::Ipc => folder.path().join("kernel").display().to_string(),
         };
         let connection = ConnectionInfo::create(transport, ip, &SystemClock);
-        let engine = EchoEngine::default();
-        let options = KernelOptions {
-            asker: Some(Arc::clone(&engine.asker)),
-            ..KernelOptions::default()
-        };
-        let kernel = Kernel::bind(connection, Arc::new(engine), options);
+        let kernel = Kernel::bind(connection, KernelOptions::default());
         let kernel = kernel.await.unwrap();
         let connection = kernel.connection().clone();
-        let kernel = io::spawn(kernel.run());
+        let kernel = io::spawn(kernel.run(EchoEngine::default().into_program()));
         let mut client = Client::connect(&connection, Arc::new(SystemClock))
             .await
             .unwrap();

@@ -15,14 +15,25 @@ use aikit_core::{
     services::{Ask, Question},
     value::Map,
 };
-use aikit_kernel::Asker;
+use aikit_kernel::{Asker, kernel::Program};
 use futures::future::BoxFuture;
 
 /// Runs lines `word argument`; the last `echo` is the value of the cell.
 #[derive(Debug, Default)]
 pub(crate) struct EchoEngine {
     running: Arc<Running>,
-    pub(crate) asker: Arc<Asker>,
+    asker: Arc<Asker>,
+}
+
+impl EchoEngine {
+    /// A program in this language.
+    pub(crate) fn into_program(self) -> Program {
+        Program {
+            asker: Some(Arc::clone(&self.asker)),
+            engine: Arc::new(self),
+            context: Context::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use aikit_core::{clock::SystemClock, io};
 use aikit_kernel::{
+    client::Client,
     connection::{ConnectionInfo, SocketName, Transport},
     kernel::{Exit, Kernel, KernelOptions},
     wire::{
         Content,
         execute::ExecuteReply,
+        kernel_info::KernelInfoRequest,
         lifecycle::{InterruptReply, InterruptRequest, ShutdownReply, ShutdownRequest},
     },
 };
@@ -142,9 +144,28 @@ fn a_kernel_ends_with_its_parent() {
             parent_pid: Some(parent_pid),
             ..KernelOptions::default()
         };
-        let kernel = Kernel::bind(connection, Arc::new(EchoEngine::default()), options);
-        let exit = io::spawn(kernel.await.unwrap().run()).await.unwrap();
+        let kernel = Kernel::bind(connection, options).await.unwrap();
+        let running = kernel.run(EchoEngine::default().into_program());
+        let exit = io::spawn(running).await.unwrap();
         assert_eq!(exit, Exit { restart: false });
+    });
+}
+
+#[test]
+fn a_client_may_ask_before_there_is_a_language() {
+    talk(async {
+        let connection = ConnectionInfo::create(Transport::Tcp, "127.0.0.1", &SystemClock);
+        let kernel = Kernel::bind(connection, KernelOptions::default())
+            .await
+            .unwrap();
+        let mut client = Client::connect(kernel.connection(), Arc::new(SystemClock))
+            .await
+            .unwrap();
+        client.heartbeat.beat().await.unwrap();
+        let id = client.shell.send(KernelInfoRequest {}).await.unwrap();
+        let _running = io::spawn(kernel.run(EchoEngine::default().into_program()));
+        let reply = client.shell.receive().await.unwrap();
+        assert_eq!(reply.parent_id(), Some(id));
     });
 }
 
@@ -158,8 +179,7 @@ fn ports_that_were_chosen_are_noted_in_the_connection_file() {
             connection_file: Some(path.clone()),
             ..KernelOptions::default()
         };
-        let kernel = Kernel::bind(connection, Arc::new(EchoEngine::default()), options);
-        let kernel = kernel.await.unwrap();
+        let kernel = Kernel::bind(connection, options).await.unwrap();
         assert_eq!(&ConnectionInfo::read(&path).unwrap(), kernel.connection());
         assert_ne!(kernel.connection().endpoint(SocketName::Shell).port, 0);
     });
@@ -169,10 +189,9 @@ fn ports_that_were_chosen_are_noted_in_the_connection_file() {
 fn an_address_that_is_taken_is_named() {
     talk(async {
         let conversation = Conversation::start().await;
-        let engine = Arc::new(EchoEngine::default());
         let taken = conversation.connection.clone();
         let address = taken.endpoint(SocketName::Shell).to_string();
-        let error = Kernel::bind(taken, engine, KernelOptions::default())
+        let error = Kernel::bind(taken, KernelOptions::default())
             .await
             .unwrap_err();
         assert!(error.message().contains(&address), "{error}");
