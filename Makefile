@@ -24,7 +24,7 @@ export PYTHONNOUSERSITE := 1
 # What pip finds installed already is no news.
 export PIP_QUIET := 1
 
-.PHONY: help demo test dev lint fix test-rust test-python generate check-generated check-wheel bench soak ci
+.PHONY: help demo test dev lint docs deny fix test-rust test-python generate check-generated check-wheel bench soak ci
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -47,6 +47,13 @@ lint: $(VENV)/.ready-dev  ## checks format, lints, types and spelling; changes n
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/typos
+
+docs:  ## builds the documentation of the crates; a broken link is an error
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+deny:  ## checks licences, advisories and owners of the dependencies; ARGS name some of these checks
+	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked
+	cargo deny check $(ARGS)
 
 fix: $(VENV)/.ready-dev  ## formats and applies the safe fixes of the linters
 	cargo fmt --all
@@ -90,7 +97,7 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
 	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
 
-ci: lint test check-generated check-wheel  ## what a pull request must pass
+ci: lint docs test check-generated check-wheel  ## what a pull request must pass
 
 # pip 25.1 is the first that reads dependency groups; the stamp follows pyproject.toml.
 $(VENV)/.ready-%: pyproject.toml

@@ -370,3 +370,24 @@ def unwanted_crates(lock_file: str) -> list[str]:
     """Crates that need cmake or OpenSSL to build."""
     names = re.findall(r'^name = "(.*)"$', lock_file, flags=re.MULTILINE)
     return sorted({"aws-lc-sys", "cmake", "openssl-sys"} & set(names))
+
+
+def jobs_that_are_no_target(workflow: str, makefile: str) -> list[str]:
+    """Every job of CI runs targets of the Makefile, and the job `required` waits for all others."""
+    jobs = re.split(r"^  (?=[a-z-]+:$)", workflow.split("\njobs:\n")[1], flags=re.MULTILINE)[1:]
+    names = [it.split(":")[0] for it in jobs]
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
+    violations = []
+    for name, job in zip(names, jobs, strict=True):
+        run = [
+            it
+            for line in re.findall(r"- run: make (.*)$", job, re.MULTILINE)
+            for it in line.split()
+        ]
+        violations += [f"{name}: `make {it}` is no target" for it in run if it not in targets]
+        if not run and name != "required":
+            violations.append(f"{name}: runs no target")
+    needed = set(re.findall(r"[a-z-]+", "".join(re.findall(r"needs: \[(.*)\]", workflow))))
+    return violations + [
+        f"{it}: is not required" for it in names if it not in {*needed, "required"}
+    ]

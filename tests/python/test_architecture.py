@@ -226,6 +226,32 @@ def test_an_unwanted_crate_is_found() -> None:
     assert invariants.unwanted_crates('[[package]]\nname = "openssl-sys"\n') == ["openssl-sys"]
 
 
+def test_every_job_of_ci_is_a_target() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert workflow.count("- run: make ") > 5
+    assert invariants.jobs_that_are_no_target(workflow, makefile) == []
+
+
+def test_a_job_that_is_no_target_is_found() -> None:
+    workflow = """
+jobs:
+  lint:
+    steps:
+      - run: make lint typo
+  other:
+    steps:
+      - run: cargo test
+  required:
+    needs: [other]
+"""
+    assert invariants.jobs_that_are_no_target(workflow, "lint:  ## checks\n") == [
+        "lint: `make typo` is no target",
+        "other: runs no target",
+        "lint: is not required",
+    ]
+
+
 def test_leaving_the_machine_fails_a_test() -> None:
     with socket.socket() as outside, pytest.raises(pytest.fail.Exception, match="loopback"):
         outside.connect(("192.0.2.1", 80))  # an address reserved for documentation

@@ -1,7 +1,7 @@
 //! The border over a byte pipe: length-prefixed MessagePack frames in both directions.
 //!
 //! The engine's side is [`PipeHost`]; the session's side is [`serve`]. A frame is four bytes of
-//! length, big-endian, and one [`Frame`] with named fields. Functions stay on the engine's side and
+//! length, big-endian, and one `Frame` with named fields. Functions stay on the engine's side and
 //! are called back by number; objects and streams stay on the session's side.
 
 mod client;
