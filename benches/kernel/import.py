@@ -2,7 +2,8 @@
 
     python benches/kernel/import.py [--runs 40]
 
-The target is 30 ms: a program that uses one tool must not pay for the rest.
+The target is 30 ms: a program that uses one tool must not pay for the rest. As the import itself
+imports nothing, the first call of a tool is held to it as well.
 """
 
 from __future__ import annotations
@@ -34,20 +35,27 @@ def cpu_ms(code: str) -> float:
 
 
 def main() -> None:
-    """Prints the medians, their difference and the target; fails when it is missed."""
+    """Prints the medians, their differences and the target; fails when it is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=40, help=f"runs of each, at least {RUNS_MIN}")
     runs = max(parser.parse_args().runs, RUNS_MIN)
-    cpu_ms("import aikit")  # the first run reads the files from the disk
-    bare, imported = [], []
+    programs = {
+        "bare interpreter": "pass",
+        "import aikit": "import aikit",
+        "and call a tool": "import aikit; aikit.tools.count_words(text='a b')",
+    }
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for code in programs.values():
+        cpu_ms(code)  # the first run reads the files from the disk
     for _ in range(runs):
-        bare.append(cpu_ms("pass"))
-        imported.append(cpu_ms("import aikit"))
-    over = statistics.median(imported) - statistics.median(bare)
-    print(f"bare interpreter   {statistics.median(bare):7.1f} ms CPU (median of {runs})")
-    print(f"with import aikit  {statistics.median(imported):7.1f} ms CPU")
-    print(f"difference         {over:7.1f} ms CPU, target at most {TARGET_MS:.0f}")
-    sys.exit(over > TARGET_MS)
+        for name, code in programs.items():
+            times[name].append(cpu_ms(code))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    bare = medians["bare interpreter"]
+    print(f"median of {runs}           CPU      over bare, target at most {TARGET_MS:.0f} ms")
+    for name, median in medians.items():
+        print(f"{name:17} {median:7.1f} ms {median - bare:7.1f} ms")
+    sys.exit(max(medians.values()) - bare > TARGET_MS)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,17 @@
 
     python benches/kernel/start.py [--runs 20]
 
-Both are started by jupyter_client from the kernel specs of this environment, with the first
-execute request already waiting, as nbclient does. The target is 0.3 of ipykernel's time.
+Both are started by jupyter_client from the kernel specs of this environment, and each is asked by
+two clients:
+
+- at once: tries to connect every millisecond and sends its request without waiting, so that the
+  time is the kernel's own;
+- as it is: jupyter_client unchanged, with `wait_for_ready` before the request, as nbclient and
+  `start_new_kernel` do. It connects some 12 ms after it started the process, and a kernel that
+  does not listen by then is tried again 100 to 200 ms later; at last it waits 200 ms for
+  broadcasts that do not come. So it needs more than 200 ms, whatever the kernel does.
+
+The targets are 0.3 of ipykernel's time and 0.5 of its memory.
 """
 
 from __future__ import annotations
@@ -15,14 +24,19 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
 import zmq
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-TARGET_RATIO = 0.3
-RUNS_MIN = 15
+if TYPE_CHECKING:
+    from jupyter_client.blocking.client import BlockingKernelClient
+
+TIME_RATIO_MAX = 0.3
+MEMORY_RATIO_MAX = 0.5
+RUNS_MIN = 20
 REPLY_TIMEOUT_S = 60
 NAMES = ("aikit", "python3")
 CODE = "1 + 1"  # the same in Lua and Python
@@ -30,47 +44,40 @@ CODE = "1 + 1"  # the same in Lua and Python
 
 @dataclass
 class Start:
-    """One start of a kernel."""
+    """What one start of a kernel took."""
 
     reply_ms: float
     cpu_ms: float
     memory_mib: float
 
 
-def start(name: str) -> Start:
+def start(name: str, *, is_patient: bool) -> Start:
     """Starts a kernel, runs a cell, shuts it down.
 
     Args:
         name: Name of the kernel spec.
+        is_patient: Whether the client is jupyter_client as it is.
 
     Returns:
         Time to the reply; CPU time and memory (PSS) of the kernel process then.
     """
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    # The default of 100 ms between attempts to connect would be most of what is measured.
-    context.setsockopt(zmq.RECONNECT_IVL, 1)
+    if not is_patient:
+        context.setsockopt(zmq.RECONNECT_IVL, 1)
     manager = KernelManager(kernel_name=name, context=context)
     began = time.perf_counter()
     manager.start_kernel(stderr=subprocess.DEVNULL)
     client = manager.blocking_client()
     client.context = context  # jupyter_client gives it one of its own
-    client.start_channels(hb=False, stdin=False)
     try:
-        client.execute(CODE)
-        reply = client.get_shell_msg(timeout=REPLY_TIMEOUT_S)
+        if is_patient:
+            client.start_channels()
+            client.wait_for_ready(timeout=REPLY_TIMEOUT_S)
+        else:
+            client.start_channels(hb=False, stdin=False)
+        await_reply(client, name)
         reply_ms = (time.perf_counter() - began) * 1000
-        if reply["content"]["status"] != "ok":
-            raise SystemExit(f"kernel `{name}` answered {reply['content']}")
-        if not isinstance(manager.provisioner, LocalProvisioner):
-            raise SystemExit(f"kernel `{name}` does not run on this machine")
-        process = psutil.Process(manager.provisioner.pid)
-        times = process.cpu_times()
-        memory = process.memory_full_info()
-        return Start(
-            reply_ms,
-            (times.user + times.system) * 1000,
-            getattr(memory, "pss", memory.uss) / 2**20,
-        )
+        return measured(manager, name, reply_ms)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -78,35 +85,85 @@ def start(name: str) -> Start:
         context.destroy(linger=0)
 
 
+def await_reply(client: BlockingKernelClient, name: str) -> None:
+    """Runs a cell and waits for its reply.
+
+    Args:
+        client: Of the kernel.
+        name: Name of the kernel spec, for an error.
+    """
+    msg_id = client.execute(CODE)
+    while True:
+        reply = client.get_shell_msg(timeout=REPLY_TIMEOUT_S)
+        if reply["parent_header"].get("msg_id") == msg_id:
+            break
+    if reply["content"]["status"] != "ok":
+        raise SystemExit(f"kernel `{name}` answered {reply['content']}")
+
+
+def measured(manager: KernelManager, name: str, reply_ms: float) -> Start:
+    """Adds what the process needed.
+
+    Args:
+        manager: Of the kernel.
+        name: Name of the kernel spec, for an error.
+        reply_ms: Time to the reply.
+
+    Returns:
+        All of it.
+    """
+    if not isinstance(manager.provisioner, LocalProvisioner):
+        raise SystemExit(f"kernel `{name}` does not run on this machine")
+    process = psutil.Process(manager.provisioner.pid)
+    times = process.cpu_times()
+    memory = process.memory_full_info()
+    cpu_ms = (times.user + times.system) * 1000
+    return Start(reply_ms, cpu_ms, getattr(memory, "pss", memory.uss) / 2**20)
+
+
+def medians(starts: dict[str, list[Start]], field: str) -> list[float]:
+    """The median of one figure for each kernel, and their ratio.
+
+    Args:
+        starts: By the name of the kernel.
+        field: Of `Start`.
+
+    Returns:
+        Ours, theirs, ours by theirs.
+    """
+    ours, theirs = (statistics.median(getattr(it, field) for it in starts[name]) for name in NAMES)
+    return [ours, theirs, ours / theirs]
+
+
 def main() -> None:
-    """Prints medians and their ratios; fails when the target is missed."""
+    """Prints medians, ratios and targets; fails when one that is the kernel's own is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=20, help=f"runs of each, at least {RUNS_MIN}")
     runs = max(parser.parse_args().runs, RUNS_MIN)
     os.environ.setdefault("JPY_PARENT_PID", str(os.getpid()))
-    starts: dict[str, list[Start]] = {name: [] for name in NAMES}
+    eager: dict[str, list[Start]] = {name: [] for name in NAMES}
+    patient: dict[str, list[Start]] = {name: [] for name in NAMES}
     for name in NAMES:
-        start(name)  # the first start reads the files from the disk
+        start(name, is_patient=False)  # the first start reads the files from the disk
     for index in range(runs):
         # The order alternates, so that neither always follows the other.
         for name in sorted(NAMES, reverse=index % 2 == 1):
-            starts[name].append(start(name))
-    medians = {
-        name: [
-            statistics.median(getattr(it, field) for it in values)
-            for field in ("reply_ms", "cpu_ms", "memory_mib")
-        ]
-        for name, values in starts.items()
-    }
-    print(f"median of {runs}    first reply      CPU    memory (PSS)")
-    for name, (reply, cpu, memory) in medians.items():
-        print(f"{name:15} {reply:8.0f} ms {cpu:6.0f} ms {memory:8.1f} MiB")
-    ratios = [
-        ours / theirs for ours, theirs in zip(medians["aikit"], medians["python3"], strict=True)
+            eager[name].append(start(name, is_patient=False))
+            patient[name].append(start(name, is_patient=True))
+    own = medians(eager, "reply_ms")
+    memory = medians(eager, "memory_mib")
+    rows = [
+        ("first reply, client at once", "ms", own, TIME_RATIO_MAX),
+        ("first reply, client as it is", "ms", medians(patient, "reply_ms"), TIME_RATIO_MAX),
+        ("CPU time until then", "ms", medians(eager, "cpu_ms"), None),
+        ("memory then (PSS)", "MiB", memory, MEMORY_RATIO_MAX),
     ]
-    print(f"{'ratio':15} {ratios[0]:8.2f}    {ratios[1]:6.2f}    {ratios[2]:8.2f}")
-    print(f"target for the first reply: at most {TARGET_RATIO}")
-    sys.exit(ratios[0] > TARGET_RATIO)
+    print(f"{f'median of {runs}':30}{'aikit':>13}{'ipykernel':>13}{'ratio':>8}  target")
+    for title, unit, (ours, theirs, ratio), target in rows:
+        verdict = "" if target is None else f"{target} {'missed' if ratio > target else 'reached'}"
+        print(f"{title:30}{ours:9.1f} {unit:3}{theirs:9.1f} {unit:3}{ratio:8.2f}  {verdict}")
+    # The time of the client as it is, is mostly its own.
+    sys.exit(own[2] > TIME_RATIO_MAX or memory[2] > MEMORY_RATIO_MAX)
 
 
 if __name__ == "__main__":
