@@ -23,6 +23,7 @@ pub(super) async fn bind(endpoint: &Endpoint, clock: Arc<dyn Clock>) -> Result<S
         name: "REP",
         peers: &["REQ", "DEALER"],
         message_bytes_max: MESSAGE_BYTES_MAX,
+        is_signed: false,
     };
     Server::bind(endpoint, role, clock, Arc::new(Echo)).await
 }

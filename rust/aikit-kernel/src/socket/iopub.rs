@@ -85,6 +85,7 @@ impl IoPub {
             name: "XPUB",
             peers: &["SUB", "XSUB"],
             message_bytes_max: MESSAGE_BYTES_MAX,
+            is_signed: false,
         };
         let (state, welcomed) = (Mutex::default(), Notify::new());
         let hub = Arc::new(Hub {

@@ -23,13 +23,15 @@ use tracing::debug;
 use super::{
     listener::Listener,
     peer::Peer,
-    strangers::{STRANGERS_BYTES_MAX, Strangers},
+    strangers::{STRANGERS_BYTES_MAX, Stranger, Strangers},
     zmtp::{self, MessageReader, Reader, Received, Role, Writer},
 };
 use crate::connection::Endpoint;
 
-/// Most peers of one socket; more are turned away.
+/// Most peers of one socket; for one more, a stranger has to go, or it is turned away itself.
 const PEERS_MAX: usize = 256;
+/// As many may be on their way out beside them.
+const CONNECTIONS_MAX: usize = 2 * PEERS_MAX;
 /// How long a peer may take to greet.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the operating system has no more file descriptors.
@@ -248,7 +250,10 @@ fn admit(inner: &Arc<Inner>, (reader, writer): (Reader, Writer)) {
     let (settle, settling) = mpsc::channel(1);
     // Held until the entry exists, so that the task finds it however fast it runs.
     let mut connections = inner.connections();
-    if connections.by_number.len() >= PEERS_MAX {
+    let count = connections.by_number.len();
+    let has_room = count < PEERS_MAX
+        || (count < CONNECTIONS_MAX && inner.role.is_signed && inner.strangers.dismiss_oldest());
+    if !has_room {
         debug!(
             socket = inner.role.name,
             "too many peers; a new one was turned away"
@@ -257,11 +262,19 @@ fn admit(inner: &Arc<Inner>, (reader, writer): (Reader, Writer)) {
     }
     connections.last_number += 1;
     let number = connections.last_number;
+    let stranger = inner.strangers.admit(number);
     let serving = Arc::clone(inner);
     let task = spawn(async move {
-        let served = serve(&serving, number, (reader, writer), settling).await;
-        if let Err(error) = served {
-            debug!(socket = serving.role.name, %error, "a connection ended");
+        tokio::select! {
+            biased;
+            () = stranger.has_to_go() => {
+                debug!(socket = serving.role.name, "a peer that proved nothing makes room");
+            }
+            served = serve(&serving, (reader, writer), Arc::clone(&stranger), settling) => {
+                if let Err(error) = served {
+                    debug!(socket = serving.role.name, %error, "a connection ended");
+                }
+            }
         }
         let gone = serving.connections().by_number.remove(&number);
         if let Some(peer) = gone.as_ref().and_then(|it| it.peer.as_ref()) {
@@ -283,11 +296,11 @@ fn admit(inner: &Arc<Inner>, (reader, writer): (Reader, Writer)) {
 
 async fn serve(
     inner: &Inner,
-    number: u64,
     (reader, mut writer): (Reader, Writer),
+    stranger: Arc<Stranger>,
     settling: mpsc::Receiver<oneshot::Sender<()>>,
 ) -> io::Result<()> {
-    let stranger = inner.strangers.admit(number);
+    let number = stranger.number;
     let shaking = zmtp::shake_hands(reader, &mut writer, inner.role, Arc::clone(&stranger));
     let (messages, mut identity) = tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await??;
     if identity.is_empty() {
@@ -373,6 +386,7 @@ mod tests {
                 name: "ROUTER",
                 peers: &["DEALER"],
                 message_bytes_max: 1000,
+                is_signed: true,
             };
             let handler = Arc::new(Busy::default());
             let heard = Arc::clone(&handler.0);

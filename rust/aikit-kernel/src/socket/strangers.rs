@@ -2,11 +2,11 @@
 //!
 //! A signature is looked at once a message is whole, so whoever may connect can make us keep a
 //! part of one. All strangers of a socket share one budget. When it is exceeded, the one for whom
-//! most is kept has to go, and the others wait until that is freed.
+//! most is kept has to go, and the others wait until that is freed. When a socket has as many
+//! peers as it takes, the stranger that has been there longest makes room for the next one.
 
 use std::{
     collections::HashMap,
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -50,6 +50,19 @@ impl Strangers {
         })
     }
 
+    /// Sends the stranger away that has been there longest; whether there is one.
+    pub(super) fn dismiss_oldest(&self) -> bool {
+        let mut shares = self.shares();
+        let staying = shares.iter_mut().filter(|(_, share)| !share.has_to_go);
+        // Numbers grow.
+        let Some((_, oldest)) = staying.min_by_key(|(number, _)| **number) else {
+            return false;
+        };
+        oldest.has_to_go = true;
+        self.changed.notify_waiters();
+        true
+    }
+
     /// Sends those away for whom most is kept until the rest fits.
     fn make_room(&self, shares: &mut HashMap<u64, Share>) {
         loop {
@@ -74,7 +87,8 @@ impl Strangers {
 /// One peer's share of the budget, until it has proved itself or is gone.
 #[derive(Debug)]
 pub(super) struct Stranger {
-    number: u64,
+    /// Tells connections apart.
+    pub(super) number: u64,
     strangers: Arc<Strangers>,
 }
 
@@ -94,41 +108,26 @@ impl Stranger {
     }
 
     /// Waits until more may be read from this peer.
-    ///
-    /// # Errors
-    ///
-    /// When this peer has to go.
-    pub(super) async fn room(&self) -> io::Result<()> {
-        loop {
-            let changed = self.strangers.changed.notified();
-            {
-                let shares = self.strangers.shares();
-                let Some(share) = shares.get(&self.number) else {
-                    return Ok(());
-                };
-                if share.has_to_go {
-                    return Err(refused());
-                }
-                let kept: usize = shares.values().map(|share| share.bytes).sum();
-                if kept <= self.strangers.bytes_max {
-                    return Ok(());
-                }
-            }
-            changed.await;
-        }
+    pub(super) async fn room(&self) {
+        self.until(|shares| {
+            let kept = || shares.values().map(|share| share.bytes).sum::<usize>();
+            !shares.contains_key(&self.number) || kept() <= self.strangers.bytes_max
+        })
+        .await;
     }
 
     /// Waits until this peer has to go; never ends for one that has proved itself.
-    pub(super) async fn has_to_go(&self) -> io::Error {
+    pub(super) async fn has_to_go(&self) {
+        self.until(|shares| shares.get(&self.number).is_some_and(|it| it.has_to_go))
+            .await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&HashMap<u64, Share>) -> bool) {
         loop {
+            // Made before the look, so that what changes after it is not missed.
             let changed = self.strangers.changed.notified();
-            if self
-                .strangers
-                .shares()
-                .get(&self.number)
-                .is_some_and(|share| share.has_to_go)
-            {
-                return refused();
+            if is_so(&self.strangers.shares()) {
+                return;
             }
             changed.await;
         }
@@ -148,26 +147,22 @@ impl Drop for Stranger {
     }
 }
 
-fn refused() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::QuotaExceeded,
-        "too much is kept for peers that sent nothing genuine",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
 
     use super::*;
 
-    /// Whether a future is ready; it is dropped either way.
-    fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-        future.now_or_never()
-    }
-
     fn admit<const COUNT: usize>(strangers: &Arc<Strangers>) -> [Arc<Stranger>; COUNT] {
         std::array::from_fn(|number| strangers.admit(number as u64))
+    }
+
+    fn has_room(stranger: &Stranger) -> bool {
+        stranger.room().now_or_never().is_some()
+    }
+
+    fn has_to_go(stranger: &Stranger) -> bool {
+        stranger.has_to_go().now_or_never().is_some()
     }
 
     #[test]
@@ -177,18 +172,17 @@ mod tests {
         small.keep(10);
         large.keep(60);
         middle.keep(30);
-        assert!(now(small.room()).unwrap().is_ok(), "100 of 100");
+        assert!(has_room(&small), "100 of 100");
         middle.keep(31);
-        assert!(now(large.has_to_go()).is_some());
-        assert!(now(large.room()).unwrap().is_err());
-        for staying in [&small, &middle] {
-            assert!(now(staying.has_to_go()).is_none());
-            assert!(now(staying.room()).is_none(), "what is kept is still there");
-        }
+        assert_eq!(
+            [&small, &large, &middle].map(|it| has_to_go(it)),
+            [false, true, false]
+        );
+        assert!(!has_room(&small) && !has_room(&middle), "it is still kept");
         let waiting = small.room();
         drop(large);
-        assert!(now(waiting).unwrap().is_ok());
-        assert!(now(middle.room()).unwrap().is_ok());
+        assert!(waiting.now_or_never().is_some());
+        assert!(has_room(&middle));
     }
 
     #[test]
@@ -197,8 +191,7 @@ mod tests {
         let [first, second] = admit(&strangers);
         first.keep(50);
         second.keep(51);
-        assert!(now(second.room()).unwrap().is_err());
-        assert!(now(first.has_to_go()).is_none());
+        assert_eq!([&first, &second].map(|it| has_to_go(it)), [false, true]);
     }
 
     #[test]
@@ -210,7 +203,7 @@ mod tests {
             first.keep(0);
         }
         second.keep(100);
-        assert!(now(second.room()).unwrap().is_ok());
+        assert!(has_room(&second));
     }
 
     #[test]
@@ -221,11 +214,25 @@ mod tests {
         known.prove();
         known.keep(1_000_000);
         stranger.keep(100);
-        assert!(now(known.room()).unwrap().is_ok());
-        assert!(now(stranger.room()).unwrap().is_ok());
+        assert!(has_room(&known) && has_room(&stranger));
         stranger.keep(101);
-        assert!(now(stranger.room()).unwrap().is_err());
-        assert!(now(known.has_to_go()).is_none());
-        assert!(now(known.room()).unwrap().is_ok(), "it waits for nobody");
+        assert_eq!([&known, &stranger].map(|it| has_to_go(it)), [false, true]);
+        assert!(has_room(&known), "it waits for nobody");
+        assert!(!strangers.dismiss_oldest(), "nobody is left");
+    }
+
+    #[test]
+    fn the_oldest_stranger_makes_room() {
+        let strangers = Strangers::new(100);
+        let [known, old, new] = admit(&strangers);
+        known.prove();
+        assert!(strangers.dismiss_oldest());
+        assert_eq!(
+            [&known, &old, &new].map(|it| has_to_go(it)),
+            [false, true, false]
+        );
+        assert!(strangers.dismiss_oldest());
+        assert!(has_to_go(&new));
+        assert!(!strangers.dismiss_oldest());
     }
 }

@@ -301,3 +301,39 @@ fn a_client_that_is_known_sends_large_requests_beside_strangers() {
         assert!(asking.await.unwrap(), "the client's bytes are not counted");
     });
 }
+
+#[test]
+fn a_client_is_served_although_strangers_take_every_place() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        assert_eq!(conversation.execute("echo x").await.reply, ok(1));
+        let connection = conversation.connection.clone();
+        let port = connection.endpoint(SocketName::Shell).port;
+        let attack = io::spawn_blocking(move || {
+            // Half of them say nothing, half shake hands.
+            let connect = |index: usize| {
+                let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+                // The kernel's greeting: it has accepted the connection.
+                stream.read_exact(&mut [0; 64])?;
+                if index.is_multiple_of(2) {
+                    stream.write_all(&ready(b"DEALER"))?;
+                }
+                Ok(stream)
+            };
+            (0..300)
+                .map(connect)
+                .collect::<aikit_core::Result<Vec<_>>>()
+        });
+        let strangers = attack.await.unwrap();
+        let codec = Codec::new(connection.key(), Arc::new(SystemClock));
+        let endpoint = connection.endpoint(SocketName::Shell);
+        let mut newcomer = Requests::connect(&endpoint, "newcomer").await.unwrap();
+        let asked = codec.encode(&[], &Bytes::new(), &KernelInfoRequest {}.into());
+        newcomer.send(asked.frames).await.unwrap();
+        let reply = codec.decode(newcomer.receive().await.unwrap()).unwrap();
+        assert_eq!(reply.parent_id(), Some(asked.msg_id));
+        // Nor does one that is known make room.
+        assert_eq!(conversation.execute("echo x").await.reply, ok(2));
+        drop(strangers);
+    });
+}
