@@ -17,6 +17,9 @@ ENDLESS = [
     "while true do end",
     "while true do pcall(function() while true do end end) end",
     "coroutine.wrap(function() while true do end end)()",
+    "timeout(3600, function() while true do end end)",
+    "Tool.create{name = 'deep', summary = 'x', fn = function() pcall(Tool.deep, {}) sleep(3600) end}"
+    " Tool.deep{}",
 ]
 
 
@@ -28,6 +31,13 @@ def test_an_interrupt_stops_the_cell_and_keeps_the_state(kernel: Conversation, c
     heard = kernel.hear(running)
     assert (heard.content["status"], heard.content["ename"]) == ("error", "KeyboardInterrupt")
     assert kernel.execute("kept").first("execute_result")["data"]["text/plain"] == "7"
+
+
+def test_a_time_limit_ends_a_loop_and_not_the_cell(kernel: Conversation) -> None:
+    heard = kernel.execute(
+        "local ok, err = pcall(timeout, 0.05, function() while true do end end) err.kind, ok"
+    )
+    assert heard.first("execute_result")["data"]["text/plain"] == '("timeout", false)'
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")

@@ -209,6 +209,32 @@ def test_a_function_that_takes_too_long_is_left_behind() -> None:
     assert caught.value.retryable
 
 
+def test_tools_that_call_themselves_end_at_a_limit() -> None:
+    depths: list[int] = []
+
+    @aikit.tool
+    def dig(depth: int) -> int:
+        """Digs deeper."""
+        depths.append(depth)
+        return int(dig.invoke({"depth": depth + 1}))
+
+    with pytest.raises(errors.LimitExceededError, match="`tool:dig` is nested in 64") as caught:
+        dig.invoke({"depth": 1})
+    assert caught.value.hint
+    assert max(depths) == 64
+
+    @aikit.tool
+    async def burrow(depth: int) -> int:
+        """Digs deeper on a loop."""
+        depths.append(depth)
+        return int(await burrow.ainvoke({"depth": depth + 1}))
+
+    depths.clear()
+    with pytest.raises(errors.LimitExceededError):
+        asyncio.run(burrow.ainvoke({"depth": 1}))  # type: ignore[arg-type]  # a coroutine
+    assert max(depths) == 64
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [

@@ -97,6 +97,8 @@ struct Inner {
     log: Option<Arc<EventLog>>,
     graph: Arc<ProcedureGraph>,
     node: Option<Arc<ProcedureNode>>,
+    /// How many procedures stand around what runs here.
+    depth: usize,
     metrics: Arc<Metrics>,
 }
 
@@ -162,6 +164,7 @@ impl Context {
             log: None,
             graph: Arc::default(),
             node: None,
+            depth: 0,
             metrics: Arc::default(),
             clock,
         }))
@@ -199,6 +202,7 @@ impl Context {
             log: parent.log.clone(),
             graph: Arc::clone(&parent.graph),
             node: parent.node.clone(),
+            depth: parent.depth,
             metrics: Arc::default(),
         }))
     }
@@ -212,6 +216,7 @@ impl Context {
         });
         if let Some(inner) = Arc::get_mut(&mut child.0) {
             inner.node = Some(node);
+            inner.depth += 1;
         }
         child
     }
@@ -413,6 +418,12 @@ impl Context {
     /// The execution this Context belongs to.
     pub fn node(&self) -> Option<&Arc<ProcedureNode>> {
         self.0.node.as_ref()
+    }
+
+    /// How many procedures stand around what runs here; 0 outside one. A graph of its own does not
+    /// begin it anew.
+    pub fn depth(&self) -> usize {
+        self.0.depth
     }
 
     /// Counters of the current execution, or of this Context outside one.

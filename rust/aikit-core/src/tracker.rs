@@ -37,6 +37,10 @@ impl Operation {
     }
 }
 
+/// Deepest nesting of procedures: tools that call tools, agents that call agents. Without a bound a
+/// tool that calls itself would take memory and threads until its time limit.
+const DEPTH_MAX: usize = 64;
+
 /// Executes `body` as one procedure below `cx`.
 ///
 /// The body gets a Context of its own that is current while it runs, ends with the deadline or a
@@ -44,7 +48,8 @@ impl Operation {
 ///
 /// # Errors
 ///
-/// The body's, those of [`Context::check`] before and while it runs.
+/// The body's, those of [`Context::check`] before and while it runs; `limit_exceeded` when too many
+/// procedures stand around it.
 pub async fn track<T, F>(
     cx: &Context,
     operation: Operation,
@@ -54,6 +59,7 @@ where
     F: Future<Output = Result<T>>,
 {
     cx.check()?;
+    check_depth(cx, &operation.name)?;
     let node = ProcedureNode::new(operation.name, cx.node().cloned(), cx.clock().now());
     cx.graph().register(Arc::clone(&node));
     let inner = cx.child_at(Arc::clone(&node), operation.timeout);
@@ -75,6 +81,15 @@ where
     guard.ended = true;
     end(&node, &inner, outcome.as_ref().err());
     outcome
+}
+
+fn check_depth(cx: &Context, name: &str) -> Result<()> {
+    if cx.depth() < DEPTH_MAX {
+        return Ok(());
+    }
+    let message = format!("`{name}` is nested in {DEPTH_MAX} other calls, which is the limit");
+    let hint = "look for a tool, an agent or a procedure that calls itself without an end";
+    Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
 }
 
 /// A future that is dropped half-way is a cancelled execution, not a forgotten one.
@@ -136,9 +151,12 @@ fn describe(node: &ProcedureNode, error: Option<&Error>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::{FutureExt as _, future::BoxFuture};
 
     use super::*;
+    use crate::context::Overrides;
 
     #[test]
     fn a_nested_execution_stands_below_its_caller_and_reports_upwards() {
@@ -158,6 +176,27 @@ mod tests {
         );
         assert_eq!((nodes[0].metrics.get("x"), nodes[1].depth()), (2.0, 1));
         assert!(nodes.iter().all(|node| node.status() == Status::Completed));
+    }
+
+    fn nested(cx: Context, deepest: Arc<AtomicUsize>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move {
+            track(&cx, Operation::new("again"), |inner| {
+                deepest.fetch_max(inner.depth(), Ordering::Relaxed);
+                // A graph of its own is no way around the limit.
+                nested(inner.root_child(Overrides::default()), deepest)
+            })
+            .await
+        })
+    }
+
+    #[test]
+    fn an_execution_that_calls_itself_ends_at_the_limit() {
+        let deepest = Arc::default();
+        let ended = nested(Context::default(), Arc::clone(&deepest)).now_or_never();
+        let error = ended.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(error.message().contains("`again`") && error.hint().is_some());
+        assert_eq!(deepest.load(Ordering::Relaxed), DEPTH_MAX);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Context, Error, ErrorKind, Result, Value, script::Callable};
+use aikit_core::{Context, Error, ErrorKind, Result, Value, context::Overrides, script::Callable};
 use futures::future::BoxFuture;
 use mlua::Function;
 use tokio::sync::oneshot;
@@ -67,8 +67,12 @@ impl Callable for LuaCallable {
 
     fn call(&self, cx: &Context, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
         let (reply, answer) = oneshot::channel();
+        let mut cancel = CancelOnDrop {
+            cx: cx.child(Overrides::default()),
+            is_answered: false,
+        };
         let run = Arc::new(Run {
-            cx: cx.clone(),
+            cx: cancel.cx.clone(),
             sink: Arc::clone(&self.run.sink),
         });
         let asked = self.jobs.send(Job::Call {
@@ -77,11 +81,33 @@ impl Callable for LuaCallable {
             args,
             reply,
         });
-        let cx = cx.clone();
         Box::pin(async move {
             asked.map_err(|_| ended())?;
-            cx.within(answer).await?.map_err(|_| ended())?
+            let answer = cancel.cx.within(answer).await?;
+            cancel.disarm();
+            answer.map_err(|_| ended())?
         })
+    }
+}
+
+/// Cancels a call whose caller stops waiting. After the answer the tasks that it started go on.
+struct CancelOnDrop {
+    cx: Context,
+    is_answered: bool,
+}
+
+impl CancelOnDrop {
+    const fn disarm(&mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let reason = "the caller stopped waiting";
+            self.cx.cancel(ErrorKind::Cancelled, reason);
+        }
     }
 }
 

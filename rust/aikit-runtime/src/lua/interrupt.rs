@@ -9,6 +9,10 @@
 //! Tasks may run when no cell does. Then the request is for one poll only, which has a number, so
 //! that it can never stop a cell that begins meanwhile.
 //!
+//! A task and a function that was handed over have a Context of their own, which can be cancelled
+//! or pass its deadline while the rest goes on. While one is polled, its flag is the innermost of
+//! [`within_run`], and the hook raises for as long as that flag is raised and that run is polled.
+//!
 //! Each Lua thread has a [`Control`] of its own. They are leaked and used again, because a handler
 //! may look at any of them at any time.
 #![expect(
@@ -62,6 +66,8 @@ pub(super) struct Control {
     poll: AtomicU64,
     /// Number of the poll that must stop; even when none must.
     stopped_poll: AtomicU64,
+    /// The innermost run that is polled; null between polls. Read on the thread itself only.
+    run: AtomicPtr<PolledRun>,
     /// Where the registry keeps the prebuilt error.
     error: AtomicI32,
     /// Held while a signal is sent, so that the thread cannot end meanwhile.
@@ -128,6 +134,7 @@ impl Control {
             asked: AtomicBool::new(false),
             poll: AtomicU64::new(NO_POLL),
             stopped_poll: AtomicU64::new(NO_POLL),
+            run: AtomicPtr::default(),
             error: AtomicI32::new(0),
             sending: Mutex::new(()),
             next: AtomicPtr::default(),
@@ -164,11 +171,23 @@ impl Control {
         self.poll.load(Ordering::SeqCst) == poll
     }
 
-    /// Whether what runs was asked to stop.
-    pub(super) fn is_asked(&self) -> bool {
+    /// Whether what runs was asked to stop. Called on the thread that owns Lua only.
+    fn is_asked(&self) -> bool {
         let poll = self.poll.load(Ordering::SeqCst);
         let is_stopped = poll % 2 == 1 && poll == self.stopped_poll.load(Ordering::SeqCst);
-        is_stopped || self.asked.load(Ordering::SeqCst)
+        is_stopped || self.asked.load(Ordering::SeqCst) || self.is_run_asked()
+    }
+
+    /// Whether a run that is being polled was asked to stop.
+    fn is_run_asked(&self) -> bool {
+        let at = |run: *mut PolledRun| {
+            // SAFETY: runs stand on the stack of this very thread and are taken off the list
+            // before they go, see `within_run`; their flags live at least as long.
+            unsafe { run.as_ref().map(|run| (run, &*run.asked)) }
+        };
+        let innermost = at(self.run.load(Ordering::SeqCst));
+        std::iter::successors(innermost, |(run, _)| at(run.outer))
+            .any(|(_, asked)| asked.load(Ordering::SeqCst))
     }
 
     /// The run has ended: later ones are not asked any more.
@@ -291,6 +310,45 @@ pub(super) unsafe fn switch(state: *mut lua_State) -> *mut lua_State {
         unsafe { arm(state) };
     }
     previous
+}
+
+/// A run that is being polled, and the one around it.
+#[derive(Debug)]
+struct PolledRun {
+    asked: *const AtomicBool,
+    outer: *mut Self,
+}
+
+/// Takes the innermost run off the list, also when its poll panics.
+struct LeaveRun {
+    control: &'static Control,
+    outer: *mut PolledRun,
+}
+
+impl Drop for LeaveRun {
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        self.control.run.store(self.outer, Ordering::Relaxed);
+    }
+}
+
+/// Polls a run that stops, with all it calls, once `asked` is raised.
+pub(super) fn within_run<T>(asked: &AtomicBool, poll: impl FnOnce() -> T) -> T {
+    let Some(control) = OWN.get() else {
+        return poll();
+    };
+    let outer = control.run.load(Ordering::Relaxed);
+    let mut run = PolledRun { asked, outer };
+    let _leave = LeaveRun { control, outer };
+    // The handler runs on this thread, so compiler fences are enough.
+    control.run.store(&raw mut run, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    poll()
+}
+
+/// The control of this thread, when it owns a Lua state.
+pub(super) fn own() -> Option<&'static Control> {
+    OWN.get()
 }
 
 /// Whether the run on this thread was asked to stop.

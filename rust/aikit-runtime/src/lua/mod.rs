@@ -7,7 +7,7 @@
 //! interrupt | lexer
 //! coroutine | source
 //! raw
-//! error  object  callable  convert  state  thread
+//! error  object  callable  convert  state  thread  stop
 //! display  complete  inspect
 //! task  cell
 //! natives  bind  sandbox
@@ -32,6 +32,7 @@ mod raw;
 mod sandbox;
 mod source;
 mod state;
+mod stop;
 mod task;
 mod thread;
 

@@ -10,7 +10,7 @@ use aikit_core::{
     context::Overrides,
     engine::{Output, StreamName},
 };
-use futures::future::{Either, select, select_all};
+use futures::future::select_all;
 use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, UserDataRef, Value};
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use super::{
     convert,
     error::{self, IntoLua as _},
     state::{Run, State},
+    stop,
 };
 
 /// A handle of a task. The task goes on when the handle is gone.
@@ -140,16 +141,13 @@ async fn settle(run: &Arc<Run>, function: Function, args: MultiValue) -> Outcome
     let Ok(state) = State::current() else {
         return Outcome::Failed(Error::internal("a task ran on a foreign thread"), false);
     };
-    let running = std::pin::pin!(state.drive(Arc::clone(run), function, args));
-    let stopped = std::pin::pin!(run.cx.stopped());
-    // Whether it was stopped is asked first: a task that was cancelled never runs again, not even
-    // for the first time, because the interrupt that cancelled it may be over by then.
-    match select(stopped, running).await {
-        Either::Left((error, _)) => Outcome::Failed(error, false),
-        Either::Right((Ok(values), _)) => Outcome::Values(values),
-        Either::Right((Err(failure), _)) => {
-            Outcome::Failed(error::from_lua(&state, &run.cx, &failure), false)
-        }
+    let running = async {
+        let driven = state.drive(Arc::clone(run), function, args).await;
+        driven.map_err(|failure| error::from_lua(&state, &run.cx, &failure))
+    };
+    match stop::until_stopped(&run.cx, running).await {
+        Ok(values) => Outcome::Values(values),
+        Err(error) => Outcome::Failed(error, false),
     }
 }
 

@@ -1,15 +1,15 @@
 //! The thread that owns Lua: it takes jobs and runs each as a coroutine.
 
-use std::sync::{
-    Arc, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use aikit_core::{Context, Error, ErrorKind, Result, Value, engine::Cell, io, value::Map};
-use futures::{
-    executor::LocalPool,
-    future::{Either, select},
-};
+use futures::executor::LocalPool;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     interrupt::{self, Control, Ownership},
     sandbox,
     state::{Run, State},
+    stop,
 };
 use crate::api::Host;
 
@@ -190,7 +191,7 @@ async fn call_back(
     function: u64,
     run: Arc<Run>,
     args: Vec<Value>,
-    mut reply: oneshot::Sender<Result<Value>>,
+    reply: oneshot::Sender<Result<Value>>,
 ) {
     let found = state.functions.borrow().get(&function).cloned();
     let Some(function) = found else {
@@ -216,26 +217,13 @@ async fn call_back(
         let first = values.into_iter().next().unwrap_or(mlua::Value::Nil);
         convert::to_value(&first)
     };
-    let calling = std::pin::pin!(calling);
-    // Who stops waiting stops the function, at the next place where it waits; one that has not
-    // begun does not begin.
-    let outcome = {
-        let gone = std::pin::pin!(async {
-            let stopped = std::pin::pin!(run.cx.stopped());
-            let closed = std::pin::pin!(reply.closed());
-            match select(stopped, closed).await {
-                Either::Left((error, _)) => Some(error),
-                Either::Right(_) => None,
-            }
-        });
-        match select(gone, calling).await {
-            Either::Left((Some(error), _)) => Err(error),
-            Either::Left((None, _)) => return,
-            Either::Right((outcome, _)) => outcome,
-        }
-    };
+    // Who stops waiting cancels the Context, which stops the function.
+    let outcome = stop::until_stopped(&run.cx, calling).await;
     drop(reply.send(outcome));
 }
+
+/// Two races can swallow one signal, so it is sent again after this time.
+pub(super) const AGAIN: Duration = Duration::from_millis(5);
 
 /// Asks the running Lua code to stop, again and again until `is_over`.
 pub(super) fn stop_until(
@@ -243,8 +231,6 @@ pub(super) fn stop_until(
     cx: &Context,
     is_over: impl Fn() -> bool + Send + 'static,
 ) {
-    /// Two races can swallow one signal, so it is sent again.
-    const AGAIN: std::time::Duration = std::time::Duration::from_millis(5);
     control.signal();
     let clock = Arc::clone(cx.clock());
     drop(io::spawn(async move {

@@ -11,7 +11,7 @@ use aikit_core::{ErrorKind, engine::ScriptEngine as _};
 use crate::support::Fixture;
 
 /// Code that never ends by itself, from the prototype that measured the mechanism.
-const CASES: &[(&str, &str)] = &[
+pub(crate) const CASES: &[(&str, &str)] = &[
     ("while", "while true do end"),
     ("repeat", "repeat until false"),
     ("goto", "::a:: goto a"),
@@ -160,6 +160,14 @@ const CASES: &[(&str, &str)] = &[
     (
         "endless text of the last expression",
         "return setmetatable({}, {__tostring = function() while true do end end})",
+    ),
+    (
+        "pcall as the last call",
+        "return pcall(function() while true do end end)",
+    ),
+    (
+        "tool that calls itself",
+        "Tool.create{name='deeper', summary='x', fn=function() pcall(Tool.deeper, {}) sleep(3600) end} Tool.deeper{}",
     ),
     (
         "close of a wrapped coroutine that was stopped",

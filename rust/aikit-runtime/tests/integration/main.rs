@@ -14,3 +14,5 @@ mod lua_files;
 mod support;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod time_limits;

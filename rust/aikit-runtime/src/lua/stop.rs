@@ -1,0 +1,119 @@
+//! Stops one run alone: a task, or a function that was handed over, whose Context is cancelled or
+//! past its deadline.
+//!
+//! A run that waits is dropped the next time it is polled. One that computes is not polled again
+//! by itself, so whoever wakes it (the timer of its deadline, the thread that cancels) has its
+//! code interrupted. That costs nothing as long as nothing stops: there is no watcher until then.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context as TaskContext, Poll, Wake, Waker},
+};
+
+use aikit_core::{Context, Result, io};
+use futures::task::AtomicWaker;
+
+use super::{
+    interrupt::{self, Control},
+    thread,
+};
+
+/// What the Lua thread and whoever stops the run share.
+#[derive(Debug)]
+struct Stop {
+    cx: Context,
+    /// The control of the Lua thread.
+    control: Option<&'static Control>,
+    /// Whether the code of the run must stop.
+    asked: AtomicBool,
+    /// Whether the run is being polled.
+    polled: AtomicBool,
+    /// Wakes the run.
+    waker: AtomicWaker,
+}
+
+impl Wake for Stop {
+    fn wake(self: Arc<Self>) {
+        self.waker.wake();
+        if self.polled.load(Ordering::SeqCst) {
+            // Spawned, because whoever wakes may hold the locks of what it wakes for.
+            drop(io::spawn(self.interrupt()));
+        }
+    }
+}
+
+impl Stop {
+    /// Interrupts the code of the run, again and again until its poll is over.
+    async fn interrupt(self: Arc<Self>) {
+        let Some(control) = self.control else { return };
+        while self.polled.load(Ordering::SeqCst) {
+            // A wake is no proof.
+            if self.cx.check().is_err() {
+                self.asked.store(true, Ordering::SeqCst);
+                control.signal();
+            }
+            self.cx.clock().sleep(thread::AGAIN).await;
+        }
+    }
+
+    /// What the run ends with: one that was interrupted may have caught the error.
+    fn judge<T>(&self, outcome: Result<T>) -> Result<T> {
+        if !self.asked.load(Ordering::SeqCst) {
+            return outcome;
+        }
+        let reason = thread::stopped(&self.cx);
+        match outcome {
+            // It says the same, and where.
+            Err(error) if error.kind() == reason.kind() => Err(error),
+            _ => Err(reason),
+        }
+    }
+}
+
+/// Says that a run is being polled, until dropped.
+struct Polled<'a>(&'a AtomicBool);
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Runs `work` until it ends or `cx` does. Whether it was stopped is asked first: a run that was
+/// cancelled never begins, because the interrupt that cancelled it may be over by then.
+///
+/// # Errors
+///
+/// Those of `work`; the reason of `cx` when it was stopped, whatever `work` made of that.
+pub(super) async fn until_stopped<T>(
+    cx: &Context,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let stop = Arc::new(Stop {
+        cx: cx.clone(),
+        control: interrupt::own(),
+        asked: AtomicBool::new(false),
+        polled: AtomicBool::new(false),
+        waker: AtomicWaker::new(),
+    });
+    let waker = Waker::from(Arc::clone(&stop));
+    let (mut stopped, mut work) = (pin!(cx.stopped()), pin!(work));
+    poll_fn(|task| {
+        // Both before the question, so that no answer that comes later is missed.
+        stop.waker.register(task.waker());
+        stop.polled.store(true, Ordering::SeqCst);
+        let _polled = Polled(&stop.polled);
+        let mut asking = TaskContext::from_waker(&waker);
+        if let Poll::Ready(reason) = stopped.as_mut().poll(&mut asking) {
+            return Poll::Ready(Err(reason));
+        }
+        let polled = interrupt::within_run(&stop.asked, || work.as_mut().poll(task));
+        polled.map(|outcome| stop.judge(outcome))
+    })
+    .await
+}
