@@ -80,13 +80,6 @@ fn source(file: Option<&Path>, code: Option<String>) -> Result<(String, String)>
     let code = String::from_utf8(bytes).map_err(|_| {
         Error::invalid_args(format!("`{name}` is not UTF-8")).with_hint("give a Lua source file")
     })?;
-    // A first line for the shell is not Lua; an empty one keeps the numbers of the lines.
-    let code = match code.strip_prefix("#!") {
-        Some(rest) => rest
-            .find('\n')
-            .map_or(String::new(), |at| rest[at..].to_owned()),
-        None => code,
-    };
     Ok((name, code))
 }
 

@@ -85,7 +85,8 @@ fn compile(state: &State, cell: &Cell, prepared: &Prepared) -> Result<Function> 
     // What was written is compiled first: only its errors mean something to the reader, and only
     // what is whole by itself may be put inside a function.
     if let Err(error) = load(&state.lua, &prepared.plain, &cell.name) {
-        let written = load(&state.lua, &cell.code, &cell.name);
+        let written = source::without_shebang(&cell.code);
+        let written = load(&state.lua, written, &cell.name);
         return Err(error::syntax(written.as_ref().err().unwrap_or(&error)));
     }
     let kept = used(state, &prepared.names)?;

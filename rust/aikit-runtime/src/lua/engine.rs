@@ -246,7 +246,7 @@ impl ScriptEngine for LuaEngine {
         let prepared = source::prepare(code);
         let (as_shown, as_written) = (
             cell::load(&scratch, &prepared.plain, "cell"),
-            cell::load(&scratch, code, "cell"),
+            cell::load(&scratch, source::without_shebang(code), "cell"),
         );
         let is_incomplete = |result: &mlua::Result<mlua::Function>| {
             matches!(

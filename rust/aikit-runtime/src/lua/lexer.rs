@@ -57,12 +57,7 @@ const SYMBOLS: &[&str] = &[
 /// Splits `code` into tokens; white space and comments are left out.
 pub(super) fn tokens(code: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
-    // A first line that begins with `#` is for the shell.
-    let mut at = if code.starts_with('#') {
-        code.find('\n').unwrap_or(code.len())
-    } else {
-        0
-    };
+    let mut at = shebang(code);
     while at < code.len() {
         let rest = &code[at..];
         let Some(first) = rest.chars().next() else {
@@ -88,6 +83,16 @@ pub(super) fn tokens(code: &str) -> Vec<Token<'_>> {
         at += length;
     }
     tokens
+}
+
+/// The length of a first line for the shell, without its end. Lua's own program skips any that
+/// begins with `#`, but in a cell `#t` is an expression.
+pub(super) fn shebang(code: &str) -> usize {
+    if code.starts_with("#!") {
+        code.find('\n').unwrap_or(code.len())
+    } else {
+        0
+    }
 }
 
 fn token(kind: Kind, rest: &str, start: usize, length: usize) -> Token<'_> {

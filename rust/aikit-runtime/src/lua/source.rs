@@ -3,10 +3,16 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::{Kind, Token, shebang, tokens};
 
 /// Deepest nesting that is read; Lua itself gives up at 200.
 const DEPTH_MAX: usize = 190;
+
+/// Operators between two operands.
+const BINARY: &[&str] = &[
+    "+", "-", "*", "/", "//", "^", "%", "&", "~", "|", ">>", "<<", "..", "<", "<=", ">", ">=",
+    "==", "~=", "and", "or",
+];
 
 /// Name under which a cell finds the function that keeps its local variables.
 pub(super) const KEEP: &str = "__aikit_keep";
@@ -24,8 +30,14 @@ pub(super) struct Prepared {
     pub(super) shows: bool,
 }
 
+/// The code without a first line for the shell; the others keep their numbers.
+pub(super) fn without_shebang(code: &str) -> &str {
+    &code[shebang(code)..]
+}
+
 /// Prepares the source of a cell.
 pub(super) fn prepare(code: &str) -> Prepared {
+    let code = without_shebang(code);
     let tokens = tokens(code);
     let outline = Outline::read(&tokens);
     let shown_from = outline.unread.or_else(|| {
@@ -113,7 +125,11 @@ impl<'a> Outline<'a> {
         let mut outline = Self::default();
         while let Some(token) = reader.peek() {
             let start = token.start;
-            let Some(mut statement) = reader.statement() else {
+            let statement = reader.statement();
+            // No statement begins with an operator, so a call before one is the beginning of an
+            // expression.
+            let statement = statement.filter(|it| !(it.is_call && reader.is_at_operator()));
+            let Some(mut statement) = statement else {
                 outline.unread = Some(start);
                 break;
             };
@@ -142,6 +158,10 @@ impl<'a> Reader<'_, 'a> {
 
     fn is(&self, text: &str) -> bool {
         self.peek().is_some_and(|token| token.is(text))
+    }
+
+    fn is_at_operator(&self) -> bool {
+        BINARY.iter().any(|operator| self.is(operator))
     }
 
     fn take(&mut self, text: &str) -> bool {
@@ -332,10 +352,6 @@ impl<'a> Reader<'_, 'a> {
 
     fn expression(&mut self) -> Option<()> {
         const UNARY: &[&str] = &["not", "-", "#", "~"];
-        const BINARY: &[&str] = &[
-            "+", "-", "*", "/", "//", "^", "%", "&", "~", "|", ">>", "<<", "..", "<", "<=", ">",
-            ">=", "==", "~=", "and", "or",
-        ];
         self.nested(|reader| {
             loop {
                 while UNARY.iter().any(|operator| reader.take(operator)) {}
@@ -475,8 +491,20 @@ mod tests {
             ("for i = 1, 2 do f(i) end", "for i = 1, 2 do f(i) end"),
             ("'a':upper()", "return 'a':upper()"),
             ("-- only this", "-- only this"),
-            ("#t", "#t"),
-            (" #t", " return #t"),
+            ("#t", "return #t"),
+            ("#t + 1", "return #t + 1"),
+            ("#!/usr/bin/env aikit\n#t", "\nreturn #t"),
+            ("#!/usr/bin/env aikit", ""),
+            ("f() + 1", "return f() + 1"),
+            ("f() == 3", "return f() == 3"),
+            ("f() and g()", "return f() and g()"),
+            ("('x'):rep(3) .. 'y'", "return ('x'):rep(3) .. 'y'"),
+            ("f(), 2", "return f(), 2"),
+            ("x = 1\nf(x) + 1", "x = 1\nreturn f(x) + 1"),
+            ("f()\n-1", "return f()\n-1"),
+            ("f()\n#t", "f()\nreturn #t"),
+            ("f() g() + 1", "f() return g() + 1"),
+            ("x = f() + 1", "x = f() + 1"),
             ("if x then", "return if x then"),
         ];
         for (code, expected) in cases {

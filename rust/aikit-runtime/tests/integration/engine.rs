@@ -38,6 +38,109 @@ fn the_last_expression_is_shown() {
     ]);
 }
 
+/// Expressions that begin and go on in every way; `f` answers 3, `t` holds two items.
+const EXPRESSIONS: &[&str] = &[
+    "1 + 1",
+    "f()",
+    "f() + 1",
+    "f() == 3",
+    "f() ~= 3",
+    "f() // 2, f() .. ''",
+    "f(), 2",
+    "f() and g{2}",
+    "f() or nil",
+    "f() < 4 and 'less' or 'more'",
+    "f() .. 'y' .. f()",
+    "f()\n  + f()",
+    "f()\n-- between\n- 1",
+    "g{5} * 2",
+    "g'text' .. 'more'",
+    "g[[long]] .. 'more'",
+    "t:size() + 1",
+    "t.f() & 1",
+    "t['f']() << 2",
+    "t.f()\n  ^ 2",
+    "math.abs(-3) + 1",
+    "('x'):rep(3) .. 'y'",
+    "(f)() + 1",
+    "('x')",
+    "(f() + 1) * 2",
+    "#t",
+    "#t + 1",
+    "#t == 2",
+    "#'text' .. f()",
+    "not f()",
+    "not f() == false",
+    "nil == f()",
+    "true and f()",
+    "{f(), 2}",
+    "'a' .. f()",
+    "f",
+    "t.n",
+    "t.n + f()",
+    "t[1], t[2]",
+    "function() end == nil",
+    "function(a) return a + 1 end ~= f",
+    "-f() + 1",
+    "~f() & 7",
+    "coroutine.wrap(function() return f() + 1 end)() + 1",
+    "f(function() return 1 end) + 1",
+    "select('#', f(), 2) + 1",
+];
+
+#[test]
+fn an_expression_shows_what_return_gives_wherever_it_stands() {
+    let fixture = Fixture::new();
+    fixture
+        .run(
+            "function f() return 3 end function g(x) return type(x) == 'table' and x[1] or x end
+             t = {10, 20, n = 5, f = f, size = function(self) return #self end}",
+        )
+        .unwrap();
+    for expression in EXPRESSIONS {
+        let expected = fixture.shown(&format!("return {expression}"));
+        // After a value these are operators and argument lists, as in any Lua program.
+        let is_operator = expression.starts_with(['-', '~']);
+        let is_argument = expression.starts_with(['(', '{', '\'']);
+        let mut cells = vec![
+            (*expression).to_owned(),
+            format!("local y = 2; {expression}"),
+            format!("x = 1;\n{expression} -- end"),
+            format!("for i = 1, 2 do f() end {expression}"),
+        ];
+        if !is_operator {
+            cells.push(format!("x = 1\n{expression}"));
+        }
+        if !is_operator && !is_argument {
+            cells.push(format!("f()\n{expression}"));
+            cells.push(format!("x = f\n{expression}"));
+            cells.push(format!("local z = f()\n{expression}"));
+        }
+        for cell in cells {
+            assert_eq!(fixture.shown(&cell), expected, "{cell}");
+        }
+    }
+}
+
+#[test]
+fn statements_keep_the_reading_of_lua() {
+    check(&[
+        ("function f(x) n = (n or 0) + 1 return x or 7 end", ""),
+        ("x = f\n(5)", ""),
+        ("x", "5"),
+        ("n = 0 f() f{}", "{}"),
+        ("n", "2"),
+        ("x = 4\n- 1", ""),
+        ("x", "3"),
+        ("f() - 1", "6"),
+        ("f()\n- 1", "6"),
+        ("if true then f() end", ""),
+        ("#!/usr/bin/env aikit\n1 + 1", "2"),
+        ("#!/usr/bin/env aikit", ""),
+        ("#'abc'", "3"),
+    ]);
+}
+
 #[test]
 fn tables_are_readable() {
     check(&[
