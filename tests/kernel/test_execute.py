@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernel.conversation import TIMEOUT_S
+
 if TYPE_CHECKING:
     from kernel.conversation import Conversation
 
@@ -99,3 +101,24 @@ def test_history_remembers_cells(kernel: Conversation) -> None:
     kernel.execute("'remember me'")
     found = kernel.hear(kernel.client.history(hist_access_type="search", pattern="*remember*"))
     assert [entry[2] for entry in found.content["history"]] == ["'remember me'"]
+
+
+def test_a_task_that_fails_unseen_is_reported_with_the_cell_that_started_it(
+    kernel: Conversation,
+) -> None:
+    heard = kernel.execute("kept = async(function() error('early') end) sleep(0.01)")
+    assert any("early" in line for line in heard.outline if line.startswith("stderr: "))
+    code = "late = async(function() while not go do sleep(0.001) end error('late') end)"
+    started = kernel.execute(code).reply["parent_header"]["msg_id"]
+    kernel.client.execute("go = true")
+    reported = kernel.wait_for(lambda it: "late" in it["content"].get("text", ""))
+    assert reported["parent_header"]["msg_id"] == started
+    assert reported["content"]["name"] == "stderr"
+    kernel.client.get_shell_msg(timeout=TIMEOUT_S)
+
+
+def test_a_cell_cannot_end_the_kernel(kernel: Conversation) -> None:
+    heard = kernel.execute("os.exit(3)")
+    assert heard.content["ename"] == "unavailable"
+    assert "restart" in "\n".join(heard.content["traceback"])
+    assert kernel.execute("1").content["status"] == "ok"

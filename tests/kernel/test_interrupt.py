@@ -18,8 +18,8 @@ ENDLESS = [
     "while true do pcall(function() while true do end end) end",
     "coroutine.wrap(function() while true do end end)()",
     "timeout(3600, function() while true do end end)",
-    "Tool.create{name = 'deep', summary = 'x', fn = function() pcall(Tool.deep, {}) sleep(3600) end}"
-    " Tool.deep{}",
+    """Tool.create{name = 'deep', summary = 'x', fn = function() pcall(Tool.deep) sleep(60) end}
+    Tool.deep{}""",
 ]
 
 

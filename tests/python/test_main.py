@@ -6,14 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from aikit.__main__ import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 AIKIT = [sys.executable, "-m", "aikit"]
 
@@ -51,6 +48,77 @@ def test_an_error_has_its_frames_its_hint_and_the_status_of_its_kind(tmp_path: P
     assert "`none`" in error
     assert "fails.lua:2" in error
     assert run("run", "none.lua", folder=tmp_path)[0] == 3
+
+
+def test_a_script_reads_what_is_piped_to_it(tmp_path: Path) -> None:
+    (tmp_path / "reads.lua").write_text(
+        "print(io.read()) print(io.read('n', 'n')) print(io.read('L'), input())\n"
+        "for line in io.lines() do print('<' .. line .. '>') if line == '4' then break end end\n"
+        "print(io.read(2), io.read('a'), io.read(), input())"
+    )
+    text = "one\n2 0x10\ntwo\nthree\n\n4\nrest of\nit"
+    expected = "one\n2\t16\n\n\ttwo\n<three>\n<>\n<4>\nre\tst of\nit\tnil\tnil\n"
+    assert run("run", "reads.lua", folder=tmp_path, text=text) == (0, expected, "")
+    # An approval is not taken from the data of a script.
+    ask = "Tool.request_http{url = 'http://127.0.0.1:9/', method = 'POST', body = 'x'}"
+    assert run("run", "-e", f"print(io.read()) {ask}", folder=tmp_path, text="yes\nyes\n")[0] != 0
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("os.exit(7)", 7),
+        ("os.exit()", 0),
+        ("os.exit(true)", 0),
+        ("os.exit(false)", 1),
+        ("os.exit(256 + 3)", 3),
+        ("pcall(os.exit, 4) while true do print('never') end", 4),
+        ("coroutine.wrap(function() xpcall(os.exit, print, 5) end)() print('never')", 5),
+        ("async(function() os.exit(6) end) sleep(3600)", 6),
+        ("table.sort({2, 1}, function() os.exit(8) end)", 8),
+        ("os.exit('x')", 2),
+    ],
+)
+def test_a_script_chooses_its_exit_status(tmp_path: Path, code: str, status: int) -> None:
+    ended, out, error = run("run", "-e", f"io.write('written') {code}", folder=tmp_path)
+    assert (ended, out) == (status, "written")
+    assert (error == "") == ("'x'" not in code)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a device that is always full")
+def test_a_full_disk_is_an_error_and_a_closed_pipe_is_none(tmp_path: Path) -> None:
+    for arguments in (
+        ["run", "-e", "print('x')"],
+        ["run", "-e", "1"],
+        ["tool", "list"],
+        ["--help"],
+    ):
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
+            done = subprocess.run(  # noqa: S603
+                [*AIKIT, *arguments],
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert done.returncode == 11, arguments
+        assert "No space left" in done.stderr, arguments
+    with subprocess.Popen(  # noqa: S603
+        [*AIKIT, "run", "-e", "while true do print('again') end"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "again\n"
+        process.stdout.close()
+        assert process.wait(60) == 141
+        assert process.stderr.read() == ""
 
 
 def test_the_served_profile_allows_less(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_tools_that_call_themselves_end_at_a_limit() -> None:
 
     depths.clear()
     with pytest.raises(errors.LimitExceededError):
-        asyncio.run(burrow.ainvoke({"depth": 1}))  # type: ignore[arg-type]  # a coroutine
+        asyncio.run(burrow.ainvoke({"depth": 1}))
     assert max(depths) == 64
 
 

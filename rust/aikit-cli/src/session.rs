@@ -1,9 +1,9 @@
 //! What a command works with: the process's environment and working directory.
 
-use std::{io::IsTerminal as _, sync::Arc};
+use std::sync::Arc;
 
 use aikit_components::{config, nearest, registry::Setup, security::policy::Profile};
-use aikit_core::{Error, Result, context::Principal, services::Ask};
+use aikit_core::{Error, Result, context::Principal};
 use clap::ValueEnum;
 
 use crate::terminal::TerminalAsk;
@@ -46,19 +46,18 @@ pub fn check_profile(name: &str) -> Result<()> {
     Err(Error::invalid_args(format!("no profile named `{name}`")).with_hint(hint))
 }
 
-/// The setup of a session in this process. Questions go to the terminal, if there is one.
+/// The setup of a session in this process. Scripts read standard input, questions go to
+/// the terminal, if there is one.
 ///
 /// # Errors
 ///
 /// `io` when the process has no working directory.
 pub(crate) fn setup(profile: ProfileName) -> Result<Setup> {
-    let is_terminal = std::io::stdin().is_terminal();
-    let ask: Option<Arc<dyn Ask>> = is_terminal.then(|| Arc::new(TerminalAsk) as _);
     Ok(Setup {
         profile: profile.into(),
         working_directory: std::env::current_dir()?,
         variables: config::environment(),
-        ask,
+        ask: Some(Arc::new(TerminalAsk)),
         principal: Principal::default(),
     })
 }

@@ -1,7 +1,7 @@
 //! The terminal: the only place of the command line that prints.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     sync::{Mutex, PoisonError},
 };
 
@@ -9,18 +9,31 @@ use aikit_core::{
     Context, Error, ErrorKind, Result,
     engine::{Output, OutputSink, StreamName},
     io as runtime,
-    services::{Ask, Question},
+    services::{Ask, Question, Reading},
 };
 use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
-/// Prints a line on standard output. A reader that went away is not an error of the command.
-pub(crate) fn line(text: &str) {
-    let mut out = io::stdout().lock();
-    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+use crate::stdin;
+
+/// Exit status of a program whose reader went away, as the shell shows one that SIGPIPE ended.
+const CLOSED_PIPE_STATUS: u8 = 141;
+
+/// Prints a line on standard output.
+///
+/// # Errors
+///
+/// `io` or `no_space` when it cannot be written.
+pub(crate) fn line(text: &str) -> Result<()> {
+    write(&mut io::stdout().lock(), &format!("{text}\n"))
 }
 
-/// Prints an error with its traceback and hint on standard error; answers the exit status.
+/// Prints an error with its traceback and hint on standard error; answers the exit status. A
+/// reader that went away is no news, as for other programs.
 pub(crate) fn show_error(error: &Error) -> u8 {
+    if is_closed_pipe(error) {
+        return CLOSED_PIPE_STATUS;
+    }
     let mut out = io::stderr().lock();
     drop(writeln!(out, "error: {}", error.message()));
     for frame in error.traceback() {
@@ -32,21 +45,77 @@ pub(crate) fn show_error(error: &Error) -> u8 {
     error.kind().exit_status()
 }
 
+fn is_closed_pipe(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|it| it.downcast_ref::<io::Error>());
+    source.is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+}
+
 /// Prints what clap has to say: help on standard output, a wrong command line on standard error.
 pub(crate) fn show_usage(error: &clap::Error) -> u8 {
-    drop(error.print());
-    u8::try_from(error.exit_code()).unwrap_or(2)
+    match error.print() {
+        Ok(()) => u8::try_from(error.exit_code()).unwrap_or(2),
+        Err(error) => show_error(&error.into()),
+    }
+}
+
+/// Why a program ends before its script does.
+#[derive(Debug)]
+enum Ending {
+    /// The script said so.
+    Exit(u8),
+    /// Its output cannot be written.
+    Failed(Error),
 }
 
 /// Where a script's output goes when there is no notebook.
 #[derive(Debug, Default)]
-pub(crate) struct TerminalSink(Mutex<()>);
+pub(crate) struct TerminalSink {
+    turn: Mutex<()>,
+    ending: Mutex<Option<Ending>>,
+    is_ending: CancellationToken,
+}
+
+impl TerminalSink {
+    /// Waits until the program must end.
+    pub(crate) async fn ending(&self) {
+        self.is_ending.cancelled().await;
+    }
+
+    /// The status with which the script ended the program, if it did.
+    ///
+    /// # Errors
+    ///
+    /// `io` or `no_space` when its output could not be written.
+    pub(crate) fn take_ending(&self) -> Result<Option<u8>> {
+        let ending = self
+            .ending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match ending {
+            None => Ok(None),
+            Some(Ending::Exit(status)) => Ok(Some(status)),
+            Some(Ending::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The first reason stays.
+    fn end(&self, reason: Ending) {
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.get_or_insert(reason);
+        self.is_ending.cancel();
+    }
+}
 
 impl OutputSink for TerminalSink {
     fn emit(&self, output: Output) {
         // One piece at a time, so that two streams do not mix within a line.
-        let _turn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match output {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // After an exit, or when nobody can read it, nothing is written any more.
+        if self.is_ending.is_cancelled() {
+            return;
+        }
+        let written = match output {
             Output::Stream {
                 name: StreamName::Stdout,
                 text,
@@ -54,23 +123,42 @@ impl OutputSink for TerminalSink {
             Output::Stream {
                 name: StreamName::Stderr,
                 text,
-            } => write(&mut io::stderr().lock(), &text),
+            } => {
+                // Without standard error there is no place to complain.
+                drop(write(&mut io::stderr().lock(), &text));
+                Ok(())
+            }
             Output::Display { bundle, .. } => {
-                if let Some(text) = bundle.get("text/plain").and_then(|it| it.as_str()) {
-                    write(&mut io::stdout().lock(), &format!("{text}\n"));
+                match bundle.get("text/plain").and_then(|it| it.as_str()) {
+                    Some(text) => line(text),
+                    None => Ok(()),
                 }
             }
-            Output::Clear { .. } => {}
+            Output::Clear { .. } => Ok(()),
+        };
+        if let Err(error) = written {
+            self.end(Ending::Failed(error));
         }
+    }
+
+    fn exit(&self, status: u8) -> Result<()> {
+        self.end(Ending::Exit(status));
+        Ok(())
     }
 }
 
-fn write(out: &mut impl io::Write, text: &str) {
-    // As in `line`: a closed pipe ends the reading, not the script.
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+fn write(out: &mut impl io::Write, text: &str) -> Result<()> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| {
+        let kind = Error::from(io::Error::from(error.kind())).kind();
+        let message = format!("the output cannot be written: {error}");
+        Error::new(kind, message)
+            .with_hint("free some space, or send the output somewhere else")
+            .with_source(error)
+    })
 }
 
-/// Asks on the terminal.
+/// Asks on the terminal, and reads standard input for scripts.
 #[derive(Debug)]
 pub(crate) struct TerminalAsk;
 
@@ -78,10 +166,30 @@ impl Ask for TerminalAsk {
     fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
         Box::pin(runtime::spawn_blocking(move || answer(&question)))
     }
+
+    fn read<'a>(
+        &'a self,
+        _: &'a Context,
+        prompt: String,
+        reading: Reading,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(runtime::spawn_blocking(move || {
+            if !prompt.is_empty() {
+                drop(write(&mut io::stderr().lock(), &prompt));
+            }
+            Ok(stdin::read(&mut io::stdin().lock(), reading)?)
+        }))
+    }
 }
 
 fn answer(question: &Question) -> Result<String> {
-    if question.secret {
+    let is_terminal = io::stdin().is_terminal();
+    if !is_terminal && !question.choices.is_empty() {
+        // What is piped to a script is its data and allows nothing.
+        let message = "nobody can be asked: standard input is not a terminal";
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    if question.secret && is_terminal {
         let message = "a terminal cannot hide what is typed here";
         return Err(Error::new(ErrorKind::Unavailable, message)
             .with_hint("set the secret in the environment"));
@@ -90,10 +198,8 @@ fn answer(question: &Question) -> Result<String> {
         [] => String::new(),
         choices => format!(" [{}]", choices.join("/")),
     };
-    write(
-        &mut io::stderr().lock(),
-        &format!("{}{choices} ", question.prompt),
-    );
+    let prompt = format!("{}{choices} ", question.prompt);
+    drop(write(&mut io::stderr().lock(), &prompt));
     let mut line = String::new();
     if io::stdin().read_line(&mut line)? == 0 {
         return Err(Error::new(

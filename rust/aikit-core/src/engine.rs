@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use crate::{Result, context::Context, value::Map};
+use crate::{Error, ErrorKind, Result, context::Context, value::Map};
 
 /// What a front end needs to know about a language.
 #[derive(Clone, Debug)]
@@ -74,6 +74,16 @@ pub trait OutputSink: fmt::Debug + Send + Sync {
     /// Takes one piece of output, in order. May block a script's thread for a short while when
     /// the reader is slow; never called on a worker of the I/O runtime.
     fn emit(&self, output: Output);
+
+    /// Ends the program that runs the script with this exit status, once the script has stopped.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` where the script is not a program: a cell of a notebook.
+    fn exit(&self, _status: u8) -> Result<()> {
+        let message = "a cell cannot end the kernel";
+        Err(Error::new(ErrorKind::Unavailable, message).with_hint("restart it from the front end"))
+    }
 }
 
 /// One candidate of a completion.

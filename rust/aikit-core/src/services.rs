@@ -250,10 +250,53 @@ pub struct Question {
     pub secret: bool,
 }
 
+/// What a script reads from its input.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reading {
+    /// A line without its end.
+    Line,
+    /// A line with its end.
+    WholeLine,
+    /// The text of a number, after white space.
+    Number,
+    /// Everything up to the end.
+    All,
+    /// At most so many bytes.
+    Bytes(usize),
+}
+
 /// Asks the user: a prompt in a notebook or a terminal, a callback in Python.
 pub trait Ask: fmt::Debug + Send + Sync {
     /// Waits for the answer.
     fn ask<'a>(&'a self, cx: &'a Context, question: Question) -> BoxFuture<'a, Result<String>>;
+
+    /// Reads the input of a script; `None` at its end. Where there is none, the user is asked for
+    /// a line.
+    fn read<'a>(
+        &'a self,
+        cx: &'a Context,
+        prompt: String,
+        reading: Reading,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async move {
+            if matches!(reading, Reading::All | Reading::Bytes(_)) {
+                let message = "only lines and numbers can be read here";
+                let hint = "read a line with `io.read()` or a number with `io.read(\"n\")`";
+                return Err(Error::new(ErrorKind::Unavailable, message).with_hint(hint));
+            }
+            let question = Question {
+                prompt,
+                choices: Vec::new(),
+                secret: false,
+            };
+            let line = self.ask(cx, question).await?;
+            Ok(Some(match reading {
+                Reading::WholeLine => (line + "\n").into_bytes(),
+                Reading::Number => line.trim().as_bytes().to_vec(),
+                _ => line.into_bytes(),
+            }))
+        })
+    }
 }
 
 /// How to reach a model, beside its name.

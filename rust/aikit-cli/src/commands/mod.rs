@@ -39,16 +39,16 @@ struct PythonArgs {
     rest: Vec<String>,
 }
 
-/// Runs one command.
+/// Runs one command; answers the exit status.
 ///
 /// # Errors
 ///
 /// The command's own.
-pub(crate) fn run(cli: Cli) -> Result<()> {
+pub(crate) fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Run(args) => run::run(args),
-        Command::Kernel(args) => kernel::run(args),
-        Command::Tool(args) => tool::run(args),
+        Command::Kernel(args) => kernel::run(args).map(|()| 0),
+        Command::Tool(args) => tool::run(args).map(|()| 0),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";
             let hint = format!(

@@ -12,6 +12,7 @@ use aikit_core::{
     context::Overrides,
     engine::{Cell, ScriptEngine},
     io,
+    value::Map,
 };
 use aikit_kernel::boot::{self, Boot};
 use clap::Args;
@@ -41,28 +42,34 @@ pub(super) struct RunArgs {
     args: Vec<String>,
 }
 
-/// Runs the command.
+/// Runs the command; answers the status with which the script ends the program, or 0.
 ///
 /// # Errors
 ///
 /// The script's own, `interrupted` after Ctrl-C, or why the file cannot be read.
-pub(super) fn run(args: RunArgs) -> Result<()> {
+pub(super) fn run(args: RunArgs) -> Result<u8> {
     let shows_value = args.code.is_some();
     let (name, code) = source(args.file.as_deref(), args.code)?;
     let boot = boot::open(setup(args.profile)?)?;
+    let sink = Arc::new(TerminalSink::default());
     let prelude = Cell {
         code: arguments(&name, &args.args),
         name: "arguments".to_owned(),
     };
-    execute(&boot, prelude)?;
-    let value = execute(&boot, Cell { code, name })?;
+    execute(&boot, &sink, prelude)?;
+    let outcome = execute(&boot, &sink, Cell { code, name });
+    // How the program ends says more than how its script was stopped for that.
+    if let Some(status) = sink.take_ending()? {
+        return Ok(status);
+    }
+    let value = outcome?;
     let text = value.as_ref().and_then(|it| it.get("text/plain"));
     if let Some(text) = text.and_then(Value::as_str)
         && shows_value
     {
-        terminal::line(text);
+        terminal::line(text)?;
     }
-    Ok(())
+    Ok(0)
 }
 
 /// The name and the code of what is to be run.
@@ -138,30 +145,28 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// Runs one cell; Ctrl-C interrupts it, as often as it is pressed.
-fn execute(boot: &Boot, cell: Cell) -> Result<Option<aikit_core::value::Map>> {
+/// Runs one cell; Ctrl-C interrupts it, as often as it is pressed, and an end of the program stops
+/// it.
+fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Result<Option<Map>> {
     let engine: Arc<dyn ScriptEngine> = Arc::clone(&boot.engine);
-    let cx = boot
-        .components
-        .tool_context()
-        .context
-        .root_child(Overrides::default());
+    let context = boot.components.tool_context().context;
+    let cx = context.root_child(Overrides::default());
+    let (output, sink) = (Arc::clone(sink), Arc::clone(sink));
     let work = async move {
         let mut running = {
             let (engine, cx) = (Arc::clone(&engine), cx.clone());
-            Box::pin(async move {
-                engine
-                    .execute(&cx, cell, Arc::new(TerminalSink::default()))
-                    .await
-            })
+            Box::pin(async move { engine.execute(&cx, cell, output).await })
         };
+        let mut ending = Box::pin(sink.ending());
         loop {
             let pressed = Box::pin(tokio::signal::ctrl_c());
-            match select(running, pressed).await {
+            let stopped = select(ending, pressed);
+            match select(running, stopped).await {
                 Either::Left((result, _)) => return result,
-                Either::Right((_, rest)) => {
+                Either::Right((Either::Left(_), _)) => return Ok(None),
+                Either::Right((Either::Right((_, goes_on)), rest)) => {
                     engine.interrupt();
-                    running = rest;
+                    (running, ending) = (rest, goes_on);
                 }
             }
         }

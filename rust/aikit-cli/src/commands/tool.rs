@@ -48,10 +48,7 @@ pub(super) fn run(args: ToolArgs) -> Result<()> {
     // No script runs here, so no engine is made.
     let components = Components::assemble(setup(ProfileName::Notebook)?)?;
     match args.command {
-        ToolCommand::List { json } => {
-            list(&components.tools.list(), json);
-            Ok(())
-        }
+        ToolCommand::List { json } => list(&components.tools.list(), json),
         ToolCommand::Invoke {
             name,
             args,
@@ -63,21 +60,21 @@ pub(super) fn run(args: ToolArgs) -> Result<()> {
             let cx = components.tool_context();
             let call = async move { tools::invoke(&cx, &tool, args).await };
             let result = io::wait(call, || Ok(())).flatten()?;
-            show(&result, json);
-            Ok(())
+            show(&result, json)
         }
     }
 }
 
-fn list(tools: &[ToolSpec], json: bool) {
+fn list(tools: &[ToolSpec], json: bool) -> Result<()> {
     if json {
         let tools: Value = tools.iter().map(describe).collect();
         return terminal::line(&tools.to_string());
     }
     let width = tools.iter().map(|it| it.name.len()).max().unwrap_or(0);
     for tool in tools {
-        terminal::line(&format!("{:width$}  {}", tool.name, tool.summary));
+        terminal::line(&format!("{:width$}  {}", tool.name, tool.summary))?;
     }
+    Ok(())
 }
 
 fn describe(tool: &ToolSpec) -> Value {
@@ -91,13 +88,13 @@ fn describe(tool: &ToolSpec) -> Value {
     ])
 }
 
-fn show(value: &Value, json: bool) {
+fn show(value: &Value, json: bool) -> Result<()> {
     let text = if json {
         value.to_string()
     } else {
         format!("{:#}", value.to_json())
     };
-    terminal::line(&text);
+    terminal::line(&text)
 }
 
 /// The arguments of both forms together; `--arg` goes over the JSON object.

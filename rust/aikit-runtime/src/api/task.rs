@@ -1,6 +1,9 @@
 //! The globals without a module: tasks, waiting, questions to the user.
 
-use aikit_core::{Result, Value, services::Question};
+use aikit_core::{
+    Error, Result, Value,
+    services::{Question, Reading},
+};
 
 use super::{ApiFunction, ApiModule, Args, Call, Kind, Return, Session, optional, required};
 
@@ -88,10 +91,18 @@ const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "input",
         summary: "Asks the user for a line of text.",
-        params: &[optional("prompt", Kind::String, "What is asked.")],
-        returns: "the text",
+        params: &[
+            optional("prompt", Kind::String, "What is asked."),
+            optional(
+                "reading",
+                Kind::Either(&[Kind::String, Kind::Integer]),
+                "What is read, as for `io.read`: `l` (a line), `L` (with its end), `n` (a number's \
+                 text), `a` (everything), or a number of bytes.",
+            ),
+        ],
+        returns: "the text; `nil` at the end of the input",
         example: "name = input('Your name: ')",
-        call: Call::Host(|session, args| Box::pin(ask(session.clone(), args, false))),
+        call: Call::Host(|session, args| Box::pin(read(session.clone(), args))),
     },
     ApiFunction {
         name: "getpass",
@@ -99,7 +110,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         params: &[optional("prompt", Kind::String, "What is asked.")],
         returns: "the text",
         example: "key = getpass('Key: ')",
-        call: Call::Host(|session, args| Box::pin(ask(session.clone(), args, true))),
+        call: Call::Host(|session, args| Box::pin(ask_secret(session.clone(), args))),
     },
     ApiFunction {
         name: "update_display",
@@ -134,13 +145,47 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
 ];
 
-async fn ask(session: Session, mut args: Args, secret: bool) -> Result<Return> {
+async fn ask_secret(session: Session, mut args: Args) -> Result<Return> {
     let cx = session.tool_context(&args.cx);
     let question = Question {
         prompt: args.string("prompt").unwrap_or_default(),
         choices: Vec::new(),
-        secret,
+        secret: true,
     };
     let answer = cx.services.ask()?.ask(&cx.context, question).await?;
     Ok(Return::Value(Value::String(answer)))
+}
+
+async fn read(session: Session, mut args: Args) -> Result<Return> {
+    let cx = session.tool_context(&args.cx);
+    let prompt = args.string("prompt").unwrap_or_default();
+    let reading = reading_of(&args.value("reading"))?;
+    let ask = cx.services.ask()?;
+    let bytes = ask.read(&cx.context, prompt, reading).await?;
+    Ok(Return::Value(bytes.map_or(Value::Null, |bytes| {
+        String::from_utf8(bytes).map_or_else(
+            |error| Value::Bytes(error.into_bytes().into()),
+            Value::String,
+        )
+    })))
+}
+
+fn reading_of(format: &Value) -> Result<Reading> {
+    let known = match format {
+        Value::Null => Some(Reading::Line),
+        Value::Int(count) => usize::try_from(*count).ok().map(Reading::Bytes),
+        // Older versions of Lua wrote an asterisk in front.
+        Value::String(text) => match text.trim_start_matches('*').chars().next() {
+            Some('l') => Some(Reading::Line),
+            Some('L') => Some(Reading::WholeLine),
+            Some('n') => Some(Reading::Number),
+            Some('a') => Some(Reading::All),
+            _ => None,
+        },
+        _ => None,
+    };
+    known.ok_or_else(|| {
+        Error::invalid_args(format!("`{format}` says not what to read"))
+            .with_hint("the formats are `l`, `L`, `n`, `a`, or a number of bytes")
+    })
 }

@@ -74,6 +74,7 @@ impl Callable for LuaCallable {
         let run = Arc::new(Run {
             cx: cancel.cx.clone(),
             sink: Arc::clone(&self.run.sink),
+            failed_tasks: Arc::clone(&self.run.failed_tasks),
         });
         let asked = self.jobs.send(Job::Call {
             function: self.function,

@@ -20,6 +20,7 @@ use super::{
     complete::{self, Names},
     inspect, source,
     state::Run,
+    task::FailedTasks,
     thread::{self, Ended, Job, LuaThread},
 };
 use crate::api::Host;
@@ -130,6 +131,7 @@ impl LuaEngine {
         let run = Arc::new(Run {
             cx: cx.clone(),
             sink,
+            failed_tasks: Arc::new(FailedTasks::new()),
         });
         let job = Job::Execute {
             run,

@@ -351,6 +351,16 @@ pub(super) fn own() -> Option<&'static Control> {
     OWN.get()
 }
 
+/// Stops what runs on this thread, from within.
+pub(super) fn stop_here() -> mlua::Error {
+    if let Some(control) = OWN.get() {
+        control.ask();
+        // Delivered before the call returns, because the thread sends it to itself.
+        control.signal();
+    }
+    mlua::Error::external(Interrupted)
+}
+
 /// Whether the run on this thread was asked to stop.
 pub(super) fn is_asked() -> bool {
     OWN.get().is_some_and(Control::is_asked)

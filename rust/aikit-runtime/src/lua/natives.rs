@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use aikit_core::{
-    Error, ErrorKind, Value as Data,
+    Error, Value as Data,
     engine::{Output, StreamName},
 };
-use mlua::{Function, Lua, MultiValue, Value};
+use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::{
-    cell, display,
+    cell, convert, display,
     error::{self, IntoLua as _},
+    interrupt,
     state::State,
     task,
 };
@@ -90,13 +91,41 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     io.raw_set("stdout", stdout)?;
     io.raw_set("stderr", stream(lua, StreamName::Stderr)?)?;
     io.raw_set("flush", lua.create_function(|_, ()| Ok(()))?)?;
-    io.raw_set("read", read(lua)?)?;
-    globals.raw_set("io", io)
+    install_reading(lua, &io)?;
+    globals.raw_set("io", io)?;
+    let os: Table = globals.raw_get("os")?;
+    os.raw_set(
+        "exit",
+        lua.create_function(|_, status: Value| exit(&status))?,
+    )
+}
+
+/// `os.exit(status)`: nothing that the script does afterwards happens.
+fn exit(status: &Value) -> mlua::Result<()> {
+    let status = match status {
+        Value::Nil | Value::Boolean(true) => 0,
+        Value::Boolean(false) => 1,
+        // What the system keeps of a status.
+        other => other.as_integer().map(|it| it & 0xff).ok_or_else(|| {
+            let message = format!("`os.exit`: a {} is no exit status", other.type_name());
+            let hint = "give a number from 0 to 255, `true` or `false`";
+            error::to_lua(Error::invalid_args(message).with_hint(hint))
+        })?,
+    };
+    let run = State::current()?.run()?;
+    run.sink
+        .exit(u8::try_from(status).unwrap_or(1))
+        .into_lua()?;
+    Err(interrupt::stop_here())
 }
 
 /// A table that stands for one of the cell's streams.
-fn stream(lua: &Lua, name: StreamName) -> mlua::Result<mlua::Table> {
-    let stream = lua.create_table()?;
+fn stream(lua: &Lua, name: StreamName) -> mlua::Result<Table> {
+    let shown = match name {
+        StreamName::Stdout => "stdout",
+        StreamName::Stderr => "stderr",
+    };
+    let stream = stream_table(lua, shown)?;
     let write = lua.create_function(move |_, mut values: MultiValue| {
         let this = values.pop_front().unwrap_or(Value::Nil);
         emit(name, joined(&values, "")?)?;
@@ -104,6 +133,18 @@ fn stream(lua: &Lua, name: StreamName) -> mlua::Result<mlua::Table> {
     })?;
     stream.raw_set("write", write)?;
     stream.raw_set("flush", lua.create_function(|_, ()| Ok(()))?)?;
+    Ok(stream)
+}
+
+fn stream_table(lua: &Lua, name: &str) -> mlua::Result<Table> {
+    let stream = lua.create_table()?;
+    let metatable = lua.create_table()?;
+    let shown = format!("file ({name})");
+    let to_text = lua.create_function(move |_, _: MultiValue| Ok(shown.clone()))?;
+    metatable.raw_set("__tostring", to_text)?;
+    metatable.raw_set("__name", "file")?;
+    metatable.raw_set("__metatable", false)?;
+    stream.set_metatable(Some(metatable))?;
     Ok(stream)
 }
 
@@ -118,33 +159,79 @@ fn joined(values: &MultiValue, separator: &str) -> mlua::Result<String> {
     Ok(texts?.join(separator))
 }
 
-/// `io.read`: a line from the user.
+/// Sets `io.read`, `io.lines` and `io.stdin`.
+fn install_reading(lua: &Lua, io: &Table) -> mlua::Result<()> {
+    let stdin = stream_table(lua, "stdin")?;
+    lua.load(READING)
+        .set_name("=[aikit]")
+        .call((io, stdin, read(lua)?))
+}
+
+const READING: &str = r#"
+local io, stdin, read = ...
+local pack, unpack, error = table.pack, table.unpack, error
+local function read_all(...)
+  local formats, values = pack(...), {}
+  if formats.n == 0 then return read("l") end
+  for i = 1, formats.n do
+    values[i] = read(formats[i])
+    if values[i] == nil then return unpack(values, 1, i) end
+  end
+  return unpack(values, 1, formats.n)
+end
+local function lines(...)
+  local formats = pack(...)
+  return function() return read_all(unpack(formats, 1, formats.n)) end
+end
+io.read, io.stdin = read_all, stdin
+function io.lines(name, ...)
+  if name ~= nil then
+    error("`io.lines` reads standard input only: read a file with `Tool.read_file{path = …}`", 2)
+  end
+  return lines(...)
+end
+function stdin:read(...) return read_all(...) end
+function stdin:lines(...) return lines(...) end
+"#;
+
+/// Reads one thing from the input of the script; `nil` at its end.
 fn read(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_async_function(|lua, format: Option<String>| async move {
-        let format = format.unwrap_or_else(|| "l".to_owned());
-        if !matches!(format.trim_start_matches('*'), "l" | "L" | "n") {
-            let message = format!("`io.read` cannot read `{format}` here");
-            let hint = "read a line with `io.read()` or a number with `io.read(\"n\")`";
-            return Err(error::to_lua(
-                Error::new(ErrorKind::Unavailable, message).with_hint(hint),
-            ));
-        }
-        let (host, run) = {
+    lua.create_async_function(|lua, format: Value| async move {
+        let (host, run, format) = {
             let state = State::current()?;
-            (Arc::clone(&state.host), state.run()?)
+            let format = convert::to_value(&format).into_lua()?;
+            (Arc::clone(&state.host), state.run()?, format)
         };
+        let is_number = format
+            .as_str()
+            .is_some_and(|format| format.trim_start_matches('*').starts_with('n'));
         let target = Target::Function {
             module: String::new(),
             function: "input".to_owned(),
         };
-        let answer = host.call(&run.cx, target, Vec::new()).await.into_lua()?;
-        let Return::Value(Data::String(line)) = answer else {
-            return Ok(Value::Nil);
-        };
-        match format.trim_start_matches('*') {
-            "n" => Ok(line.trim().parse().map_or(Value::Nil, Value::Number)),
-            "L" => lua.create_string(format!("{line}\n")).map(Value::String),
-            _ => lua.create_string(line).map(Value::String),
+        let args = vec![Data::Null.into(), format.into()];
+        let answer = host.call(&run.cx, target, args).await.into_lua()?;
+        match answer {
+            Return::Value(Data::String(text)) if is_number => number(&lua, &text),
+            Return::Value(value) => convert::to_lua(&lua, &value),
+            _ => Ok(Value::Nil),
         }
+    })
+}
+
+/// The number that a text stands for in Lua, or `nil`.
+fn number(lua: &Lua, text: &str) -> mlua::Result<Value> {
+    let is_hexadecimal = text.contains(['x', 'X']);
+    let is_float = text.contains('.')
+        || text.contains(if is_hexadecimal {
+            ['p', 'P']
+        } else {
+            ['e', 'E']
+        });
+    let text = Value::String(lua.create_string(text)?);
+    Ok(if is_float {
+        lua.coerce_number(text)?.map_or(Value::Nil, Value::Number)
+    } else {
+        lua.coerce_integer(text)?.map_or(Value::Nil, Value::Integer)
     })
 }

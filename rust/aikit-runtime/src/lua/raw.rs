@@ -26,10 +26,11 @@ pub(super) fn protected_call(lua: &Lua) -> mlua::Result<Function> {
 }
 
 /// Keeps the error value and the traceback. Calls nothing that needs much stack, because it also
-/// runs when the stack is full.
+/// runs when the stack is full. A collection would take away the room that Lua has added for that.
 unsafe extern "C-unwind" fn trace_message(state: *mut lua_State) -> c_int {
     // SAFETY: the message is at index 1; C functions may use twenty slots.
     unsafe {
+        ffi::lua_gc(state, ffi::LUA_GCSTOP);
         ffi::lua_createtable(state, 2, 0);
         ffi::lua_pushvalue(state, 1);
         ffi::lua_rawseti(state, -2, 1);
@@ -47,8 +48,29 @@ unsafe extern "C-unwind" fn call_with_traceback(state: *mut lua_State) -> c_int 
         ffi::lua_insert(state, 1);
         ffi::lua_pushboolean(state, 1);
         ffi::lua_insert(state, 2);
-        let status = ffi::lua_pcallk(state, count - 1, ffi::LUA_MULTRET, 1, 1, Some(finish_pcall));
-        finish_pcall(state, status, 1)
+        let status = ffi::lua_pcallk(
+            state,
+            count - 1,
+            ffi::LUA_MULTRET,
+            1,
+            1,
+            Some(finish_traced),
+        );
+        finish_traced(state, status, 1)
+    }
+}
+
+unsafe extern "C-unwind" fn finish_traced(
+    state: *mut lua_State,
+    status: c_int,
+    extra: ffi::lua_KContext,
+) -> c_int {
+    // SAFETY: as `finish_pcall`; whatever became of the handler, collections go on.
+    unsafe {
+        if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
+            ffi::lua_gc(state, ffi::LUA_GCRESTART);
+        }
+        finish_pcall(state, status, extra)
     }
 }
 

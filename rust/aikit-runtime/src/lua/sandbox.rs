@@ -156,9 +156,6 @@ function collectgarbage(option)
   end
   return collect0("count")
 end
-function os.exit()
-  error("a cell cannot end the kernel: restart it from the front end", 2)
-end
 "#;
 
 fn keep_allowed(globals: &Table) -> mlua::Result<()> {

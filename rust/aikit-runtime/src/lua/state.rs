@@ -17,6 +17,7 @@ use super::{
     complete::Names,
     error::{self, Failure},
     interrupt::Tracked,
+    task::FailedTasks,
     thread::Jobs,
 };
 use crate::api::Host;
@@ -31,6 +32,8 @@ pub(super) struct Run {
     pub(super) cx: Context,
     /// Where its output goes.
     pub(super) sink: Arc<dyn OutputSink>,
+    /// Failed tasks of the cell it belongs to.
+    pub(super) failed_tasks: Arc<FailedTasks>,
 }
 
 /// A local variable of an earlier cell.

@@ -1,7 +1,11 @@
 //! Tasks: Lua functions that run beside the cell, on the same thread, whenever the others wait.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,6 +34,10 @@ struct Shared {
     run: Arc<Run>,
     done: watch::Receiver<bool>,
     outcome: Mutex<Outcome>,
+    /// How many wait for it.
+    waiting: AtomicUsize,
+    /// Whether it was told to end, so that nobody wants to know how it did.
+    unwanted: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -41,22 +49,73 @@ enum Outcome {
     Failed(Error, bool),
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let outcome = self
-            .outcome
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Outcome::Failed(error, false) = outcome else {
+/// Failed tasks of one cell; those whose error nobody has seen are reported when it ends.
+#[derive(Debug)]
+pub(super) struct FailedTasks(Mutex<Option<Vec<Arc<Shared>>>>);
+
+impl FailedTasks {
+    /// Those of a cell that begins.
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+
+    /// The cell is over: reports what nobody has awaited. Later failures are reported at once.
+    pub(super) fn end_cell(&self) {
+        let failed = lock(&self.0).take();
+        for task in failed.into_iter().flatten() {
+            task.report();
+        }
+    }
+
+    fn add(&self, task: &Arc<Shared>) {
+        if let Some(failed) = &mut *lock(&self.0) {
+            failed.push(Arc::clone(task));
+        } else if task.waiting.load(Ordering::SeqCst) == 0 {
+            task.report();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Prints the error where the cell that started the task prints, once.
+    fn report(&self) {
+        let mut outcome = lock(&self.outcome);
+        let Outcome::Failed(error, seen @ false) = &mut *outcome else {
             return;
         };
+        *seen = true;
         // An error that nobody awaited must not vanish; one that was asked for may.
-        if !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Interrupted) {
-            self.run.sink.emit(Output::Stream {
-                name: StreamName::Stderr,
-                text: format!("a task failed that nobody awaited: {error}\n"),
-            });
+        let is_asked_for = matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Interrupted);
+        if is_asked_for || self.unwanted.load(Ordering::SeqCst) {
+            return;
         }
+        let mut text = format!("a task failed that nobody awaited: {error}\n");
+        for frame in error.traceback() {
+            let _ = writeln!(text, "  {frame}");
+        }
+        drop(outcome);
+        let name = StreamName::Stderr;
+        self.run.sink.emit(Output::Stream { name, text });
+    }
+}
+
+/// Somebody waits for a task, until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -76,20 +135,24 @@ impl Task {
                 ..Overrides::default()
             }),
             sink: Arc::clone(&parent.sink),
+            failed_tasks: Arc::clone(&parent.failed_tasks),
         });
         let (sender, done) = watch::channel(false);
         let task = Self(Arc::new(Shared {
             run: Arc::clone(&run),
             done,
             outcome: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            unwanted: AtomicBool::new(false),
         }));
         let shared = Arc::clone(&task.0);
         state.spawn(async move {
             let outcome = settle(&run, function, args).await;
-            *shared
-                .outcome
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = outcome;
+            let has_failed = matches!(outcome, Outcome::Failed(..));
+            *lock(&shared.outcome) = outcome;
+            if has_failed {
+                shared.run.failed_tasks.add(&shared);
+            }
             drop(shared);
             sender.send_replace(true);
         })?;
@@ -97,14 +160,11 @@ impl Task {
     }
 
     async fn result(self) -> mlua::Result<MultiValue> {
+        let _waiting = Waiting::new(&self.0.waiting);
         let mut done = self.0.done.clone();
         // A sender that is gone belongs to a thread that ends.
         drop(done.wait_for(|done| *done).await);
-        let mut outcome = self
-            .0
-            .outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = lock(&self.0.outcome);
         match &mut *outcome {
             Outcome::Values(values) => Ok(values.clone()),
             Outcome::Failed(error, seen) => {
@@ -118,16 +178,12 @@ impl Task {
     }
 
     fn cancel(&self, reason: &str) {
+        self.0.unwanted.store(true, Ordering::SeqCst);
         self.0.run.cx.cancel(ErrorKind::Cancelled, reason);
     }
 
     fn status(&self) -> &'static str {
-        match &*self
-            .0
-            .outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+        match &*lock(&self.0.outcome) {
             Outcome::Running => "running",
             Outcome::Values(_) => "done",
             Outcome::Failed(error, _) if error.kind() == ErrorKind::Cancelled => "cancelled",

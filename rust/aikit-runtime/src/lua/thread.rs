@@ -20,6 +20,7 @@ use super::{
     sandbox,
     state::{Run, State},
     stop,
+    task::FailedTasks,
 };
 use crate::api::Host;
 
@@ -63,6 +64,15 @@ impl Drop for Ended {
         if let Some(ended) = self.0.take() {
             ended();
         }
+    }
+}
+
+/// Reports the failed tasks of a cell, when dropped; also when the engine ends before the cell.
+struct EndCell(Arc<FailedTasks>);
+
+impl Drop for EndCell {
+    fn drop(&mut self) {
+        self.0.end_cell();
     }
 }
 
@@ -162,9 +172,12 @@ async fn serve(state: &std::rc::Rc<State>, mut jobs: mpsc::UnboundedReceiver<Job
                 turn,
                 ended,
             } => state.clone().spawn(async move {
+                let failed_tasks = EndCell(Arc::clone(&run.failed_tasks));
                 state.set_cell_run(Some(Arc::clone(&run)));
                 let outcome = cell::execute(&state, &run, cell).await;
                 state.set_cell_run(None);
+                // Before the answer: it still belongs to the cell.
+                drop(failed_tasks);
                 state.refresh_names();
                 drop(ended);
                 // The next cell may begin before this one's answer is read.
@@ -198,13 +211,13 @@ async fn call_back(
         let gone = Error::not_found("the script's function was released");
         return drop(reply.send(Err(gone)));
     };
-    // The function prints where the running cell does.
-    let sink = state
-        .cell_run()
-        .map_or_else(|| Arc::clone(&run.sink), |it| Arc::clone(&it.sink));
+    // The function prints where the running cell does, and its tasks are that cell's.
+    let cell = state.cell_run();
+    let cell = cell.as_ref().unwrap_or(&run);
     let run = Arc::new(Run {
         cx: run.cx.clone(),
-        sink,
+        sink: Arc::clone(&cell.sink),
+        failed_tasks: Arc::clone(&cell.failed_tasks),
     });
     let calling = async {
         let args: mlua::Result<mlua::MultiValue> = args

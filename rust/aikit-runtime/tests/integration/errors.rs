@@ -77,6 +77,17 @@ fn endless_recursion_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::Script, "{code}: {error:?}");
         assert_eq!(fixture.shown("1 + 1"), "2", "{code}");
     }
+    // Whatever the collector is doing when the stack is full.
+    for garbage in 0..5 {
+        let code = format!(
+            "for i = 1, {garbage} * 1000 do kept = {{}} end local function f() return 1 + f() end f()"
+        );
+        let error = fixture.fails(&code);
+        assert!(
+            error.message().contains("stack overflow"),
+            "{garbage}: {error}"
+        );
+    }
     let error = fixture.fails("local function f() return 1 + f() end f()");
     assert!(error.message().contains("stack overflow"), "{error}");
     assert!(!error.message().contains('\n'), "{error}");
@@ -177,21 +188,62 @@ fn wrong_arguments_name_function_argument_expected_and_found() {
 }
 
 #[test]
-fn a_task_that_fails_unseen_says_so() {
+fn a_task_that_fails_unseen_says_so_once_when_its_cell_ends() {
+    let fixture = Fixture::new();
+    let reports = |code: &str| {
+        fixture.run(code).unwrap();
+        let text = fixture.sink.text();
+        (text.matches("nobody awaited").count(), text)
+    };
+    let fail = "function() error('unseen') end";
+    // The handle is held, so that nothing depends on when it is collected.
+    let (count, text) = reports(&format!("kept = async({fail}) sleep(0.001)"));
+    assert_eq!(count, 1, "{text}");
+    assert!(text.contains("cell [1]:1: unseen"), "{text}");
+    // Later cells say nothing, and still get the error.
+    let later = "local ok, err = pcall(await, kept) return err.message";
+    assert_eq!(fixture.shown(later), "\"cell [1]:1: unseen\"");
+    let seen = [
+        format!("kept = async({fail}) sleep(0.001) pcall(await, kept)"),
+        format!("kept = async({fail}) pcall(kept.await, kept)"),
+        format!("pcall(gather, {{{fail}, function() sleep(0.001) error('x') end}})"),
+        format!("pcall(gather, {{{fail}, {fail}}})"),
+        format!("pcall(race, {{{fail}, {fail}}}) sleep(0.001)"),
+        format!("pcall(timeout, 1, {fail})"),
+        "kept = async(sleep, 3600) kept:cancel() sleep(0.001)".to_owned(),
+        "kept = async(function() pcall(sleep, 3600) error('x') end) sleep(0) kept:cancel()"
+            .to_owned(),
+        "pcall(timeout, 0.001, function() sleep(3600) end)".to_owned(),
+    ];
+    for code in seen {
+        assert_eq!(reports(&code).0, 0, "{code}");
+    }
+}
+
+#[test]
+fn a_task_that_fails_after_its_cell_says_so_unless_somebody_waits() {
     let fixture = Fixture::new();
     fixture
-        .run("async(function() error('unseen') end)\nsleep(0.01)")
+        .run("kept = async(function() while not go do sleep(0.001) end error('late') end)")
         .unwrap();
-    let session = fixture.sink.clone();
-    drop(fixture);
-    loop {
-        let text = session.text();
-        if !text.is_empty() {
-            assert!(text.contains("unseen"), "{text}");
-            break;
-        }
+    fixture.run("go = true").unwrap();
+    let mut text = String::new();
+    while !text.contains("late") {
+        text += &fixture.sink.text();
         std::thread::yield_now();
     }
+    fixture
+        .run(
+            "go = false
+             kept = async(function() while not go do sleep(0.001) end error('awaited') end)
+             other = async(function() pcall(await, kept) seen = true end)",
+        )
+        .unwrap();
+    assert_eq!(
+        fixture.shown("go = true while not seen do sleep(0.001) end 'done'"),
+        "\"done\""
+    );
+    assert_eq!(fixture.sink.text(), "");
 }
 
 #[test]
