@@ -32,6 +32,9 @@ pub enum Arg {
     List(Vec<Self>),
     /// A table with functions or objects in it.
     Map(IndexMap<String, Self>),
+    /// A value of the engine's own, such as a task, by the name of its type. It never crosses: it
+    /// stands for the value where an engine has its own functions' arguments checked.
+    Opaque(&'static str),
 }
 
 impl Arg {
@@ -198,7 +201,7 @@ impl Arg {
                     .collect();
                 data.map(Value::Map)
             }
-            Self::Callable(_) | Self::Object(_) => None,
+            Self::Callable(_) | Self::Object(_) | Self::Opaque(_) => None,
         }
     }
 }

@@ -26,7 +26,7 @@ const DISPLAY: ApiFunction = ApiFunction {
     name: "display",
     summary: "Shows a value; a table whose keys are media types is shown as these.",
     params: &[
-        required("value", Kind::Any, "What to show."),
+        required("value", Kind::Anything, "What to show."),
         optional("options", OPTIONS, "How to show it."),
     ],
     returns: "a handle with `:update(value)`",
@@ -76,7 +76,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         name: "json",
         summary: "Shows data as a tree.",
         params: &[
-            required("value", Kind::Any, "The data."),
+            required("value", Kind::Anything, "The data."),
             optional("options", OPTIONS, "How to show it."),
         ],
         returns: "a handle with `:update(value)`",

@@ -141,6 +141,17 @@ impl ApiFunction {
         format!("{qualified}({})", params.join(", "))
     }
 
+    /// Checks arguments of a function that the engine implements itself, as those of the others
+    /// are checked.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args`, naming the function, the argument, what was expected and what was found.
+    pub fn check(&self, qualified: &str, args: Vec<Arg>) -> Result<()> {
+        let usage = self.usage(qualified);
+        params::fit(self.params, (qualified, &usage), args).map(drop)
+    }
+
     /// Names and summaries of the options of the parameter that is a table of options.
     pub fn options(&self) -> impl Iterator<Item = &'static Param> {
         self.params.iter().flat_map(|param| param.kind.options())

@@ -44,6 +44,10 @@ pub const fn optional(name: &'static str, kind: Kind, summary: &'static str) -> 
 pub enum Kind {
     /// Anything that is data.
     Any,
+    /// Anything at all; only what an engine implements itself can take it.
+    Anything,
+    /// Any number of further values; the last parameter of what an engine implements itself.
+    Rest,
     /// True or false.
     Boolean,
     /// A whole number.
@@ -79,7 +83,8 @@ impl Kind {
     /// The kind in words: `string`, `list of number`, `function or Tool`.
     pub fn label(&self) -> String {
         match self {
-            Self::Any => "any value".to_owned(),
+            Self::Any | Self::Anything => "any value".to_owned(),
+            Self::Rest => "any values".to_owned(),
             Self::Boolean => "boolean".to_owned(),
             Self::Integer => "integer".to_owned(),
             Self::Number => "number".to_owned(),
@@ -99,10 +104,11 @@ impl Kind {
     /// Whether the outer shape of `arg` is this kind's, to choose among alternatives.
     fn has_shape_of(&self, arg: &Arg) -> bool {
         match (self, arg) {
-            (Self::Any, Arg::Value(_))
+            (Self::Anything | Self::Rest, _)
+            | (Self::Any, Arg::Value(_))
             | (Self::Boolean, Arg::Value(Value::Bool(_)))
             | (Self::String, Arg::Value(Value::String(_)))
-            | (Self::Function, Arg::Callable(_))
+            | (Self::Function, Arg::Callable(_) | Arg::Opaque("function"))
             | (Self::List(_), Arg::List(_) | Arg::Value(Value::List(_)))
             | (Self::Options(_), Arg::Map(_) | Arg::Value(Value::Map(_)))
             | (Self::Table, Arg::Value(Value::Map(_))) => true,
@@ -215,7 +221,8 @@ pub(super) fn fit(
         usage,
         argument: String::new(),
     };
-    if args.len() > params.len() {
+    let takes_more = matches!(params.last().map(|last| &last.kind), Some(Kind::Rest));
+    if args.len() > params.len() && !takes_more {
         let problem = format!(
             "takes at most {} arguments, but {} were given",
             params.len(),
@@ -259,8 +266,9 @@ fn fit_param(
 ) -> Result<()> {
     let path = path.member(param.name);
     // Where anything may stand, null is a value like the others.
-    let is_left_out =
-        |arg: &Arg| matches!(arg, Arg::Value(Value::Null)) && !matches!(param.kind, Kind::Any);
+    let is_left_out = |arg: &Arg| {
+        matches!(arg, Arg::Value(Value::Null)) && !matches!(param.kind, Kind::Any | Kind::Anything)
+    };
     match arg.filter(|arg| !is_left_out(arg)) {
         Some(arg) => {
             named.insert(param.name.to_owned(), param.kind.fit(arg, &path)?);
@@ -318,6 +326,7 @@ impl Arg {
             }
             Self::Callable(function) => format!("the function `{}`", function.name()),
             Self::Object(object) => format!("an object of class `{}`", object.class),
+            Self::Opaque(name) => format!("a {name}"),
             Self::List(_) => "an array".to_owned(),
             Self::Map(_) => "a table with functions or objects inside".to_owned(),
         }

@@ -16,7 +16,7 @@ pub(super) const MODULE: ApiModule = ApiModule {
     )
 };
 
-const TASKS: Kind = Kind::List(&Kind::Either(&[Kind::Function, Kind::Any]));
+const TASKS: Kind = Kind::List(&Kind::Anything);
 
 const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
@@ -28,7 +28,7 @@ const FUNCTIONS: &[ApiFunction] = &[
                 Kind::Function,
                 "The function; further arguments are passed to it.",
             ),
-            optional("argument", Kind::Any, "Passed to the function."),
+            optional("arguments", Kind::Rest, "Passed to the function."),
         ],
         returns: "a task with `:await()`, `:cancel()` and `:status()`",
         example: "task = async(function() sleep(0.01) return 7 end) print(task:await())",
@@ -38,8 +38,12 @@ const FUNCTIONS: &[ApiFunction] = &[
         name: "await",
         summary: "Waits for tasks.",
         params: &[
-            required("task", Kind::Any, "A task, or a function that becomes one."),
-            optional("other", Kind::Any, "Another one, and so on."),
+            required(
+                "task",
+                Kind::Anything,
+                "A task, or a function that becomes one.",
+            ),
+            optional("others", Kind::Rest, "More of them."),
         ],
         returns: "all values of one task, or the first value of each of several",
         example: "await(async(function() return 1, 2 end))",
@@ -82,10 +86,14 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
     ApiFunction {
         name: "help",
-        summary: "Prints what is known about a name, like `name?` at the end of a cell.",
-        params: &[required("name", Kind::String, "Such as `Tool.invoke`.")],
+        summary: "Prints what is known about a name or a value, like `name?` at the end of a cell.",
+        params: &[required(
+            "subject",
+            Kind::Anything,
+            "A name such as `'Tool.invoke'`, or a function, a module, an object.",
+        )],
         returns: "nothing",
-        example: "help('Tool.invoke')",
+        example: "help(Tool.invoke)",
         call: Call::Engine,
     },
     ApiFunction {
@@ -118,7 +126,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         params: &[
             required(
                 "value",
-                Kind::Any,
+                Kind::Anything,
                 "A value, or a table whose keys are media types.",
             ),
             required(

@@ -9,9 +9,13 @@ use super::{
     error::{self, IntoLua as _},
     natives,
     object::{ObjectHandle, StreamHandle},
+    outline, raw,
     state::State,
 };
 use crate::api::{ApiFunction, ApiModule, Call, Host, MODULES, Return, Target};
+
+/// Most members of modules that are remembered; any name can be asked for.
+const MEMBERS_MAX: usize = 1_000;
 
 /// Sets one global for each module, and prepares the methods of each class.
 ///
@@ -57,7 +61,10 @@ fn module_function(
     function: &'static ApiFunction,
 ) -> mlua::Result<Function> {
     match function.call {
-        Call::Engine => natives::implementation(lua, module.name, function.name),
+        Call::Engine => {
+            let label = qualify(module.name, '.', function.name);
+            bind_own(lua, module, (label, function))
+        }
         Call::Host(_) => bind_call(lua, (module.name, '.', function.name), Vec::new, |args| {
             let target = Target::Function {
                 module: module.name.to_owned(),
@@ -65,6 +72,28 @@ fn module_function(
             };
             Ok((target, args))
         }),
+    }
+}
+
+/// A function that the engine implements itself, with the check of its arguments before it.
+fn bind_own(
+    lua: &Lua,
+    module: &'static ApiModule,
+    (label, function): (Arc<str>, &'static ApiFunction),
+) -> mlua::Result<Function> {
+    let check = lua.create_function(move |_, args: MultiValue| {
+        let args = outline::args(function.params, args.iter());
+        function.check(&label, args).into_lua()
+    })?;
+    let own = natives::implementation(lua, module.name, function.name)?;
+    raw::checked(lua, check, own)
+}
+
+fn qualify(owner: &str, separator: char, name: &str) -> Arc<str> {
+    if owner.is_empty() {
+        Arc::from(name)
+    } else {
+        Arc::from(format!("{owner}{separator}{name}"))
     }
 }
 
@@ -100,7 +129,7 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
     if let Some(callee) = module.callee() {
         let call = match callee.call {
             Call::Engine => {
-                let call = natives::implementation(lua, module.name, callee.name)?;
+                let call = bind_own(lua, module, (Arc::from(module.name), callee))?;
                 let skip_module =
                     lua.load("local f = ... return function(_, ...) return f(...) end");
                 skip_module.set_name("=[aikit]").call(call)?
@@ -122,7 +151,12 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
                 return Ok(Value::Nil);
             };
             let name = name.to_string_lossy();
-            let first = name.clone();
+            let state = State::current()?;
+            let full_name = format!("{}.{name}", module.name);
+            if let Some(member) = state.members.borrow().get(&full_name) {
+                return Ok(Value::Function(member.clone()));
+            }
+            let first = name;
             let label = (module.name, '.', members.call);
             let first = move || vec![aikit_core::Value::from(first.as_str()).into()];
             let member = bind_call(lua, label, first, |args| {
@@ -132,7 +166,13 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
                 };
                 Ok((target, args))
             });
-            member.map(Value::Function)
+            let member = member?;
+            let mut members = state.members.borrow_mut();
+            // The same function each time, so that it is equal to itself and has a name.
+            if members.len() < MEMBERS_MAX {
+                members.insert(full_name, member.clone());
+            }
+            Ok(Value::Function(member))
         })?;
         metatable.raw_set("__index", index)?;
     }
@@ -150,11 +190,7 @@ fn bind_call(
     first: impl Fn() -> Vec<crate::api::Arg> + Send + 'static,
     aim: impl Fn(MultiValue) -> mlua::Result<(Target, MultiValue)> + Send + 'static,
 ) -> mlua::Result<Function> {
-    let label: Arc<str> = if owner.is_empty() {
-        Arc::from(name)
-    } else {
-        Arc::from(format!("{owner}{separator}{name}"))
-    };
+    let label = qualify(owner, separator, name);
     lua.create_async_function(move |lua, args: MultiValue| {
         // Read before the first wait, while the state knows on whose behalf.
         let call = || {
@@ -165,7 +201,7 @@ fn bind_call(
                 .iter()
                 .map(|arg| convert::to_arg(&state, arg))
                 .collect();
-            all.extend(convert::to_args(&label, read).into_lua()?);
+            all.extend(convert::named(&label, read).into_lua()?);
             Ok((Arc::clone(&state.host), state.run()?, target, all))
         };
         let prepared: mlua::Result<_> = call();

@@ -34,15 +34,16 @@ pub(super) fn hand_over(state: &State, function: &Function) -> Result<Arc<dyn Ca
     state.functions.borrow_mut().insert(id, function.clone());
     Ok(Arc::new(LuaCallable {
         function: id,
-        name: name_of(state, function).unwrap_or_else(|| "anonymous".to_owned()),
+        name: variable_of(state, &mlua::Value::Function(function.clone()))
+            .unwrap_or_else(|| "anonymous".to_owned()),
         jobs: state.jobs.clone(),
         run,
     }))
 }
 
-/// The name of the variable a function is in. Lua functions have no names of their own.
-fn name_of(state: &State, function: &Function) -> Option<String> {
-    let is_it = |value: &mlua::Value| matches!(value, mlua::Value::Function(it) if it == function);
+/// The name of the variable a value is in. Lua functions have no names of their own.
+pub(super) fn variable_of(state: &State, value: &mlua::Value) -> Option<String> {
+    let is_it = |other: &mlua::Value| other == value;
     let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
     let local = kept.into_iter().find(|name| is_it(&state.kept_value(name)));
     local.or_else(|| {

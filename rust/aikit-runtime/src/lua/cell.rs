@@ -31,10 +31,9 @@ const KEPT_MAX: usize = 200;
 ///
 /// The script's own, with its traceback; `interrupted` and the like when it was stopped.
 pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result<Option<Map>> {
-    if let Some((code, detail)) = question(&cell.code) {
-        let path: Vec<&str> = code.split(['.', ':']).collect();
-        let names = &state.names;
-        return Ok(inspect::describe(names, &*state.host, &path, detail).await);
+    if let Some((name, detail)) = question(&cell.code) {
+        let (names, host) = (&state.names, &*state.host);
+        return Ok(inspect::describe_name(names, host, name, detail).await);
     }
     sandbox::make_room(&state.lua).map_err(error::from_setup)?;
     state.keep_source(&cell.name, &cell.code);
@@ -44,7 +43,8 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result
         .drive(Arc::clone(run), function, MultiValue::new())
         .await;
     let values = outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;
-    if !prepared.shows || values.iter().all(mlua::Value::is_nil) {
+    let is_handle = prepared.ends_with_call && values.iter().all(display::is_handle);
+    if !prepared.shows || is_handle || values.iter().all(mlua::Value::is_nil) {
         return Ok(None);
     }
     show(state, run, values).await.map(Some)
@@ -186,21 +186,27 @@ fn constant(state: &Rc<State>, name: &str, value: mlua::Value) -> mlua::Result<K
 ///
 /// Only when Lua is out of memory.
 pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_async_function(|_, name: String| async move {
-        let (names, host, run) = {
+    lua.create_async_function(|_, subject: mlua::Value| async move {
+        let (names, host, run, name) = {
             let state = State::current()?;
+            let name = inspect::name_of(&state, &subject)?;
             (
                 Arc::clone(&state.names),
                 Arc::clone(&state.host),
                 state.run()?,
+                name,
             )
         };
-        let path: Vec<&str> = name.split(['.', ':']).collect();
-        let found = inspect::describe(&names, &*host, &path, 0).await;
-        let text = found.as_ref().and_then(|bundle| bundle.get("text/plain"));
-        let text = text
-            .and_then(Value::as_str)
-            .map_or_else(|| format!("nothing is known about `{name}`"), str::to_owned);
+        let text = match &name {
+            Some(name) => {
+                let found = inspect::describe_name(&names, &*host, name, 0).await;
+                let text = found.as_ref().and_then(|bundle| bundle.get("text/plain"));
+                text.and_then(Value::as_str)
+                    .map_or_else(|| format!("nothing is known about `{name}`"), str::to_owned)
+            }
+            // A value without a name says what it is.
+            None => display::text(&subject),
+        };
         run.sink.emit(Output::Stream {
             name: StreamName::Stdout,
             text: format!("{text}\n"),

@@ -1,7 +1,5 @@
 //! Lua values ↔ data and arguments.
 
-use std::sync::Arc;
-
 use aikit_core::{Error, Result, Value, value::Map};
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -248,14 +246,14 @@ fn member_to_lua(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
     }
 }
 
-/// Reads the arguments of a call; empty ones at the end count as left out.
+/// What was read, or its error with the name of the function it is an argument of.
 ///
 /// # Errors
 ///
-/// As for [`to_arg`].
-pub(super) fn to_args(state: &Arc<str>, args: Result<Vec<Arg>>) -> Result<Vec<Arg>> {
-    args.map_err(|error| {
-        let message = format!("`{state}`: {}", error.message());
+/// As `read`.
+pub(super) fn named<T>(function: &str, read: Result<T>) -> Result<T> {
+    read.map_err(|error| {
+        let message = format!("`{function}`: {}", error.message());
         let hint = error.hint().unwrap_or_default().to_owned();
         Error::new(error.kind(), message).with_hint(hint)
     })

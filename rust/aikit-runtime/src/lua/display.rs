@@ -8,6 +8,7 @@ use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use super::{
     convert,
     error::{self, IntoLua as _},
+    natives::is_stream,
     state::State,
 };
 
@@ -119,6 +120,16 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
     match convert::to_value(&Value::Table(given))? {
         Data::Map(bundle) => Ok(Some(bundle)),
         _ => Ok(None),
+    }
+}
+
+/// Whether a value is of no interest as the result of a call: the handle of what was just
+/// displayed, the stream that was just written to.
+pub(super) fn is_handle(value: &Value) -> bool {
+    match value {
+        Value::UserData(userdata) => userdata.is::<DisplayHandle>(),
+        Value::Table(table) => is_stream(table),
+        _ => false,
     }
 }
 
@@ -339,6 +350,9 @@ struct DisplayHandle(String);
 
 impl UserData for DisplayHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(mlua::MetaMethod::ToString, |_, this, ()| {
+            Ok(format!("display `{}`", this.0))
+        });
         methods.add_method("update", |_, this, value: Value| {
             emit(
                 bundle_of(&value).into_lua()?,
@@ -409,11 +423,9 @@ pub(super) fn shortcut(lua: &Lua, media_type: &'static str) -> mlua::Result<Func
 /// `display.json(value)`.
 pub(super) fn json(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, (value, options): (Value, Option<Table>)| {
+        let data = convert::named("display.json", convert::to_value(&value)).into_lua()?;
         let bundle = [
-            (
-                "application/json".to_owned(),
-                convert::to_value(&value).into_lua()?,
-            ),
+            ("application/json".to_owned(), data),
             ("text/plain".to_owned(), Data::from(text(&value))),
         ];
         display(Map::from_iter(bundle), options)

@@ -5,8 +5,11 @@ use std::{fmt::Write as _, sync::RwLock};
 use aikit_core::{Value, value::Map};
 
 use super::{
+    callable,
     complete::{self, Names, path},
     lexer::{Kind, tokens},
+    object::ObjectHandle,
+    state::State,
 };
 use crate::api::{self, ApiFunction, ApiModule, Host};
 
@@ -20,6 +23,80 @@ pub(super) fn name_at(code: &str, cursor: usize) -> Vec<&str> {
     under.map_or_else(Vec::new, |index| path(&tokens[..=index]))
 }
 
+/// The name of what is asked about: a text is one; modules, functions, methods, classes and
+/// variables have one.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn name_of(state: &State, subject: &mlua::Value) -> mlua::Result<Option<String>> {
+    if let mlua::Value::String(text) = subject {
+        return Ok(Some(text.to_string_lossy()));
+    }
+    if let mlua::Value::UserData(userdata) = subject
+        && let Ok(handle) = userdata.borrow::<ObjectHandle>()
+    {
+        return Ok(Some(handle.class.name.to_owned()));
+    }
+    let globals = state.lua.globals();
+    for module in api::MODULES {
+        let owner: mlua::Value = if module.name.is_empty() {
+            mlua::Value::Table(globals.clone())
+        } else {
+            globals.raw_get(module.name)?
+        };
+        if owner == *subject && !module.name.is_empty() {
+            return Ok(Some(module.name.to_owned()));
+        }
+        // A script may have put something else in the place of a module.
+        let mlua::Value::Table(owner) = owner else {
+            continue;
+        };
+        for function in module.functions {
+            if owner.raw_get::<mlua::Value>(function.name)? == *subject {
+                let is_global = module.name.is_empty();
+                let owner = if is_global { "" } else { module.name };
+                let dot = if is_global { "" } else { "." };
+                return Ok(Some(format!("{owner}{dot}{}", function.name)));
+            }
+        }
+    }
+    for (class, methods) in state.classes.borrow().iter() {
+        for pair in methods.pairs::<String, mlua::Value>() {
+            let (method, function) = pair?;
+            if function == *subject {
+                return Ok(Some(format!("{class}:{method}")));
+            }
+        }
+    }
+    let member = state.members.borrow();
+    let member = member
+        .iter()
+        .find(|(_, function)| mlua::Value::Function((*function).clone()) == *subject);
+    if let Some((name, _)) = member {
+        return Ok(Some(name.clone()));
+    }
+    Ok(callable::variable_of(state, subject))
+}
+
+/// Describes a name with its dots, as [`describe`]. A colon after a class means its method, even
+/// where a module has the name of the class.
+pub(super) async fn describe_name(
+    names: &RwLock<Names>,
+    host: &dyn Host,
+    name: &str,
+    detail: u8,
+) -> Option<Map> {
+    let method = name
+        .split_once(':')
+        .and_then(|(class, method)| api::class(class)?.method(method));
+    if let Some(method) = method {
+        return Some(bundle(describe_function(method, name, detail)));
+    }
+    let path: Vec<&str> = name.split(['.', ':']).collect();
+    describe(names, host, &path, detail).await
+}
+
 /// Describes a name as a MIME bundle; `None` when nothing is known.
 pub(super) async fn describe(
     names: &RwLock<Names>,
@@ -31,11 +108,15 @@ pub(super) async fn describe(
         Some(function) => describe_function(function, &qualified(names, path), detail),
         None => describe_other(names, host, path).await?,
     };
+    Some(bundle(text))
+}
+
+fn bundle(text: String) -> Map {
     let plain = text.replace("**", "").replace('`', "");
-    Some(Map::from_iter([
+    Map::from_iter([
         ("text/plain".to_owned(), Value::from(plain)),
         ("text/markdown".to_owned(), Value::from(text)),
-    ]))
+    ])
 }
 
 fn qualified(names: &RwLock<Names>, path: &[&str]) -> String {

@@ -8,7 +8,7 @@
 //! coroutine | source
 //! raw
 //! error  object  callable  convert  state  thread  stop
-//! display  complete  inspect
+//! display  complete  inspect  outline
 //! task  cell
 //! natives  bind  sandbox
 //! engine
@@ -28,6 +28,7 @@ mod interrupt;
 mod lexer;
 mod natives;
 mod object;
+mod outline;
 mod raw;
 mod sandbox;
 mod source;

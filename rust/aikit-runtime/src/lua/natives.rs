@@ -136,13 +136,23 @@ fn stream(lua: &Lua, name: StreamName) -> mlua::Result<Table> {
     Ok(stream)
 }
 
+/// What the metatable of a stream calls it.
+const STREAM: &str = "file";
+
+/// Whether a table stands for a stream.
+pub(super) fn is_stream(table: &Table) -> bool {
+    let metatable = table.metatable();
+    let name = metatable.and_then(|metatable| metatable.raw_get::<String>("__name").ok());
+    name.is_some_and(|name| name == STREAM) && table.contains_key("write").unwrap_or(false)
+}
+
 fn stream_table(lua: &Lua, name: &str) -> mlua::Result<Table> {
     let stream = lua.create_table()?;
     let metatable = lua.create_table()?;
     let shown = format!("file ({name})");
     let to_text = lua.create_function(move |_, _: MultiValue| Ok(shown.clone()))?;
     metatable.raw_set("__tostring", to_text)?;
-    metatable.raw_set("__name", "file")?;
+    metatable.raw_set("__name", STREAM)?;
     metatable.raw_set("__metatable", false)?;
     stream.set_metatable(Some(metatable))?;
     Ok(stream)

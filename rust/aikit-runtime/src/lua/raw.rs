@@ -74,6 +74,47 @@ unsafe extern "C-unwind" fn finish_traced(
     }
 }
 
+/// A function that calls `check` with its arguments and then `function`, which may wait, with the
+/// same ones.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn checked(lua: &Lua, check: Function, function: Function) -> mlua::Result<Function> {
+    // SAFETY: two values are on the stack, and become the upvalues.
+    unsafe {
+        lua.exec_raw((check, function), |state| {
+            ffi::lua_pushcclosure(state, call_checked, 2);
+        })
+    }
+}
+
+unsafe extern "C-unwind" fn call_checked(state: *mut lua_State) -> c_int {
+    // SAFETY: all values on the stack are arguments; they are doubled for the check.
+    unsafe {
+        let count = ffi::lua_gettop(state);
+        ffi::luaL_checkstack(state, count + 2, c"too many arguments".as_ptr());
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(2));
+        ffi::lua_insert(state, 1);
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        for index in 2..=count + 1 {
+            ffi::lua_pushvalue(state, index);
+        }
+        ffi::lua_call(state, count, 0);
+        ffi::lua_callk(state, count, ffi::LUA_MULTRET, 0, Some(finish_checked));
+        ffi::lua_gettop(state)
+    }
+}
+
+unsafe extern "C-unwind" fn finish_checked(
+    state: *mut lua_State,
+    _: c_int,
+    _: ffi::lua_KContext,
+) -> c_int {
+    // SAFETY: the results are all there is.
+    unsafe { ffi::lua_gettop(state) }
+}
+
 /// Makes the upvalue `name` of `function` one and the same variable as that of `other`.
 /// Answers whether both have one of that name.
 ///

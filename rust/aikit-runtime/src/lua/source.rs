@@ -28,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) names: HashSet<String>,
     /// Whether what it returns is shown.
     pub(super) shows: bool,
+    /// Whether what it returns is that of a statement, a call.
+    pub(super) ends_with_call: bool,
 }
 
 /// The code without a first line for the shell; the others keep their numbers.
@@ -40,10 +42,9 @@ pub(super) fn prepare(code: &str) -> Prepared {
     let code = without_shebang(code);
     let tokens = tokens(code);
     let outline = Outline::read(&tokens);
-    let shown_from = outline.unread.or_else(|| {
-        let last = outline.statements.last()?;
-        last.is_call.then_some(last.start)
-    });
+    let call = outline.statements.last().filter(|last| last.is_call);
+    let ends_with_call = outline.unread.is_none() && call.is_some();
+    let shown_from = outline.unread.or_else(|| Some(call?.start));
     let hides = tokens.last().is_some_and(|token| token.is(";"));
     let (mut source, mut plain) = (String::new(), String::new());
     let mut copied = 0;
@@ -71,6 +72,7 @@ pub(super) fn prepare(code: &str) -> Prepared {
         plain,
         names: names.map(|token| token.text.to_owned()).collect(),
         shows: !hides,
+        ends_with_call,
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) functions: RefCell<HashMap<u64, Function>>,
     /// Methods of each class, by the class's name.
     pub(super) classes: RefCell<HashMap<&'static str, Table>>,
+    /// Functions that stand for members of modules, by their full names.
+    pub(super) members: RefCell<HashMap<String, Function>>,
     /// Local variables of earlier cells.
     pub(super) kept: RefCell<HashMap<String, Kept>>,
     /// Names for the completion.
@@ -87,6 +89,7 @@ impl State {
             jobs,
             functions: RefCell::default(),
             classes: RefCell::default(),
+            members: RefCell::default(),
             kept: RefCell::default(),
             names,
             sources: RefCell::default(),

@@ -232,30 +232,30 @@ async fn within<T>(future: impl Future<Output = mlua::Result<T>>) -> mlua::Resul
 }
 
 /// A task, or a function that becomes one.
-fn task_of(state: &State, value: Value) -> mlua::Result<Task> {
+fn task_of(state: &State, function: &str, value: Value) -> mlua::Result<Task> {
     match value {
-        Value::Function(function) => {
-            Task::start(state, function, MultiValue::new(), None).into_lua()
-        }
+        Value::Function(body) => Task::start(state, body, MultiValue::new(), None).into_lua(),
         Value::UserData(userdata) => {
-            let task: UserDataRef<Task> = userdata.borrow().map_err(|_| not_a_task("object"))?;
+            let task: UserDataRef<Task> = userdata
+                .borrow()
+                .map_err(|_| not_a_task(function, "object"))?;
             Ok(task.clone())
         }
-        other => Err(not_a_task(other.type_name())),
+        other => Err(not_a_task(function, other.type_name())),
     }
 }
 
-fn not_a_task(found: &str) -> mlua::Error {
-    let message = format!("a task or a function was expected, but it is a {found}");
+fn not_a_task(function: &str, found: &str) -> mlua::Error {
+    let message = format!("`{function}`: a task or a function was expected, but it is a {found}");
     let hint = "make a task with `async(function() … end)`";
     error::to_lua(Error::invalid_args(message).with_hint(hint))
 }
 
-fn tasks_of(list: &Table) -> mlua::Result<Vec<Task>> {
+fn tasks_of(function: &str, list: &Table) -> mlua::Result<Vec<Task>> {
     let state = State::current()?;
     let length = convert::list_length(list).unwrap_or_default();
     (1..=length)
-        .map(|position| task_of(&state, list.raw_get(position)?))
+        .map(|position| task_of(&state, function, list.raw_get(position)?))
         .collect()
 }
 
@@ -277,6 +277,7 @@ pub(super) fn start(lua: &Lua) -> mlua::Result<Function> {
         match args.pop_front() {
             Some(Value::Function(function)) => Task::start(&state, function, args, None).into_lua(),
             other => Err(not_a_task(
+                "async",
                 other.as_ref().map_or("nothing", Value::type_name),
             )),
         }
@@ -286,8 +287,11 @@ pub(super) fn start(lua: &Lua) -> mlua::Result<Function> {
 /// `await(task…)`.
 pub(super) fn wait(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|_, args: MultiValue| {
-        let tasks: mlua::Result<Vec<Task>> = State::current()
-            .and_then(|state| args.into_iter().map(|arg| task_of(&state, arg)).collect());
+        let tasks: mlua::Result<Vec<Task>> = State::current().and_then(|state| {
+            args.into_iter()
+                .map(|arg| task_of(&state, "await", arg))
+                .collect()
+        });
         async move {
             let tasks = tasks?;
             let only = tasks.len() == 1;
@@ -307,7 +311,7 @@ pub(super) fn wait(lua: &Lua) -> mlua::Result<Function> {
 /// `gather{…}`.
 pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|lua, list: Table| {
-        let tasks = tasks_of(&list);
+        let tasks = tasks_of("gather", &list);
         async move {
             let tasks = CancelOnDrop(tasks?);
             let waiting = tasks.0.iter().map(|task| task.clone().result());
@@ -325,12 +329,13 @@ pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
 /// `race{…}`.
 pub(super) fn race(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|_, list: Table| {
-        let tasks = tasks_of(&list);
+        let tasks = tasks_of("race", &list);
         async move {
             let tasks = CancelOnDrop(tasks?);
             if tasks.0.is_empty() {
                 let message = "`race` needs at least one task";
-                return Err(error::to_lua(Error::invalid_args(message)));
+                let hint = "give a list of tasks and functions";
+                return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
             }
             let waiting = tasks.0.iter().map(|task| Box::pin(task.clone().result()));
             let (first, _, _) = within(async { Ok(select_all(waiting).await) }).await?;

@@ -123,6 +123,57 @@ fn an_expression_shows_what_return_gives_wherever_it_stands() {
 }
 
 #[test]
+fn handles_of_what_was_just_shown_are_not_shown() {
+    let fixture = Fixture::new();
+    for code in [
+        "display(1)",
+        "display.html('<b>x</b>')",
+        "display.json({})",
+        "io.write('x')",
+        "io.stderr:write('x')",
+        "x = 1\nio.stdout:write('x')",
+    ] {
+        assert_eq!(fixture.shown(code), "", "{code}");
+        assert_eq!(fixture.sink.take().len(), 1, "{code}");
+    }
+    let named = fixture.shown("local handle = display(1, {display_id = 'one'})\nhandle");
+    assert_eq!(named, "display `one`");
+    assert_eq!(fixture.shown("io.stdout"), "file (stdout)");
+}
+
+#[test]
+fn help_takes_names_and_values() {
+    let fixture = Fixture::new();
+    fixture
+        .run("local function greet() end local tool = Tool.get('count_words') t = {1}")
+        .unwrap();
+    let help = |subject: &str| {
+        fixture.run(&format!("help({subject})")).unwrap();
+        fixture.sink.text()
+    };
+    let cases = [
+        ("'Tool.invoke'", "Tool.invoke(name: string"),
+        ("Tool.invoke", "Tool.invoke(name: string"),
+        ("sleep", "sleep(seconds: number"),
+        ("display.html", "display.html(text: string"),
+        ("Tool", "The built-in tools"),
+        ("display", "display(value: any value"),
+        ("Tool.count_words", "Tool.count_words{…}"),
+        ("Agent", "Agent("),
+        ("tool", "Tool"),
+        ("tool.invoke", "Tool:invoke(args?: table"),
+        ("greet", "greet: function"),
+        ("t", "t: "),
+        ("{7}", "{7}"),
+        ("'nowhere'", "nothing is known about `nowhere`"),
+    ];
+    for (subject, expected) in cases {
+        let text = help(subject);
+        assert!(text.contains(expected), "{subject}: {text}");
+    }
+}
+
+#[test]
 fn statements_keep_the_reading_of_lua() {
     check(&[
         ("function f(x) n = (n or 0) + 1 return x or 7 end", ""),

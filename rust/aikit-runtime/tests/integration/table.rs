@@ -1,6 +1,9 @@
 //! Uniformity of the API table.
 
-use aikit_runtime::api::{ApiFunction, Kind, MODULES, Param};
+use aikit_core::ErrorKind;
+use aikit_runtime::api::{ApiFunction, Call, Kind, MODULES, Param};
+
+use crate::support::Fixture;
 
 /// Reserved words of Lua 5.4 and Python 3.13, soft ones included.
 const RESERVED: &[&str] = &[
@@ -96,5 +99,98 @@ fn every_module_and_class_says_what_it_is() {
                 module.function(members.call).is_some() && module.function(members.list).is_some()
             );
         }
+    }
+}
+
+/// An argument that fits, and one that does not; `None` where everything fits.
+fn right_and_wrong(kind: &Kind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        Kind::Any | Kind::Anything | Kind::Rest => ("1", None),
+        Kind::Boolean => ("true", Some("{}")),
+        Kind::Integer | Kind::Number => ("0", Some("'x'")),
+        Kind::String => ("'x'", Some("print")),
+        Kind::Table => ("{}", Some("3")),
+        Kind::List(_) => ("{}", Some("{a = 1}")),
+        Kind::Function => ("function() end", Some("{}")),
+        Kind::Object(_) => ("nil", Some("coroutine.create(print)")),
+        Kind::Options(_) => ("{}", Some("{no_such_option = 1}")),
+        Kind::Either(kinds) => right_and_wrong(&kinds[0]),
+    }
+}
+
+/// Calls with wrong arguments, one wrong at a time.
+fn wrong_calls(function: &ApiFunction) -> Vec<String> {
+    let kinds: Vec<_> = function
+        .params
+        .iter()
+        .map(|param| right_and_wrong(&param.kind))
+        .collect();
+    let mut calls = Vec::new();
+    for (position, param) in function.params.iter().enumerate() {
+        let before: Vec<&str> = kinds[..position].iter().map(|(right, _)| *right).collect();
+        if let Some(wrong) = kinds[position].1 {
+            calls.push([&before[..], &[wrong]].concat().join(", "));
+        }
+        if param.required {
+            calls.push(before.join(", "));
+        }
+    }
+    if !matches!(
+        function.params.last().map(|last| &last.kind),
+        Some(Kind::Rest)
+    ) {
+        let mut all: Vec<&str> = kinds.iter().map(|(right, _)| *right).collect();
+        all.push("1");
+        calls.push(all.join(", "));
+    }
+    calls
+}
+
+#[test]
+fn functions_of_the_engine_refuse_wrong_arguments_as_the_others_do() {
+    let fixture = Fixture::new();
+    let mut checked = 0;
+    for module in MODULES {
+        let callee = module
+            .call
+            .as_ref()
+            .map(|row| (module.name.to_owned(), row));
+        let functions = module.functions.iter().map(|row| {
+            let dot = if module.name.is_empty() { "" } else { "." };
+            (format!("{}{dot}{}", module.name, row.name), row)
+        });
+        for (name, row) in functions.chain(callee) {
+            if !matches!(row.call, Call::Engine) {
+                continue;
+            }
+            for args in wrong_calls(row) {
+                let code = format!("{name}({args})");
+                let error = fixture.fails(&code);
+                assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{code}: {error:?}");
+                let named = format!("`{name}`: ");
+                assert!(error.message().starts_with(&named), "{code}: {error}");
+                assert!(error.hint().is_some(), "{code}: {error}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 30, "{checked}");
+    // What the table cannot say, each function says itself.
+    for code in [
+        "gather{1}",
+        "race{}",
+        "await(1)",
+        "sleep(-1)",
+        "timeout(0/0, print)",
+        "display.json(print)",
+    ] {
+        let error = fixture.fails(code);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{code}: {error:?}");
+        let name = code.split(['(', '{']).next().unwrap();
+        assert!(
+            error.message().contains(&format!("`{name}`")),
+            "{code}: {error}"
+        );
+        assert!(error.hint().is_some(), "{code}: {error}");
     }
 }

@@ -158,6 +158,8 @@ impl WireArg {
                         .collect(),
                 )
             }
+            // It belongs to the engine on this side and is never an argument of a call.
+            Arg::Opaque(_) => Self::Value(Value::Null),
         }
     }
 
