@@ -10,6 +10,7 @@ use aikit_core::{
 use mlua::Value;
 
 use super::{
+    display::beginning,
     lexer::{KEYWORDS, Kind, Token, tokens},
     object::ObjectHandle,
     source::KEEP,
@@ -24,6 +25,9 @@ const NAMES_MAX: usize = 20_000;
 /// A picture of the names of a session.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<String, Name>);
+
+/// How much of a text a preview looks at, in bytes.
+const PREVIEW_BYTES_MAX: usize = 512;
 
 /// What is known about one variable.
 #[derive(Debug)]
@@ -94,9 +98,12 @@ impl Name {
                 Err(_) => "object".to_owned(),
             },
             Value::String(text) => {
-                let text = text.to_string_lossy();
-                let shown: String = text.chars().take(60).collect();
-                format!("string of {} bytes: {shown:?}", text.len())
+                // Never the whole of it: this runs after every cell.
+                let shown: String = beginning(text, PREVIEW_BYTES_MAX)
+                    .chars()
+                    .take(60)
+                    .collect();
+                format!("string of {} bytes: {shown:?}", text.as_bytes().len())
             }
             Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => {
                 format!("{} {}", value.type_name(), super::display::text(value))

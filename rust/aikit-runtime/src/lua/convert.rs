@@ -1,6 +1,6 @@
 //! Lua values ↔ data and arguments.
 
-use aikit_core::{Error, Result, Value, value::Map};
+use aikit_core::{Error, ErrorKind, Result, Value, value::Map};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use mlua::{Lua, LuaSerdeExt as _, Table};
@@ -19,8 +19,7 @@ const BYTES_MAX: usize = 64 << 20;
 ///
 /// # Errors
 ///
-/// `invalid_args` for what cannot cross, naming the place; `limit_exceeded` is not used: what is
-/// too large is an argument that does not fit.
+/// `invalid_args` for what cannot cross, naming the place; `limit_exceeded` for what is too large.
 pub(super) fn to_arg(state: &State, value: &mlua::Value) -> Result<Arg> {
     Reader::new(Some(state)).read(value)
 }
@@ -29,12 +28,30 @@ pub(super) fn to_arg(state: &State, value: &mlua::Value) -> Result<Arg> {
 ///
 /// # Errors
 ///
-/// `invalid_args` for functions, objects, coroutines, cycles and what is too large.
+/// `invalid_args` for functions, objects, coroutines and cycles; `limit_exceeded` for what is too
+/// large.
 pub(super) fn to_value(value: &mlua::Value) -> Result<Value> {
     match Reader::new(None).read(value)? {
         Arg::Value(value) => Ok(value),
         _ => Err(Error::internal("data was read as something else")),
     }
+}
+
+/// Refuses texts that are too large to cross, before they are copied.
+///
+/// # Errors
+///
+/// `limit_exceeded`.
+pub(super) fn check_size(bytes: usize) -> Result<()> {
+    if bytes <= BYTES_MAX {
+        return Ok(());
+    }
+    Err(too_large(&format!("{} MiB of text", BYTES_MAX >> 20)))
+}
+
+fn too_large(limit: &str) -> Error {
+    let message = format!("more than {limit} cannot be handed over at once");
+    Error::new(ErrorKind::LimitExceeded, message).with_hint("hand it over in pieces")
 }
 
 struct Reader<'a> {
@@ -59,8 +76,8 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self, value: &mlua::Value) -> Result<Arg> {
         self.nodes += 1;
-        if self.nodes > NODES_MAX || self.bytes > BYTES_MAX {
-            return Err(self.refuse("is too large to hand over"));
+        if self.nodes > NODES_MAX {
+            return Err(too_large(&format!("{NODES_MAX} values")));
         }
         let data = match value {
             mlua::Value::Nil => Value::Null,
@@ -70,6 +87,7 @@ impl<'a> Reader<'a> {
             mlua::Value::String(text) => {
                 let bytes = text.as_bytes();
                 self.bytes += bytes.len();
+                check_size(self.bytes)?;
                 match std::str::from_utf8(&bytes) {
                     Ok(text) => Value::from(text),
                     Err(_) => Value::Bytes(Bytes::copy_from_slice(&bytes)),

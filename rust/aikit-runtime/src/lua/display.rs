@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aikit_core::{Error, Result, Value as Data, engine::Output, value::Map};
-use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{Function, Lua, LuaString, MultiValue, Table, UserData, UserDataMethods, Value};
 
 use super::{
     convert,
@@ -51,15 +51,26 @@ pub(super) fn text(value: &Value) -> String {
         open: Vec::new(),
     };
     writer.write(value, 0);
-    if writer.text.len() > TEXT_BYTES_MAX {
-        let mut end = TEXT_BYTES_MAX;
-        while !writer.text.is_char_boundary(end) {
-            end -= 1;
-        }
-        writer.text.truncate(end);
-        writer.text.push('…');
+    cut(writer.text)
+}
+
+/// A text that is not longer than what is shown; one that is cut says so.
+pub(super) fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push_str(CUT);
     }
-    writer.text
+    text
+}
+
+/// What stands at the end of a text that was cut.
+const CUT: &str = "… (cut here: a longer text is not shown; `print` it, or a part of it)";
+
+/// At most the first `length` bytes of a text.
+pub(super) fn beginning(text: &LuaString, length: usize) -> String {
+    let bytes = text.as_bytes();
+    let length = bytes.len().min(length);
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
 /// The MIME bundle of the values of an expression; several are shown as a tuple.
@@ -72,7 +83,7 @@ pub(super) fn bundle(values: &MultiValue) -> Result<Map> {
         return bundle_of(value);
     }
     let texts: Vec<String> = values.iter().map(text).collect();
-    let tuple = format!("({})", texts.join(", "));
+    let tuple = cut(format!("({})", texts.join(", ")));
     Ok(Map::from_iter([("text/plain".to_owned(), tuple.into())]))
 }
 
@@ -83,7 +94,7 @@ fn bundle_of(value: &Value) -> Result<Map> {
     let plain = match value {
         // A table that knows its text is shown by it.
         Value::Table(table) if has_text(table) => {
-            value.to_string().map_err(|error| error::as_ours(&error))?
+            cut(value.to_string().map_err(|error| error::as_ours(&error))?)
         }
         other => text(other),
     };
@@ -163,7 +174,8 @@ impl Writer {
             Value::Nil => self.text.push_str("nil"),
             Value::Boolean(value) => self.text.push_str(if *value { "true" } else { "false" }),
             Value::LightUserData(pointer) if pointer.0.is_null() => self.text.push_str("null"),
-            Value::String(text) => self.write_string(&text.to_string_lossy()),
+            // Beyond the limit there is something to cut; more of it is of no use.
+            Value::String(text) => self.write_string(&beginning(text, TEXT_BYTES_MAX + 4)),
             Value::Error(error) => self.text.push_str(&error::shown(error)),
             Value::Table(table) => self.write_table(table, depth),
             other => {
@@ -408,16 +420,15 @@ pub(super) fn show(lua: &Lua) -> mlua::Result<Function> {
 
 /// `display.html(text)` and the like.
 pub(super) fn shortcut(lua: &Lua, media_type: &'static str) -> mlua::Result<Function> {
-    lua.create_function(
-        move |_, (text, options): (mlua::LuaString, Option<Table>)| {
-            let text = text.to_string_lossy();
-            let bundle = [
-                (media_type.to_owned(), Data::from(text.as_str())),
-                ("text/plain".to_owned(), Data::from(text)),
-            ];
-            display(Map::from_iter(bundle), options)
-        },
-    )
+    lua.create_function(move |_, (text, options): (LuaString, Option<Table>)| {
+        convert::check_size(text.as_bytes().len()).into_lua()?;
+        let text = text.to_string_lossy();
+        let bundle = [
+            (media_type.to_owned(), Data::from(text.as_str())),
+            ("text/plain".to_owned(), Data::from(text)),
+        ];
+        display(Map::from_iter(bundle), options)
+    })
 }
 
 /// `display.json(value)`.

@@ -6,6 +6,9 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 use super::{display, interrupt, raw, state::State, thread};
 
+/// Longest text of an error that is kept, in bytes.
+const MESSAGE_BYTES_MAX: usize = 1 << 16;
+
 /// What Lua code raised, and where.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -55,7 +58,7 @@ pub(super) fn from_lua(state: &State, cx: &Context, failure: &Failure) -> Error 
     let error = match &failure.value {
         Value::Error(error) if interrupt::is_interrupt(error) => thread::stopped(cx),
         Value::Error(error) => find(error).unwrap_or_else(|| script(state, &root_message(error))),
-        Value::String(text) => script(state, &text.to_string_lossy()),
+        Value::String(text) => script(state, &display::beginning(text, MESSAGE_BYTES_MAX)),
         Value::Table(table) => from_table(state, table),
         other => Error::new(
             ErrorKind::Script,

@@ -7,7 +7,7 @@ use aikit_core::{
     Error, Value as Data,
     engine::{Output, StreamName},
 };
-use mlua::{Function, Lua, MultiValue, Table, Value};
+use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
 
 use super::{
     cell, convert, display,
@@ -71,9 +71,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     globals.raw_set(
         "print",
         lua.create_function(|_, values: MultiValue| {
-            let mut text = joined(&values, "\t")?;
-            text.push('\n');
-            emit(StreamName::Stdout, text)
+            emit(StreamName::Stdout, &values, ("\t", "\n"))
         })?,
     )?;
     let io = lua.create_table()?;
@@ -83,7 +81,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         lua.create_function({
             let stdout = stdout.clone();
             move |_, values: MultiValue| {
-                emit(StreamName::Stdout, joined(&values, "")?)?;
+                emit(StreamName::Stdout, &values, ("", ""))?;
                 Ok(stdout.clone())
             }
         })?,
@@ -128,7 +126,7 @@ fn stream(lua: &Lua, name: StreamName) -> mlua::Result<Table> {
     let stream = stream_table(lua, shown)?;
     let write = lua.create_function(move |_, mut values: MultiValue| {
         let this = values.pop_front().unwrap_or(Value::Nil);
-        emit(name, joined(&values, "")?)?;
+        emit(name, &values, ("", ""))?;
         Ok(this)
     })?;
     stream.raw_set("write", write)?;
@@ -158,15 +156,76 @@ fn stream_table(lua: &Lua, name: &str) -> mlua::Result<Table> {
     Ok(stream)
 }
 
-fn emit(name: StreamName, text: String) -> mlua::Result<()> {
+/// Longest text that is put together before it is printed; longer ones go out in pieces, so that
+/// a large text is not copied whole.
+const PIECE_BYTES_MAX: usize = 1 << 20;
+
+/// Prints values with `separator` between and `end` after them.
+fn emit(name: StreamName, values: &MultiValue, (separator, end): (&str, &str)) -> mlua::Result<()> {
     let run = State::current()?.run()?;
-    run.sink.emit(Output::Stream { name, text });
+    let print = |text: &mut String| {
+        let text = std::mem::take(text);
+        run.sink.emit(Output::Stream { name, text });
+    };
+    // All texts before the first output: a `__tostring` may fail, and may print itself.
+    let texts: mlua::Result<Vec<Printed>> = values.iter().map(Printed::new).collect();
+    let mut pending = String::new();
+    for (position, text) in texts?.iter().enumerate() {
+        if position > 0 {
+            pending.push_str(separator);
+        }
+        match text {
+            Printed::Text(text) => pending.push_str(text),
+            Printed::Long(text) => {
+                let bytes = text.as_bytes();
+                let mut rest = &bytes[..];
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(boundary(rest));
+                    pending.push_str(&String::from_utf8_lossy(piece));
+                    print(&mut pending);
+                    rest = after;
+                }
+            }
+        }
+    }
+    pending.push_str(end);
+    if !pending.is_empty() || values.is_empty() {
+        print(&mut pending);
+    }
     Ok(())
 }
 
-fn joined(values: &MultiValue, separator: &str) -> mlua::Result<String> {
-    let texts: mlua::Result<Vec<String>> = values.iter().map(display::to_text).collect();
-    Ok(texts?.join(separator))
+/// What is printed of one value.
+enum Printed {
+    Text(String),
+    Long(LuaString),
+}
+
+impl Printed {
+    fn new(value: &Value) -> mlua::Result<Self> {
+        match value {
+            Value::String(text) if text.as_bytes().len() > PIECE_BYTES_MAX => {
+                Ok(Self::Long(text.clone()))
+            }
+            other => display::to_text(other).map(Self::Text),
+        }
+    }
+}
+
+/// Where the first piece of a text ends, not within a character.
+fn boundary(bytes: &[u8]) -> usize {
+    let is_inside = |at: &usize| {
+        bytes
+            .get(*at)
+            .is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000)
+    };
+    let end = bytes.len().min(PIECE_BYTES_MAX);
+    // A character has at most four bytes; what is none is cut anywhere.
+    (end.saturating_sub(3)..=end)
+        .rev()
+        .find(|at| !is_inside(at))
+        .unwrap_or(end)
+        .max(1)
 }
 
 /// Sets `io.read`, `io.lines` and `io.stdin`.

@@ -150,11 +150,13 @@ function load(chunk, name, mode, ...)
   end
   return load0(chunk, name, "t", ...)
 end
-function collectgarbage(option)
-  if option ~= "count" then
-    error("only `collectgarbage(\"count\")` is allowed", 2)
+local allowed = {collect = true, count = true, step = true}
+function collectgarbage(option, size)
+  if option == nil then option = "collect" end
+  if not allowed[option] then
+    error("only `collect`, `count` and `step` are allowed in `collectgarbage`", 2)
   end
-  return collect0("count")
+  return collect0(option, size)
 end
 "#;
 

@@ -174,6 +174,74 @@ fn help_takes_names_and_values() {
 }
 
 #[test]
+fn memory_can_be_released_in_a_cell() {
+    check(&[
+        (
+            "before = collectgarbage('count') kept = ('x'):rep(1 << 24)",
+            "",
+        ),
+        ("collectgarbage('count') - before > 16000", "true"),
+        (
+            "kept = nil return collectgarbage(), collectgarbage('count') - before < 8000",
+            "(0, true)",
+        ),
+        (
+            "collectgarbage('collect'), type(collectgarbage('step', 1))",
+            "(0, \"boolean\")",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_larger_than_a_limit_is_cut_or_refused() {
+    let fixture = Fixture::new();
+    fixture.run("large = ('x'):rep((64 << 20) + 1)").unwrap();
+    for code in [
+        "large",
+        "{large}",
+        "large, 1",
+        "setmetatable({}, {__tostring = function() return large end})",
+    ] {
+        let shown = fixture.shown(code);
+        assert!(shown.len() < (1 << 20) + 200, "{code}: {}", shown.len());
+        assert!(shown.contains("cut here"), "{code}");
+    }
+    for code in [
+        "Tool.count_words{text = large}",
+        "display.html(large)",
+        "display.json(large)",
+        "display{['text/plain'] = large}",
+        "JSON.parse(large)",
+    ] {
+        let error = fixture.fails(code);
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{code}: {error:?}");
+        assert!(error.hint().is_some(), "{code}");
+    }
+    assert!(fixture.fails("error(large)").message().len() <= 1 << 16);
+    // What is known about a variable is a beginning, whatever its size.
+    let known = fixture.shown("large?");
+    assert!(
+        known.len() < 200 && known.contains("67108865 bytes"),
+        "{known}"
+    );
+}
+
+#[test]
+fn a_large_text_is_printed_whole() {
+    let fixture = Fixture::new();
+    // No length of a piece is a multiple of three.
+    fixture.run("print('a', ('€'):rep(1 << 20), 'b')").unwrap();
+    let pieces = fixture.sink.take();
+    assert!(pieces.len() > 2, "{}", pieces.len());
+    let texts = pieces.into_iter().map(|piece| match piece {
+        Output::Stream { text, .. } => text,
+        other => panic!("{other:?}"),
+    });
+    let text: String = texts.collect();
+    assert_eq!(text, format!("a\t{}\tb\n", "€".repeat(1 << 20)));
+}
+
+#[test]
 fn statements_keep_the_reading_of_lua() {
     check(&[
         ("function f(x) n = (n or 0) + 1 return x or 7 end", ""),
@@ -507,6 +575,7 @@ fn the_environment_is_what_the_list_allows() {
         ("load('\\27Lua')()", "call a nil"),
         ("load('return 1', 'x', 'b')", "bytecode"),
         ("collectgarbage('stop')", "count"),
+        ("collectgarbage('generational')", "count"),
         ("setmetatable({}, {__gc = function() end})", "__gc"),
         ("os.exit()", "cannot end the kernel"),
         ("io.lines('x')", "standard input only"),
