@@ -144,6 +144,28 @@ def test_ctrl_c_interrupts_a_script(tmp_path: Path) -> None:
         assert process.wait(60) == 130
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGURG")
+def test_a_handler_of_the_embedding_program_still_gets_its_signals(tmp_path: Path) -> None:
+    # Interrupts use the signal as well; those are not the program's.
+    program = """
+import os, signal
+from aikit.__main__ import main
+heard = []
+signal.signal(signal.SIGURG, lambda *_: heard.append(1))
+loop = "pcall(timeout, 0.01, function() while true do end end)"
+assert main(["run", "-e", loop]) == 0
+assert heard == [], heard
+os.kill(os.getpid(), signal.SIGURG)
+assert heard == [1], heard
+assert main(["run", "-e", loop]) == 0
+assert heard == [1], heard
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=tmp_path, timeout=60, check=False
+    )
+    assert done.returncode == 0
+
+
 def test_tools_are_listed_and_called(tmp_path: Path) -> None:
     status, out, _ = run("tool", "list", "--json", folder=tmp_path)
     assert status == 0

@@ -23,7 +23,7 @@
 use std::{
     cell::Cell,
     fmt,
-    os::raw::c_int,
+    os::raw::{c_int, c_void},
     pin::Pin,
     ptr,
     sync::{
@@ -72,6 +72,8 @@ pub(super) struct Control {
     error: AtomicI32,
     /// Held while a signal is sent, so that the thread cannot end meanwhile.
     sending: Mutex<()>,
+    /// Whether a signal of ours is on its way.
+    sent: AtomicBool,
     next: AtomicPtr<Self>,
 }
 
@@ -137,6 +139,7 @@ impl Control {
             run: AtomicPtr::default(),
             error: AtomicI32::new(0),
             sending: Mutex::new(()),
+            sent: AtomicBool::new(false),
             next: AtomicPtr::default(),
         }));
         let mut head = CONTROLS.load(Ordering::SeqCst);
@@ -200,6 +203,7 @@ impl Control {
         let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = self.thread.load(Ordering::SeqCst);
         if thread != 0 {
+            self.sent.store(true, Ordering::SeqCst);
             // SAFETY: the thread clears `thread` under the same lock before it ends.
             unsafe { libc::pthread_kill(thread as libc::pthread_t, SIGNAL) };
         }
@@ -229,39 +233,75 @@ fn this_thread() -> usize {
     unsafe { libc::pthread_self() as usize }
 }
 
-/// Urgent data on a socket: ignored by default, used by nobody else in the process.
+/// Urgent data on a socket: ignored by default, and hardly used.
 const SIGNAL: c_int = libc::SIGURG;
 
+/// The handler that the program around us had set, as its address; 0 when there was none.
+static PREVIOUS: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether that handler takes the three arguments of `SA_SIGINFO`.
+static PREVIOUS_TAKES_INFO: AtomicBool = AtomicBool::new(false);
+
+/// Sets the handler once in the life of the process: a program that sets its own later and calls
+/// ours from it would otherwise be called by us in turn, without an end.
 fn install_handler() -> Result<()> {
-    // SAFETY: the structure is filled before it is used; without SA_RESTART a blocking read of the
-    // script ends as well.
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *installed {
+        return Ok(());
+    }
+    // SAFETY: both structures are filled before they are used; without SA_RESTART a blocking read
+    // of the script ends as well.
     let refused = unsafe {
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        let asked = libc::sigaction(SIGNAL, ptr::null(), &raw mut previous);
+        if !matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+            let takes_info = previous.sa_flags & libc::SA_SIGINFO != 0;
+            PREVIOUS_TAKES_INFO.store(takes_info, Ordering::SeqCst);
+            PREVIOUS.store(previous.sa_sigaction, Ordering::SeqCst);
+        }
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO;
         libc::sigemptyset(&raw mut action.sa_mask);
-        libc::sigaction(SIGNAL, &raw const action, ptr::null_mut())
+        asked != 0 || libc::sigaction(SIGNAL, &raw const action, ptr::null_mut()) != 0
     };
-    if refused == 0 {
-        Ok(())
-    } else {
-        Err(Error::internal("the system refused the handler of SIGURG")
-            .with_source(std::io::Error::last_os_error()))
+    if refused {
+        return Err(Error::internal("the system refused the handler of SIGURG")
+            .with_source(std::io::Error::last_os_error()));
     }
+    *installed = true;
+    Ok(())
 }
 
 /// Arms the hook on the running coroutine. Does nothing but read atomics and set the hook, which
-/// Lua allows from a handler.
-extern "C" fn handler(_: c_int) {
+/// Lua allows from a handler, and leaves signals that are not ours to the handler before.
+extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let own = this_thread();
-    let Some(control) = controls().find(|it| it.thread.load(Ordering::SeqCst) == own) else {
+    let control = controls().find(|it| it.thread.load(Ordering::SeqCst) == own);
+    let is_ours = control.is_some_and(|control| control.sent.swap(false, Ordering::SeqCst));
+    if let Some(control) = control {
+        let state = control.current.load(Ordering::SeqCst);
+        if control.is_asked() && !state.is_null() {
+            // SAFETY: `current` is a coroutine that this very thread is running.
+            unsafe { arm(state) };
+        }
+    }
+    let previous = PREVIOUS.load(Ordering::SeqCst);
+    if is_ours || previous == 0 {
         return;
-    };
-    let state = control.current.load(Ordering::SeqCst);
-    if control.is_asked() && !state.is_null() {
-        // SAFETY: `current` is a coroutine that this very thread is running.
-        unsafe { arm(state) };
+    }
+    // SAFETY: the address is that of a handler, which was set with or without `SA_SIGINFO`.
+    unsafe {
+        if PREVIOUS_TAKES_INFO.load(Ordering::SeqCst) {
+            std::mem::transmute::<usize, HandlerWithInfo>(previous)(signal, info, context);
+        } else {
+            std::mem::transmute::<usize, extern "C" fn(c_int)>(previous)(signal);
+        }
     }
 }
+
+type HandlerWithInfo = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// Sets the hook.
 ///
