@@ -99,7 +99,7 @@ class RagStats(Record):
         chunks: Number of chunks.
         damaged: Chunks that cannot be read; ingest their documents again.
         embedder: Name of the embedder.
-        dimension: Length of its vectors.
+        dim: Length of its vectors.
         index: Kind of vector index.
         path: The file of the store, if there is one.
     """
@@ -108,7 +108,7 @@ class RagStats(Record):
     chunks: int
     damaged: int
     embedder: str
-    dimension: int
+    dim: int
     index: str
     path: str | None
 

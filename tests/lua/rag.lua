@@ -24,6 +24,7 @@ local function embed(texts)
   return vectors
 end
 local own = RAG.open(nil, {embedder = embed, dim = 3})
+assert(own:stats().dim == 3)
 assert(own:ingest("docs").added == 2)
 assert(own:search("what is near a river?", {k = 1})[1].source:find("bridge.md"))
 

@@ -73,6 +73,7 @@ def test_a_function_embeds() -> None:
 
     rag = RAG(embedder=lengths, dim=2)
     rag.ingest([{"id": "short", "text": "x"}, {"id": "long", "text": "x" * 1000}])
+    assert rag.stats().dim == 2
     assert rag.stats().embedder == "function:lengths"
     assert rag.search("y", k=1)[0].source == "short"
 

@@ -123,6 +123,7 @@ pub struct Stats {
     /// Name of the embedder.
     pub embedder: String,
     /// Length of its vectors.
+    #[serde(rename = "dim")]
     pub dimension: usize,
     /// Kind of vector index.
     pub index: String,

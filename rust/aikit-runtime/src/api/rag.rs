@@ -140,7 +140,7 @@ const CLASS: ApiClass = ApiClass {
             name: "stats",
             summary: "Says what the index holds.",
             params: &[],
-            returns: "a record with `documents`, `chunks`, `embedder`, `dimension`, `index`, `path`",
+            returns: "a record with `documents`, `chunks`, `embedder`, `dim`, `index`, `path`",
             example: "RAG.open():stats().documents",
             call: Call::Host(|session, args| Box::pin(stats(session.clone(), args))),
         },
