@@ -93,6 +93,7 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 	$(BIN)/maturin develop --quiet --release
 	$(BIN)/python benches/kernel/import.py
 	$(BIN)/python benches/kernel/start.py
+	$(BIN)/python benches/kernel/interrupt.py
 
 soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
 	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
