@@ -24,7 +24,7 @@ export PYTHONNOUSERSITE := 1
 # What pip finds installed already is no news.
 export PIP_QUIET := 1
 
-.PHONY: help demo test dev lint docs deny fix test-rust test-python generate check-generated check-wheel bench soak ci
+.PHONY: help demo test dev lint docs deny fix test-rust test-python generate check-generated check-wheel bench memcheck soak ci
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -95,8 +95,21 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 	$(BIN)/python benches/kernel/start.py
 	$(BIN)/python benches/kernel/interrupt.py
 
+# What runs unsafe code: coroutines and hooks of Lua, signals, distance kernels, leaked slots.
+MEMCHECK_SAMPLE := test(/interrupts::|time_limits::|per_process::|distance::|io::|lifecycle::/)
+# Left out: what takes minutes under valgrind and runs no other code.
+MEMCHECK_WHOLE := package(aikit-runtime) - test(/golden::|endless_recursion/) + $(MEMCHECK_SAMPLE)
+MEMCHECK ?= $(MEMCHECK_SAMPLE)
+
+memcheck: $(VENV)/.ready-dev  ## runs the tests of unsafe code under valgrind (Linux); make soak runs more of them
+	@command -v valgrind cargo-nextest >/dev/null || { echo "install valgrind and cargo-nextest first" >&2; exit 1; }
+	host=$$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_') && \
+	    env "CARGO_TARGET_$${host}_RUNNER=valgrind -q --error-exitcode=9 --fair-sched=yes" \
+	    cargo nextest run --workspace --locked --no-fail-fast -E '$(MEMCHECK)' $(ARGS)
+
 soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
 	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
+	$(MAKE) memcheck MEMCHECK='$(MEMCHECK_WHOLE)'
 
 ci: lint docs test check-generated check-wheel  ## what a pull request must pass
 
