@@ -1,6 +1,10 @@
 //! Tests of the script runtime: one module a subject.
 
 #[cfg(test)]
+mod assistance;
+#[cfg(test)]
+mod cells;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod errors;

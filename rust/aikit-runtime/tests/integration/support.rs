@@ -164,3 +164,11 @@ pub(crate) fn text(bundle: &Map, key: &str) -> String {
         .unwrap_or_default()
         .to_owned()
 }
+
+/// Runs cells in one session; each shows what stands beside it.
+pub(crate) fn check(cells: &[(&str, &str)]) {
+    let fixture = Fixture::new();
+    for (code, expected) in cells {
+        assert_eq!(fixture.shown(code), *expected, "{code}");
+    }
+}

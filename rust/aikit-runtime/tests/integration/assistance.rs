@@ -1,0 +1,116 @@
+//! Completion, inspection, and whether code is complete.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    Context, ErrorKind,
+    context::Overrides,
+    engine::{Completeness, ScriptEngine as _},
+    io,
+};
+
+use crate::support::{Fixture, text};
+
+#[test]
+fn complete_code_is_told_from_unfinished_and_from_wrong_code() {
+    let fixture = Fixture::new();
+    let incomplete = |indent: &str| Completeness::Incomplete {
+        indent: indent.to_owned(),
+    };
+    let cases = [
+        ("1 + 1", Completeness::Complete),
+        ("x = 1", Completeness::Complete),
+        ("local x = 1\nx", Completeness::Complete),
+        ("", Completeness::Complete),
+        ("if x then", incomplete("  ")),
+        ("for i = 1, 3 do\n  if i then", incomplete("    ")),
+        ("function f()", incomplete("  ")),
+        ("t = {", incomplete("  ")),
+        ("1 +", incomplete("")),
+        ("s = [[", incomplete("")),
+        ("x = = 1", Completeness::Invalid),
+        ("end", Completeness::Invalid),
+        ("x = 'a", Completeness::Invalid),
+    ];
+    for (code, expected) in cases {
+        assert_eq!(fixture.engine.is_complete(code), expected, "{code}");
+    }
+}
+
+/// The candidates for the text before `|`.
+fn candidates(fixture: &Fixture, code: &str) -> Vec<String> {
+    let cursor = code.find('|').unwrap();
+    let engine = Arc::clone(&fixture.engine);
+    let code = code.replace('|', "");
+    let found = io::wait(async move { engine.complete(&code, cursor).await }, || {
+        Ok(())
+    });
+    let matches = found.unwrap().unwrap().matches;
+    matches.into_iter().map(|found| found.text).collect()
+}
+
+#[test]
+fn completion_knows_names_members_keywords_and_options() {
+    let fixture = Fixture::new();
+    fixture
+        .run("longest_name = {alpha = 1, alps = {}}\nlocal kept_name = Tool.get('count_words')")
+        .unwrap();
+    let cases: [(&str, &[&str]); 12] = [
+        ("longest|", &["longest_name"]),
+        ("kept_n|", &["kept_name"]),
+        ("longest_name.al|", &["alpha", "alps"]),
+        ("x = 1\nret|", &["return"]),
+        ("Tool.inv|", &["invoke"]),
+        ("Tool.count_|", &["count_words"]),
+        ("kept_name:inv|", &["invoke"]),
+        ("kept_name.usa|", &["usage"]),
+        ("Tool.count_words{te|", &["text"]),
+        ("Tool.create{name = 'x', su|", &["summary"]),
+        ("x = 'Tool.inv|", &[]),
+        ("-- Tool.inv|", &[]),
+    ];
+    for (code, expected) in cases {
+        assert_eq!(candidates(&fixture, code), expected, "{code}");
+    }
+}
+
+#[test]
+fn inspection_describes_functions_and_variables() {
+    let fixture = Fixture::new();
+    fixture.run("x = 'hello'").unwrap();
+    let cases = [
+        ("Tool.invoke", 8, "Tool.invoke(name: string, args?: table)"),
+        ("Tool.count_words{", 10, "Counts"),
+        ("x", 0, "string of 5 bytes"),
+        ("sleep(1)", 8, "seconds"),
+        ("JSON", 1, "Reads and writes JSON"),
+    ];
+    for (code, cursor, expected) in cases {
+        let engine = Arc::clone(&fixture.engine);
+        let found = io::wait(async move { engine.inspect(code, cursor, 0).await }, || {
+            Ok(())
+        });
+        let bundle = found.unwrap().unwrap().unwrap_or_else(|| panic!("{code}"));
+        let plain = text(&bundle, "text/plain");
+        assert!(plain.contains(expected), "{code}: {plain}");
+    }
+    assert!(fixture.shown("Tool.invoke?").contains("Runs a tool once"));
+    fixture.run("help('Tool.create')").unwrap();
+    assert!(fixture.sink.text().contains("Makes a tool of a function"));
+}
+
+#[test]
+fn names_are_known_while_a_cell_runs() {
+    let fixture = Arc::new(Fixture::new());
+    fixture.run("known_before = 1").unwrap();
+    let cx = Context::create(Overrides::default());
+    let (running, run_cx) = (Arc::clone(&fixture), cx.clone());
+    let thread =
+        std::thread::spawn(move || running.run_in(&run_cx, "print('on')\nwhile true do end"));
+    while fixture.sink.text().is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(candidates(&fixture, "known_b|"), ["known_before"]);
+    cx.cancel(ErrorKind::Cancelled, "enough");
+    assert_eq!(thread.join().unwrap().unwrap_err().message(), "enough");
+}
