@@ -30,10 +30,10 @@ help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.ready-demo  ## installs the wheel (release build) and the kernel, runs the quickstart notebook, prints its answers
-	@echo "building the wheel for release: some minutes the first time"
-	$(BIN)/python -m pip install .
-	$(BIN)/python -m aikit install --sys-prefix
-	$(BIN)/python examples/run_quickstart.py
+	@echo "building the wheel for release: 5 to 15 minutes the first time, seconds later"
+	@$(BIN)/python -m pip install .
+	@$(BIN)/python -m aikit install --sys-prefix
+	@$(BIN)/python examples/run_quickstart.py
 
 test: test-rust test-python  ## sets everything up and runs all tests: Rust, Python, kernel, notebooks
 
@@ -115,7 +115,8 @@ ci: lint docs test check-generated check-wheel  ## what a pull request must pass
 
 # pip 25.1 is the first that reads dependency groups; the stamp follows pyproject.toml.
 $(VENV)/.ready-%: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --group $*
-	touch $@
+	@echo "making the environment .venv ($*)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --group $*
+	@touch $@

@@ -8,13 +8,15 @@ import inspect
 from typing import TYPE_CHECKING, Any, overload
 
 from . import _aikit
+from .errors import InvalidArgsError
 from .records import Record, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeVar
 
     _AnyFunction = Callable[..., Any]
+    _Item = TypeVar("_Item")
     # What an agent or a model takes as a tool: a tool, a function, or the name of a built-in tool
     # or of a group of them.
     _AnyTool: TypeAlias = "Tool | Callable[..., object] | str"
@@ -176,10 +178,23 @@ def _make(function: _AnyFunction, options: Mapping[str, Any]) -> Tool:
     return made
 
 
+def listed(name: str, values: Iterable[_Item]) -> builtins.list[_Item]:
+    """Returns the list that the argument ``name`` is; a lone text is none.
+
+    Raises:
+        InvalidArgsError: If it is a text, whose letters would be the items otherwise.
+    """
+    if isinstance(values, (str, bytes)):
+        raise InvalidArgsError(
+            f"`{name}` is the text `{values!s:.40}`, not a list", hint=f"write [{values!r:.40}]"
+        )
+    return builtins.list(values)
+
+
 def natives_of(tools: Iterable[_AnyTool]) -> builtins.list[_aikit.Tool]:
     """Returns the tools that ``tools`` means, groups taken apart."""
     natives = []
-    for item in tools:
+    for item in listed("tools", tools):
         if isinstance(item, str):
             natives += _aikit.find_tools([item])
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _aikit
 from ._tools import Tool, natives_of
+from .errors import InvalidArgsError
 from .handles import Handle, Usage
 from .models import Model
 from .records import Record
@@ -25,11 +26,27 @@ class Limits:
         requests: Most requests to the model, at least 1.
         tool_calls: Most tool calls.
         seconds: Longest time in seconds; None for no limit.
+
+    Raises:
+        InvalidArgsError: If one of them is out of range.
     """
 
     requests: int = 10
     tool_calls: int = 20
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("requests", 1), ("tool_calls", 0), ("seconds", 0)):
+            value = getattr(self, name)
+            if value is None and name == "seconds":
+                continue
+            is_number = isinstance(value, (int, float) if name == "seconds" else int)
+            # Not `value < least`: that is false for a NaN.
+            if not is_number or isinstance(value, bool) or not value >= least:
+                kind = "number" if name == "seconds" else "whole number"
+                raise InvalidArgsError(
+                    f"`{name}` is `{value!r}`", hint=f"give a {kind} from {least}"
+                )
 
 
 class ToolUse(Record):

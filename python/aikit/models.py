@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _aikit
-from ._tools import natives_of
+from ._tools import listed, natives_of
 from .handles import Usage
 from .records import Record
 
@@ -26,6 +26,8 @@ class ModelResponse(Record):
 
     Attributes:
         text: What it said.
+        reasoning: What it showed of its reasoning.
+        tool_calls: The tools it asks for: ``id``, ``name`` and ``arguments`` each.
         message: The whole message: ``role`` and ``parts``, tool calls among them.
         usage: What the call consumed.
         finish_reason: Why the model stopped: ``stop``, ``length``, ``tool_calls``, …
@@ -33,6 +35,8 @@ class ModelResponse(Record):
     """
 
     text: str
+    reasoning: str
+    tool_calls: list[dict[str, Any]]
     message: dict[str, Any]
     usage: Usage
     finish_reason: str
@@ -46,7 +50,7 @@ class ModelEvent(Record):
 
     Attributes:
         kind: ``text``, ``reasoning``, or ``done`` for the last one.
-        text: The piece; the whole text when done.
+        text: The piece; empty when done, because the pieces have said everything.
         response: The whole answer, with ``done`` only.
     """
 
@@ -65,11 +69,11 @@ class ModelStream:
 
     def __iter__(self) -> Iterator[ModelEvent]:
         while (event := self._native.next()) is not None:
-            yield ModelEvent(event)
+            yield ModelEvent({"response": None, **event})
 
     async def __aiter__(self) -> AsyncIterator[ModelEvent]:
         while (event := await self._native.anext()) is not None:
-            yield ModelEvent(event)
+            yield ModelEvent({"response": None, **event})
 
 
 class Model:
@@ -116,7 +120,7 @@ class Model:
             prompt: A text, or messages with ``role`` and ``content``, oldest first.
             instructions: What the model is told before the conversation.
             tools: What the model may ask for: functions, tools, names of built-in tools and
-                groups. They are not called: the answer's ``message`` has the tool calls.
+                groups. They are not called: the answer has the ``tool_calls``.
             temperature: Randomness, 0 to 2; the provider's default when None.
             max_tokens: Longest answer in tokens; the provider's default when None.
 
@@ -159,12 +163,12 @@ class Model:
         Returns:
             Embeddings in the order of the texts, shape (n, dim).
         """
-        embeddings: NDArray[np.float32] = self._native.embed(list(texts))
+        embeddings: NDArray[np.float32] = self._native.embed(listed("texts", texts))
         return embeddings
 
     async def aembed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Is ``embed`` for async code."""
-        embeddings: NDArray[np.float32] = await self._native.aembed(list(texts))
+        embeddings: NDArray[np.float32] = await self._native.aembed(listed("texts", texts))
         return embeddings
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _aikit
+from ._tools import listed
 from .models import Model
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class ScriptedModel(Model):
     """
 
     def __init__(self, answers: Sequence[str | Mapping[str, Any]], *, name: str = "test") -> None:
-        super().__init__(f"scripted:{name}", answers=list(answers))
+        super().__init__(f"scripted:{name}", answers=listed("answers", answers))
 
 
 class FunctionModel(Model):

@@ -34,18 +34,22 @@ class VectorIndex:
         self.metric = metric
         self.index = index
 
-    def add(self, ids: ArrayLike, vectors: ArrayLike) -> None:
+    def add(self, ids: ArrayLike, vectors: ArrayLike) -> int:
         """Adds vectors; one replaces the vector of its id.
 
         Args:
             ids: Whole numbers from 0, shape (n,).
             vectors: Shape (n, dim); ``float32`` and contiguous is taken without a copy.
 
+        Returns:
+            How many vectors there are now.
+
         Raises:
             InvalidArgsError: If shapes do not fit or a number is not finite; nothing is added.
         """
         rows = _rows(vectors)
         self._native.add(_ids(ids), rows)
+        return len(self._native)
 
     def search(
         self, queries: ArrayLike, *, k: int = 10
@@ -85,6 +89,8 @@ class VectorIndex:
 def _rows(vectors: ArrayLike) -> NDArray[np.float32]:
     import numpy as np  # noqa: PLC0415  # not needed by `import aikit`
 
+    if np.iscomplexobj(vectors):
+        raise InvalidArgsError("the vectors are complex", hint="pass real numbers")
     try:
         rows = np.ascontiguousarray(vectors, dtype=np.float32)
     except (TypeError, ValueError) as error:

@@ -106,7 +106,6 @@ def test_a_limit_of_time_ends_a_tool_that_never_would() -> None:
         ({"tools": [double, double]}, errors.InvalidArgsError),
         ({"tools": ["no_such_tool"]}, errors.NotFoundError),
         ({"name": "a b"}, errors.InvalidArgsError),
-        ({"limits": aikit.Limits(requests=0)}, errors.InvalidArgsError),
     ],
 )
 def test_what_cannot_be_an_agent_is_refused(
@@ -114,3 +113,24 @@ def test_what_cannot_be_an_agent_is_refused(
 ) -> None:
     with pytest.raises(error):
         aikit.Agent(aikit.testing.ScriptedModel(["x"]), **options)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"requests": 0}, {"requests": -3}, {"requests": "3"}, {"tool_calls": -1}, {"seconds": -1.0}],
+)
+def test_limits_out_of_range_are_refused_where_they_are_written(limits: dict[str, Any]) -> None:
+    with pytest.raises(errors.InvalidArgsError, match=f"`{next(iter(limits))}` is"):
+        aikit.Limits(**limits)
+
+
+@pytest.mark.parametrize("name", ["my docs", "<lambda>", "", "x" * 65])
+def test_a_name_that_providers_refuse_is_refused_before(name: str) -> None:
+    def helps(text: str) -> str:
+        """Helps."""
+        return text
+
+    with pytest.raises(errors.InvalidArgsError, match="not a name for a tool"):
+        aikit.tool(name=name or " ")(helps)
+    with pytest.raises(errors.InvalidArgsError, match="not a name for a tool"):
+        aikit.RAG().as_tool(name)

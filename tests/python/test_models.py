@@ -45,14 +45,15 @@ def test_a_function_model_sees_the_conversation(*, is_async: bool) -> None:
 def test_a_stream_ends_with_the_whole_answer() -> None:
     events = list(aikit.testing.ScriptedModel(["one two three"]).stream("go"))
     assert [it.kind for it in events] == ["text", "text", "text", "done"]
-    assert "".join(it.text for it in events[:-1]) == events[-1].text == "one two three"
+    # Who writes every piece writes everything once.
+    assert "".join(it.text for it in events) == "one two three"
     assert events[-1].response is not None
     assert events[-1].response.text == "one two three"
 
 
 async def test_a_stream_may_be_awaited() -> None:
     stream = aikit.testing.ScriptedModel(["one two"]).stream("go")
-    assert [it.text async for it in stream] == ["one ", "two", "one two"]
+    assert [it.text async for it in stream] == ["one ", "two", ""]
 
 
 @pytest.mark.parametrize("prompt", [1, [1], [{"role": "judge", "content": "x"}], {"a": 1}])
@@ -93,6 +94,7 @@ def test_a_number_out_of_range_is_named_with_the_way_out() -> None:
         ({"max_tokens": 2**70}, "64 bits.*`max_tokens`"),
         ({"temperature": 2.5}, "`temperature` is `2.5`"),
         ({"temperature": float("nan")}, "`temperature` is `NaN`"),
+        ({"temperature": "hot"}, "`temperature` is `hot`"),
     ]
     for options, message in cases:
         for ask in (model.complete, lambda *a, **o: list(model.stream(*a, **o))):
@@ -141,6 +143,26 @@ def test_a_model_may_ask_for_tools_that_are_not_called() -> None:
     called += [it.response for it in model.stream("?", **options) if it.response]
     assert len(called) == 3
     for response in called:
-        calls = [it for it in response.message["parts"] if it["type"] == "tool_call"]
-        assert [it["arguments"] for it in calls] == [{"left": 1, "right": 2}]
+        assert [it["name"] for it in response.tool_calls] == ["add"]
+        assert [it["arguments"] for it in response.tool_calls] == [{"left": 1, "right": 2}]
         assert response.finish_reason == "tool_calls"
+
+
+def test_an_unknown_option_of_a_model_is_refused_with_the_nearest() -> None:
+    with pytest.raises(errors.InvalidArgsError, match="no option `apikey`") as caught:
+        aikit.Model("openai-compatible:m", base_url="http://127.0.0.1:9/v1", apikey="x")
+    assert "`api_key`" in (caught.value.hint or "")
+
+
+def test_a_lone_text_is_no_list() -> None:
+    model = aikit.testing.ScriptedModel(["hello"])
+    wrong: list[Any] = [
+        lambda: model.embed("foo"),
+        lambda: aikit.testing.ScriptedModel("abc"),
+        lambda: aikit.Agent(model, tools="calculate"),
+        lambda: model.complete("x", tools="calculate"),
+    ]
+    for call in wrong:
+        with pytest.raises(errors.InvalidArgsError, match="not a list") as caught:
+            call()
+        assert "['" in (caught.value.hint or "")

@@ -112,3 +112,29 @@ def test_a_number_of_hits_out_of_range_is_named(k: int) -> None:
     with pytest.raises(errors.InvalidArgsError, match="`k` is `") as caught:
         rag.search("chunk", k=k)
     assert caught.value.hint
+
+
+def test_a_file_whose_name_reads_like_a_glob_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a [x].md").write_text("penguins", encoding="utf-8")
+    rag = aikit.RAG()
+    assert rag.ingest("a [x].md").added == 1
+    assert rag.search("penguins", k=1)[0].source == "a [x].md"
+
+
+def test_an_id_that_is_given_twice_is_reported() -> None:
+    report = aikit.RAG().ingest([{"id": "a", "text": "one"}, {"id": "a", "text": "two"}])
+    assert (report.added, [it.source for it in report.failed]) == (1, ["a"])
+
+
+@pytest.mark.parametrize("place", ["", " ", ".", "folder"])
+def test_a_place_that_cannot_be_an_index_is_named(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / ".aikit" / "rag" / "folder.db").mkdir(parents=True)
+    with pytest.raises(errors.InvalidArgsError):
+        aikit.RAG(place)

@@ -101,3 +101,8 @@ def test_a_number_of_hits_out_of_range_is_named(k: int) -> None:
         index.search(np.ones(2, dtype=np.float32), k=k)
     with pytest.raises(errors.InvalidArgsError, match="dim"):
         VectorIndex(k)
+
+
+def test_complex_vectors_are_refused() -> None:
+    with pytest.raises(errors.InvalidArgsError, match="complex"):
+        VectorIndex(2).add([1], np.array([[1j, 2.0]]))

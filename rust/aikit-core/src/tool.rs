@@ -52,6 +52,33 @@ pub struct ToolSpec {
     pub origin: &'static str,
 }
 
+/// Most characters of a tool's name; model providers refuse longer ones.
+const NAME_CHARACTERS_MAX: usize = 64;
+
+/// Checks the name of a tool: providers take letters, digits, `_` and `-`, and no more than 64.
+///
+/// # Errors
+///
+/// `invalid_args` for any other name.
+pub fn check_name(name: &str) -> Result<()> {
+    let is_usable = name
+        .chars()
+        .all(|it| it.is_ascii_alphanumeric() || it == '_' || it == '-')
+        && name
+            .chars()
+            .next()
+            .is_some_and(|it| it.is_ascii_alphabetic() || it == '_')
+        && name.len() <= NAME_CHARACTERS_MAX;
+    if is_usable {
+        return Ok(());
+    }
+    Err(
+        Error::invalid_args(format!("`{name}` is not a name for a tool")).with_hint(format!(
+            "use up to {NAME_CHARACTERS_MAX} letters, digits, `_` and `-`, beginning with a letter"
+        )),
+    )
+}
+
 impl ToolSpec {
     /// The tool as a model sees it.
     pub fn definition(&self) -> ToolDefinition {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aikit_components::models::{self, FunctionModel};
 use aikit_core::{
     Error, ErrorKind, Result, Value,
-    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Role, ToolDefinition},
+    model::{ChatEvent, ChatModel, ChatRequest, Message, Role, ToolDefinition},
     services::ModelOptions,
     tool::ToolContext,
 };
@@ -197,8 +197,17 @@ fn read_request(given: Value, tools: Vec<ToolDefinition>) -> Result<ChatRequest>
     Ok(ChatRequest {
         messages: instructions.into_iter().chain(conversation).collect(),
         tools,
-        temperature: given.get("temperature").and_then(Value::as_f64),
+        temperature: number(&given, "temperature")?,
         max_tokens: whole::field(&given, "max_tokens")?,
+    })
+}
+
+fn number(given: &Value, key: &str) -> Result<Option<f64>> {
+    let Some(value) = given.get(key).filter(|it| !it.is_null()) else {
+        return Ok(None);
+    };
+    value.as_f64().map(Some).ok_or_else(|| {
+        Error::invalid_args(format!("`{key}` is `{value}`")).with_hint("give a number")
     })
 }
 
@@ -210,15 +219,7 @@ async fn complete(
 ) -> Result<PyValue> {
     let request = read_request(request.0, tools)?;
     let response = models::complete(&cx, &source.chat, request).await?;
-    describe(&response).map(PyValue)
-}
-
-fn describe(response: &ChatResponse) -> Result<Value> {
-    let mut value = Value::from_serialize(response)?;
-    if let Value::Map(map) = &mut value {
-        map.insert("text".to_owned(), Value::from(response.message.to_text()));
-    }
-    Ok(value)
+    models::describe(&response).map(PyValue)
 }
 
 type Events = BoxStream<'static, Result<ChatEvent>>;
@@ -243,27 +244,8 @@ impl ModelStream {
 }
 
 async fn next(events: Arc<tokio::sync::Mutex<Events>>) -> Result<Option<Value>> {
-    let Some(event) = events.lock().await.next().await.transpose()? else {
-        return Ok(None);
-    };
-    let (kind, text, response) = match event {
-        ChatEvent::Text(text) => ("text", text, Value::Null),
-        ChatEvent::Reasoning(text) => ("reasoning", text, Value::Null),
-        ChatEvent::Done(response) => {
-            let text = response.message.to_text();
-            ("done", text, describe(&response)?)
-        }
-        other => {
-            return Err(Error::internal(format!(
-                "an unknown event of a model: {other:?}"
-            )));
-        }
-    };
-    Ok(Some(Value::map([
-        ("kind", Value::from(kind)),
-        ("text", Value::from(text)),
-        ("response", response),
-    ])))
+    let event = events.lock().await.next().await.transpose()?;
+    event.map(models::describe_event).transpose()
 }
 
 /// The providers: what is usable here and what each lacks.

@@ -131,8 +131,10 @@ impl Rag {
     }
 
     /// The search as a tool of agents.
-    fn as_tool(&self, name: &str, summary: &str) -> Tool {
-        Tool::new(self.0.as_tool(name, summary))
+    fn as_tool(&self, py: Python<'_>, name: &str, summary: &str) -> PyResult<Tool> {
+        let tool = self.0.as_tool(name, summary);
+        tool.map(Tool::new)
+            .map_err(|error| errors::to_python(py, &error))
     }
 }
 
@@ -204,7 +206,7 @@ pub(crate) fn store_path(py: Python<'_>, place: PathBuf) -> PyResult<PathBuf> {
     let folder = &session::current(py)?.working_directory;
     let is_name = place.components().count() == 1 && place.extension().is_none();
     match place.to_str() {
-        Some(name) if is_name => {
+        Some(name) if is_name || name.is_empty() => {
             rag::store_path(folder, name).map_err(|error| errors::to_python(py, &error))
         }
         _ => Ok(folder.join(place)),

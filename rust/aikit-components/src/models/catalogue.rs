@@ -6,6 +6,7 @@ use aikit_core::{
     Error, ErrorKind, Result, Value,
     model::{ChatModel, EmbeddingModel},
     services::{ModelOptions, Models},
+    value::Map,
 };
 use url::Url;
 
@@ -79,6 +80,7 @@ impl Catalogue {
     /// The provider of `name` and everything that is needed to reach it.
     fn endpoint(&self, name: &str, options: ModelOptions) -> Result<(&'static Provider, Endpoint)> {
         let (provider, model) = split(name, options.base_url.is_some())?;
+        check_options(provider, &options.extra)?;
         let key = options.api_key.filter(|key| !key.is_empty());
         // The owner's key goes to the owner's address: a script that names another address has
         // to bring a key of its own.
@@ -220,6 +222,22 @@ fn split(name: &str, has_address: bool) -> Result<(&'static Provider, &str)> {
         return Err(Error::invalid_args(message).with_hint(hint));
     }
     Ok((provider, model))
+}
+
+/// A misspelt option must not be a key that is never sent.
+fn check_options(provider: &Provider, given: &Map) -> Result<()> {
+    let known = provider.options.iter().copied();
+    let known = known.chain(["api_key", "base_url"]);
+    let Some(unknown) = given
+        .keys()
+        .find(|it| !known.clone().any(|name| name == *it))
+    else {
+        return Ok(());
+    };
+    let listed: Vec<_> = known.clone().map(|it| format!("`{it}`")).collect();
+    let otherwise = format!("`{}` has the options {}", provider.name, listed.join(", "));
+    let message = format!("`{}` has no option `{unknown}`", provider.name);
+    Err(Error::invalid_args(message).with_hint(nearest::hint(unknown, known, otherwise)))
 }
 
 fn missing_key(provider: &Provider, name: &str, is_elsewhere: bool) -> Error {

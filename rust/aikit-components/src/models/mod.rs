@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod catalogue;
+mod describe;
 mod function;
 mod providers;
 mod rig;
@@ -11,5 +12,6 @@ mod scripted;
 pub use self::{
     call::{complete, embed, stream},
     catalogue::Catalogue,
+    describe::{describe, describe_event},
     function::FunctionModel,
 };

@@ -249,8 +249,12 @@ impl Rag {
     }
 
     /// The search as a tool that agents call with `query` and `k`.
-    pub fn as_tool(&self, name: &str, summary: &str) -> Arc<dyn DynTool> {
-        Arc::new(SearchTool::new(self.clone(), name, summary))
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a name that no tool can have.
+    pub fn as_tool(&self, name: &str, summary: &str) -> Result<Arc<dyn DynTool>> {
+        Ok(Arc::new(SearchTool::new(self.clone(), name, summary)?))
     }
 
     async fn find(

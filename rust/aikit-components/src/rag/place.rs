@@ -38,6 +38,10 @@ pub fn store_path(working_directory: &Path, place: &str) -> Result<PathBuf> {
         return Err(Error::new(ErrorKind::Denied, message)
             .with_hint("give a name, or a path below the working directory without `..`"));
     }
+    if path.is_dir() {
+        return Err(Error::invalid_args(format!("`{place}` is a folder"))
+            .with_hint("give a name such as `manual`, or the path of a file"));
+    }
     if path
         .file_name()
         .is_some_and(|name| name == config::FILE_NAME)

@@ -89,6 +89,9 @@ pub(super) async fn find(
     let mut found = Found::default();
     for source in sources {
         match source {
+            Source::Record(record) if found.ids.contains(&record.id) => {
+                found.failed.push((record.id, given_twice()));
+            }
             Source::Record(record) => {
                 let mut metadata = given.clone();
                 metadata.extend(record.metadata.clone());
@@ -121,6 +124,11 @@ pub(super) async fn find(
         return Err(found.failed.swap_remove(0).1);
     }
     Ok(found)
+}
+
+fn given_twice() -> Error {
+    Error::invalid_args("another source of the same call has this id")
+        .with_hint("give each record an id of its own")
 }
 
 /// Errors that concern the whole call, not one source.
@@ -169,7 +177,13 @@ struct Listing {
 
 /// The files a path or a glob leads to. A file named by itself is taken whatever its name.
 async fn list(cx: &ToolContext, path: &str, heads: &Heads) -> Result<Listing> {
-    let (folder, glob) = split_glob(path);
+    let files = cx.services.files()?;
+    // A file may have a name that reads like a glob.
+    let is_there = || async { files.resolve(&cx.context, path).await.is_ok() };
+    let (folder, glob) = match split_glob(path) {
+        (_, Some(_)) if is_there().await => (path, None),
+        split => split,
+    };
     let options = ListOptions {
         hidden: false,
         // What the caller names is read, also where it is generated and not versioned.
@@ -179,7 +193,6 @@ async fn list(cx: &ToolContext, path: &str, heads: &Heads) -> Result<Listing> {
         exclude: Vec::new(),
         max_entries: FILES_MAX,
     };
-    let files = cx.services.files()?;
     let found = files.list(&cx.context, folder, options).await?;
     if found.len() >= FILES_MAX {
         let message = format!("`{path}` leads to {FILES_MAX} files or more");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aikit_core::{
     Result, Value,
-    tool::{DynTool, ToolContext, ToolSpec, schema_of},
+    tool::{self, DynTool, ToolContext, ToolSpec, schema_of},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use schemars::JsonSchema;
@@ -36,7 +36,8 @@ fn default_k() -> usize {
 }
 
 impl SearchTool {
-    pub(super) fn new(rag: Rag, name: &str, summary: &str) -> Self {
+    pub(super) fn new(rag: Rag, name: &str, summary: &str) -> Result<Self> {
+        tool::check_name(name)?;
         let spec = ToolSpec {
             name: name.to_owned(),
             summary: summary.to_owned(),
@@ -46,7 +47,7 @@ impl SearchTool {
             timeout: Some(TIMEOUT),
             origin: "rag",
         };
-        Self { rag, spec }
+        Ok(Self { rag, spec })
     }
 }
 

@@ -191,7 +191,10 @@ impl TablePolicy {
 
     /// How the folder of `path` gets among those that may be read.
     fn outside(&self, path: &Path) -> Decision {
-        let folder = path.parent().unwrap_or(path).display();
+        let parent = path.parent().unwrap_or(path);
+        // Only on the user's own machine: elsewhere the hint would tell what there is.
+        let is_folder = self.profile == Profile::Notebook && path.is_dir();
+        let folder = if is_folder { path } else { parent }.display();
         let hint = match self.profile {
             Profile::Notebook => format!(
                 "add `{folder}` to `roots` in the section `[security]` of `aikit.toml`; for one \
@@ -362,6 +365,21 @@ mod tests {
         for (path, expected) in cases {
             let row = row(Permission::FileRead, Target::Path(Path::new(path)));
             assert_eq!(row, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_hint_opens_no_more_than_was_asked_for() {
+        let policy = TablePolicy::new(Profile::Notebook, Vec::new(), Vec::new());
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().to_owned(), folder.path().join("a.txt")] {
+            let target = Target::Path(&path);
+            let decision = policy.decide(&Context::default(), Permission::FileRead, target);
+            let Decision::Deny { hint, .. } = decision else {
+                panic!("{decision:?}");
+            };
+            let expected = format!("AIKIT_SECURITY__ROOTS={}`", folder.path().display());
+            assert!(hint.ends_with(&expected), "{hint}");
         }
     }
 

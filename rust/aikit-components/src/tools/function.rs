@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     script::Callable,
-    tool::{DynTool, ToolContext, ToolSpec},
+    tool::{self, DynTool, ToolContext, ToolSpec},
 };
 use futures::future::BoxFuture;
 
@@ -36,7 +36,7 @@ impl FunctionTool {
     ///
     /// # Errors
     ///
-    /// `invalid_args` when the summary is empty or the schema is not a JSON Schema of an object.
+    /// `invalid_args` when the name is none a provider takes, the summary is empty or the schema is not a JSON Schema of an object.
     #[expect(
         clippy::new_ret_no_self,
         reason = "a tool is used as `dyn DynTool` from the start"
@@ -46,6 +46,7 @@ impl FunctionTool {
         function: Arc<dyn Callable>,
     ) -> Result<Arc<dyn DynTool>> {
         let name = &options.name;
+        tool::check_name(name)?;
         if options.summary.trim().is_empty() {
             return Err(
                 Error::invalid_args(format!("the tool `{name}` says not what it does"))

@@ -4,15 +4,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aikit_core::{
     Error, Result,
-    tool::{DynTool, ToolSpec},
+    tool::{self, DynTool, ToolSpec},
 };
 use indexmap::IndexMap;
 
 use super::{BUILT_IN, GROUPS, Group};
 use crate::nearest;
-
-/// Most characters of a tool's name; model providers refuse longer ones.
-const NAME_CHARACTERS_MAX: usize = 64;
 
 /// The tools of one session, by name. Cheap to clone; all clones are the same registry.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +48,7 @@ impl Registry {
     /// `invalid_args` when the name belongs to a built-in tool or a group, or is no name.
     pub fn add(&self, tool: Arc<dyn DynTool>) -> Result<()> {
         let name = tool.spec().name.clone();
-        check_name(&name)?;
+        tool::check_name(&name)?;
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let is_taken = GROUPS.iter().any(|group| group.name == name)
             || entries
@@ -136,23 +133,4 @@ impl Registry {
             .map(|entry| Arc::clone(&entry.tool))
             .collect()
     }
-}
-
-fn check_name(name: &str) -> Result<()> {
-    let is_usable = name
-        .chars()
-        .all(|it| it.is_ascii_alphanumeric() || it == '_' || it == '-')
-        && name
-            .chars()
-            .next()
-            .is_some_and(|it| it.is_ascii_alphabetic() || it == '_')
-        && name.len() <= NAME_CHARACTERS_MAX;
-    if is_usable {
-        return Ok(());
-    }
-    Err(
-        Error::invalid_args(format!("`{name}` is not a name for a tool")).with_hint(format!(
-            "use up to {NAME_CHARACTERS_MAX} letters, digits, `_` and `-`, beginning with a letter"
-        )),
-    )
 }

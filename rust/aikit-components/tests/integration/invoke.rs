@@ -149,14 +149,16 @@ fn the_users_tools_replace_each_other_but_no_built_in_one() {
     let registry = Registry::with_built_ins();
     let named = |name: &str, answer: i64| {
         let body: Body = Box::new(move |_| Box::pin(async move { Ok(Value::Int(answer)) }));
-        FunctionTool::new(options(name, Value::Null), Arc::new(Function(body))).unwrap()
+        FunctionTool::new(options(name, Value::Null), Arc::new(Function(body)))
     };
-    registry.add(named("weather", 1)).unwrap();
-    registry.clone().add(named("weather", 2)).unwrap();
+    registry.add(named("weather", 1).unwrap()).unwrap();
+    registry.clone().add(named("weather", 2).unwrap()).unwrap();
     let found = registry.find("weather").unwrap();
     assert_eq!(invoke(&bare(), &found, Value::Null).unwrap(), Value::Int(2));
     for name in ["count_words", "safe", "two words", "", "9lives", "naïve"] {
-        let error = registry.add(named(name, 0)).unwrap_err();
+        let error = named(name, 0)
+            .and_then(|tool| registry.add(tool))
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{name}");
     }
     let safe = registry.resolve(&["safe".to_owned()]).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_components::models;
 use aikit_core::{
     Error, Result, Value,
-    model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Part, Role},
+    model::{ChatModel, ChatRequest, Message, Role},
     services::ModelOptions,
     value::Map,
 };
@@ -247,7 +247,7 @@ async fn complete(session: Session, mut args: Args) -> Result<Return> {
     let request = request(&session, &mut args)?;
     let cx = session.tool_context(&args.cx);
     let response = models::complete(&cx, &model.chat, request).await?;
-    Ok(Return::Value(Value::Map(describe(&response)?)))
+    Ok(Return::Value(models::describe(&response)?))
 }
 
 fn stream(session: &Session, mut args: Args) -> Result<Return> {
@@ -255,7 +255,7 @@ fn stream(session: &Session, mut args: Args) -> Result<Return> {
     let request = request(session, &mut args)?;
     let cx = session.tool_context(&args.cx);
     let events = models::stream(&cx, &model.chat, request);
-    session.insert_stream(events.map(|event| describe_event(event?)).boxed())
+    session.insert_stream(events.map(|event| models::describe_event(event?)).boxed())
 }
 
 async fn embed(session: Session, mut args: Args) -> Result<Return> {
@@ -271,59 +271,4 @@ async fn embed(session: Session, mut args: Args) -> Result<Return> {
     let texts = args.strings("texts");
     let vectors = models::embed(&args.cx, &embedder, texts).await?;
     Ok(Return::Value(Value::from(vectors)))
-}
-
-/// A response as a record with the parts that scripts ask for first.
-fn describe(response: &ChatResponse) -> Result<Map> {
-    let calls: Result<Value> = response
-        .message
-        .tool_calls()
-        .map(Value::from_serialize)
-        .collect::<Result<Value>>();
-    let reasoning: String = response
-        .message
-        .parts
-        .iter()
-        .filter_map(|part| match part {
-            Part::Reasoning { text } => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    Ok(Map::from_iter([
-        ("text".to_owned(), Value::from(response.message.to_text())),
-        ("reasoning".to_owned(), Value::from(reasoning)),
-        ("tool_calls".to_owned(), calls?),
-        ("usage".to_owned(), Value::from_serialize(&response.usage)?),
-        (
-            "finish_reason".to_owned(),
-            Value::from_serialize(&response.finish_reason)?,
-        ),
-        ("model".to_owned(), Value::from(response.model.as_str())),
-        (
-            "message".to_owned(),
-            Value::from_serialize(&response.message)?,
-        ),
-    ]))
-}
-
-fn describe_event(event: ChatEvent) -> Result<Value> {
-    let piece = |kind: &str, text: String| {
-        Ok(Value::map([
-            ("kind", Value::from(kind)),
-            ("text", Value::from(text)),
-        ]))
-    };
-    match event {
-        ChatEvent::Text(text) => piece("text", text),
-        ChatEvent::Reasoning(text) => piece("reasoning", text),
-        ChatEvent::Done(response) => {
-            let mut record = Map::from_iter([("kind".to_owned(), Value::from("done"))]);
-            // The pieces have said the text; in the last event it would be printed twice.
-            record.extend([("response".to_owned(), Value::Map(describe(&response)?))]);
-            Ok(Value::Map(record))
-        }
-        other => Err(Error::internal(format!(
-            "an unknown piece of an answer: {other:?}"
-        ))),
-    }
 }

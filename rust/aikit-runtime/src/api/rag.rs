@@ -300,5 +300,5 @@ fn as_tool(session: &Session, mut args: Args) -> Result<Return> {
     let summary = args.string("summary").unwrap_or_else(|| {
         "Searches the documents and returns the chunks that fit a question best.".to_owned()
     });
-    tool::hand_out(session, opened.as_tool(&name, &summary))
+    tool::hand_out(session, opened.as_tool(&name, &summary)?)
 }

@@ -37,6 +37,8 @@ pub(super) struct Provider {
     pub(super) needs_key: bool,
     /// Where its API is.
     pub(super) place: Place,
+    /// Names of the options it has beside an address and a key.
+    pub(super) options: &'static [&'static str],
     /// Makes a chat model.
     pub(super) chat: Constructor<dyn ChatModel>,
     /// Makes an embedding model, where there are any.

@@ -20,6 +20,7 @@ pub(super) const PROVIDER: Provider = Provider {
         url: "https://api.openai.com/v1",
         variable: "OPENAI_BASE_URL",
     },
+    options: &[],
     chat,
     embedding: Some(embedding),
 };

@@ -23,6 +23,7 @@ pub(super) const PROVIDER: Provider = Provider {
     place: Place::Given {
         variable: "OPENAI_COMPATIBLE_BASE_URL",
     },
+    options: &[],
     chat,
     embedding: Some(embedding),
 };

@@ -13,6 +13,7 @@ pub(super) const PROVIDER: Provider = Provider {
     key_variable: None,
     needs_key: false,
     place: Place::Here,
+    options: &["answers"],
     chat,
     embedding: None,
 };

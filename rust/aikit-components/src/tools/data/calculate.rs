@@ -109,12 +109,45 @@ fn evaluate(args: &Args, budget: &Budget) -> Result<Output> {
         return Err(Error::invalid_args("the expression has no value")
             .with_hint("end it with what is to be calculated"));
     }
-    let number = value.parse().ok().filter(|it: &f64| it.is_finite());
+    let finite = |it: &f64| it.is_finite();
+    let number = value.parse().ok().filter(finite);
+    if exact || has_own_format(&args.expression) {
+        return Ok(Output {
+            value,
+            number,
+            exact,
+        });
+    }
+    let text = run(DIGITS, &mut context, budget)?;
+    let digits = text.strip_prefix("approx. ").unwrap_or(&text);
     Ok(Output {
-        value,
-        number,
+        value: significant(&value, digits).unwrap_or(value),
+        number: digits.parse().ok().filter(finite),
         exact,
     })
+}
+
+/// The last value with all digits of a double; by itself the library shows ten decimals.
+const DIGITS: &str = "ans to 17 sf";
+
+/// Whether an expression says itself how its value is written: `1/3 to 4 dp`.
+fn has_own_format(expression: &str) -> bool {
+    let words = expression.split(|it: char| !it.is_alphanumeric());
+    let mut words = words.map(str::to_lowercase);
+    words.any(|it| matches!(&*it, "dp" | "sf" | "float" | "fraction" | "exact"))
+}
+
+/// The value in scientific notation, with its unit, when ten decimals lose what matters of it.
+fn significant(value: &str, digits: &str) -> Option<String> {
+    /// Relative difference that ten significant digits leave.
+    const ROUNDING: f64 = 1e-9;
+    let number = |text: &str| text.split(' ').next()?.parse::<f64>().ok();
+    let (shown, full) = (number(value)?, number(digits)?);
+    if (shown - full).abs() <= full.abs() * ROUNDING {
+        return None;
+    }
+    let unit = digits.split_once(' ').map(|(_, unit)| format!(" {unit}"));
+    Some(format!("{full:e}{}", unit.unwrap_or_default()))
 }
 
 fn run(text: &str, context: &mut fend_core::Context, budget: &Budget) -> Result<String> {

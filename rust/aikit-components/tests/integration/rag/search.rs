@@ -271,7 +271,11 @@ fn the_tool_answers_what_the_search_answers() {
     let (_folder, cx) = here();
     let rag = open(RagOptions::default()).unwrap();
     ingest(&rag, &cx, records()).unwrap();
-    let tool = rag.as_tool("search_documents", "Searches the documents about fruit.");
+    let tool = rag
+        .as_tool("search_documents", "Searches the documents about fruit.")
+        .unwrap();
+    let error = rag.as_tool("my docs", "Searches.").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgs);
     assert_eq!(
         tool.spec().usage(),
         "`search_documents` takes `query` (string, required), `k` (integer)"
