@@ -14,8 +14,6 @@ use crate::connection::Endpoint;
 
 /// A beat is a few bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 16;
-/// A client that lets more echoes than this wait is disconnected.
-const QUEUE_BYTES_MAX: usize = 1 << 20;
 
 /// Binds `endpoint` and answers until dropped.
 pub(super) async fn bind(endpoint: &Endpoint, clock: Arc<dyn Clock>) -> Result<Server> {
@@ -23,7 +21,6 @@ pub(super) async fn bind(endpoint: &Endpoint, clock: Arc<dyn Clock>) -> Result<S
         name: "REP",
         peers: &["REQ", "DEALER"],
         message_bytes_max: MESSAGE_BYTES_MAX,
-        is_signed: false,
     };
     Server::bind(endpoint, role, clock, Arc::new(Echo)).await
 }
@@ -33,10 +30,9 @@ struct Echo;
 
 impl Handler for Echo {
     fn received<'a>(&'a self, peer: &'a Arc<Peer>, received: Received) -> BoxFuture<'a, ()> {
-        if peer.backlog().bytes > QUEUE_BYTES_MAX {
-            peer.close();
-        } else if let Received::Message(frames) = received {
-            peer.push(zmtp::encode(&frames));
+        if let Received::Message(frames) = received {
+            peer.renew();
+            peer.answer(zmtp::encode(&frames));
         }
         Box::pin(std::future::ready(()))
     }

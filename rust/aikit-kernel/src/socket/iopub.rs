@@ -32,6 +32,8 @@ use crate::{
 const MESSAGE_BYTES_MAX: usize = 1 << 12;
 /// Most subscriptions of one subscriber; clients have one.
 const TOPICS_MAX: usize = 256;
+/// All its topics together.
+const TOPICS_BYTES_MAX: usize = 1 << 14;
 /// A cell that prints waits while a subscriber that reads has more than this to read.
 const BACKLOG_BYTES: usize = 1 << 23;
 /// How long a slow subscriber is looked at before it is judged.
@@ -85,7 +87,6 @@ impl IoPub {
             name: "XPUB",
             peers: &["SUB", "XSUB"],
             message_bytes_max: MESSAGE_BYTES_MAX,
-            is_signed: false,
         };
         let (state, welcomed) = (Mutex::default(), Notify::new());
         let hub = Arc::new(Hub {
@@ -215,7 +216,7 @@ impl Hub {
         }
     }
 
-    fn subscribe(&self, peer: &Peer, topic: Bytes) {
+    fn subscribe(&self, peer: &Peer, topic: &Bytes) {
         let mut state = self.state();
         let first = !state.welcomed;
         let execution_state = if state.busy > 0 {
@@ -226,24 +227,29 @@ impl Hub {
         let Some(subscriber) = state.subscribers.get_mut(&peer.number) else {
             return;
         };
-        if subscriber.topics.len() >= TOPICS_MAX {
+        let topics_bytes: usize = subscriber.topics.iter().map(Bytes::len).sum();
+        if subscriber.topics.len() >= TOPICS_MAX || topics_bytes + topic.len() > TOPICS_BYTES_MAX {
             warn!("a subscriber has too many topics and is disconnected");
             subscriber.peer.close();
             return;
         }
         let nobody = Bytes::new();
-        let subscription = String::from_utf8_lossy(&topic).into_owned();
+        let subscription = String::from_utf8_lossy(topic).into_owned();
         // Its topic is the subscription, or the subscriber's own filter would drop it.
-        let welcome = self.message(&topic, &nobody, &IopubWelcome { subscription }.into());
-        subscriber.topics.push(topic);
-        subscriber.peer.push(welcome);
+        let welcome = self.message(topic, &nobody, &IopubWelcome { subscription }.into());
+        subscriber.peer.stay();
+        // A copy: the command it is a part of need not be kept.
+        subscriber.topics.push(Bytes::copy_from_slice(topic));
+        subscriber.peer.answer(welcome);
         if first {
             // A client that started us too slowly to see the first states sees them now.
             for execution_state in [ExecutionState::Starting, execution_state] {
                 let status = Content::from(Status { execution_state });
                 let topic = self.topic(&status);
                 if subscriber.wants(&topic) {
-                    subscriber.peer.push(self.message(&topic, &nobody, &status));
+                    subscriber
+                        .peer
+                        .answer(self.message(&topic, &nobody, &status));
                 }
             }
             state.welcomed = true;
@@ -278,13 +284,13 @@ impl Handler for Hub {
                 let mut frame = frames.remove(0);
                 let topic = frame.split_off(frame.len().min(1));
                 match frame.first() {
-                    Some(1) => self.subscribe(peer, topic),
+                    Some(1) => self.subscribe(peer, &topic),
                     Some(0) => self.cancel(peer, &topic),
                     _ => {}
                 }
             }
             // ZMTP 3.1: commands.
-            Received::Command(name, topic) if name == "SUBSCRIBE" => self.subscribe(peer, topic),
+            Received::Command(name, topic) if name == "SUBSCRIBE" => self.subscribe(peer, &topic),
             Received::Command(name, topic) if name == "CANCEL" => self.cancel(peer, &topic),
             // What else a subscriber says is for nobody.
             _ => {}

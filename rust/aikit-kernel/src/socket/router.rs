@@ -47,7 +47,6 @@ impl Router {
             name: "ROUTER",
             peers: &["DEALER", "REQ", "ROUTER"],
             message_bytes_max: MESSAGE_BYTES_MAX,
-            is_signed: true,
         };
         let handler = Arc::new(Reading { codec, seen, inbox });
         let server = Server::bind(endpoint, role, clock, handler).await?;

@@ -251,8 +251,8 @@ fn admit(inner: &Arc<Inner>, (reader, writer): (Reader, Writer)) {
     // Held until the entry exists, so that the task finds it however fast it runs.
     let mut connections = inner.connections();
     let count = connections.by_number.len();
-    let has_room = count < PEERS_MAX
-        || (count < CONNECTIONS_MAX && inner.role.is_signed && inner.strangers.dismiss_oldest());
+    let has_room =
+        count < PEERS_MAX || (count < CONNECTIONS_MAX && inner.strangers.dismiss_oldest());
     if !has_room {
         debug!(
             socket = inner.role.name,
@@ -347,7 +347,7 @@ async fn read_all(
         };
         match received {
             None => return Ok(()),
-            Some(Received::Command(name, body)) if name == "PING" => peer.push(zmtp::pong(&body)),
+            Some(Received::Command(name, body)) if name == "PING" => peer.answer(zmtp::pong(&body)),
             Some(Received::Command(name, body)) if name == "ERROR" => {
                 debug!(socket = inner.role.name, reason = ?body, "a peer refuses us");
                 return Ok(());
@@ -386,7 +386,6 @@ mod tests {
                 name: "ROUTER",
                 peers: &["DEALER"],
                 message_bytes_max: 1000,
-                is_signed: true,
             };
             let handler = Arc::new(Busy::default());
             let heard = Arc::clone(&handler.0);

@@ -25,8 +25,11 @@ const FLAG_COMMAND: u8 = 4;
 const FRAMES_MAX: usize = 1 << 12;
 /// Largest command, READY included.
 const COMMAND_BYTES_MAX: usize = 1 << 14;
-/// How much is asked of the operating system at once.
-const READ_BYTES: usize = 1 << 16;
+/// How much is asked of the operating system at once. Frames that fit are copied, so that one does
+/// not keep alive all that came with it; larger ones are read into memory of their own.
+const READ_BYTES: usize = 1 << 14;
+/// What a frame costs beside its bytes: its entry in a list, and what an allocator adds.
+const FRAME_COST_BYTES: usize = 128;
 
 /// What a socket is to its peers.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +40,6 @@ pub(super) struct Role {
     pub(super) peers: &'static [&'static str],
     /// Largest message, all frames together.
     pub(super) message_bytes_max: usize,
-    /// Whether a peer can prove that it knows the key; then one that has not makes room for others.
-    pub(super) is_signed: bool,
 }
 
 /// What a peer sends after the handshake.
@@ -54,10 +55,18 @@ pub(super) enum Received {
 pub(super) struct MessageReader {
     stream: Reader,
     buffer: BytesMut,
+    /// A frame that does not fit the buffer.
+    large: Option<LargeFrame>,
     frames: Vec<Bytes>,
     message_bytes: usize,
     message_bytes_max: usize,
     stranger: Arc<Stranger>,
+}
+
+struct LargeFrame {
+    flags: u8,
+    length: usize,
+    bytes: Vec<u8>,
 }
 
 impl MessageReader {
@@ -82,16 +91,54 @@ impl MessageReader {
                     return Err(broken("too many frames"));
                 }
             }
-            // Counted before more is read, so that each peer exceeds the budget by one read at most.
-            self.stranger.keep(self.message_bytes + self.buffer.len());
+            self.reserve();
+            // Counted before more is read, so that nothing is read beyond the budget.
+            self.stranger.keep(self.kept());
             self.stranger.room().await;
-            if !fill(&mut self.stream, &mut self.buffer).await? {
+            if !self.fill().await? {
                 return Ok(None);
             }
         }
     }
 
+    /// Memory that is taken for what is not whole yet.
+    fn kept(&self) -> usize {
+        let large = self.large.as_ref().map_or(0, |it| it.bytes.capacity());
+        let frames = self.message_bytes + self.frames.len() * FRAME_COST_BYTES;
+        frames + large + self.buffer.capacity()
+    }
+
+    /// Makes room for the next read: it grows with what arrived, not with what a peer announces.
+    fn reserve(&mut self) {
+        match &mut self.large {
+            Some(LargeFrame { length, bytes, .. }) => {
+                if bytes.len() == bytes.capacity() {
+                    let wanted = (2 * bytes.len()).clamp(READ_BYTES, *length);
+                    bytes.reserve_exact(wanted - bytes.len());
+                }
+            }
+            None => self.buffer.reserve(READ_BYTES),
+        }
+    }
+
+    /// Reads once; whether something came.
+    async fn fill(&mut self) -> io::Result<bool> {
+        let count = match &mut self.large {
+            Some(LargeFrame { length, bytes, .. }) => {
+                let missing = *length - bytes.len();
+                let mut limited = bytes.limit(missing.min(bytes.capacity() - bytes.len()));
+                self.stream.read_buf(&mut limited).await?
+            }
+            None => self.stream.read_buf(&mut self.buffer).await?,
+        };
+        Ok(count > 0)
+    }
+
     fn take_frame(&mut self) -> io::Result<Option<(u8, Bytes)>> {
+        if self.large.is_some() {
+            let whole = self.large.take_if(|it| it.bytes.len() == it.length);
+            return Ok(whole.map(|it| (it.flags, it.bytes.into())));
+        }
         let Some((flags, head, length)) = frame_head(&self.buffer) else {
             return Ok(None);
         };
@@ -105,11 +152,23 @@ impl MessageReader {
         if length > limit {
             return Err(broken("a frame is too large"));
         }
-        if self.buffer.len() < head + length {
-            return Ok(None);
+        if length <= READ_BYTES {
+            let Some(frame) = self.buffer.get(head..head + length) else {
+                return Ok(None);
+            };
+            let frame = Bytes::copy_from_slice(frame);
+            self.buffer.advance(head + length);
+            return Ok(Some((flags, frame)));
         }
         self.buffer.advance(head);
-        Ok(Some((flags, self.buffer.split_to(length).freeze())))
+        let arrived = self.buffer.len().min(length);
+        let bytes = self.buffer.split_to(arrived).to_vec();
+        self.large = Some(LargeFrame {
+            flags,
+            length,
+            bytes,
+        });
+        self.take_frame()
     }
 }
 
@@ -126,11 +185,11 @@ pub(super) async fn shake_hands(
 ) -> io::Result<(MessageReader, Bytes)> {
     // Sent whole at once: a peer of version 3 waits for nothing in between.
     writer.write_all(&greeting()).await?;
-    let mut buffer = BytesMut::new();
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
     while buffer.len() < GREETING_BYTES {
         // Refused as soon as it shows, or a peer of version 2 would wait for us, and we for it.
         check_greeting(&buffer)?;
-        if !fill(&mut stream, &mut buffer).await? {
+        if stream.read_buf(&mut buffer).await? == 0 {
             return Err(broken("the peer left"));
         }
     }
@@ -141,6 +200,7 @@ pub(super) async fn shake_hands(
     let mut reader = MessageReader {
         stream,
         buffer,
+        large: None,
         frames,
         message_bytes,
         message_bytes_max,
@@ -180,12 +240,6 @@ pub(super) fn pong(body: &[u8]) -> Bytes {
     let mut bytes = BytesMut::new();
     put_frame(&mut bytes, FLAG_COMMAND, &command);
     bytes.freeze()
-}
-
-async fn fill(stream: &mut Reader, buffer: &mut BytesMut) -> io::Result<bool> {
-    // Grows with what arrived, not with what a peer announces.
-    buffer.reserve(READ_BYTES);
-    Ok(stream.read_buf(buffer).await? > 0)
 }
 
 fn greeting() -> [u8; GREETING_BYTES] {
@@ -260,7 +314,8 @@ fn read_properties(mut bytes: Bytes) -> io::Result<(Bytes, Bytes)> {
     if identity.len() > 255 {
         return Err(broken("an identity is longer than 255 bytes"));
     }
-    Ok((socket_type, identity))
+    // A copy: the command it is a part of need not be kept.
+    Ok((socket_type, Bytes::copy_from_slice(&identity)))
 }
 
 /// Flags, length of the head, length of the body; `None` while the head is incomplete.
@@ -296,10 +351,11 @@ mod tests {
         MessageReader {
             stream: Box::pin(io::Cursor::new(bytes.to_vec())),
             buffer: BytesMut::new(),
+            large: None,
             frames: Vec::new(),
             message_bytes: 0,
             message_bytes_max: 1000,
-            stranger: Strangers::new(2000).admit(0),
+            stranger: Strangers::new(1 << 20).admit(0),
         }
     }
 
@@ -318,6 +374,76 @@ mod tests {
         match read(&encode(&frames)).unwrap() {
             Some(Received::Message(read)) => assert_eq!(read, frames),
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// Gives a byte a read.
+    struct Trickle(Vec<u8>, usize);
+
+    impl AsyncRead for Trickle {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<io::Result<()>> {
+            if let Some(byte) = self.0.get(self.1).copied() {
+                buffer.put_slice(&[byte]);
+                self.1 += 1;
+            }
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn small_frames_keep_nothing_else_alive_and_cost_more_than_their_bytes() {
+        let frames = vec![Bytes::from_static(b"x"); 100];
+        let bytes = encode(&frames);
+        for (budget, fits) in [(100 * FRAME_COST_BYTES, false), (1 << 20, true)] {
+            let strangers = Strangers::new(budget);
+            let mut reader = reader(&[]);
+            reader.stream = Box::pin(Trickle(bytes.to_vec(), 0));
+            reader.stranger = strangers.admit(0);
+            let stranger = Arc::clone(&reader.stranger);
+            let read = aikit_core::io::wait(
+                async move {
+                    tokio::select! {
+                        biased;
+                        () = stranger.has_to_go() => Ok(None),
+                        read = reader.next() => read,
+                    }
+                },
+                || Ok(()),
+            );
+            match read.unwrap().unwrap() {
+                Some(Received::Message(read)) if fits => {
+                    assert_eq!(read, frames);
+                    for frame in read {
+                        assert_eq!(frame.try_into_mut().unwrap().capacity(), 1);
+                    }
+                }
+                None if !fits => {}
+                other => panic!("{other:?} within {budget}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_frame_takes_no_more_memory_than_its_length() {
+        for length in [READ_BYTES, READ_BYTES + 1, 3 * READ_BYTES + 7, 1 << 20] {
+            let large = Bytes::from(vec![7; length]);
+            let frames = vec![large, Bytes::from_static(b"end")];
+            let mut reader = reader(&encode(&frames));
+            reader.message_bytes_max = 1 << 21;
+            reader.stranger = Strangers::new(1 << 21).admit(0);
+            let read = async move { reader.next().await };
+            match aikit_core::io::wait(read, || Ok(())).unwrap().unwrap() {
+                Some(Received::Message(mut read)) => {
+                    assert_eq!(read, frames);
+                    let capacity = read.swap_remove(0).try_into_mut().unwrap().capacity();
+                    assert_eq!(capacity, length);
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 
@@ -388,12 +514,11 @@ mod tests {
             name: "XPUB",
             peers: &["SUB"],
             message_bytes_max: 1000,
-            is_signed: true,
         };
         let read = move |bytes: Vec<u8>| async move {
             let mut writer: Writer = Box::pin(tokio::io::sink());
             let stream: Reader = Box::pin(io::Cursor::new(bytes));
-            let stranger = Strangers::new(2000).admit(0);
+            let stranger = Strangers::new(1 << 20).admit(0);
             let (mut reader, _) = shake_hands(stream, &mut writer, role, stranger).await?;
             while reader.next().await?.is_some() {}
             io::Result::Ok(())

@@ -9,6 +9,7 @@ use std::{
 
 use aikit_core::{clock::SystemClock, io};
 use aikit_kernel::{
+    client::Client,
     connection::SocketName,
     socket::client::Requests,
     wire::{Content, execute::ExecuteReply, frame::Codec, kernel_info::KernelInfoRequest},
@@ -334,6 +335,85 @@ fn a_client_is_served_although_strangers_take_every_place() {
         assert_eq!(reply.parent_id(), Some(asked.msg_id));
         // Nor does one that is known make room.
         assert_eq!(conversation.execute("echo x").await.reply, ok(2));
+        drop(strangers);
+    });
+}
+
+/// A command of one frame with four bytes of length.
+fn command(name: &[u8], body: &[u8]) -> Vec<u8> {
+    let length = 1 + name.len() + body.len();
+    let mut bytes = vec![6];
+    bytes.extend_from_slice(&(length as u64).to_be_bytes());
+    bytes.push(u8::try_from(name.len()).unwrap());
+    [&bytes[..], name, body].concat()
+}
+
+/// Sends `bytes` again and again and reads nothing; whether the kernel ends the connection.
+fn is_cut_off(port: u16, kind: &[u8], bytes: &[u8]) -> bool {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(&ready(kind)).unwrap();
+    // More than the operating system takes for us and the kernel keeps, by far.
+    let repetitions = (64 << 20) / bytes.len();
+    (0..repetitions).any(|_| stream.write_all(bytes).is_err())
+}
+
+#[test]
+fn a_stranger_who_asks_and_never_reads_is_cut_off() {
+    let ping = command(b"PING", &[0; 3000]);
+    let topic = [b'x'; 3000];
+    let turns = [command(b"SUBSCRIBE", &topic), command(b"CANCEL", &topic)].concat();
+    let beat = [b"\x02\0\0\0\0\0\0\x0b\xb8", &topic[..]].concat();
+    for (socket, kind, bytes) in [
+        (SocketName::Shell, &b"DEALER"[..], &ping),
+        (SocketName::Control, b"DEALER", &ping),
+        (SocketName::Iopub, b"SUB", &ping),
+        (SocketName::Iopub, b"SUB", &turns),
+        (SocketName::Heartbeat, b"REQ", &beat),
+    ] {
+        let bytes = bytes.clone();
+        talk(async move {
+            let mut conversation = Conversation::start().await;
+            let port = conversation.connection.endpoint(socket).port;
+            let attack = io::spawn_blocking(move || Ok(is_cut_off(port, kind, &bytes)));
+            assert!(attack.await.unwrap(), "{socket:?}");
+            assert_eq!(conversation.execute("echo x").await.reply, ok(1));
+        });
+    }
+}
+
+#[test]
+fn strangers_who_say_nothing_make_room_where_nothing_is_signed() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        conversation.client.heartbeat.beat().await.unwrap();
+        let connection = conversation.connection.clone();
+        let attack = io::spawn_blocking(move || {
+            let connect = |index: usize| {
+                let (socket, kind) = [
+                    (SocketName::Iopub, &b"SUB"[..]),
+                    (SocketName::Heartbeat, b"REQ"),
+                ][index % 2];
+                let port = connection.endpoint(socket).port;
+                let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+                stream.write_all(&ready(kind))?;
+                // The kernel's greeting and the begin of its READY: we have shaken hands.
+                stream.read_exact(&mut [0; 66])?;
+                Ok(stream)
+            };
+            (0..600)
+                .map(connect)
+                .collect::<aikit_core::Result<Vec<_>>>()
+        });
+        let strangers = attack.await.unwrap();
+        let clock = Arc::new(SystemClock);
+        let newcomer = Client::connect(&conversation.connection, clock).await;
+        let mut newcomer = newcomer.unwrap();
+        newcomer.heartbeat.beat().await.unwrap();
+        let welcome = newcomer.iopub.receive().await.unwrap().content.unwrap();
+        assert!(matches!(welcome, Content::IopubWelcome(_)));
+        // Nor does a subscriber make room.
+        let heard = conversation.execute("print x").await;
+        assert_eq!(outline(&heard.broadcasts)[2], "stdout: x\n");
         drop(strangers);
     });
 }
