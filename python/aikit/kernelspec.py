@@ -37,8 +37,17 @@ DISPLAY_NAME = "Aikit"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]+")
 # What starts the kernel, behind the interpreter. Not `-m aikit`: for that, Python imports `runpy`
 # and much else, and a client that tries to connect in the meantime waits for its second attempt.
-START_ARGUMENTS = ["-c", "from aikit.__main__ import main; raise SystemExit(main())", "kernel"]
-MODULE_ARGUMENTS = ["-m", "aikit", "kernel"]
+# Python would look first in the folder of the notebook, which may hold an `aikit` of its own.
+START_CODE = (
+    "import sys; '' in sys.path[:1] and sys.path.pop(0); "
+    "from aikit.__main__ import main; raise SystemExit(main())"
+)
+START_ARGUMENTS = ["-c", START_CODE, "kernel"]
+# What else starts Aikit: specs that users wrote or that older versions installed.
+OTHER_ARGUMENTS = (
+    ["-m", "aikit", "kernel"],
+    ["-c", "from aikit.__main__ import main; raise SystemExit(main())", "kernel"],
+)
 INSTALL_HINT = (
     "name another place with `--prefix`, or install with `--user`, or with `--sys-prefix` inside "
     "a virtual environment"
@@ -260,9 +269,8 @@ def _is_ours(folder: Path) -> bool:
         argv = kernel["argv"]
     except (OSError, ValueError, KeyError, TypeError):
         return False  # what cannot be read is not ours to list or remove
-    size = len(START_ARGUMENTS)
-    starts = [argv[at : at + size] for at in range(len(argv))]
-    return START_ARGUMENTS in starts or MODULE_ARGUMENTS in starts
+    starts = [argv[at : at + len(START_ARGUMENTS)] for at in range(len(argv))]
+    return any(arguments in starts for arguments in (START_ARGUMENTS, *OTHER_ARGUMENTS))
 
 
 # Command line ------------------------------------------------------------------------------------

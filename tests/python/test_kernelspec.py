@@ -43,7 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_spec_starts_this_interpreter_and_speaks_lua() -> None:
     kernel = kernelspec.get_kernel_dict()
-    start = "from aikit.__main__ import main; raise SystemExit(main())"
+    start = kernelspec.START_CODE
     assert kernel["argv"] == [
         sys.executable, "-c", start, "kernel", "-f", "{connection_file}",
     ]  # fmt: skip
@@ -82,11 +82,27 @@ def test_install_list_and_uninstall_in_a_prefix(tmp_path: Path) -> None:
     assert kernelspec.list_kernel_specs(manager(tmp_path)) == {}
 
 
-def test_a_spec_that_names_the_module_is_ours_too(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "aikit", "kernel", "-f", "{connection_file}"]
+@pytest.mark.parametrize("arguments", kernelspec.OTHER_ARGUMENTS)
+def test_a_spec_of_another_make_is_ours_too(tmp_path: Path, arguments: list[str]) -> None:
+    argv = [sys.executable, *arguments, "-f", "{connection_file}"]
     folder = tmp_path / "share" / "jupyter" / "kernels" / "mine"
     kernelspec.write_kernel_spec(folder, {"argv": argv})
     assert kernelspec.list_kernel_specs(manager(tmp_path)) == {"mine": str(folder)}
+
+
+@pytest.mark.parametrize("options", [[], ["-I"]])
+def test_an_aikit_beside_the_notebook_is_not_run(tmp_path: Path, options: list[str]) -> None:
+    shadow = tmp_path / "aikit"
+    shadow.mkdir()
+    for name in ("__init__.py", "__main__.py"):
+        (shadow / name).write_text("raise SystemExit('the shadow was run')\n", encoding="utf-8")
+    code, command = kernelspec.START_ARGUMENTS[1:]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, *options, "-c", code, command, "--help"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--connection-file" in done.stdout or "-f" in done.stdout
 
 
 STARTING = """
