@@ -53,6 +53,15 @@ def test_an_interrupt_without_a_cell_spares_the_next_one(kernel: Conversation) -
     assert kernel.execute("1").content["status"] == "ok"
 
 
+def test_an_interrupt_stops_a_task_that_outlives_its_cell(kernel: Conversation) -> None:
+    task = "async(function() sleep(0.01) print('looping') while true do end end)"
+    kernel.client.execute(task + " nil")
+    kernel.client.get_shell_msg(timeout=30)
+    kernel.wait_for(lambda it: it["content"].get("text") == "looping\n")
+    assert kernel.control("interrupt_request")["content"] == {"status": "ok"}
+    assert kernel.execute("1").content["status"] == "ok"
+
+
 def test_an_interrupt_aborts_the_cells_that_wait(kernel: Conversation) -> None:
     running = kernel.start("while true do end")
     waiting = kernel.client.execute("1")

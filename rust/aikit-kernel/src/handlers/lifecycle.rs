@@ -41,17 +41,16 @@ impl Desk {
         self.running().as_ref()?.front_end.clone()
     }
 
-    /// Stops the running cell; the answer is whether there is one. `request_id` names the only
-    /// one that is meant.
-    pub(crate) fn interrupt(&self, request_id: Option<&str>) -> bool {
+    /// Stops the cell `request_id`; the answer is whether it runs.
+    fn interrupt(&self, request_id: &str) -> bool {
         // Held while the engine is told, so that the next cell is never the one that stops.
         let running = self.running();
-        let Some(cell) = running.as_ref() else {
+        let meant = running
+            .as_ref()
+            .filter(|cell| cell.context.request_id() == request_id);
+        let Some(cell) = meant else {
             return false;
         };
-        if request_id.is_some_and(|id| id != cell.context.request_id()) {
-            return false;
-        }
         cell.context
             .cancel(ErrorKind::Interrupted, "the cell was interrupted");
         self.engine.interrupt();
@@ -64,22 +63,25 @@ impl Desk {
     }
 }
 
-/// Stops the running cell, and keeps telling it until it has stopped.
+/// Stops the running cell, and keeps telling it until it has stopped; without one, what cells left
+/// running in the background.
 pub(crate) fn interrupt_until_stopped(desk: &Arc<Desk>) {
-    let running = desk
-        .running()
-        .as_ref()
-        .map(|cell| cell.context.request_id().to_owned());
-    let Some(request_id) = running else {
-        return;
+    let request_id = {
+        // Held while the engine is told, so that no cell begins meanwhile.
+        let running = desk.running();
+        let Some(cell) = running.as_ref() else {
+            desk.engine.interrupt();
+            return;
+        };
+        cell.context.request_id().to_owned()
     };
-    desk.interrupt(Some(&request_id));
+    desk.interrupt(&request_id);
     let desk = Arc::clone(desk);
     // Ends with the cell.
     let _repeats = io::spawn(async move {
         loop {
             desk.context.clock().sleep(REPEAT_AFTER).await;
-            if !desk.interrupt(Some(&request_id)) {
+            if !desk.interrupt(&request_id) {
                 return;
             }
         }
