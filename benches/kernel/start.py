@@ -12,7 +12,8 @@ two clients:
   does not listen by then is tried again 100 to 200 ms later; at last it waits 200 ms for
   broadcasts that do not come. So it needs more than 200 ms, whatever the kernel does.
 
-The targets are 0.3 of ipykernel's time and 0.5 of its memory.
+The targets are 0.3 of ipykernel's time and 0.5 of its memory. Each that is missed is printed as
+`MISSED`; the exit status leaves out the time of the second client, which no kernel can reach.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ RUNS_MIN = 20
 REPLY_TIMEOUT_S = 60
 NAMES = ("aikit", "python3")
 CODE = "1 + 1"  # the same in Lua and Python
+PATIENT_TITLE = "first reply, client as it is"
+NO_KERNEL_REACHES_IT = (
+    " (the exit status does not tell: more than 200 ms of it are the client's own, so that no "
+    "kernel reaches the target here)"
+)
 
 
 @dataclass
@@ -136,7 +142,7 @@ def medians(starts: dict[str, list[Start]], field: str) -> list[float]:
 
 
 def main() -> None:
-    """Prints medians, ratios and targets; fails when one that is the kernel's own is missed."""
+    """Prints medians, ratios, targets and which are missed; fails when the kernel can help it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=20, help=f"runs of each, at least {RUNS_MIN}")
     runs = max(parser.parse_args().runs, RUNS_MIN)
@@ -154,16 +160,19 @@ def main() -> None:
     memory = medians(eager, "memory_mib")
     rows = [
         ("first reply, client at once", "ms", own, TIME_RATIO_MAX),
-        ("first reply, client as it is", "ms", medians(patient, "reply_ms"), TIME_RATIO_MAX),
+        (PATIENT_TITLE, "ms", medians(patient, "reply_ms"), TIME_RATIO_MAX),
         ("CPU time until then", "ms", medians(eager, "cpu_ms"), None),
         ("memory then (PSS)", "MiB", memory, MEMORY_RATIO_MAX),
     ]
     print(f"{f'median of {runs}':30}{'aikit':>13}{'ipykernel':>13}{'ratio':>8}  target")
     for title, unit, (ours, theirs, ratio), target in rows:
-        verdict = "" if target is None else f"{target} {'missed' if ratio > target else 'reached'}"
+        verdict = "" if target is None else f"{target} {'MISSED' if ratio > target else 'reached'}"
         print(f"{title:30}{ours:9.1f} {unit:3}{theirs:9.1f} {unit:3}{ratio:8.2f}  {verdict}")
+    missed = [title for title, _, (_, _, ratio), target in rows if target and ratio > target]
+    for title in missed:
+        print(f"MISSED: {title}" + (NO_KERNEL_REACHES_IT if title == PATIENT_TITLE else ""))
     # The time of the client as it is, is mostly its own.
-    sys.exit(own[2] > TIME_RATIO_MAX or memory[2] > MEMORY_RATIO_MAX)
+    sys.exit(any(title != PATIENT_TITLE for title in missed))
 
 
 if __name__ == "__main__":
