@@ -19,7 +19,7 @@ use super::{
     inspect, interrupt, raw, sandbox,
     source::{self, KEEP, Prepared},
     state::{Kept, Run, State},
-    thread,
+    text, thread,
 };
 
 /// Most variables of earlier cells that one cell can use; Lua allows 255 upvalues.
@@ -205,7 +205,7 @@ pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
                     .map_or_else(|| format!("nothing is known about `{name}`"), str::to_owned)
             }
             // A value without a name says what it is.
-            None => display::text(&subject),
+            None => text::of(&subject),
         };
         run.sink.emit(Output::Stream {
             name: StreamName::Stdout,

@@ -10,11 +10,11 @@ use aikit_core::{
 use mlua::Value;
 
 use super::{
-    display::beginning,
     lexer::{KEYWORDS, Kind, Token, tokens},
     object::ObjectHandle,
     source::KEEP,
     state::State,
+    text,
 };
 use crate::api::{self, ApiFunction, ApiModule, Host, Return, Target};
 
@@ -99,14 +99,14 @@ impl Name {
             },
             Value::String(text) => {
                 // Never the whole of it: this runs after every cell.
-                let shown: String = beginning(text, PREVIEW_BYTES_MAX)
+                let shown: String = text::beginning(text, PREVIEW_BYTES_MAX)
                     .chars()
                     .take(60)
                     .collect();
                 format!("string of {} bytes: {shown:?}", text.as_bytes().len())
             }
             Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => {
-                format!("{} {}", value.type_name(), super::display::text(value))
+                format!("{} {}", value.type_name(), text::of(value))
             }
             other => other.type_name().to_owned(),
         };

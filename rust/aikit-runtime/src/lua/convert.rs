@@ -5,13 +5,15 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use mlua::{Lua, LuaSerdeExt as _, Table};
 
-use super::{callable, object::ObjectHandle, state::State};
+use super::{callable, interrupt, object::ObjectHandle, state::State};
 use crate::api::{Arg, ObjectRef};
 
 /// Deepest nesting that crosses.
 const DEPTH_MAX: usize = 128;
 /// Most values in one argument.
 const NODES_MAX: usize = 1_000_000;
+/// After so many the flags of interrupts and time limits are looked at.
+const NODES_BETWEEN_LOOKS: usize = 1 << 10;
 /// Most bytes of text in one argument.
 const BYTES_MAX: usize = 64 << 20;
 
@@ -79,6 +81,12 @@ impl<'a> Reader<'a> {
         if self.nodes > NODES_MAX {
             return Err(too_large(&format!("{NODES_MAX} values")));
         }
+        if self.nodes.is_multiple_of(NODES_BETWEEN_LOOKS) && interrupt::is_asked() {
+            return Err(Error::new(
+                ErrorKind::Interrupted,
+                "the reading of a value was interrupted",
+            ));
+        }
         let data = match value {
             mlua::Value::Nil => Value::Null,
             mlua::Value::Boolean(value) => Value::Bool(*value),
@@ -136,7 +144,8 @@ impl<'a> Reader<'a> {
     }
 
     fn read_list(&mut self, table: &Table, length: usize) -> Result<Arg> {
-        let mut items = Vec::with_capacity(length.min(NODES_MAX));
+        // Not all of the length at once: lists inside each other would ask for it at each level.
+        let mut items = Vec::with_capacity(length.min(NODES_BETWEEN_LOOKS));
         for position in 1..=length {
             let item: mlua::Value = table.raw_get(position).map_err(unreadable)?;
             self.path.push(format!("[{position}]"));

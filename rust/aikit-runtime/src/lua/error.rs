@@ -4,7 +4,7 @@ use aikit_components::nearest;
 use aikit_core::{Context, Error, ErrorKind, Result};
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::{display, interrupt, raw, state::State, thread};
+use super::{interrupt, raw, state::State, text, thread};
 
 /// Longest text of an error that is kept, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 16;
@@ -58,11 +58,11 @@ pub(super) fn from_lua(state: &State, cx: &Context, failure: &Failure) -> Error 
     let error = match &failure.value {
         Value::Error(error) if interrupt::is_interrupt(error) => thread::stopped(cx),
         Value::Error(error) => find(error).unwrap_or_else(|| script(state, &root_message(error))),
-        Value::String(text) => script(state, &display::beginning(text, MESSAGE_BYTES_MAX)),
+        Value::String(text) => script(state, &text::beginning(text, MESSAGE_BYTES_MAX)),
         Value::Table(table) => from_table(state, table),
         other => Error::new(
             ErrorKind::Script,
-            format!("the script raised `{}`", display::text(other)),
+            format!("the script raised `{}`", text::of(other)),
         )
         .with_hint("raise a text, such as `error(\"what went wrong\")`"),
     };
@@ -110,17 +110,17 @@ fn root_message(error: &mlua::Error) -> String {
 }
 
 fn from_table(state: &State, table: &Table) -> Error {
-    let text = |key: &str| table.raw_get::<Option<String>>(key).ok().flatten();
-    let message = text("message").unwrap_or_else(|| {
+    let member = |key: &str| table.raw_get::<Option<String>>(key).ok().flatten();
+    let message = member("message").unwrap_or_else(|| {
         let value = Value::Table(table.clone());
-        format!("the script raised `{}`", display::text(&value))
+        format!("the script raised `{}`", text::of(&value))
     });
-    let kind = text("kind").and_then(|kind| ErrorKind::from_code(&kind));
+    let kind = member("kind").and_then(|kind| ErrorKind::from_code(&kind));
     let error = match kind {
         Some(kind) => Error::new(kind, message),
         None => script(state, &message),
     };
-    match text("hint") {
+    match member("hint") {
         Some(hint) => error.with_hint(hint),
         None => error,
     }

@@ -8,7 +8,7 @@
 //! coroutine | source
 //! raw
 //! error  object  callable  convert  state  thread  stop
-//! display  complete  inspect  outline
+//! text  records  display  complete  inspect  outline
 //! task  cell
 //! natives  bind  sandbox
 //! engine
@@ -30,11 +30,13 @@ mod natives;
 mod object;
 mod outline;
 mod raw;
+mod records;
 mod sandbox;
 mod source;
 mod state;
 mod stop;
 mod task;
+mod text;
 mod thread;
 
 pub use self::engine::LuaEngine;

@@ -14,7 +14,7 @@ use super::{
     error::{self, IntoLua as _},
     interrupt,
     state::State,
-    task,
+    task, text,
 };
 use crate::api::{Return, Target};
 
@@ -207,7 +207,7 @@ impl Printed {
             Value::String(text) if text.as_bytes().len() > PIECE_BYTES_MAX => {
                 Ok(Self::Long(text.clone()))
             }
-            other => display::to_text(other).map(Self::Text),
+            other => text::plain(other).map(Self::Text),
         }
     }
 }

@@ -270,6 +270,61 @@ fn a_list_of_records_is_an_html_table() {
     );
 }
 
+/// Tables that hold each other many times: no cycle, few bytes, and 500 million paths.
+const SHARED: &str = "shared = {1} for i = 1, 4 do local n = {} for j = 1, 150 do n[j] = shared end \
+                      shared = n end";
+
+#[test]
+fn shared_tables_are_shown_within_one_bound() {
+    let fixture = Fixture::new();
+    fixture.run(SHARED).unwrap();
+    for code in ["shared", "shared, shared", "{{a = shared}, {a = shared}}"] {
+        let bundle = fixture.run(code).unwrap().unwrap();
+        let plain = text(&bundle, "text/plain");
+        assert!(plain.len() < (1 << 20) + 200, "{code}: {}", plain.len());
+        assert!(plain.ends_with("a part of it)"), "{code}");
+    }
+    let error = fixture.fails("error(shared)");
+    assert_eq!(error.kind(), ErrorKind::Script);
+    assert!(error.message().len() < (1 << 20) + 300);
+    assert_eq!(
+        fixture.fails("display.json(shared)").kind(),
+        ErrorKind::LimitExceeded
+    );
+}
+
+#[test]
+fn many_keys_are_looked_at_within_one_bound() {
+    let fixture = Fixture::new();
+    fixture
+        .run("wide = {} for i = 1, 3e5 do wide['k' .. i] = i end many = {} for i = 1, 150 do many[i] = wide end")
+        .unwrap();
+    let shown = fixture.shown("wide");
+    assert!(shown.starts_with("{\n  k1 = 1,\n  k10 = 10,"), "{shown}");
+    assert!(shown.ends_with("  … 299800 more,\n}"), "{shown}");
+    assert!(fixture.shown("many").ends_with("a part of it)"));
+}
+
+#[test]
+fn wide_records_are_cut_to_one_bound() {
+    let fixture = Fixture::new();
+    // All of these rows would be 8 GB of HTML.
+    let code = "local long, rows = ('<'):rep(1e6), {}
+        for i = 1, 200 do rows[i] = {} for j = 1, 40 do rows[i]['k' .. j] = long end end
+        rows[1] = {k1 = 'short', k2 = {('y'):rep(5000)}}
+        return rows";
+    let bundle = fixture.run(code).unwrap().unwrap();
+    let html = text(&bundle, "text/html");
+    assert!(html.len() < (1 << 20) + 4096, "{}", html.len());
+    assert!(html.contains("<tr><td>short</td>"));
+    assert!(
+        html.contains("<td>{\n  \"yyy") && html.contains("yyy,\n}…</td>"),
+        "a cell is cut"
+    );
+    assert!(html.ends_with("</tr></tbody></table><p>… 198 more rows</p>"));
+    assert!(text(&bundle, "text/plain").contains("cut here"));
+}
+
 #[test]
 fn output_keeps_its_order() {
     let fixture = Fixture::new();

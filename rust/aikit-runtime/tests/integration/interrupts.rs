@@ -154,6 +154,10 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "local t = setmetatable({}, {__mime = function() while true do end end}) display(t)",
     ),
     (
+        "display of shared tables",
+        "local t={1} for i=1,4 do local n={} for j=1,150 do n[j]=t end t=n end while true do pcall(display, t) end",
+    ),
+    (
         "endless bundle of the last expression",
         "return setmetatable({}, {__mime = function() while true do end end})",
     ),
