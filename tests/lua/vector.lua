@@ -24,4 +24,8 @@ fails("invalid_args", index.search, index, {1})
 fails("invalid_args", VectorIndex, {dim = 2, metric = "manhattan"})
 fails("invalid_args", VectorIndex, {metric = "dot"})
 fails("not_found", VectorIndex, {dim = 2, index = "tree"})
+-- 105 GB, if each of these had the numbers it should have.
+local wide, ids, empty = VectorIndex{dim = 65536}, {}, {}
+for i = 1, 4e5 do ids[i], empty[i] = i, {} end
+fails("invalid_args", wide.add, wide, ids, empty)
 print("ok")

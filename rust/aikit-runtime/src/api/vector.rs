@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use aikit_components::vector;
 use aikit_core::{
-    Error, Result, Value, io,
+    Error, ErrorKind, Result, Value, io,
     storage::{Metric, VectorIndex},
     value::Map,
 };
 
 use super::{
-    ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
-    required,
+    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
+    ready, required,
 };
 
 /// The module.
@@ -100,7 +100,7 @@ const CLASS: ApiClass = ApiClass {
             params: &[IDS],
             returns: "how many there were",
             example: "VectorIndex{dim = 2}:delete({7})",
-            call: Call::Host(|session, args| ready(delete(session, args))),
+            call: Call::Host(|session, args| Box::pin(delete(session.clone(), args))),
         },
     ],
     fields: &[
@@ -159,13 +159,8 @@ async fn add(session: Session, mut args: Args) -> Result<Return> {
         let message = format!("there are {} ids for {} vectors", ids.len(), vectors.len());
         return Err(Error::invalid_args(message).with_hint("give one id for each vector"));
     }
-    let mut rows = Vec::with_capacity(ids.len() * index.dimension());
-    for vector in vectors {
-        let row = numbers(&vector.into_value().unwrap_or_default());
-        check_length(&**index, row.len())?;
-        rows.extend(row);
-    }
     let added = io::spawn_blocking(move || {
+        let rows = rows(&**index, vectors)?;
         index.add(&ids, &rows)?;
         Ok(index.len())
     });
@@ -173,6 +168,26 @@ async fn add(session: Session, mut args: Args) -> Result<Return> {
         .within(added)
         .await?
         .map(|count| Return::Value(Value::from(count)))
+}
+
+/// The numbers of all vectors, one after the other. Memory follows what was given, never what the
+/// dimension says: vectors that are too short are found before anything is reserved for them.
+fn rows(index: &dyn VectorIndex, vectors: Vec<Arg>) -> Result<Vec<f32>> {
+    let mut rows = Vec::new();
+    for vector in vectors {
+        let row = numbers(&vector.into_value().unwrap_or_default());
+        check_length(index, row.len())?;
+        rows.try_reserve(row.len()).map_err(|error| {
+            Error::new(
+                ErrorKind::LimitExceeded,
+                "the vectors need more memory than there is",
+            )
+            .with_hint("add them in several calls")
+            .with_source(error)
+        })?;
+        rows.extend(row);
+    }
+    Ok(rows)
 }
 
 async fn search(session: Session, mut args: Args) -> Result<Return> {
@@ -191,9 +206,12 @@ async fn search(session: Session, mut args: Args) -> Result<Return> {
     Ok(Return::Value(records.collect()))
 }
 
-fn delete(session: &Session, mut args: Args) -> Result<Return> {
+async fn delete(session: Session, mut args: Args) -> Result<Return> {
     let index = session.object::<Kept>(args.this)?;
-    let deleted = index.delete(&ids(&mut args)?);
+    let ids = ids(&mut args)?;
+    // A graph may be built anew.
+    let deleted = io::spawn_blocking(move || Ok(index.delete(&ids)));
+    let deleted = args.cx.within(deleted).await??;
     Ok(Return::Value(Value::from(deleted)))
 }
 
