@@ -18,4 +18,19 @@ loop.loop = loop
 ok, problem = pcall(JSON.stringify, loop)
 assert(not ok and problem.kind == "invalid_args")
 print(problem.message)
+
+-- JSON of others says nothing but itself, and what JSON lacks is not written.
+for _, text in ipairs{'{"$bytes":"aGk="}', '{"$float":"nan"}', '{"$value":{"$bytes":"aGk="}}'} do
+  assert(JSON.stringify(JSON.parse(text)) == text, text)
+  local key = text:match('%$%a+')
+  local found = Tool.query_json{data = JSON.parse(text), path = "$['" .. key .. "']"}.values[1]
+  assert(JSON.stringify(found) == text:match(':(.*)}$'), text)
+end
+for _, value in ipairs{{a = 0/0}, {1/0}, {{"\xff\xfe"}}} do
+  for _, write in ipairs{JSON.stringify, display.json} do
+    ok, problem = pcall(write, value)
+    assert(not ok and problem.kind == "invalid_args" and problem.hint, tostring(problem))
+    print(problem.message)
+  end
+end
 print("ok")

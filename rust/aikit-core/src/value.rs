@@ -151,10 +151,10 @@ impl PartialEq for Value {
     }
 }
 
-/// As compact JSON, see [`Value::to_json`].
+/// As compact JSON, see [`Value::to_readable_json`].
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.to_json())
+        write!(f, "{}", self.to_readable_json())
     }
 }
 
@@ -306,7 +306,40 @@ mod tests {
                 Value::map([("$bytes", Value::from("not base64!"))]),
             ),
         ]);
-        assert_eq!(Value::from_json(value.to_json()), value);
+        assert_eq!(Value::from_escaped_json(value.to_escaped_json()), value);
+    }
+
+    #[test]
+    fn plain_json_says_nothing_but_itself() {
+        for text in [
+            r#"{"$bytes":"aGk="}"#,
+            r#"{"$float":"nan"}"#,
+            r#"[{"$value":{"$bytes":"aGk="}},1,1.0,null]"#,
+        ] {
+            let value = Value::from_json(serde_json::from_str(text).unwrap());
+            assert_eq!(value.to_json().unwrap().to_string(), text);
+            assert_eq!(value.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_plain_json_lacks_is_an_error_with_a_hint() {
+        let cases = [
+            (Value::Float(f64::NAN), "JSON has no number `NaN`"),
+            (Value::Float(f64::NEG_INFINITY), "JSON has no number `-inf`"),
+            (
+                Value::Bytes(Bytes::from_static(b"\xff\x00")),
+                "JSON has no bytes, but there are 2 of them",
+            ),
+        ];
+        for (value, expected) in cases {
+            let error = Value::map([("a", Value::List(vec![value]))])
+                .to_json()
+                .unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgs);
+            assert_eq!(error.message(), expected);
+            assert!(error.hint().is_some());
+        }
     }
 
     #[test]

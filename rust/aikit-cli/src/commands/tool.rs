@@ -92,7 +92,7 @@ fn show(value: &Value, json: bool) -> Result<()> {
     let text = if json {
         value.to_string()
     } else {
-        format!("{:#}", value.to_json())
+        format!("{:#}", value.to_readable_json())
     };
     terminal::line(&text)
 }

@@ -227,7 +227,9 @@ fn fingerprint(item: &Item, text: &str, loader: &Loader, chunking: (&str, Size))
         size.tokens,
         size.overlap,
         title,
-        Value::Map(item.metadata.clone()).to_json().to_string(),
+        Value::Map(item.metadata.clone())
+            .to_escaped_json()
+            .to_string(),
     );
     let shape = serde_json::to_vec(&shape)
         .map_err(|error| Error::internal("a document has no hash").with_source(error))?;

@@ -114,7 +114,7 @@ fn object_schema(name: &str, schema: Value) -> Result<Value> {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err(wrong("does not describe an object".to_owned()));
     }
-    jsonschema::validator_for(&schema.to_json())
+    jsonschema::validator_for(&schema.to_readable_json())
         .map_err(|error| wrong(format!("is not valid: {error}")))?;
     Ok(schema)
 }

@@ -93,7 +93,7 @@ fn validate(spec: &ToolSpec, args: &Value) -> Result<()> {
     if spec.origin == "built-in" {
         return Ok(());
     }
-    let schema = spec.input_schema.to_json();
+    let schema = spec.input_schema.to_readable_json();
     let validator = jsonschema::validator_for(&schema).map_err(|error| {
         Error::invalid_args(format!(
             "the schema of `{}` is not valid: {error}",
@@ -101,7 +101,7 @@ fn validate(spec: &ToolSpec, args: &Value) -> Result<()> {
         ))
         .with_hint("give a JSON Schema (2020-12) of type `object`")
     })?;
-    let args = args.to_json();
+    let args = args.to_readable_json();
     let Some(error) = validator.iter_errors(&args).next() else {
         return Ok(());
     };

@@ -59,7 +59,7 @@ fn check(tool: &str) {
     let server = text.contains("{server}").then(Server::start);
     let url = server.as_ref().map_or("", |it| &it.1);
     let cases: serde_json::Value = serde_json::from_str(&text.replace("{server}", url)).unwrap();
-    let cases = Value::from_json(cases);
+    let cases = Value::from_escaped_json(cases);
     let mut names: Vec<&str> = Vec::new();
     for case in cases.as_list().unwrap() {
         let name = case.get("name").and_then(Value::as_str).unwrap();

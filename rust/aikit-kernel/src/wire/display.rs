@@ -55,7 +55,7 @@ pub fn bundle(map: &Map) -> Object {
         .map(|(mime, value)| {
             let json = match value {
                 Value::Bytes(bytes) => serde_json::Value::String(STANDARD.encode(bytes)),
-                other => other.to_json(),
+                other => other.to_readable_json(),
             };
             (mime.clone(), json)
         })

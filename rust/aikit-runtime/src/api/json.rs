@@ -27,7 +27,7 @@ const FUNCTIONS: &[ApiFunction] = &[
             required(
                 "value",
                 Kind::Any,
-                "What to write: numbers, texts, booleans and tables.",
+                "What to write: finite numbers, texts, booleans and tables.",
             ),
             optional(
                 "options",
@@ -57,6 +57,11 @@ fn parse(mut args: Args) -> Result<Return> {
 fn stringify(mut args: Args) -> Result<Return> {
     let pretty = args.options("options").value("pretty").as_bool();
     let json = args.value("value").to_json();
+    let json = json.map_err(|error| {
+        let message = format!("`JSON.stringify`: {}", error.message());
+        let hint = error.hint().unwrap_or_default().to_owned();
+        Error::new(error.kind(), message).with_hint(hint)
+    })?;
     let text = if pretty == Some(true) {
         serde_json::to_string_pretty(&json)
     } else {

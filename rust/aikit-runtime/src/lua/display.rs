@@ -189,7 +189,12 @@ pub(super) fn shortcut(lua: &Lua, media_type: &'static str) -> mlua::Result<Func
 /// `display.json(value)`.
 pub(super) fn json(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, (value, options): (Value, Option<Table>)| {
-        let data = convert::named("display.json", convert::to_value(&value)).into_lua()?;
+        let data = convert::to_value(&value).and_then(|data| {
+            // Front ends know plain JSON only.
+            data.to_json()?;
+            Ok(data)
+        });
+        let data = convert::named("display.json", data).into_lua()?;
         let bundle = [
             ("application/json".to_owned(), data),
             ("text/plain".to_owned(), Data::from(text::of(&value))),

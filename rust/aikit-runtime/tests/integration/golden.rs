@@ -60,6 +60,7 @@ fn run_case(tool: &str, case: &Value) {
     }
     let json = Value::map([("args", case.get("args").unwrap().clone())])
         .to_json()
+        .unwrap()
         .to_string();
     let long = "=".repeat(8);
     let outcome = fixture.run(&format!(
@@ -89,7 +90,7 @@ fn tools_answer_the_same_through_lua() {
         let tool = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let cases: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let cases = Value::from_json(cases);
+        let cases = Value::from_escaped_json(cases);
         for case in cases.as_list().unwrap() {
             // The cases that need a web server run in the other two faces.
             if case.get("server").is_none() {

@@ -64,7 +64,7 @@ fn call_to_rig(call: &ToolCall) -> Result<message::ToolCall> {
     let name = tool_name(&call.name)?;
     let function = match &call.arguments {
         Value::String(text) => ToolFunction::parse(name, text),
-        arguments => ToolFunction::new(name, arguments.to_json()),
+        arguments => ToolFunction::new(name, arguments.to_json()?),
     };
     Ok(message::ToolCall::from_wire(call.id.as_str(), function))
 }
@@ -82,7 +82,7 @@ fn result_to_rig(result: &ToolResult) -> Result<message::ToolResult> {
 
 fn definition(tool: ToolDefinition) -> Result<rig::ToolDefinition> {
     let name = tool_name(&tool.name)?;
-    let parameters = tool.parameters.to_json();
+    let parameters = tool.parameters.to_json()?;
     Ok(rig::ToolDefinition::new(name, tool.description, parameters))
 }
 

@@ -81,7 +81,7 @@ fn select(path: &str, data: &Value) -> Result<Vec<Value>> {
         Error::invalid_args(format!("`{path}` is not a JSONPath: {error}"))
             .with_hint("begin with `$`, such as `$.items[*].name`")
     })?;
-    let data = data.to_json();
+    let data = data.to_json()?;
     let found = parsed.query(&data).all();
     Ok(found
         .into_iter()

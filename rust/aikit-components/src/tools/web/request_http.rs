@@ -185,7 +185,7 @@ fn build(args: Args) -> Result<HttpRequest> {
         (Some(text), None) => Some(Bytes::from(text)),
         (None, Some(data)) => {
             add("content-type", "application/json".to_owned());
-            Some(Bytes::from(data.to_json().to_string()))
+            Some(Bytes::from(data.to_json()?.to_string()))
         }
         (None, None) => None,
     };
