@@ -35,11 +35,13 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use aikit_core::{Error, Result};
+use aikit_core::Result;
 use mlua::{
     Lua, Value,
     ffi::{self, lua_Debug, lua_State},
 };
+
+use super::signal;
 
 /// What the hook raises.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,9 @@ impl std::error::Error for Interrupted {}
 /// What the handler, the hook and the requester share about one Lua thread.
 #[derive(Debug)]
 pub(super) struct Control {
+    /// The process that made it. One that forks leaves its controls to the child, whose threads
+    /// may have the names of threads that are no more.
+    process: u32,
     /// The thread that owns Lua, as `pthread_self` names it; 0 while the control is unused.
     thread: AtomicUsize,
     /// The coroutine that runs; null while none does.
@@ -95,10 +100,9 @@ impl Ownership {
     ///
     /// `internal` when the system refuses the signal handler.
     pub(super) fn claim() -> Result<Self> {
-        install_handler()?;
+        signal::keep(handler)?;
         let control = Control::unused().unwrap_or_else(Control::leak);
-        control.asked.store(false, Ordering::SeqCst);
-        control.current.store(ptr::null_mut(), Ordering::SeqCst);
+        control.reset();
         OWN.set(Some(control));
         Ok(Self(control))
     }
@@ -120,17 +124,20 @@ impl Drop for Ownership {
 impl Control {
     fn unused() -> Option<&'static Self> {
         let own = this_thread();
-        controls().find(|control| {
-            let claimed =
-                control
-                    .thread
-                    .compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
-            claimed.is_ok()
-        })
+        controls()
+            .filter(|control| control.is_of_this_process())
+            .find(|control| {
+                let claimed =
+                    control
+                        .thread
+                        .compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
+                claimed.is_ok()
+            })
     }
 
     fn leak() -> &'static Self {
         let control: &'static Self = Box::leak(Box::new(Self {
+            process: std::process::id(),
             thread: AtomicUsize::new(this_thread()),
             current: AtomicPtr::default(),
             asked: AtomicBool::new(false),
@@ -151,6 +158,28 @@ impl Control {
                 Err(now) => head = now,
             }
         }
+    }
+
+    /// Makes a control that was used before like a new one. Polls are counted on, because whoever
+    /// stopped one may still ask whether it runs.
+    fn reset(&self) {
+        self.asked.store(false, Ordering::SeqCst);
+        self.sent.store(false, Ordering::SeqCst);
+        self.current.store(ptr::null_mut(), Ordering::SeqCst);
+        self.run.store(ptr::null_mut(), Ordering::SeqCst);
+        self.stopped_poll.store(NO_POLL, Ordering::SeqCst);
+        if self.poll.load(Ordering::SeqCst) % 2 == 1 {
+            self.poll.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Whether it belongs to a thread of this process.
+    fn is_of(&self, thread: usize) -> bool {
+        self.thread.load(Ordering::SeqCst) == thread && self.is_of_this_process()
     }
 
     /// Asks the run to stop. [`Control::signal`] must follow until it has.
@@ -200,12 +229,19 @@ impl Control {
 
     /// Makes the Lua thread look at the flag. Nothing happens when it has ended.
     pub(super) fn signal(&self) {
+        // Of a parent there is neither the thread nor, perhaps, whoever holds the lock.
+        if !self.is_of_this_process() {
+            return;
+        }
+        if let Err(error) = signal::keep(handler) {
+            tracing::warn!(%error, "an interrupt may not be heard");
+        }
         let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = self.thread.load(Ordering::SeqCst);
         if thread != 0 {
             self.sent.store(true, Ordering::SeqCst);
             // SAFETY: the thread clears `thread` under the same lock before it ends.
-            unsafe { libc::pthread_kill(thread as libc::pthread_t, SIGNAL) };
+            unsafe { libc::pthread_kill(thread as libc::pthread_t, signal::SIGNAL) };
         }
     }
 }
@@ -233,52 +269,11 @@ fn this_thread() -> usize {
     unsafe { libc::pthread_self() as usize }
 }
 
-/// Urgent data on a socket: ignored by default, and hardly used.
-const SIGNAL: c_int = libc::SIGURG;
-
-/// The handler that the program around us had set, as its address; 0 when there was none.
-static PREVIOUS: AtomicUsize = AtomicUsize::new(0);
-
-/// Whether that handler takes the three arguments of `SA_SIGINFO`.
-static PREVIOUS_TAKES_INFO: AtomicBool = AtomicBool::new(false);
-
-/// Sets the handler once in the life of the process: a program that sets its own later and calls
-/// ours from it would otherwise be called by us in turn, without an end.
-fn install_handler() -> Result<()> {
-    static INSTALLED: Mutex<bool> = Mutex::new(false);
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    if *installed {
-        return Ok(());
-    }
-    // SAFETY: both structures are filled before they are used; without SA_RESTART a blocking read
-    // of the script ends as well.
-    let refused = unsafe {
-        let mut previous: libc::sigaction = std::mem::zeroed();
-        let asked = libc::sigaction(SIGNAL, ptr::null(), &raw mut previous);
-        if !matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
-            let takes_info = previous.sa_flags & libc::SA_SIGINFO != 0;
-            PREVIOUS_TAKES_INFO.store(takes_info, Ordering::SeqCst);
-            PREVIOUS.store(previous.sa_sigaction, Ordering::SeqCst);
-        }
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO;
-        libc::sigemptyset(&raw mut action.sa_mask);
-        asked != 0 || libc::sigaction(SIGNAL, &raw const action, ptr::null_mut()) != 0
-    };
-    if refused {
-        return Err(Error::internal("the system refused the handler of SIGURG")
-            .with_source(std::io::Error::last_os_error()));
-    }
-    *installed = true;
-    Ok(())
-}
-
 /// Arms the hook on the running coroutine. Does nothing but read atomics and set the hook, which
 /// Lua allows from a handler, and leaves signals that are not ours to the handler before.
 extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let own = this_thread();
-    let control = controls().find(|it| it.thread.load(Ordering::SeqCst) == own);
+    let control = controls().find(|it| it.is_of(own));
     let is_ours = control.is_some_and(|control| control.sent.swap(false, Ordering::SeqCst));
     if let Some(control) = control {
         let state = control.current.load(Ordering::SeqCst);
@@ -287,21 +282,10 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
             unsafe { arm(state) };
         }
     }
-    let previous = PREVIOUS.load(Ordering::SeqCst);
-    if is_ours || previous == 0 {
-        return;
-    }
-    // SAFETY: the address is that of a handler, which was set with or without `SA_SIGINFO`.
-    unsafe {
-        if PREVIOUS_TAKES_INFO.load(Ordering::SeqCst) {
-            std::mem::transmute::<usize, HandlerWithInfo>(previous)(signal, info, context);
-        } else {
-            std::mem::transmute::<usize, extern "C" fn(c_int)>(previous)(signal);
-        }
+    if !is_ours {
+        signal::pass_on(own, signal, info, context);
     }
 }
-
-type HandlerWithInfo = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// Sets the hook.
 ///
@@ -369,6 +353,8 @@ impl Drop for LeaveRun {
     fn drop(&mut self) {
         compiler_fence(Ordering::SeqCst);
         self.control.run.store(self.outer, Ordering::Relaxed);
+        // The place of the run on the stack is used again only when nobody finds it any more.
+        compiler_fence(Ordering::SeqCst);
     }
 }
 
@@ -380,7 +366,9 @@ pub(super) fn within_run<T>(asked: &AtomicBool, poll: impl FnOnce() -> T) -> T {
     let outer = control.run.load(Ordering::Relaxed);
     let mut run = PolledRun { asked, outer };
     let _leave = LeaveRun { control, outer };
-    // The handler runs on this thread, so compiler fences are enough.
+    // The handler runs on this thread, so compiler fences are enough: it finds a run that is
+    // filled in, and finds it before anything is polled.
+    compiler_fence(Ordering::SeqCst);
     control.run.store(&raw mut run, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
     poll()
@@ -447,14 +435,40 @@ impl<F: Future> Future for Tracked<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         // SAFETY: the future owns the coroutine, so it lives as long as this poll.
-        let previous = unsafe { switch(self.state) };
+        let _inside = unsafe { Inside::enter(self.state) };
+        self.future.as_mut().poll(cx)
+    }
+}
+
+/// A coroutine is being polled, until dropped: also when the poll panics.
+struct Inside {
+    previous: *mut lua_State,
+    outermost: Option<&'static Control>,
+}
+
+impl Inside {
+    /// Says that `state` runs from now on.
+    ///
+    /// # Safety
+    ///
+    /// `state` must be a live coroutine of this thread until the answer is dropped.
+    unsafe fn enter(state: *mut lua_State) -> Self {
+        // SAFETY: as promised.
+        let previous = unsafe { switch(state) };
         let outermost = OWN.get().filter(|_| previous.is_null());
         count_poll(outermost);
-        let polled = self.future.as_mut().poll(cx);
-        count_poll(outermost);
-        // SAFETY: `previous` was running before and is on the stack below this poll, or is null.
-        unsafe { switch(previous) };
-        polled
+        Self {
+            previous,
+            outermost,
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        count_poll(self.outermost);
+        // SAFETY: it was running before and is on the stack below this poll, or is null.
+        unsafe { switch(self.previous) };
     }
 }
 

@@ -4,6 +4,7 @@
 //! coroutines; whatever waits lets the others run. Order inside:
 //!
 //! ```text
+//! signal
 //! interrupt | lexer
 //! coroutine | source
 //! raw
@@ -32,6 +33,7 @@ mod outline;
 mod raw;
 mod records;
 mod sandbox;
+mod signal;
 mod source;
 mod state;
 mod stop;

@@ -321,3 +321,77 @@ fn an_engine_can_be_dropped_while_it_loops() {
         thread::yield_now();
     }
 }
+
+/// Handlers as a program around us may have them.
+mod handlers {
+    use std::{
+        os::raw::c_int,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    pub(super) static PLAIN: AtomicUsize = AtomicUsize::new(0);
+    pub(super) static CHAINING: AtomicUsize = AtomicUsize::new(0);
+    static BEFORE: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn plain(_: c_int) {
+        PLAIN.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Calls the handler that it has replaced, as is good manners.
+    #[expect(unsafe_code, reason = "a handler is kept as its address")]
+    extern "C" fn chaining(signal: c_int) {
+        CHAINING.fetch_add(1, Ordering::SeqCst);
+        let before = BEFORE.load(Ordering::SeqCst);
+        // SAFETY: it is a handler that was set; one that takes more arguments ignores them here.
+        unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(before)(signal) };
+    }
+
+    #[expect(unsafe_code, reason = "signals exist as a C interface only")]
+    fn set(handler: extern "C" fn(c_int)) {
+        // SAFETY: the handlers above do nothing but count and call.
+        let before = unsafe { libc::signal(libc::SIGURG, handler as usize) };
+        BEFORE.store(before, Ordering::SeqCst);
+    }
+
+    pub(super) fn set_plain() {
+        set(plain);
+    }
+
+    pub(super) fn set_chaining() {
+        set(chaining);
+    }
+
+    /// Sends the signal to this thread; the counts of both.
+    #[expect(unsafe_code, reason = "signals exist as a C interface only")]
+    pub(super) fn raise() -> (usize, usize) {
+        // SAFETY: the call has no preconditions.
+        unsafe { libc::raise(libc::SIGURG) };
+        (
+            PLAIN.load(Ordering::SeqCst),
+            CHAINING.load(Ordering::SeqCst),
+        )
+    }
+}
+
+#[test]
+fn a_handler_that_is_set_after_ours_ends_no_interrupts() {
+    let fixture = Arc::new(Fixture::new());
+    assert_eq!(fixture.shown("1"), "1");
+    let stops = || {
+        let error = interrupt(&fixture, "while true do end");
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+    };
+    handlers::set_plain();
+    stops();
+    // Interrupts are not the program's; its own signals are.
+    assert_eq!(handlers::raise(), (1, 0));
+    handlers::set_chaining();
+    stops();
+    assert_eq!(handlers::raise(), (2, 1));
+    // While a time limit is all that stops.
+    handlers::set_plain();
+    let code =
+        "local ok, err = pcall(timeout, 0.01, function() while true do end end) return err.kind";
+    assert_eq!(fixture.shown(code), "\"timeout\"");
+    assert_eq!(handlers::raise(), (3, 1));
+}
