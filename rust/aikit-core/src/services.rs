@@ -139,6 +139,8 @@ pub enum Target<'a> {
         url: &'a str,
         /// The addresses that would be connected to.
         addresses: &'a [IpAddr],
+        /// Length of the body that would be sent there, where it is known.
+        body_bytes: Option<usize>,
     },
 }
 

@@ -73,6 +73,13 @@ struct Hop {
     body: Option<Bytes>,
 }
 
+/// What is asked of the policy for one hop, beside its address.
+#[derive(Clone, Copy)]
+struct Wish {
+    permission: Permission,
+    body_bytes: Option<usize>,
+}
+
 impl GuardedClient {
     /// A client whose every request is decided by `policy`.
     pub fn new(policy: Arc<dyn Policy>, ask: Option<Arc<dyn Ask>>) -> Self {
@@ -106,8 +113,7 @@ impl GuardedClient {
         for _ in 0..=REDIRECTS_MAX {
             let addresses = budget.spend(&hop.url, self.addresses(&hop.url)).await?;
             // The time a person takes to answer does not count against the request.
-            let permission = permission(&hop.method);
-            let client = self.allowed(cx, permission, &hop.url, addresses).await?;
+            let client = self.allowed(cx, hop.wish(), &hop.url, addresses).await?;
             let response = budget.spend(&hop.url, hop.send(&client)).await?;
             if let Some(next) = hop.redirected(&response)? {
                 hop = next;
@@ -151,21 +157,27 @@ impl GuardedClient {
     ) -> Result<Client> {
         let url = parse_url(url)?;
         let addresses = cx.within(io::entered(self.addresses(&url))).await??;
-        self.allowed(cx, permission, &url, addresses).await
+        let wish = Wish {
+            permission,
+            body_bytes: None,
+        };
+        self.allowed(cx, wish, &url, addresses).await
     }
 
     async fn allowed(
         &self,
         cx: &Context,
-        permission: Permission,
+        wish: Wish,
         url: &Url,
         addresses: Vec<IpAddr>,
     ) -> Result<Client> {
         let target = Target::Url {
             url: url.as_str(),
             addresses: &addresses,
+            body_bytes: wish.body_bytes,
         };
-        enforce(cx, &*self.policy, self.ask.as_deref(), permission, target).await?;
+        let ask = self.ask.as_deref();
+        enforce(cx, &*self.policy, ask, wish.permission, target).await?;
         let host = url.host_str().unwrap_or_default().to_owned();
         pool::client(Pin { host, addresses })
     }
@@ -272,6 +284,19 @@ impl Hop {
         })
     }
 
+    /// Reading needs less than sending, and a body is sent whatever the method says.
+    fn wish(&self) -> Wish {
+        let is_reading = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        Wish {
+            permission: if is_reading && self.body.is_none() {
+                Permission::Network
+            } else {
+                Permission::NetworkWrite
+            },
+            body_bytes: Some(self.body.as_ref().map_or(0, Bytes::len)),
+        }
+    }
+
     async fn send(&self, client: &Client) -> Result<Response> {
         let mut request = client
             .request(self.method.clone(), self.url.clone())
@@ -325,15 +350,6 @@ fn harmless_only(headers: impl Iterator<Item = (Option<HeaderName>, HeaderValue)
         .filter_map(|(name, value)| Some((name?, value)))
         .filter(|(name, _)| HARMLESS_HEADERS.contains(&name.as_str()))
         .collect()
-}
-
-/// Reading needs less than sending.
-fn permission(method: &Method) -> Permission {
-    if *method == Method::GET || *method == Method::HEAD || *method == Method::OPTIONS {
-        Permission::Network
-    } else {
-        Permission::NetworkWrite
-    }
 }
 
 fn parse_url(text: &str) -> Result<Url> {

@@ -100,7 +100,12 @@ impl TablePolicy {
         permission: Permission,
         target: Target<'_>,
     ) -> Decision {
-        let Target::Url { url, addresses } = target else {
+        let Target::Url {
+            url,
+            addresses,
+            body_bytes,
+        } = target
+        else {
             return if self.profile == Profile::Served && self.hosts.is_empty() {
                 deny(
                     "the network is closed: no host is on the allow list",
@@ -120,9 +125,15 @@ impl TablePolicy {
         });
         match (denials.next(), permission, caller) {
             (Some(denial), ..) => denial,
-            (None, Permission::NetworkWrite, Caller::Agent) => Decision::Ask(format!(
-                "the agent wants to send data to `{host}`, port {port}"
-            )),
+            (None, Permission::NetworkWrite, Caller::Agent) => {
+                let data = match body_bytes {
+                    None => "data".to_owned(),
+                    Some(1) => "data (1 byte)".to_owned(),
+                    Some(count) => format!("data ({count} bytes)"),
+                };
+                let action = format!("the agent wants to send {data} to `{host}`, port {port}");
+                Decision::Ask(action)
+            }
             _ => Decision::Allow,
         }
     }
@@ -130,7 +141,7 @@ impl TablePolicy {
     /// Whoever runs, a model was chosen by the code of the owner: an agent's request to it is
     /// not the agent's choice.
     fn decide_model(&self, target: Target<'_>) -> Decision {
-        let Target::Url { url, addresses } = target else {
+        let Target::Url { url, addresses, .. } = target else {
             return Decision::Allow;
         };
         let Some((host, port)) = host_and_port(url) else {
@@ -402,9 +413,38 @@ mod tests {
             let target = Target::Url {
                 url,
                 addresses: &addresses,
+                body_bytes: Some(9),
             };
             assert_eq!(row(Permission::Network, target), reading, "GET {url}");
             assert_eq!(row(Permission::NetworkWrite, target), sending, "POST {url}");
+        }
+    }
+
+    #[test]
+    fn a_question_before_sending_names_host_and_size() {
+        let policy = TablePolicy::new(Profile::Notebook, Vec::new(), Vec::new());
+        let agent = Context::create(Overrides {
+            caller: Some(Caller::Agent),
+            ..Overrides::default()
+        });
+        let addresses = ["93.184.215.14".parse().unwrap()];
+        for (body_bytes, data) in [
+            (None, "data"),
+            (Some(0), "data (0 bytes)"),
+            (Some(1), "data (1 byte)"),
+            (Some(70_000), "data (70000 bytes)"),
+        ] {
+            let target = Target::Url {
+                url: "https://example.com/path?query",
+                addresses: &addresses,
+                body_bytes,
+            };
+            let decision = policy.decide(&agent, Permission::NetworkWrite, target);
+            let Decision::Ask(action) = decision else {
+                panic!("{decision:?}");
+            };
+            let expected = format!("the agent wants to send {data} to `example.com`, port 443");
+            assert_eq!(action, expected);
         }
     }
 
@@ -417,6 +457,7 @@ mod tests {
         let target = Target::Url {
             url: "https://example.com/",
             addresses: &addresses,
+            body_bytes: None,
         };
         assert_eq!(row(Permission::Network, target), "dddd");
     }

@@ -137,6 +137,48 @@ fn an_agent_reaches_what_is_listed_and_asks_before_it_sends() {
 }
 
 #[test]
+fn an_agent_asks_before_it_sends_a_body_whatever_the_method() {
+    let server = Server::start(|head| match head {
+        it if it.contains(" /elsewhere ") => redirect(307, "/there"),
+        _ => ok("here"),
+    });
+    let hosts = [format!("127.0.0.1:{}", server.port)];
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let agent = |answer: Option<&str>| Setup {
+        caller: Caller::Agent,
+        hosts: &hosts,
+        ask: answer.map(|it| {
+            Arc::new(Answers {
+                answer: it.to_owned(),
+                ..Answers::default()
+            })
+        }),
+    };
+    for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT"] {
+        let mut secret = request(method, &server.url("/"));
+        secret.body = Some("a secret".into());
+        let error = send(agent(None), secret.clone()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ApprovalNeeded, "{method}");
+        let error = send(agent(Some("no")), secret).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{method}");
+    }
+    assert!(server.requests().is_empty(), "what is not allowed is never sent");
+
+    let setup = agent(Some("yes"));
+    let ask = setup.ask.clone().unwrap();
+    let mut secret = request("GET", &server.url("/elsewhere"));
+    secret.body = Some("a secret".into());
+    assert_eq!(send(setup, secret).unwrap().status, 200);
+    let asked = ask.asked.lock().unwrap();
+    assert_eq!(asked.len(), 2, "each hop carries the body: {asked:?}");
+    let port = server.port;
+    let prompt = format!(
+        "Allow once: the agent wants to send data (8 bytes) to `127.0.0.1`, port {port}?"
+    );
+    assert_eq!(*asked, [prompt.clone(), prompt]);
+}
+
+#[test]
 fn every_hop_of_a_redirect_is_checked() {
     for target in [
         "http://169.254.169.254/latest",

@@ -39,7 +39,7 @@ pub(super) struct Args {
     /// Absolute address, http or https.
     url: String,
     /// Method: GET, HEAD, POST, PUT, PATCH or DELETE; GET when left out. All but GET and HEAD also
-    /// need the permission to send data.
+    /// need the permission to send data, and so does every body.
     #[serde(default = "get")]
     method: String,
     /// Headers by name.
