@@ -87,6 +87,14 @@ def check(block: Block, folder: Path) -> None:
         case "lua":
             (folder / "block.lua").write_text(block.code, encoding="utf-8")
             printed = run([sys.executable, "-m", "aikit", "run", "block.lua"], folder)
+        case "toml":
+            home = folder / "project"
+            for name in ("project", "manuals"):
+                (folder / name).mkdir()
+            (home / "aikit.toml").write_text(block.code, encoding="utf-8")
+            printed = run([sys.executable, "-m", "aikit", "run", "-e", "1 + 1"], home)
+            assert printed == "2\n"
+            return
         case "console":
             check_console(block.code, folder)
             return

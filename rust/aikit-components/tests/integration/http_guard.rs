@@ -162,7 +162,10 @@ fn an_agent_asks_before_it_sends_a_body_whatever_the_method() {
         let error = send(agent(Some("no")), secret).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied, "{method}");
     }
-    assert!(server.requests().is_empty(), "what is not allowed is never sent");
+    assert!(
+        server.requests().is_empty(),
+        "what is not allowed is never sent"
+    );
 
     let setup = agent(Some("yes"));
     let ask = setup.ask.clone().unwrap();
@@ -172,9 +175,8 @@ fn an_agent_asks_before_it_sends_a_body_whatever_the_method() {
     let asked = ask.asked.lock().unwrap();
     assert_eq!(asked.len(), 2, "each hop carries the body: {asked:?}");
     let port = server.port;
-    let prompt = format!(
-        "Allow once: the agent wants to send data (8 bytes) to `127.0.0.1`, port {port}?"
-    );
+    let prompt =
+        format!("Allow once: the agent wants to send data (8 bytes) to `127.0.0.1`, port {port}?");
     assert_eq!(*asked, [prompt.clone(), prompt]);
 }
 
