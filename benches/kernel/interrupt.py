@@ -5,7 +5,7 @@
 Both kernels run a tight loop and are interrupted as their kernel spec wants: Aikit by a message on
 control, ipykernel by SIGINT. The clock runs from just before that until the reply is received.
 Then cells of Aikit that wait are interrupted: a sleep, an HTTP request and a model's stream that
-never answer, a question to the user, tools that have called themselves 63 times.
+never answer, a question to the user, tools nested 63 deep, the most a cell can have.
 
 The targets are a median of 3 ms and a 99th percentile of 20 ms for the loop, and 100 ms for the
 slowest of the cells that wait.

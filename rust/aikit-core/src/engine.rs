@@ -147,6 +147,7 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
     /// Whether the code can be run as it is.
     fn is_complete(&self, code: &str) -> Completeness;
 
-    /// Stops the running cell from any thread, a tight loop included; nothing happens without one.
+    /// Stops the running cell from any thread, a tight loop included; without one, what tasks of
+    /// earlier cells compute.
     fn interrupt(&self);
 }

@@ -2,11 +2,12 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use aikit_core::{
+    Context,
     clock::Clock,
     engine::{Output, OutputSink, StreamName},
     io,
@@ -39,6 +40,8 @@ struct Inner {
     /// Whether nothing is broadcast.
     silent: bool,
     batch: Mutex<Batch>,
+    /// Ends what waits for a reader; absent before the cell runs.
+    context: OnceLock<Context>,
 }
 
 #[derive(Default)]
@@ -71,7 +74,14 @@ impl CellOutput {
             parent,
             silent,
             batch: Mutex::default(),
+            context: OnceLock::new(),
         }))
+    }
+
+    /// Lets an interrupt of the cell that runs under `context` end what waits for a reader.
+    pub(crate) fn follow(&self, context: &Context) {
+        // One output is of one cell.
+        let _already = self.0.context.set(context.clone());
     }
 
     /// Sends what was printed, then `content`.
@@ -114,8 +124,16 @@ impl CellOutput {
 
     fn wait_for_room(&self) {
         let sockets = Arc::clone(&self.0.sockets);
+        let context = self.0.context.get().cloned();
+        let waiting = async move {
+            match context {
+                // A cell that was interrupted waits for nobody.
+                Some(context) => drop(context.within(sockets.iopub.room()).await),
+                None => sockets.iopub.room().await,
+            }
+        };
         // Only the runtime's end could fail this, and then nobody reads anyway.
-        let _ended = io::wait(async move { sockets.iopub.room().await }, || Ok(()));
+        let _ended = io::wait(waiting, || Ok(()));
     }
 }
 
@@ -175,5 +193,58 @@ impl OutputSink for CellOutput {
             }
             Output::Clear { wait } => self.publish(&ClearOutput { wait }.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpStream,
+    };
+
+    use aikit_core::{ErrorKind, Value, clock::SystemClock, value::Map};
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::{
+        connection::{ConnectionInfo, SocketName, Transport},
+        wire::frame::Codec,
+    };
+
+    const SUBSCRIBER: &[u8] = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\x01NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB\x00\x01\x01";
+
+    async fn bind() -> (Arc<Sockets>, ConnectionInfo) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut connection = ConnectionInfo::create(Transport::Tcp, "127.0.0.1", &*clock);
+        let codec = Arc::new(Codec::new(connection.key(), Arc::clone(&clock)));
+        let bound = Sockets::bind(&mut connection, &codec, &clock).await;
+        (Arc::new(bound.unwrap().0), connection)
+    }
+
+    #[test]
+    fn an_interrupted_cell_waits_for_no_reader() {
+        let (sockets, connection) = io::wait(bind(), || Ok(())).unwrap();
+        let port = connection.endpoint(SocketName::Iopub).port;
+        let mut subscriber = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        subscriber.write_all(SUBSCRIBER).unwrap();
+        // Greeting, READY, and the begin of the welcome; nothing more is ever read.
+        subscriber.read_exact(&mut [0; 64 + 28 + 1]).unwrap();
+        let (clock, cx) = (Arc::new(SystemClock), Context::default());
+        let output = CellOutput::new(Arc::clone(&sockets), clock, Bytes::new(), false);
+        output.follow(&cx);
+        cx.cancel(ErrorKind::Interrupted, "the cell was interrupted");
+        output.emit(Output::Display {
+            bundle: Map::from_iter([("text/plain".to_owned(), Value::from("x".repeat(1 << 25)))]),
+            metadata: Map::new(),
+            display_id: None,
+            update: false,
+        });
+        // Had it waited, the subscriber would be known to be stuck, and nobody would wait for it.
+        let waiting = io::wait(
+            async move { sockets.iopub.room().now_or_never().is_none() },
+            || Ok(()),
+        );
+        assert!(waiting.unwrap());
     }
 }

@@ -6,7 +6,13 @@ use std::{
     time::Duration,
 };
 
-use aikit_core::{Context, Error, Result, Value, context::Overrides, engine::Cell, value::Map};
+use aikit_core::{
+    Error, Result, Value,
+    context::Overrides,
+    engine::Cell,
+    tracker::{Operation, track},
+    value::Map,
+};
 use futures::FutureExt;
 
 use super::{Desk, Request, input::FrontEnd};
@@ -19,6 +25,9 @@ use crate::{
         status::{ExecutionState, Failure},
     },
 };
+
+/// Name of the procedure that a cell is.
+const CELL: &str = "cell";
 
 /// A cell that ended; its reply is not sent yet.
 #[derive(Debug)]
@@ -138,7 +147,7 @@ fn publish_result(output: &CellOutput, execution_count: u32, result: &Result<Opt
     }
 }
 
-/// Runs a cell under a Context of its own, which an interrupt cancels.
+/// Runs a cell as one procedure, under a Context of its own, which an interrupt cancels.
 async fn execute(
     desk: &Desk,
     cell: Cell,
@@ -149,14 +158,20 @@ async fn execute(
         request_id: Some(desk.context.clock().uuid().simple().to_string()),
         ..Overrides::default()
     };
-    let context: Context = desk.context.root_child(overrides);
-    let _running = desk.start(context.clone(), front_end);
-    let running = context.run(desk.engine.execute(&context, cell, Arc::new(output)));
-    // An engine that panics has lost its cell, not the kernel.
-    AssertUnwindSafe(running)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
+    let root = desk.context.root_child(overrides);
+    track(&root, Operation::new(CELL), |cx| async move {
+        // One below: the procedure ends when the engine has, not when it is told to.
+        let context = cx.child(Overrides::default());
+        output.follow(&context);
+        let _running = desk.start(context.clone(), front_end);
+        let running = context.run(desk.engine.execute(&context, cell, Arc::new(output)));
+        // An engine that panics has lost its cell, not the kernel.
+        AssertUnwindSafe(running)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
+    })
+    .await
 }
 
 /// Evaluates the request's expressions, silently.

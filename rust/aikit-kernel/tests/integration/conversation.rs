@@ -6,7 +6,7 @@ use aikit_core::{clock::SystemClock, io};
 use aikit_kernel::{
     client::Client,
     connection::{ConnectionInfo, Transport},
-    kernel::{Exit, Kernel, KernelOptions},
+    kernel::{Exit, Kernel, KernelOptions, Program},
     wire::{
         Content, Object,
         execute::{ExecuteReply, ExecuteRequest},
@@ -55,6 +55,10 @@ impl Conversation {
     }
 
     pub(crate) async fn start_over(transport: Transport) -> Self {
+        Self::start_program(transport, EchoEngine::default().into_program()).await
+    }
+
+    pub(crate) async fn start_program(transport: Transport, program: Program) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ip = match transport {
             Transport::Tcp => "127.0.0.1".to_owned(),
@@ -64,7 +68,7 @@ impl Conversation {
         let kernel = Kernel::bind(connection, KernelOptions::default());
         let kernel = kernel.await.unwrap();
         let connection = kernel.connection().clone();
-        let kernel = io::spawn(kernel.run(EchoEngine::default().into_program()));
+        let kernel = io::spawn(kernel.run(program));
         let mut client = Client::connect(&connection, Arc::new(SystemClock))
             .await
             .unwrap();

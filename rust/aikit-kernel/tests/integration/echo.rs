@@ -127,6 +127,11 @@ impl ScriptEngine for EchoEngine {
             if cell.code == "wait" {
                 return cx.within(std::future::pending()).await;
             }
+            // Where it stands among the calls.
+            if cell.code == "node" {
+                let node = cx.node().map(|node| (node.name.to_string(), cx.depth()));
+                return Ok(Some(text(&format!("{node:?}"))));
+            }
             // What nothing ends.
             if cell.code == "hang" {
                 return std::future::pending().await;

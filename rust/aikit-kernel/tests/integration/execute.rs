@@ -1,5 +1,6 @@
 //! Cells: their outputs, counts, errors and order.
 
+use aikit_core::event::EventKind;
 use aikit_kernel::{
     connection::Transport,
     wire::{
@@ -10,7 +11,10 @@ use aikit_kernel::{
     },
 };
 
-use crate::conversation::{Conversation, cell, ok, outline, talk};
+use crate::{
+    conversation::{Conversation, cell, ok, outline, talk},
+    echo::EchoEngine,
+};
 
 #[test]
 fn a_value_is_a_result_between_busy_and_idle() {
@@ -220,5 +224,37 @@ fn an_error_aborts_nothing_when_asked_so() {
             .unwrap();
         conversation.hear(&first).await;
         assert_eq!(conversation.hear(&second).await.reply, ok(2));
+    });
+}
+
+#[test]
+fn a_cell_is_a_procedure_with_a_node_and_events() {
+    talk(async {
+        let program = EchoEngine::default().into_program();
+        let mut events = program.context.events().subscribe("procedure.*");
+        let mut conversation = Conversation::start_program(Transport::Tcp, program).await;
+        let heard = conversation.execute("node").await;
+        let shown = heard.broadcasts.iter().find_map(|content| match content {
+            Content::ExecuteResult(result) => result.data.get("text/plain"),
+            _ => None,
+        });
+        assert_eq!(shown.unwrap(), r#"Some(("cell", 1))"#);
+        conversation.execute("fail x").await;
+        // An empty cell is no work.
+        conversation.execute(" ").await;
+        let expected = [
+            EventKind::ProcedureStart,
+            EventKind::ProcedureEnd,
+            EventKind::ProcedureStart,
+            EventKind::ProcedureError,
+        ];
+        for kind in expected {
+            let event = events.try_next().unwrap();
+            assert_eq!(
+                (event.kind.clone(), event.data.get("name")),
+                (kind, Some(&"cell".into()))
+            );
+        }
+        assert!(events.try_next().is_none());
     });
 }
