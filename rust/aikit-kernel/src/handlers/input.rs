@@ -11,11 +11,16 @@ use aikit_core::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tracing::debug;
 
 use crate::{
     capture::CellOutput,
     handlers::Desk,
-    wire::{Content, input::InputRequest},
+    wire::{
+        Content,
+        frame::{Incoming, message_id},
+        input::InputRequest,
+    },
 };
 
 /// How often a question is asked again after an answer that is none of the choices.
@@ -84,8 +89,10 @@ impl Desk {
                 return Err(nobody());
             }
             let answer = loop {
-                let message = answers.recv().await.ok_or_else(nobody)?;
-                if let Ok(Content::InputReply(reply)) = message.content {
+                let answer = answers.recv().await.ok_or_else(nobody)?;
+                if !belongs(&answer, &message.msg_id, identities, parent) {
+                    debug!("an answer to another question was dropped");
+                } else if let Ok(Content::InputReply(reply)) = answer.content {
                     break reply.value;
                 }
             };
@@ -97,6 +104,13 @@ impl Desk {
         Err(Error::invalid_args("the answer is none of the choices")
             .with_hint(format!("answer with one of `{choices}`")))
     }
+}
+
+/// Whether `answer` comes from who was asked, and is not to another question. Not every client says
+/// which one it answers; some name the cell that asked, whose header is `cell`.
+fn belongs(answer: &Incoming, question_id: &str, identities: &[Bytes], cell: &Bytes) -> bool {
+    let is_meant = |id: String| id == question_id || Some(id) == message_id(cell);
+    answer.identities == identities && answer.parent_id().is_none_or(is_meant)
 }
 
 fn prompt(question: &Question) -> String {
@@ -122,4 +136,36 @@ fn choose(answer: String, choices: &[String]) -> Option<String> {
 fn nobody() -> Error {
     Error::new(ErrorKind::Unavailable, "no front end can be asked")
         .with_hint("run the cell in a notebook or console that answers questions")
+}
+
+#[cfg(test)]
+mod tests {
+    use aikit_core::clock::SystemClock;
+
+    use super::*;
+    use crate::wire::{frame::Codec, input::InputReply};
+
+    #[test]
+    fn an_answer_belongs_to_who_was_asked_and_to_the_question() {
+        let codec = Codec::new("key", Arc::new(SystemClock));
+        let asked = [Bytes::from_static(b"asked")];
+        let header = |id: &str| Bytes::from(format!(r#"{{"msg_id":"{id}"}}"#));
+        for (identity, parent, expected) in [
+            (&b"asked"[..], Bytes::new(), true),
+            (b"asked", header("question"), true),
+            (b"asked", header("cell"), true),
+            (b"asked", header("earlier question"), false),
+            (b"other", header("question"), false),
+            (b"other", Bytes::new(), false),
+        ] {
+            let identities = [Bytes::from_static(identity)];
+            let reply = InputReply {
+                value: "yes".to_owned(),
+            };
+            let sent = codec.encode(&identities, &parent, &reply.into());
+            let answer = codec.decode(sent.frames).unwrap();
+            let belongs = belongs(&answer, "question", &asked, &header("cell"));
+            assert_eq!(belongs, expected, "{identity:?} {parent:?}");
+        }
+    }
 }

@@ -51,9 +51,14 @@ pub struct Incoming {
 impl Incoming {
     /// The `msg_id` of the message this one answers, if it answers one.
     pub fn parent_id(&self) -> Option<String> {
-        let parent: Object = serde_json::from_slice(&self.raw_parent).ok()?;
-        Some(parent.get("msg_id")?.as_str()?.to_owned())
+        message_id(&self.raw_parent)
     }
+}
+
+/// The `msg_id` of a header, if it has one.
+pub fn message_id(raw_header: &[u8]) -> Option<String> {
+    let header: Object = serde_json::from_slice(raw_header).ok()?;
+    Some(header.get("msg_id")?.as_str()?.to_owned())
 }
 
 /// Writes and reads messages: the key, and what our headers say of us.
