@@ -6,6 +6,8 @@ use crate::wire::history::{HistoryAccess, HistoryReply, HistoryRequest, HistoryT
 
 /// Most cells that are remembered.
 const CELLS_MAX: usize = 10_000;
+/// Most bytes of their code and results together; the newest cell is kept whatever its size.
+const BYTES_MAX: usize = 1 << 26;
 /// The one session there is.
 const SESSION: u32 = 1;
 
@@ -13,6 +15,8 @@ const SESSION: u32 = 1;
 #[derive(Debug, Default)]
 pub(crate) struct History {
     cells: VecDeque<Entry>,
+    /// Of all cells.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -22,17 +26,28 @@ struct Entry {
     output: Option<String>,
 }
 
+impl Entry {
+    fn bytes(&self) -> usize {
+        self.input.len() + self.output.as_ref().map_or(0, String::len)
+    }
+}
+
 impl History {
     /// Remembers a cell and the plain text of its result.
     pub(crate) fn add(&mut self, number: u32, input: String, output: Option<String>) {
-        if self.cells.len() == CELLS_MAX {
-            self.cells.pop_front();
-        }
-        self.cells.push_back(Entry {
+        let entry = Entry {
             number,
             input,
             output,
-        });
+        };
+        self.bytes += entry.bytes();
+        self.cells.push_back(entry);
+        while (self.cells.len() > CELLS_MAX || self.bytes > BYTES_MAX)
+            && self.cells.len() > 1
+            && let Some(oldest) = self.cells.pop_front()
+        {
+            self.bytes -= oldest.bytes();
+        }
     }
 
     /// Answers a request.
@@ -135,6 +150,27 @@ mod tests {
             .into_iter()
             .map(|(_, number, it)| format!("{number} {}", text(it)))
             .collect()
+    }
+
+    #[test]
+    fn the_oldest_cells_go_when_there_are_many_bytes_and_the_newest_stays() {
+        let numbers = |history: &History| {
+            let all = HistoryRequest::default();
+            let found = history.find(&all).history;
+            found.into_iter().map(|it| it.1).collect::<Vec<_>>()
+        };
+        let mut history = History::default();
+        let third = "x".repeat(BYTES_MAX / 3);
+        for number in 1..=4 {
+            let output = Some(third[..third.len() / 2].to_owned());
+            history.add(number, third[..third.len() / 2].to_owned(), output);
+        }
+        assert_eq!(numbers(&history), [2, 3, 4]);
+        history.add(5, "x".repeat(BYTES_MAX + 1), None);
+        assert_eq!(numbers(&history), [5]);
+        history.add(6, "x".to_owned(), None);
+        assert_eq!(numbers(&history), [6]);
+        assert_eq!(history.bytes, 1);
     }
 
     #[test]
