@@ -172,7 +172,7 @@ impl ConnectionInfo {
             Some(value) => return Err(wrong("transport", &value, "`tcp` or `ipc`")),
         };
         let ip = take_text(&mut fields, "ip")?;
-        let key = take_text(&mut fields, "key")?;
+        let key = take_key(&mut fields)?;
         if ip.is_empty() {
             return Err(wrong("ip", &Value::from(ip), "an address"));
         }
@@ -276,6 +276,17 @@ fn take_text(fields: &mut Object, name: &'static str) -> Result<String> {
     }
 }
 
+fn take_key(fields: &mut Object) -> Result<String> {
+    match fields.remove("key") {
+        Some(Value::String(key)) => Ok(key),
+        // Not shown: it may be the key in a wrong form.
+        Some(_) => {
+            Err(Error::new(ErrorKind::Config, "the field `key` must be a string").with_hint(HINT))
+        }
+        None => Err(missing("key")),
+    }
+}
+
 fn take_port(fields: &mut Object, name: &'static str) -> Result<u16> {
     let value = fields.remove(name).ok_or_else(|| missing(name))?;
     let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
@@ -354,6 +365,16 @@ mod tests {
         let error = ConnectionInfo::read(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.message().contains("absent.json"));
+    }
+
+    #[test]
+    fn a_key_of_a_wrong_type_is_not_shown() {
+        for key in ["271828", r#"["271828"]"#, r#"{"k":"271828"}"#] {
+            let text = GOOD.replace(r#""key":"k""#, &format!(r#""key":{key}"#));
+            let error = ConnectionInfo::parse(&text).unwrap_err();
+            assert!(error.message().contains("`key`"), "{error}");
+            assert!(!format!("{error:?}").contains("271828"), "{error:?}");
+        }
     }
 
     #[test]
