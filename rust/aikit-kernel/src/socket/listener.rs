@@ -101,7 +101,10 @@ mod unix {
         path::PathBuf,
     };
 
-    use tokio::net::UnixListener;
+    use tokio::net::{UnixListener, UnixSocket};
+
+    /// Connections that wait to be accepted.
+    const BACKLOG: u32 = 128;
 
     use super::{Reader, Writer};
 
@@ -119,8 +122,11 @@ mod unix {
             if is_socket && BlockingStream::connect(&path).is_err() {
                 fs::remove_file(&path)?;
             }
-            let listener = UnixListener::bind(&path)?;
+            let socket = UnixSocket::new_stream()?;
+            socket.bind(&path)?;
+            // Before it listens: until then nobody can connect, whatever the umask made of the file.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            let listener = socket.listen(BACKLOG)?;
             Ok(Self { listener, path })
         }
 
@@ -136,5 +142,29 @@ mod unix {
             // Nothing can be done about a file that stays; the next kernel removes it.
             let _ignored = fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn the_file_of_an_ipc_socket_is_the_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = Endpoint {
+            transport: Transport::Ipc,
+            ip: folder.path().join("kernel").display().to_string(),
+            port: 1,
+        };
+        let path = endpoint.ipc_path();
+        let bound = aikit_core::io::wait(async move { Listener::bind(&endpoint).await }, || Ok(()));
+        let listener = bound.unwrap().unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(listener);
+        assert!(!path.exists());
     }
 }
