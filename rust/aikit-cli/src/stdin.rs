@@ -1,8 +1,11 @@
 //! Standard input as scripts read it: lines, numbers, bytes, all of it.
 
-use std::io::{BufRead, Read as _, Result};
+use std::io::{BufRead, Read as _};
 
-use aikit_core::services::Reading;
+use aikit_core::{Error, ErrorKind, Result, services::Reading};
+
+/// Most bytes of one reading: what may cross into a script at once.
+const TEXT_BYTES_MAX: usize = 1 << 26;
 
 /// Longest text of a number; Lua gives up at 200 characters as well.
 const NUMBER_BYTES_MAX: usize = 200;
@@ -11,21 +14,29 @@ const NUMBER_BYTES_MAX: usize = 200;
 ///
 /// # Errors
 ///
-/// What the system says.
+/// What the system says; `limit_exceeded` when a line, or all there is, is larger than
+/// [`TEXT_BYTES_MAX`], or more than that is asked for.
 pub(crate) fn read(input: &mut impl BufRead, reading: Reading) -> Result<Option<Vec<u8>>> {
+    // One more than is allowed tells that there is more.
+    let mut limited = input.by_ref().take(TEXT_BYTES_MAX as u64 + 1);
     let mut bytes = Vec::new();
     match reading {
         Reading::Line | Reading::WholeLine => {
-            if input.read_until(b'\n', &mut bytes)? == 0 {
+            if limited.read_until(b'\n', &mut bytes)? == 0 {
                 return Ok(None);
             }
+            check_size(bytes.len())?;
             if reading == Reading::Line {
                 let length = bytes.strip_suffix(b"\n").map_or(bytes.len(), <[u8]>::len);
                 bytes.truncate(length);
             }
         }
-        Reading::All => drop(input.read_to_end(&mut bytes)?),
+        Reading::All => {
+            limited.read_to_end(&mut bytes)?;
+            check_size(bytes.len())?;
+        }
         Reading::Bytes(count) => {
+            check_size(count)?;
             // Asking for nothing says whether there is something.
             if input.fill_buf()?.is_empty() {
                 return Ok(None);
@@ -45,6 +56,15 @@ pub(crate) fn read(input: &mut impl BufRead, reading: Reading) -> Result<Option<
         }
     }
     Ok(Some(bytes))
+}
+
+fn check_size(bytes: usize) -> Result<()> {
+    if bytes <= TEXT_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("more than {TEXT_BYTES_MAX} bytes of standard input at once");
+    Err(Error::new(ErrorKind::LimitExceeded, message)
+        .with_hint("read it in parts, as with `io.read(65536)`"))
 }
 
 /// Takes bytes while they fit and `take` wants more.
@@ -93,5 +113,21 @@ mod tests {
             let read = read(&mut input, reading).unwrap();
             assert_eq!(read.as_deref(), expected, "{reading:?}");
         }
+    }
+    #[test]
+    fn input_without_an_end_is_refused_at_the_limit() {
+        let endless = || std::io::BufReader::new(std::io::repeat(b'x'));
+        for reading in [
+            Reading::Line,
+            Reading::WholeLine,
+            Reading::All,
+            Reading::Bytes(TEXT_BYTES_MAX + 1),
+        ] {
+            let error = read(&mut endless(), reading).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{reading:?}");
+            assert!(error.hint().is_some());
+        }
+        let largest = read(&mut endless(), Reading::Bytes(TEXT_BYTES_MAX));
+        assert_eq!(largest.unwrap().unwrap().len(), TEXT_BYTES_MAX);
     }
 }

@@ -177,7 +177,7 @@ impl Ask for TerminalAsk {
             if !prompt.is_empty() {
                 drop(write(&mut io::stderr().lock(), &prompt));
             }
-            Ok(stdin::read(&mut io::stdin().lock(), reading)?)
+            stdin::read(&mut io::stdin().lock(), reading)
         }))
     }
 }
@@ -198,14 +198,51 @@ fn answer(question: &Question) -> Result<String> {
         [] => String::new(),
         choices => format!(" [{}]", choices.join("/")),
     };
-    let prompt = format!("{}{choices} ", question.prompt);
+    let prompt = escape(&format!("{}{choices} ", question.prompt));
     drop(write(&mut io::stderr().lock(), &prompt));
-    let mut line = String::new();
-    if io::stdin().read_line(&mut line)? == 0 {
+    let Some(line) = stdin::read(&mut io::stdin().lock(), Reading::Line)? else {
         return Err(Error::new(
             ErrorKind::Cancelled,
             "nobody answered the question",
         ));
+    };
+    let line =
+        String::from_utf8(line).map_err(|_| Error::invalid_args("the answer is not UTF-8"))?;
+    Ok(line.trim_end_matches('\r').to_owned())
+}
+
+/// A question as it is shown: what it quotes may come from a model, and must neither move the
+/// cursor nor turn the direction of the text, so that the user reads what is asked.
+fn escape(prompt: &str) -> String {
+    let is_safe = |it: char| matches!(it, '\n' | '\t') || !(it.is_control() || is_format(it));
+    let escaped = prompt.chars().map(|it| match it {
+        it if is_safe(it) => it.to_string(),
+        it => it.escape_unicode().to_string(),
+    });
+    escaped.collect()
+}
+
+/// Invisible characters, and those that change the direction of the text.
+fn is_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_hide_a_part_of_a_question_is_escaped() {
+        for (prompt, expected) in [
+            ("Delete `ä.txt`?\n\tReally?", "Delete `ä.txt`?\n\tReally?"),
+            ("a\x1b[2K\rb", r"a\u{1b}[2K\u{d}b"),
+            ("a\u{202e}b\u{9b}c\u{200b}", r"a\u{202e}b\u{9b}c\u{200b}"),
+        ] {
+            assert_eq!(escape(prompt), expected);
+        }
     }
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
