@@ -111,7 +111,7 @@ soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
 	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
 	$(MAKE) memcheck MEMCHECK='$(MEMCHECK_WHOLE)'
 
-ci: lint docs test check-generated check-wheel  ## what a pull request must pass
+ci: lint docs test check-generated check-wheel  ## what a pull request must pass, but for the jobs deny, demo and memcheck
 
 # pip 25.1 is the first that reads dependency groups; the stamp follows pyproject.toml.
 $(VENV)/.ready-%: pyproject.toml
