@@ -27,7 +27,7 @@ use futures::future::BoxFuture;
 pub use self::{
     args::{Arg, Args, ObjectRef},
     host::{Host, LocalHost, Resource, StreamId, Target},
-    params::{Kind, Param, optional, required},
+    params::{Kind, Param, optional, required, secret},
     session::Session,
 };
 

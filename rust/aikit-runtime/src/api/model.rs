@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
-    ready, required, tool,
+    ready, required, secret, tool,
 };
 
 /// The module.
@@ -35,7 +35,7 @@ const OPTIONS: &[Param] = &[
         Kind::String,
         "Address of an OpenAI-compatible server.",
     ),
-    optional(
+    secret(
         "api_key",
         Kind::String,
         "Key; without it the provider's environment variable.",

@@ -15,6 +15,8 @@ pub struct Param {
     pub kind: Kind,
     /// Whether it must be given.
     pub required: bool,
+    /// Whether its value is shown nowhere, such as in errors.
+    pub secret: bool,
     /// One sentence.
     pub summary: &'static str,
 }
@@ -25,6 +27,7 @@ pub const fn required(name: &'static str, kind: Kind, summary: &'static str) -> 
         name,
         kind,
         required: true,
+        secret: false,
         summary,
     }
 }
@@ -35,7 +38,16 @@ pub const fn optional(name: &'static str, kind: Kind, summary: &'static str) -> 
         name,
         kind,
         required: false,
+        secret: false,
         summary,
+    }
+}
+
+/// An option that may be left out, and whose value is shown nowhere.
+pub const fn secret(name: &'static str, kind: Kind, summary: &'static str) -> Param {
+    Param {
+        secret: true,
+        ..optional(name, kind, summary)
     }
 }
 
@@ -173,6 +185,8 @@ struct Path<'a> {
     function: &'a str,
     usage: &'a str,
     argument: String,
+    /// Whether what stands there is not shown.
+    is_secret: bool,
 }
 
 impl Path<'_> {
@@ -196,7 +210,7 @@ impl Path<'_> {
         self.error(&format!(
             "`{}` must be a {expected}, but it is {}",
             self.argument,
-            found.describe()
+            found.describe(self.is_secret)
         ))
     }
 
@@ -220,6 +234,7 @@ pub(super) fn fit(
         function,
         usage,
         argument: String::new(),
+        is_secret: false,
     };
     let takes_more = matches!(params.last().map(|last| &last.kind), Some(Kind::Rest));
     if args.len() > params.len() && !takes_more {
@@ -264,7 +279,9 @@ fn fit_param(
     path: &Path<'_>,
     named: &mut IndexMap<String, Arg>,
 ) -> Result<()> {
-    let path = path.member(param.name);
+    let mut path = path.member(param.name);
+    // What was given in place of a table of options may be the secret among them.
+    path.is_secret = param.secret || param.kind.options().any(|option| option.secret);
     // Where anything may stand, null is a value like the others.
     let is_left_out = |arg: &Arg| {
         matches!(arg, Arg::Value(Value::Null)) && !matches!(param.kind, Kind::Any | Kind::Anything)
@@ -311,14 +328,14 @@ impl Arg {
         }
     }
 
-    /// The argument for messages: its type, and its value when that is short.
-    fn describe(&self) -> String {
+    /// The argument for messages: its type, and its value when that is short and no secret.
+    fn describe(&self, is_secret: bool) -> String {
         const SHOWN_MAX: usize = 40;
         match self {
             Self::Value(Value::Null) => "missing".to_owned(),
             Self::Value(value) => {
                 let shown = value.to_string();
-                if shown.chars().count() <= SHOWN_MAX {
+                if !is_secret && shown.chars().count() <= SHOWN_MAX {
                     format!("the {} `{shown}`", value.type_name())
                 } else {
                     format!("of type {}", value.type_name())

@@ -9,7 +9,7 @@ use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
-    ready, required, tool,
+    ready, required, secret, tool,
 };
 
 /// The module.
@@ -41,7 +41,7 @@ const OPEN: &[Param] = &[
         Kind::String,
         "Address of the provider of the embedder.",
     ),
-    optional(
+    secret(
         "api_key",
         Kind::String,
         "Key of the provider of the embedder.",

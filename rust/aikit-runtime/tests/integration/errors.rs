@@ -265,3 +265,22 @@ fn a_script_that_takes_too_much_memory_is_told_and_the_session_lives_on() {
         "268435456"
     );
 }
+
+#[test]
+fn the_value_of_a_secret_option_is_in_no_error() {
+    let fixture = Fixture::new();
+    for code in [
+        "Model('openai-compatible:m', {api_key = 12345678})",
+        "Model('openai-compatible:m', {api_key = {'12345678'}})",
+        "Model('openai-compatible:m', '12345678')",
+        "RAG.open('notes', {api_key = 12345678})",
+    ] {
+        let error = fixture.fails(code);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{code}: {error:?}");
+        assert!(
+            !format!("{error:?}").contains("12345678"),
+            "{code}: {error:?}"
+        );
+        assert!(error.message().contains("must be a"), "{code}: {error}");
+    }
+}
