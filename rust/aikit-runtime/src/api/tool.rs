@@ -236,7 +236,8 @@ fn from_options(mut options: Args) -> Result<Arc<dyn DynTool>> {
         (schema, _) => schema,
     };
     let timeout = options.number("timeout_s").map(|seconds| {
-        Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let timeout = Duration::try_from_secs_f64(seconds).ok();
+        timeout.filter(|timeout| !timeout.is_zero()).ok_or_else(|| {
             let message = format!("`timeout_s` is `{seconds}`, which is no length of time");
             Error::invalid_args(message).with_hint("give a number of seconds above 0")
         })

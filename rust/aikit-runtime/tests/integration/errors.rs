@@ -284,3 +284,15 @@ fn the_value_of_a_secret_option_is_in_no_error() {
         assert!(error.message().contains("must be a"), "{code}: {error}");
     }
 }
+
+#[test]
+fn a_tool_without_any_time_is_refused() {
+    let fixture = Fixture::new();
+    for seconds in ["0", "-1", "0/0"] {
+        let error = fixture.fails(&format!(
+            "Tool.create{{name = 'slow', summary = 'x', timeout_s = {seconds}, fn = print}}"
+        ));
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{seconds}: {error:?}");
+        assert_eq!(error.hint(), Some("give a number of seconds above 0"));
+    }
+}
