@@ -18,8 +18,10 @@ use super::{
 };
 use crate::api::{self, ApiFunction, ApiModule, Host, Return, Target};
 
-/// Most members of one table, and most names in all, that are looked at.
+/// Most members of one table that are looked at.
 const MEMBERS_MAX: usize = 500;
+/// Most names in all, members included, after which no further variable is looked at: this runs
+/// after every cell.
 const NAMES_MAX: usize = 20_000;
 
 /// A picture of the names of a session.
@@ -46,15 +48,24 @@ impl Names {
     /// Looks at the globals and the local variables of earlier cells.
     pub(super) fn of(state: &State) -> Self {
         let mut names = BTreeMap::new();
-        let globals = state.lua.globals();
         let mut total = 0;
-        for (name, value) in globals.pairs::<String, Value>().flatten() {
-            names.insert(name, Name::of(&value, &mut total));
-        }
+        // Local variables hide globals of the same name, and come first where there are too many.
         let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
-        for name in kept {
+        for name in kept.into_iter().take(NAMES_MAX) {
             let value = state.kept_value(&name);
             names.insert(name, Name::of(&value, &mut total));
+        }
+        let globals = state.lua.globals();
+        for (key, value) in globals.pairs::<Value, Value>().flatten().take(NAMES_MAX) {
+            if total >= NAMES_MAX {
+                break;
+            }
+            if let Value::String(name) = key {
+                let name = name.to_string_lossy();
+                names
+                    .entry(name)
+                    .or_insert_with(|| Name::of(&value, &mut total));
+            }
         }
         Self(names)
     }

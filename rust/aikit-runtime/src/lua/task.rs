@@ -49,6 +49,9 @@ enum Outcome {
     Failed(Error, bool),
 }
 
+/// Most failed tasks of a cell that wait for its end; a further one is reported at once.
+const FAILED_MAX: usize = 1_000;
+
 /// Failed tasks of one cell; those whose error nobody has seen are reported when it ends.
 #[derive(Debug)]
 pub(super) struct FailedTasks(Mutex<Option<Vec<Arc<Shared>>>>);
@@ -68,9 +71,17 @@ impl FailedTasks {
     }
 
     fn add(&self, task: &Arc<Shared>) {
-        if let Some(failed) = &mut *lock(&self.0) {
-            failed.push(Arc::clone(task));
-        } else if task.waiting.load(Ordering::SeqCst) == 0 {
+        let is_kept = lock(&self.0).as_mut().is_some_and(|failed| {
+            if failed.len() == FAILED_MAX {
+                failed.retain(|task| !task.is_seen());
+            }
+            let has_room = failed.len() < FAILED_MAX;
+            if has_room {
+                failed.push(Arc::clone(task));
+            }
+            has_room
+        });
+        if !is_kept && task.waiting.load(Ordering::SeqCst) == 0 {
             task.report();
         }
     }
@@ -81,6 +92,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// Whether somebody has seen the error.
+    fn is_seen(&self) -> bool {
+        matches!(&*lock(&self.outcome), Outcome::Failed(_, true))
+    }
+
     /// Prints the error where the cell that started the task prints, once.
     fn report(&self) {
         let mut outcome = lock(&self.outcome);

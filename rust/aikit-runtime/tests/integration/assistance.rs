@@ -114,3 +114,14 @@ fn names_are_known_while_a_cell_runs() {
     cx.cancel(ErrorKind::Cancelled, "enough");
     assert_eq!(thread.join().unwrap().unwrap_err().message(), "enough");
 }
+
+#[test]
+fn the_picture_of_the_names_has_a_bound() {
+    let fixture = Fixture::new();
+    fixture
+        .run("local kept_before = 1\nfor i = 1, 3e4 do _G['many' .. i] = i end")
+        .unwrap();
+    let count = candidates(&fixture, "many|").len();
+    assert!((1..=20_000).contains(&count), "{count}");
+    assert_eq!(candidates(&fixture, "kept_b|"), ["kept_before"]);
+}

@@ -296,3 +296,19 @@ fn a_tool_without_any_time_is_refused() {
         assert_eq!(error.hint(), Some("give a number of seconds above 0"));
     }
 }
+
+#[test]
+fn the_failed_tasks_of_a_cell_are_reported_once_however_many() {
+    let fixture = Fixture::new();
+    fixture
+        .run(
+            "for i = 1, 1200 do async(function() error('task ' .. i .. '.') end) end sleep(0)
+             print('the cell goes on')",
+        )
+        .unwrap();
+    let text = fixture.sink.text();
+    assert_eq!(text.matches("that nobody awaited").count(), 1200);
+    // What there is no room for is not kept until the cell ends.
+    let goes_on = text.find("the cell goes on").unwrap();
+    assert_eq!(text[..goes_on].matches("that nobody awaited").count(), 200);
+}
