@@ -83,20 +83,26 @@ impl PipeHost {
         let _permit = permit.map_err(|_| closed())?;
         let call = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (sender, reply) = oneshot::channel();
+        let mut waiting = Waiting {
+            shared: &self.shared,
+            call,
+            reply,
+            answered: false,
+        };
         {
             let mut state = self.shared.state();
             if state.closed {
+                drop(state);
                 return Err(closed());
             }
             state.calls.insert(call, sender);
         }
-        let mut waiting = Waiting {
-            shared: &self.shared,
-            call,
-            answered: false,
-        };
-        self.shared.send(&frame(call))?;
-        let reply = reply.await.map_err(|_| closed());
+        let frame = frame(call);
+        if let Err(error) = self.shared.send(&frame) {
+            self.shared.forget(frame);
+            return Err(error);
+        }
+        let reply = (&mut waiting.reply).await.map_err(|_| closed());
         waiting.answered = true;
         reply
     }
@@ -106,14 +112,21 @@ impl PipeHost {
 struct Waiting<'a> {
     shared: &'a Shared,
     call: u64,
+    reply: oneshot::Receiver<Reply>,
     answered: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.shared.state().calls.remove(&self.call);
-        if !self.answered {
-            self.shared.tell(&Frame::Cancel { call: self.call });
+        if self.answered {
+            return;
+        }
+        self.shared.tell(&Frame::Cancel { call: self.call });
+        // It may have come between the last look and now.
+        self.reply.close();
+        if let Ok(reply) = self.reply.try_recv() {
+            self.shared.release(reply);
         }
     }
 }
@@ -131,6 +144,35 @@ impl Shared {
     fn tell(&self, frame: &Frame) {
         if let Err(error) = self.send(frame) {
             tracing::debug!(%error, "a notice was not sent");
+        }
+    }
+
+    /// Gives back what an answer holds that nobody waits for.
+    fn release(&self, reply: Reply) {
+        let Reply::Return(Outcome::Ok(returned)) = reply else {
+            return;
+        };
+        let resource = match returned {
+            WireReturn::Object { id, .. } => Resource::Object(id),
+            WireReturn::Stream(stream) => Resource::Stream(stream),
+            WireReturn::Value(_) => return,
+        };
+        self.tell(&Frame::Release { resource });
+    }
+
+    /// Lets go of the functions of a call that was not sent: the other end cannot do it.
+    fn forget(&self, frame: Frame) {
+        let Frame::Call { args, .. } = frame else {
+            return;
+        };
+        let mut left = args;
+        while let Some(arg) = left.pop() {
+            match arg {
+                WireArg::Callable { id, .. } => drop(self.state().callables.remove(&id)),
+                WireArg::List(items) => left.extend(items),
+                WireArg::Map(members) => left.extend(members.into_iter().map(|(_, arg)| arg)),
+                WireArg::Value(_) | WireArg::Object { .. } => {}
+            }
         }
     }
 
@@ -188,9 +230,13 @@ fn receive(shared: &Arc<Shared>, frame: Frame) {
 
 fn answer(shared: &Shared, call: u64, reply: Reply) {
     let waiting = shared.state().calls.remove(&call);
+    let unwanted = match waiting {
+        Some(sender) => sender.send(reply).err(),
+        None => Some(reply),
+    };
     // An answer that nobody waits for crossed a cancellation.
-    if let Some(sender) = waiting {
-        drop(sender.send(reply));
+    if let Some(reply) = unwanted {
+        shared.release(reply);
     }
 }
 
@@ -223,10 +269,13 @@ impl Host for PipeHost {
         args: Vec<Arg>,
     ) -> BoxFuture<'a, Result<Return>> {
         Box::pin(async move {
-            let args = args.into_iter();
-            let mut keep = |callable| self.shared.keep(cx, callable);
-            let args = args.map(|arg| WireArg::new(arg, &mut keep)).collect();
-            let asked = self.ask(|call| Frame::Call { call, target, args });
+            // Functions are kept when the call is sent: one that is dropped before keeps none.
+            let asked = self.ask(|call| {
+                let mut keep = |callable| self.shared.keep(cx, callable);
+                let args = args.into_iter();
+                let args = args.map(|arg| WireArg::new(arg, &mut keep)).collect();
+                Frame::Call { call, target, args }
+            });
             match cx.within(asked).await?? {
                 Reply::Return(outcome) => outcome.into_result()?.into_return(),
                 Reply::Item(_) => Err(super::malformed("a call was answered by an item")),
@@ -250,5 +299,87 @@ impl Host for PipeHost {
 
     fn release(&self, resource: Resource) {
         self.shared.tell(&Frame::Release { resource });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aikit_core::{ErrorKind, value::Map};
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// A function of a script.
+    #[derive(Debug)]
+    struct Silent;
+
+    impl Callable for Silent {
+        fn name(&self) -> &'static str {
+            "silent"
+        }
+
+        fn call(&self, _: &Context, _: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
+            Box::pin(async { Ok(Value::Null) })
+        }
+    }
+
+    fn target() -> Target {
+        Target::Module {
+            module: "Model".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_a_cancelled_call_gives_is_released() {
+        let test = async {
+            let (ours, theirs) = tokio::io::duplex(64);
+            let (reader, writer) = tokio::io::split(ours);
+            let host = PipeHost::new(reader, writer);
+            let (mut reader, mut writer) = tokio::io::split(theirs);
+            let cx = Context::default();
+            let mut asked = host.call(&cx, target(), Vec::new());
+            assert!(futures::poll!(&mut asked).is_pending());
+            let sent = read_frame(&mut reader).await?;
+            let Some(Frame::Call { call, .. }) = sent else {
+                panic!("{sent:?}");
+            };
+            drop(asked);
+            let sent = read_frame(&mut reader).await?;
+            assert!(matches!(sent, Some(Frame::Cancel { call: it }) if it == call));
+            // It was given before the other end heard of that.
+            let outcome = Outcome::Ok(WireReturn::Object {
+                class: "Model".to_owned(),
+                id: 7,
+                fields: Map::new(),
+            });
+            let answer = encode(&Frame::Return { call, outcome })?;
+            writer.write_all(&answer).await?;
+            let sent = read_frame(&mut reader).await?;
+            let Some(Frame::Release { resource }) = sent else {
+                panic!("{sent:?}");
+            };
+            assert_eq!(resource, Resource::Object(7));
+            Ok::<_, aikit_core::Error>(())
+        };
+        io::wait(test, || Ok(())).unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_sent_keeps_no_function() {
+        let test = async {
+            let (ours, _theirs) = tokio::io::duplex(64);
+            let (reader, writer) = tokio::io::split(ours);
+            let host = PipeHost::new(reader, writer);
+            let large = Value::from("x".repeat(super::super::FRAME_BYTES_MAX));
+            let args = vec![
+                Arg::List(vec![Arg::Callable(Arc::new(Silent))]),
+                Arg::Value(large),
+            ];
+            let error = host.call(&Context::default(), target(), args).await;
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::LimitExceeded);
+            assert_eq!(host.shared.state().callables.len(), 0);
+            assert_eq!(host.shared.state().calls.len(), 0);
+        };
+        io::wait(test, || Ok(())).unwrap();
     }
 }

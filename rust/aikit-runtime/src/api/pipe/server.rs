@@ -100,10 +100,7 @@ impl Server {
                     cx.cancel(ErrorKind::Cancelled, "the script stopped waiting");
                 }
             }
-            Frame::Release { resource } => {
-                self.state().held.retain(|held| *held != resource);
-                self.host.release(resource);
-            }
+            Frame::Release { resource } => self.release(resource),
             Frame::CallbackReturn { callback, outcome } => {
                 let waiting = self.state().callbacks.remove(&callback);
                 if let Some(sender) = waiting {
@@ -138,11 +135,12 @@ impl Server {
         let args = args.into_iter().map(|arg| arg.into_arg(&make)).collect();
         drop(io::spawn(async move {
             let outcome = server.host.call(&cx, target, args).await;
-            if let Ok(returned) = &outcome {
-                server.hold(returned);
-            }
+            let held = outcome.as_ref().ok().and_then(|it| server.hold(it));
             let outcome = Outcome::new(outcome.map(WireReturn::new));
-            server.answer(call, |outcome| Frame::Return { call, outcome }, outcome);
+            let is_sent = server.answer(call, |outcome| Frame::Return { call, outcome }, outcome);
+            if let Some(resource) = held.filter(|_| !is_sent) {
+                server.release(resource);
+            }
         }));
         Ok(())
     }
@@ -157,22 +155,35 @@ impl Server {
         Ok(())
     }
 
-    fn hold(&self, returned: &Return) {
+    fn hold(&self, returned: &Return) -> Option<Resource> {
         let resource = match returned {
             Return::Object(object) => Resource::Object(object.id.0),
             Return::Stream(stream) => Resource::Stream(*stream),
-            Return::Value(_) => return,
+            Return::Value(_) => return None,
         };
         self.state().held.push(resource);
+        Some(resource)
     }
 
-    /// Sends an answer, or why it could not be sent, such as its size.
-    fn answer<T>(&self, call: u64, frame: impl Fn(Outcome<T>) -> Frame, outcome: Outcome<T>) {
+    fn release(&self, resource: Resource) {
+        self.state().held.retain(|held| *held != resource);
+        self.host.release(resource);
+    }
+
+    /// Sends an answer, or why it could not be sent, such as its size; whether it was sent.
+    fn answer<T>(
+        &self,
+        call: u64,
+        frame: impl Fn(Outcome<T>) -> Frame,
+        outcome: Outcome<T>,
+    ) -> bool {
         let ended = self.state().calls.remove(&call);
         drop(ended);
-        if let Err(error) = self.send(&frame(outcome)) {
+        let sent = self.send(&frame(outcome));
+        if let Err(error) = &sent {
             self.tell(&frame(Outcome::Err(error.to_value())));
         }
+        sent.is_ok()
     }
 
     fn close(&self) {
