@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! signal
-//! interrupt | lexer
+//! interrupt | lexer  grammar
 //! coroutine | source
 //! raw
 //! error  object  callable  convert  state  thread  stop
@@ -24,6 +24,7 @@ mod coroutine;
 mod display;
 mod engine;
 mod error;
+mod grammar;
 mod inspect;
 mod interrupt;
 mod lexer;
