@@ -30,7 +30,8 @@ const FUNCTIONS: &[ApiFunction] = &[
             ),
             optional("arguments", Kind::Rest, "Passed to the function."),
         ],
-        returns: "a task with `:await()`, `:cancel()` and `:status()`",
+        returns: "a task with `:await()`, `:cancel()` and `:status()`; one that is cancelled, or past \
+                  its time limit, runs none of its code any more, `<close>` variables included",
         example: "task = async(function() sleep(0.01) return 7 end) print(task:await())",
         call: Call::Engine,
     },

@@ -3,7 +3,8 @@
 //!
 //! A run that waits is dropped the next time it is polled. One that computes is not polled again
 //! by itself, so whoever wakes it (the timer of its deadline, the thread that cancels) has its
-//! code interrupted. That costs nothing as long as nothing stops: there is no watcher until then.
+//! code interrupted. Neither runs any more of its code: what its variables to be closed would run
+//! could wait or loop again, past the end that it was given. That costs nothing as long as nothing stops: there is no watcher until then.
 
 use std::{
     future::poll_fn,

@@ -191,3 +191,22 @@ fn tools_that_call_each_other_end_at_a_limit() {
         "(\"limit_exceeded\", \"`tool:ping` is nested in 64 other calls, which is the limit\", true, 64)",
     );
 }
+
+#[test]
+fn a_run_that_is_stopped_runs_none_of_its_code_any_more() {
+    let fixture = Arc::new(Fixture::new());
+    for work in ["sleep(3600)", "while true do end"] {
+        let code = format!(
+            "local closed, caught = 0, 0
+             local function work()
+               local x <close> = setmetatable({{}}, {{__close = function() closed = closed + 1 end}})
+               pcall(function() {work} end)
+               caught = caught + 1
+             end
+             local ok, err = pcall(timeout, 0.02, work)
+             sleep(0)
+             return err.kind, closed, caught"
+        );
+        shows(&fixture, &code, "(\"timeout\", 0, 0)");
+    }
+}
