@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -162,6 +163,45 @@ assert heard == [1], heard
 """
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], cwd=tmp_path, timeout=60, check=False
+    )
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGURG")
+def test_a_handler_that_is_set_after_the_first_script_ends_no_time_limit(tmp_path: Path) -> None:
+    program = """
+import os, signal
+from aikit.__main__ import main
+heard = []
+loop = "pcall(timeout, 0.01, function() while true do end end)"
+assert main(["run", "-e", loop]) == 0
+for count in (1, 2):
+    signal.signal(signal.SIGURG, lambda *_: heard.append(1))
+    assert main(["run", "-e", loop]) == 0
+    os.kill(os.getpid(), signal.SIGURG)
+    assert len(heard) == count, heard
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=tmp_path, timeout=60, check=False
+    )
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+def test_a_script_in_a_forked_process_is_stopped_as_well(tmp_path: Path) -> None:
+    # The threads of the child have the names of those of its parent, which are no more.
+    program = """
+import os
+from aikit.__main__ import main
+loop = "pcall(timeout, 0.01, function() while true do end end)"
+assert main(["run", "-e", loop]) == 0
+child = os.fork()
+if child == 0:
+    os._exit(main(["run", "-e", loop]))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "ignore", "-c", program], cwd=tmp_path, timeout=60, check=False
     )
     assert done.returncode == 0
 
