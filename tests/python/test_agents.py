@@ -48,6 +48,31 @@ def test_an_agent_is_a_tool_of_another() -> None:
     assert aikit.Agent(model, tools=[inner.as_tool("Helps.")]).run("go").output == "ok"
 
 
+def test_an_interrupt_in_a_tool_ends_the_run() -> None:
+    @aikit.tool
+    def stopped() -> None:
+        """Is interrupted, as when Ctrl-C arrives in the function."""
+        raise KeyboardInterrupt
+
+    @aikit.tool
+    async def stopped_later() -> None:
+        """Is interrupted."""
+        raise KeyboardInterrupt
+
+    for tool in (stopped, stopped_later):
+        model = aikit.testing.ScriptedModel([calls((tool.name, {})), "done"])
+        with pytest.raises(KeyboardInterrupt):
+            aikit.Agent(model, tools=[tool]).run("go")
+        inner = aikit.Agent(
+            aikit.testing.ScriptedModel([calls((tool.name, {})), "done"]),
+            tools=[tool],
+            name="inner",
+        )
+        outer = aikit.testing.ScriptedModel([calls(("inner", {"prompt": "go"})), "done"])
+        with pytest.raises(KeyboardInterrupt):
+            aikit.Agent(outer, tools=[inner.as_tool("Helps.")]).run("go")
+
+
 def test_an_error_of_a_tool_is_told_to_the_model() -> None:
     @aikit.tool
     def fail() -> None:

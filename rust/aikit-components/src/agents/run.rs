@@ -239,6 +239,11 @@ impl Running<'_> {
             Err(error) => Err(error),
         };
         self.cx.context.check()?;
+        // A user who pressed stop while a function of theirs ran meant the run, not the call.
+        let answer = match answer {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            answer => answer,
+        };
         let is_error = answer.is_err();
         let result = answer.unwrap_or_else(|error| as_data(&error));
         let told = [
