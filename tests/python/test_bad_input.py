@@ -131,3 +131,31 @@ def test_a_wrong_configuration_is_named_with_the_nearest_key(
     with pytest.raises(errors.ConfigError, match="defalt") as caught:
         aikit.tools.list()
     assert "default" in str(caught.value)
+
+
+def test_a_file_that_allows_more_is_named_and_one_of_others_is_ignored(tmp_path: Path) -> None:
+    file = tmp_path / "aikit.toml"
+    file.write_text("[security]\nhosts = ['wiki.lan']\n")
+    program = "import logging; logging.basicConfig(level='INFO'); import aikit; aikit.tools.list()"
+
+    def logged() -> str:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stderr
+
+    said = logged()
+    assert "INFO:aikit.components.config:the configuration allows more" in said
+    for word in (str(file), "security.hosts", "wiki.lan"):
+        assert word in said
+    if os.name != "nt":
+        file.chmod(0o666)
+        said = logged()
+        assert "WARNING:aikit.components.config.file:the configuration is ignored" in said
+        assert str(file) in said
+        assert "wiki.lan" not in said

@@ -2,7 +2,8 @@
 
 A block in `lua` runs with `aikit run`, one in `python` with this interpreter; a `text` block
 right after it is what it prints. In a `console` block the lines after `$` are run, and the
-lines below each are its output, if there are any; for `make` the target must exist.
+lines below each are its output, if there are any; for `make` the target must exist. A `toml`
+block is a configuration that is read without an error.
 """
 
 from __future__ import annotations
@@ -97,6 +98,13 @@ def check(block: Block, folder: Path) -> None:
             return
         case "console":
             check_console(block.code, folder)
+            return
+        case "toml":
+            project = folder / "project"
+            for place in (project, folder / "data"):  # what the settings name lies beside it
+                place.mkdir()
+            (project / "aikit.toml").write_text(block.code, encoding="utf-8")
+            run([sys.executable, "-m", "aikit", "tool", "list"], project)
             return
         case other:
             pytest.fail(f"{block}: no rule for a block in `{other}`")

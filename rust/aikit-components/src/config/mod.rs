@@ -1,6 +1,7 @@
-//! Configuration: the file `aikit.toml`, found upward from the working directory, under the
-//! environment variables `AIKIT_SECTION__KEY`.
+//! Configuration: the file `aikit.toml`, found upward from the working directory as far as the
+//! project or the home folder reaches, under the environment variables `AIKIT_SECTION__KEY`.
 
+mod file;
 mod models;
 mod security;
 
@@ -47,22 +48,22 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the nearest `aikit.toml` at or above `folder`, then the environment. For a host that
-    /// chose the profile `served`, the file cannot widen what may be touched: it may be a
-    /// tenant's, the environment is of who runs the server.
+    /// Reads the nearest `aikit.toml` at or above `folder` (not above the project or the home
+    /// folder, and none that others can write), then the environment. For a host that chose the
+    /// profile `served`, the file cannot widen what may be touched: it may be a tenant's, the
+    /// environment is of who runs the server.
     ///
     /// # Errors
     ///
     /// `config` for a file that cannot be read, an unknown key or a value of the wrong type.
     pub fn load(folder: &Path, variables: &Variables, profile: Profile) -> Result<Self> {
-        let file = folder
-            .ancestors()
-            .map(|it| it.join(FILE_NAME))
-            .find(|it| it.is_file());
+        let file = file::find(folder, variables);
         let mut table = file.as_deref().map_or_else(|| Ok(Table::new()), read)?;
         check_keys(&table, file.as_deref())?;
         if profile == Profile::Served {
             drop_widening(&mut table, file.as_deref());
+        } else {
+            tell_widening(&table, file.as_deref());
         }
         for (section, keys) in KEYS {
             for key in *keys {
@@ -127,6 +128,20 @@ fn drop_widening(table: &mut Table, file: Option<&Path>) {
                 setting = format!("security.{key}"),
                 "ignored in the profile `served`; set it in the environment"
             );
+        }
+    }
+}
+
+/// Says which file allows more than its absence would.
+fn tell_widening(table: &Table, file: Option<&Path>) {
+    let Some(Toml::Table(security)) = table.get("security") else {
+        return;
+    };
+    let file = file.map(|it| it.display().to_string());
+    for key in SecurityConfig::WIDENING {
+        if let Some(value) = security.get(*key) {
+            let (setting, value) = (format!("security.{key}"), value.to_string());
+            tracing::info!(file, setting, value, "the configuration allows more");
         }
     }
 }
@@ -210,6 +225,61 @@ mod tests {
         assert!(
             config.security.roots[0].is_absolute() && config.security.roots[0].ends_with("data")
         );
+    }
+
+    /// The file that is found from `working` (below a temporary folder), as a path below it, where
+    /// every folder of `files` holds an `aikit.toml` and `home` is the home folder.
+    fn found(files: &[&str], working: &str, home: &str) -> Option<PathBuf> {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join(working)).unwrap();
+        for file in files {
+            std::fs::write(root.join(file), "").unwrap();
+        }
+        let home = root.join(home).to_string_lossy().into_owned();
+        let variables: Variables =
+            Arc::new(move |name| (name == "HOME" || name == "USERPROFILE").then(|| home.clone()));
+        let config = Config::load(&root.join(working), &variables, Profile::Notebook).unwrap();
+        config
+            .file
+            .map(|it| it.strip_prefix(&root).unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_file_above_the_project_is_not_read() {
+        let files = ["aikit.toml", "project/.git"];
+        assert_eq!(found(&files, "project/a/b", "none"), None);
+        let files = ["aikit.toml", "project/.git", "project/aikit.toml"];
+        let expected = Path::new("project/aikit.toml");
+        assert_eq!(
+            found(&files, "project/a/b", "none").as_deref(),
+            Some(expected)
+        );
+    }
+
+    #[test]
+    fn the_home_folder_counts_and_what_is_above_it_does_not() {
+        assert_eq!(found(&["aikit.toml"], "home/a", "home"), None);
+        assert_eq!(found(&["aikit.toml"], "home", "home"), None);
+        let files = ["aikit.toml", "home/aikit.toml"];
+        let expected = Path::new("home/aikit.toml");
+        assert_eq!(found(&files, "home/a", "home").as_deref(), Some(expected));
+        assert_eq!(found(&files, "home", "home").as_deref(), Some(expected));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_everybody_can_write_is_ignored() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE_NAME);
+        std::fs::write(&file, "[security]\nhosts = [\"*\"]\n").unwrap();
+        let nothing: Variables = Arc::new(|_| None);
+        let load = || Config::load(folder.path(), &nothing, Profile::Notebook).unwrap();
+        assert_eq!(load().security.hosts, ["*"]);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!((load().file, load().security.hosts), (None, Vec::new()));
     }
 
     #[test]
