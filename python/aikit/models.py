@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _aikit
+from ._address import without_secrets
 from ._tools import listed, natives_of
 from .handles import Usage
 from .records import Record
@@ -204,7 +205,8 @@ class OpenAI:
         return Model(f"{provider}:{name}", base_url=self._base_url, api_key=self._api_key)
 
     def __repr__(self) -> str:
-        return f"OpenAI(base_url={self._base_url!r})"
+        shown = None if self._base_url is None else without_secrets(self._base_url)
+        return f"OpenAI(base_url={shown!r})"
 
 
 def list_models() -> list[dict[str, Any]]:

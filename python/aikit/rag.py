@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import _aikit
+from ._address import without_password
 from .errors import InvalidArgsError
 from .handles import Handle
 from .records import Record, table
@@ -123,7 +124,7 @@ class RAG:
             returns one vector for each.
         dim: Length of the function's vectors.
         embedder_name: What the store remembers of the function; change it with the vectors.
-        base_url: Address of the provider of the embedder.
+        base_url: Address of the provider of the embedder. A password in it is not pickled.
         api_key: Key of the provider; without it the provider's environment variable is read, as
             where the object is unpickled.
         index: ``flat`` (exact) or ``hnsw`` (approximate, for many rows).
@@ -167,7 +168,8 @@ class RAG:
             "embedder": embedder,
             "dim": dim,
             "embedder_name": embedder_name,
-            "base_url": base_url,
+            # A pickle is a file, and files are passed on: no password goes along.
+            "base_url": None if base_url is None else without_password(base_url),
         }
         place = {"base_url": base_url, "api_key": api_key}
         options = {**self._options, **place, "embedder_name": name, "dim": dim}

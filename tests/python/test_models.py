@@ -166,3 +166,20 @@ def test_a_lone_text_is_no_list() -> None:
         with pytest.raises(errors.InvalidArgsError, match="not a list") as caught:
             call()
         assert "['" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (None, "OpenAI(base_url=None)"),
+        ("http://localhost:8080/v1", "OpenAI(base_url='http://localhost:8080/v1')"),
+        ("http://ada:hidden@[::1]:8080/v1", "OpenAI(base_url='http://[::1]:8080/v1')"),
+        ("https://hid@den@example.org/", "OpenAI(base_url='https://example.org/')"),
+        ("https://example.org/v1?key=hidden", "OpenAI(base_url='https://example.org/v1')"),
+        ("ada:hidden@example.org", "OpenAI(base_url='example.org')"),
+        ("http://[hidden", "OpenAI(base_url='...')"),
+    ],
+)
+def test_a_server_is_shown_without_its_secrets(address: str | None, shown: str) -> None:
+    server = aikit.models.OpenAI(base_url=address, api_key="hidden")
+    assert repr(server) == shown

@@ -11,6 +11,7 @@ import pytest
 import aikit
 from aikit import errors
 from aikit.rag import RAG, Hits
+from servers.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,20 @@ def test_a_folder_is_ingested_and_its_store_lasts(
     hit = again.search("honey", k=1)[0]
     assert (hit.title, hit.source) == ("One", "docs/one.md")
     assert again.ingest("docs", progress=True).unchanged == 2
+
+
+def test_a_pickle_carries_no_password(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        rag = RAG(
+            tmp_path / "index.db",
+            embedder="openai-compatible:hashed",
+            base_url=server.base_url.replace("http://", "http://ada:hidden@"),
+            api_key=server.api_key,
+        )
+        pickled = pickle.dumps(rag)
+    assert b"hidden" not in pickled
+    assert server.api_key.encode() not in pickled
+    assert server.base_url.encode() in pickled
 
 
 def test_a_plain_name_is_an_index_of_the_project(

@@ -200,7 +200,7 @@ pub trait Files: fmt::Debug + Send + Sync {
 }
 
 /// An HTTP request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpRequest {
     /// Method in capitals.
     pub method: String,
@@ -214,6 +214,32 @@ pub struct HttpRequest {
     pub timeout: Duration,
     /// Largest body to accept, after decompression.
     pub max_bytes: u64,
+}
+
+// By hand: address, headers and body may hold secrets.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &without_secrets(&self.url))
+            .field("headers", &headers)
+            .field("body_bytes", &self.body.as_ref().map(Bytes::len))
+            .field("timeout", &self.timeout)
+            .field("max_bytes", &self.max_bytes)
+            .finish()
+    }
+}
+
+/// An address without user, password, query and fragment.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return String::new();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let place = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{place}{path}")
 }
 
 /// An HTTP response, whatever its status.
@@ -302,7 +328,7 @@ pub trait Ask: fmt::Debug + Send + Sync {
 }
 
 /// How to reach a model, beside its name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ModelOptions {
     /// Address of the provider's API.
     pub base_url: Option<String>,
@@ -310,6 +336,18 @@ pub struct ModelOptions {
     pub api_key: Option<String>,
     /// Options of one provider, such as the answers of a scripted model.
     pub extra: Map,
+}
+
+// By hand: every field may hold secrets.
+impl fmt::Debug for ModelOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let extra: Vec<&str> = self.extra.keys().map(|name| &**name).collect();
+        f.debug_struct("ModelOptions")
+            .field("base_url", &self.base_url.as_deref().map(without_secrets))
+            .field("api_key", &self.api_key.as_ref().map(|_| "..."))
+            .field("extra", &extra)
+            .finish()
+    }
 }
 
 /// Finds models by name.
@@ -330,4 +368,40 @@ pub trait Models: fmt::Debug + Send + Sync {
 
     /// What is usable here and what each lacks: `{name, usable, lacks}` each.
     fn list(&self) -> Vec<Value>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_a_request_holds_no_secret() {
+        let request = HttpRequest {
+            method: "POST".to_owned(),
+            url: "https://user:hidden@example.org/path?key=hidden#hidden".to_owned(),
+            headers: vec![("authorization".to_owned(), "Bearer hidden".to_owned())],
+            body: Some(Bytes::from_static(b"hidden")),
+            timeout: Duration::from_secs(1),
+            max_bytes: 10,
+        };
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        for known in ["POST", "https://example.org/path", "authorization", "6"] {
+            assert!(shown.contains(known), "{known}: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_logged_of_the_options_of_a_model_holds_no_secret() {
+        let options = ModelOptions {
+            base_url: Some("http://user:hidden@localhost:8080/v1?key=hidden".to_owned()),
+            api_key: Some("hidden".to_owned()),
+            extra: Map::from_iter([("token".to_owned(), Value::from("hidden"))]),
+        };
+        let shown = format!("{options:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        for known in ["http://localhost:8080/v1", "api_key", "token"] {
+            assert!(shown.contains(known), "{known}: {shown}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `request_http`: sends one HTTP request and gives its answer, whatever its status.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
@@ -33,7 +33,7 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct RequestHttp;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Args {
     /// Absolute address, http or https.
@@ -68,11 +68,23 @@ pub(super) struct Args {
     retry: u32,
 }
 
+// By hand: all but a few fields may hold secrets.
+impl fmt::Debug for Args {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Args")
+            .field("method", &self.method)
+            .field("timeout_s", &self.timeout_s)
+            .field("max_bytes", &self.max_bytes)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
 fn get() -> String {
     "GET".to_owned()
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Parameter {
     Boolean(bool),
@@ -81,6 +93,7 @@ enum Parameter {
     Text(String),
 }
 
+// Not `Debug`: it holds secrets.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Auth {
@@ -90,13 +103,6 @@ struct Auth {
     user: Option<String>,
     /// Password that belongs to `user`.
     password: Option<String>,
-}
-
-// By hand: it holds secrets.
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Auth")
-    }
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -322,4 +328,28 @@ fn decode(body: &[u8], content_type: &str, media_type: &str) -> Option<String> {
         .ok()
         .filter(|_| is_text)
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_the_arguments_holds_no_secret() {
+        let args: Args = serde_json::from_value(serde_json::json!({
+            "url": "https://user:hidden@example.org/?key=hidden",
+            "method": "POST",
+            "headers": {"x-api-key": "hidden"},
+            "query": {"token": "hidden"},
+            "body": "hidden",
+            "json": {"password": "hidden"},
+            "auth": {"bearer": "hidden"},
+        }))
+        .unwrap();
+        let shown = format!("{args:?}");
+        assert!(
+            !shown.contains("hidden") && shown.contains("POST"),
+            "{shown}"
+        );
+    }
 }
