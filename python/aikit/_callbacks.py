@@ -190,6 +190,8 @@ class _AsyncCall:
             if self not in calls:
                 return  # the loop was blocked in the meantime, and another one took the call
             calls.discard(self)
+            if not calls:
+                del _waiting[loop]  # nothing here keeps a loop that has ended
         if self.is_cancelled or self.reply.is_abandoned():
             self.reply.resolve(None)
             return

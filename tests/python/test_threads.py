@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
+import weakref
+
+import aikit
 
 FIRST_USE = """
 import sys, threading
@@ -31,3 +36,22 @@ def test_the_first_use_may_come_from_many_threads_at_once() -> None:
             check=True,
         )
         assert done.stdout.strip() == str([2] * 8)
+
+
+def test_an_event_loop_that_has_ended_is_not_kept() -> None:
+    @aikit.tool
+    async def wait() -> None:
+        """Waits a moment."""
+        await asyncio.sleep(0)
+
+    async def call() -> weakref.ref[asyncio.AbstractEventLoop]:
+        await wait.ainvoke({})
+        return weakref.ref(asyncio.get_running_loop())
+
+    async def call_blocked() -> weakref.ref[asyncio.AbstractEventLoop]:
+        wait.invoke({})
+        return weakref.ref(asyncio.get_running_loop())
+
+    loops = [asyncio.run(kind()) for kind in (call, call_blocked) for _ in range(10)]
+    gc.collect()
+    assert [it for it in loops if it() is not None] == []
