@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
 # Longest value shown in a `repr` and in a cell of a table, in characters.
 SHOWN_CHARS_MAX = 80
@@ -42,7 +42,7 @@ class Record:
         return self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), repr(self.__dict__)))
+        return hash((type(self), _frozen(self.__dict__)))
 
     def __repr__(self) -> str:
         fields = ", ".join(
@@ -75,6 +75,20 @@ def _wrap(record: type[Record], value: Any) -> Any:  # noqa: ANN401  # any field
     if isinstance(value, list):
         return [_wrap(record, item) for item in value]
     return value
+
+
+def _frozen(value: object) -> Hashable:
+    """Returns what is equal for equal values, and can be hashed."""
+    if isinstance(value, dict):
+        # Without an order of its own; keys of one mapping are compared by their hashes as well.
+        return frozenset((key, _frozen(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    try:
+        hash(value)
+    except TypeError:
+        return None  # it cannot tell records apart; equality does
+    return cast("Hashable", value)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # any field

@@ -37,6 +37,22 @@ def test_fields_are_attributes_and_go_back_to_data() -> None:
     assert hash(outer) == hash(Outer(FIELDS))
 
 
+def test_records_that_are_equal_have_equal_hashes() -> None:
+    # Numbers are equal across their types, and the order of fields does not count.
+    equal = [
+        (Inner({"number": 1}), Inner({"number": 1.0})),
+        (Inner({"number": True}), Inner({"number": 1})),
+        (Inner({"a": 1, "b": [2, {"c": 3}]}), Inner({"b": [2.0, {"c": 3.0}], "a": 1.0})),
+        (Outer(FIELDS), Outer(dict(reversed(FIELDS.items())))),
+    ]
+    for left, right in equal:
+        assert left == right
+        assert hash(left) == hash(right)
+        assert len({left, right}) == 1
+    assert Inner({"number": 1}) != Inner({"number": 2})
+    assert len({Inner({"number": it}) for it in range(100)}) == 100
+
+
 def test_a_missing_field_is_named_with_those_that_are_there() -> None:
     with pytest.raises(AttributeError, match="Inner has no field 'nmber'; its fields: number"):
         _ = Inner({"number": 1}).nmber
