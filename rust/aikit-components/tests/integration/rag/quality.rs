@@ -8,6 +8,13 @@ use serde::Deserialize;
 
 use super::{context_in, ingest, open, path, search};
 
+const QUESTIONS: usize = 53;
+
+/// What was measured (49 and, in the first wording, 37) less one, which another edition of the
+/// manual may cost. The target, 70 %, is 38: the first wording misses it by one.
+const FOUND_MIN: usize = 48;
+const FOUND_FIRST_MIN: usize = 36;
+
 #[derive(Debug, Deserialize)]
 struct Question {
     /// In the words that programmers use for the subject.
@@ -67,7 +74,7 @@ fn most_questions_find_their_answer_in_the_first_five_chunks() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data");
     let questions = std::fs::read(data.join("python_docs_questions.json")).unwrap();
     let questions: Vec<Question> = serde_json::from_slice(&questions).unwrap();
-    assert!(questions.len() >= 30);
+    assert_eq!(questions.len(), QUESTIONS);
     let cx = context_in(&manual);
     let rag = open(RagOptions::default()).unwrap();
     let report = ingest(&rag, &cx, vec![path(".")]).unwrap();
@@ -97,7 +104,10 @@ fn most_questions_find_their_answer_in_the_first_five_chunks() {
         questions.len(),
         report.chunks
     );
-    assert!(found * 100 >= questions.len() * 70);
-    // Not the target but a floor: 37 of 53 were found when this was written.
-    assert!(found_first * 100 >= questions.len() * 60);
+    assert!(found >= FOUND_MIN, "{found} of {}", questions.len());
+    assert!(
+        found_first >= FOUND_FIRST_MIN,
+        "{found_first} of {}",
+        questions.len()
+    );
 }
