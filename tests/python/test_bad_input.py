@@ -30,25 +30,28 @@ def command(*arguments: str, folder: Path, text: str = "") -> subprocess.Complet
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "status", "says"),
     [
-        (None, "connection.json"),
-        ("", "connection.json"),
-        ("{", "connection.json"),
-        ("[]", "connection.json"),
-        ('{"transport": "pigeon"}', "connection.json"),
-        ("\x00\x01", "connection.json"),
+        (None, 3, "No such file"),
+        ("", 15, "not a JSON object"),
+        ("{", 15, "not a JSON object"),
+        ("[]", 15, "not a JSON object"),
+        ('{"transport": "pigeon"}', 2, '`transport` is `"pigeon"`, it must be `tcp` or `ipc`'),
+        ("\x00\x01", 15, "not a JSON object"),
     ],
 )
-def test_a_wrong_connection_file_is_named(tmp_path: Path, content: str | None, says: str) -> None:
+def test_a_wrong_connection_file_is_named(
+    tmp_path: Path, content: str | None, status: int, says: str
+) -> None:
     file = tmp_path / "connection.json"
     if content is not None:
         file.write_text(content)
     done = command("kernel", "-f", str(file), folder=tmp_path)
-    assert done.returncode in {2, 3, 15}
-    assert says in done.stderr
-    assert "hint:" in done.stderr
-    assert "panicked" not in done.stderr
+    first, hint = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (status, "")
+    assert first.startswith(f"error: connection file `{file}`: ")
+    assert says in first
+    assert hint.startswith("hint: ")
 
 
 def test_a_missing_model_key_says_three_ways_out() -> None:
@@ -77,12 +80,14 @@ def test_wrong_arguments_are_answered_with_the_right_ones(args: dict[str, object
 def test_unreadable_files_are_named_and_the_others_are_ingested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    docs = tmp_path / "docs"
-    docs.mkdir()
+    work, docs = tmp_path / "work", tmp_path / "work" / "docs"
+    docs.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    outside = tmp_path / "outside.md"
+    outside.write_text("# Secrets\n\nThe password is xylophone.\n")
     (docs / "good.md").write_text("# Bees\n\nBees make honey.\n")
     (docs / "binary.md").write_bytes(bytes(range(256)) * 8)
-    (docs / "outside.md").symlink_to("/etc/passwd")
+    (docs / "outside.md").symlink_to(outside)
     (docs / "nowhere.md").symlink_to(tmp_path / "none")
     rag = RAG()
     report = rag.ingest("docs")
@@ -92,15 +97,21 @@ def test_unreadable_files_are_named_and_the_others_are_ingested(
     with pytest.raises(errors.DeniedError, match=r"outside\.md"):
         rag.ingest("docs/outside.md")
     assert rag.search("honey", k=1)[0].source == "docs/good.md"
-    assert "root:" not in str([it.to_dict() for it in rag.search("root", k=10)])
+    # Nothing of the file outside is found, by words of it that a search does find.
+    question = "Which password is xylophone?"
+    assert [it.source for it in rag.search(question, k=10)] == ["docs/good.md"]
+    rag.ingest({"id": "known", "text": outside.read_text()})
+    assert rag.search(question, k=10)[0].source == "known"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(errors.NotFoundError, match=r"`none\.txt`"):
         aikit.tools.read_file(path="none.txt")
-    with pytest.raises(PermissionError):
-        aikit.tools.read_file(path="/etc/shadow")
+    # The policy refuses it, not the system: everybody can read this one.
+    with pytest.raises(errors.DeniedError, match="outside the working directory"):
+        aikit.tools.read_file(path="/etc/passwd")
+    assert issubclass(errors.DeniedError, PermissionError)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 
 import aikit
 
-# What the interface promises; the best of a few tries, because a test machine has other work.
+# What the interface promises; the median of a few tries, because a test machine has other work.
 INTERRUPT_S_MAX = 0.1
-TRIES = 5
+TRIES = 3
 WAIT_S = 60.0
 
 PROGRAM = """
@@ -95,11 +95,8 @@ def interrupt_once(work: str) -> float:
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to one process there")
 @pytest.mark.parametrize("wait", WAITS)
 def test_ctrl_c_ends_a_sync_wait_within_100_ms(wait: str) -> None:
-    for _ in range(TRIES):
-        took = interrupt_once(WAITS[wait])
-        if took <= INTERRUPT_S_MAX:
-            return
-    pytest.fail(f"the last of {TRIES} tries took {took:.3f} s")
+    took = sorted(interrupt_once(WAITS[wait]) for _ in range(TRIES))
+    assert took[TRIES // 2] <= INTERRUPT_S_MAX, took
 
 
 class Witness:

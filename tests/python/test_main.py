@@ -8,10 +8,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from aikit.__main__ import main
+from servers.loopback import LoopbackServer
+
+if TYPE_CHECKING:
+    from servers.loopback import Exchange, Request
 
 AIKIT = [sys.executable, "-m", "aikit"]
 
@@ -60,9 +65,58 @@ def test_a_script_reads_what_is_piped_to_it(tmp_path: Path) -> None:
     text = "one\n2 0x10\ntwo\nthree\n\n4\nrest of\nit"
     expected = "one\n2\t16\n\n\ttwo\n<three>\n<>\n<4>\nre\tst of\nit\tnil\tnil\n"
     assert run("run", "reads.lua", folder=tmp_path, text=text) == (0, expected, "")
-    # An approval is not taken from the data of a script.
-    ask = "Tool.request_http{url = 'http://127.0.0.1:9/', method = 'POST', body = 'x'}"
-    assert run("run", "-e", f"print(io.read()) {ask}", folder=tmp_path, text="yes\nyes\n")[0] != 0
+
+
+# An agent sends data, which needs an approval.
+SENDS = """
+local arguments = {url = "http://127.0.0.1:PORT/", method = "POST", body = "x"}
+local answers = {{tool_calls = {{name = "request_http", arguments = arguments}}}, "done"}
+local agent = Agent{model = Model("scripted:test", {answers = answers}), tools = {"request_http"}}
+print(io.read())
+local call = agent:run("go").steps[1].tool_calls[1]
+print(call.result.status or call.result.error.kind)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+@pytest.mark.parametrize(
+    ("is_typed", "answer", "prints"),
+    [
+        (False, "yes", "approval_needed"),
+        (True, "yes", "204"),
+        (True, "no", "denied"),
+    ],
+)
+def test_an_approval_is_typed_and_not_taken_from_the_data_of_a_script(
+    tmp_path: Path, *, is_typed: bool, answer: str, prints: str
+) -> None:
+    class Server(LoopbackServer):
+        def answer(self, _: Request, exchange: Exchange) -> None:
+            exchange.send(204, b"", "text/plain")
+
+    typed = f"data\n{answer}\n".encode()
+    with Server() as server:
+        reader, writer = os.openpty() if is_typed else os.pipe()
+        os.write(writer, typed)
+        if not is_typed:
+            os.close(writer)
+        done = subprocess.run(  # noqa: S603
+            [*AIKIT, "run", "-e", SENDS.replace("PORT", str(server.port))],
+            cwd=tmp_path,
+            env={**os.environ, "AIKIT_SECURITY__HOSTS": f"127.0.0.1:{server.port}"},
+            stdin=reader,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        os.close(reader)
+        if is_typed:
+            os.close(writer)
+    assert (done.returncode, done.stdout) == (0, f"data\n{prints}\n"), done.stderr
+    asked = f"Allow once: the agent wants to send data (1 byte) to `127.0.0.1`, port {server.port}?"
+    assert (asked in done.stderr) == is_typed
+    assert [it.body for it in server.requests] == ([b"x"] if prints == "204" else [])
 
 
 @pytest.mark.parametrize(
