@@ -143,7 +143,15 @@ def hint(schema: Any) -> str:  # noqa: ANN401, PLR0911  # a JSON Schema
         return f"builtins.list[{hint(schema.get('items'))}]"
     if kind == "object":
         return f"dict[str, {hint(schema.get('additionalProperties'))}]"
+    if kind == "string" and schema.get("format") == "binary":
+        # With its module, as for a list: a field or a function of the stub has the same name.
+        return "builtins.bytes"
     return SIMPLE.get(str(kind), "Any")
+
+
+def shown(schema: Any) -> str:  # noqa: ANN401  # a JSON Schema
+    """Returns the type hint as people write it."""
+    return hint(schema).replace("builtins.", "")
 
 
 def optional(name: str) -> str:
@@ -229,7 +237,7 @@ def tools_reference() -> str:
             rows = [
                 (
                     f"`{name}`",
-                    f"`{hint(it)}`" + (", required" if is_input and name in required else ""),
+                    f"`{shown(it)}`" + (", required" if is_input and name in required else ""),
                     " ".join(it.get("description", "").split()),
                 )
                 for name, it in properties.items()

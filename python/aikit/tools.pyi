@@ -43,7 +43,7 @@ def query_json(*, data: Any, query: str | None = None, path: str | None = None) 
 
 class ReadFileOutput(ToolOutput):
     text: str | None
-    bytes: str | None
+    bytes: builtins.bytes | None
     encoding: str | None
     total_bytes: int
     next_offset: int | None
@@ -77,7 +77,7 @@ class RequestHttpOutput(ToolOutput):
     headers: dict[str, str]
     text: str | None
     json: Any
-    bytes: str | None
+    bytes: builtins.bytes | None
     elapsed_ms: float
     attempts: int
 

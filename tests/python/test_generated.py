@@ -13,6 +13,7 @@ import aikit
 from aikit import _aikit
 
 PACKAGE = Path(aikit.__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_stub_of_the_tools_names_every_tool_and_argument() -> None:
@@ -24,6 +25,21 @@ def test_the_stub_of_the_tools_names_every_tool_and_argument() -> None:
     }
     tools = {it.name: set(it.input_schema.get("properties", {})) for it in aikit.tools.list()}
     assert stub == tools
+
+
+def test_bytes_are_bytes_in_the_stub_and_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\x00\xff")
+    assert aikit.tools.read_file(path="binary").bytes == b"\x00\xff"
+    stub = (PACKAGE / "tools.pyi").read_text(encoding="utf-8")
+    assert "bytes: builtins.bytes | None" in stub
+    assert "bytes: str" not in stub
+    page = (ROOT / "docs/reference/tools.md").read_text(encoding="utf-8")
+    assert page.count("| `bytes` | `bytes \\| None` |") == 2  # read_file and request_http
+    assert "`list[Any]`" in page
+    assert "builtins." not in page  # people do not write it
 
 
 def test_the_stub_of_the_extension_names_what_it_exports() -> None:

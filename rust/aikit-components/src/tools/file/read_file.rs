@@ -46,7 +46,7 @@ pub(super) struct Output {
     /// The text that was read; null for a file that is not text.
     text: Option<String>,
     /// The bytes that were read; null for text.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "binary"))]
     bytes: Option<Bytes>,
     /// Encoding of the text; null for bytes.
     encoding: Option<String>,

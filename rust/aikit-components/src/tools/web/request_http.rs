@@ -120,7 +120,7 @@ pub(super) struct Output {
     #[schemars(with = "Option<serde_json::Value>")]
     json: Option<Value>,
     /// Body, when it is neither.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "binary"))]
     bytes: Option<Bytes>,
     /// How long the last exchange took, in milliseconds.
     elapsed_ms: f64,
