@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -88,7 +88,7 @@ def _frozen(value: object) -> Hashable:
         hash(value)
     except TypeError:
         return None  # it cannot tell records apart; equality does
-    return cast("Hashable", value)
+    return value
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # any field
