@@ -1,13 +1,16 @@
 //! What is derived from the stored rows and never stored itself: the vector index and the counts
 //! of terms. It follows the history of the store, so it sees what other processes write.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aikit_core::{
     Error, Result, io,
     storage::{ChunkId, DocumentStore, Embedded, Scored, Term, VectorIndex},
 };
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, WeakShared},
+};
 use tracing::warn;
 
 use super::{embedders::Embedder, embedding::Statistics};
@@ -29,11 +32,27 @@ const CANDIDATES_MIN: usize = 200;
 /// What a search needs in memory.
 #[derive(Debug)]
 pub(super) struct Derived {
+    follower: Arc<Follower>,
+    /// The reading of the history that is under way, for all who wait for it. It ends when nobody
+    /// does.
+    reading: Mutex<Option<WeakShared<Reading>>>,
+}
+
+type Reading = BoxFuture<'static, Result<SharedState, Arc<Error>>>;
+
+// Std locks: they are never held across an await.
+type SharedState = Arc<RwLock<State>>;
+
+/// Brings the state up to what is stored. Whoever waits for it may stop at any await: a page of the
+/// history goes into the state as a whole or not at all, and a state that is made anew is made
+/// aside and takes the place of the old one when it is whole.
+#[derive(Debug)]
+struct Follower {
     kind: String,
     dimension: usize,
     embedder: Embedder,
     store: Arc<dyn DocumentStore>,
-    state: Arc<RwLock<State>>,
+    current: Mutex<SharedState>,
 }
 
 #[derive(Debug)]
@@ -50,6 +69,9 @@ struct State {
 /// A page of the history, ready for the index.
 #[derive(Debug, Default)]
 struct Page {
+    /// Where it begins: the place of what came before it.
+    after: u64,
+    /// Where it ends; 0 for one without changes.
     last: u64,
     added: Vec<(ChunkId, Embedded)>,
     deleted: Vec<ChunkId>,
@@ -63,127 +85,152 @@ impl Derived {
         embedder: Embedder,
         store: Arc<dyn DocumentStore>,
     ) -> Result<Self> {
-        let state = State {
-            index: vector::open(kind, dimension, embedder.0.metric())?,
-            statistics: Statistics::default(),
-            sequence: 0,
-            weighed_chunks: 0,
-            damaged: 0,
-        };
-        Ok(Self {
+        let state = State::new(vector::open(kind, dimension, embedder.0.metric())?);
+        let follower = Follower {
             kind: kind.to_owned(),
             dimension,
             embedder,
             store,
-            state: Arc::new(RwLock::new(state)),
+            current: Mutex::new(Arc::new(RwLock::new(state))),
+        };
+        Ok(Self {
+            follower: Arc::new(follower),
+            reading: Mutex::default(),
         })
     }
 
     /// The chunks nearest to a question, best first.
     pub(super) async fn search(&self, question: Embedded, k: usize) -> Result<Vec<Scored>> {
         let state = self.follow().await?;
-        let embedder = self.embedder.clone();
-        io::spawn_blocking(move || state.search(&embedder, &question, k)).await
+        let embedder = self.follower.embedder.clone();
+        io::spawn_blocking(move || {
+            let state = state.read().unwrap_or_else(PoisonError::into_inner);
+            state.search(&embedder, &question, k)
+        })
+        .await
     }
 
     /// Number of chunks that are damaged.
     pub(super) async fn damaged(&self) -> Result<usize> {
-        Ok(self.follow().await?.damaged)
+        let state = self.follow().await?;
+        let state = state.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.damaged)
     }
 
-    /// Brings the index up to what is stored now.
-    async fn follow(&self) -> Result<OwnedRwLockReadGuard<State>> {
-        let mut state = Arc::clone(&self.state).write_owned().await;
-        let seen = state.sequence;
-        let next = self.store.changes(seen, 1).await?;
-        if next.must_restart {
-            self.reset(&mut state)?;
+    /// The state, with all that was stored before this call.
+    async fn follow(&self) -> Result<SharedState> {
+        let (reading, is_mine) = self.reading();
+        let mut outcome = reading.await;
+        if !is_mine {
+            // It may have begun before the last write; whatever is under way now began later.
+            outcome = self.reading().0.await;
         }
-        if next.must_restart || !next.items.is_empty() {
-            // A failure half-way leaves counts without rows; the next call begins anew then.
-            if let Err(error) = self.replay(&mut state).await {
-                self.reset(&mut state)?;
-                return Err(error);
-            }
+        outcome.map_err(|error| Error::from_value(&error.to_value()))
+    }
+
+    /// The reading under way, or a new one and `true`.
+    fn reading(&self) -> (Shared<Reading>, bool) {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = reading.as_ref().and_then(WeakShared::upgrade);
+        if let Some(under_way) = under_way.filter(|it| it.peek().is_none()) {
+            return (under_way, false);
         }
-        Ok(state.downgrade())
+        let follower = Arc::clone(&self.follower);
+        let begun = async move { follower.follow().await.map_err(Arc::new) };
+        let begun = begun.boxed().shared();
+        *reading = begun.downgrade();
+        (begun, true)
     }
+}
 
-    fn reset(&self, state: &mut State) -> Result<()> {
-        *state = State {
-            index: vector::open(&self.kind, self.dimension, self.embedder.0.metric())?,
-            statistics: Statistics::default(),
-            sequence: 0,
-            weighed_chunks: 0,
-            damaged: 0,
-        };
-        Ok(())
-    }
-
-    async fn replay(&self, state: &mut State) -> Result<()> {
-        let begin = state.sequence;
-        let end = if self.embedder.0.weigher().is_some() {
-            self.count(state, begin).await?
-        } else {
-            u64::MAX
-        };
-        let mut from = begin;
-        if state.has_drifted() {
-            state.index = vector::open(&self.kind, self.dimension, self.embedder.0.metric())?;
-            state.weighed_chunks = state.statistics.chunks();
-            state.damaged = 0;
-            from = 0;
-        }
-        self.place(state, from, end).await
-    }
-
-    /// First pass: counts the terms of what came, up to the end of the history.
-    async fn count(&self, state: &mut State, begin: u64) -> Result<u64> {
-        let mut at = begin;
+impl Follower {
+    async fn follow(self: Arc<Self>) -> Result<SharedState> {
         loop {
-            let page = self.page(at).await?;
+            let state = self.current();
+            let seen = {
+                let state = state.read().unwrap_or_else(PoisonError::into_inner);
+                state.sequence
+            };
+            let Some(page) = self.page(seen, u64::MAX).await? else {
+                return self.rebuild(Statistics::default(), 0).await;
+            };
             if page.last == 0 {
-                return Ok(at);
+                return Ok(state);
             }
-            at = page.last;
-            for (id, embedded) in page.added {
-                state.statistics.add(id, embedded.terms);
-            }
-            for id in page.deleted {
-                state.statistics.remove(id);
+            let follower = Arc::clone(&self);
+            let drifted = io::spawn_blocking(move || {
+                let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
+                if state.drifts_with(&follower.embedder, &page) {
+                    return Ok(Some((state.statistics.clone(), state.sequence)));
+                }
+                state.take(&follower.embedder, page)?;
+                Ok(None)
+            });
+            if let Some((statistics, seen)) = drifted.await? {
+                return self.rebuild(statistics, seen).await;
             }
         }
     }
 
-    /// Second pass: puts the rows into the index, up to `end`.
-    async fn place(&self, state: &mut State, from: u64, end: u64) -> Result<()> {
-        let mut at = from;
-        while at < end {
-            let page = self.page(at).await?;
-            if page.last == 0 {
-                break;
+    /// Makes a state anew; `statistics` count the history up to `seen` already.
+    async fn rebuild(&self, mut statistics: Statistics, seen: u64) -> Result<SharedState> {
+        let mut end = u64::MAX;
+        if self.embedder.0.weigher().is_some() {
+            // First the counts, by which the rows are weighed.
+            end = seen;
+            while let Some(page) = self.next(end, u64::MAX).await? {
+                end = page.last;
+                statistics.count(&page);
             }
-            at = page.last;
-            state.damaged += page.damaged;
-            let index = Arc::clone(&state.index);
-            index.delete(&page.deleted);
-            let rows = state.rows(&self.embedder, page.added);
+        }
+        let index = vector::open(&self.kind, self.dimension, self.embedder.0.metric())?;
+        let mut state = State::new(index);
+        state.weighed_chunks = statistics.chunks();
+        state.statistics = statistics;
+        // What came after the counts is left for the next reading, which counts it.
+        while let Some(page) = self.next(state.sequence, end).await? {
+            let embedder = self.embedder.clone();
             // Building a graph takes seconds: not on a thread that others wait for.
-            io::spawn_blocking(move || index.add(&rows.0, &rows.1)).await?;
+            state = io::spawn_blocking(move || {
+                state.place(&embedder, page)?;
+                Ok(state)
+            })
+            .await?;
         }
-        state.sequence = at.max(state.sequence);
-        Ok(())
+        if end != u64::MAX {
+            state.sequence = end;
+        }
+        let state = Arc::new(RwLock::new(state));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&state);
+        Ok(state)
     }
 
-    async fn page(&self, after: u64) -> Result<Page> {
+    fn current(&self) -> SharedState {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    /// The next page of a history that is there; `None` at its end, or at `end`.
+    async fn next(&self, after: u64, end: u64) -> Result<Option<Page>> {
+        match self.page(after, end).await? {
+            Some(page) => Ok(Some(page).filter(|page| page.last != 0)),
+            None => Err(Error::internal(
+                "the history of the store was cut while it was read",
+            )),
+        }
+    }
+
+    /// What came after `after` and up to `end`; `None` when the history does not reach back to there.
+    async fn page(&self, after: u64, end: u64) -> Result<Option<Page>> {
         let changes = self.store.changes(after, PAGE_ROWS).await?;
         if changes.must_restart {
-            return Err(Error::internal(
-                "the history of the store was cut while it was read",
-            ));
+            return Ok(None);
         }
-        let mut page = Page::default();
-        for change in changes.items {
+        let mut page = Page {
+            after,
+            ..Page::default()
+        };
+        for change in changes.items.into_iter().filter(|it| it.sequence <= end) {
             page.last = change.sequence;
             match change.added {
                 None => page.deleted.push(change.id),
@@ -197,7 +244,7 @@ impl Derived {
                 }
             }
         }
-        Ok(page)
+        Ok(Some(page))
     }
 
     fn fits(&self, embedded: &Embedded) -> bool {
@@ -205,11 +252,59 @@ impl Derived {
     }
 }
 
+impl Statistics {
+    fn count(&mut self, page: &Page) {
+        for (id, embedded) in &page.added {
+            self.add(*id, embedded.terms.clone());
+        }
+        for id in &page.deleted {
+            self.remove(*id);
+        }
+    }
+}
+
 impl State {
+    fn new(index: Arc<dyn VectorIndex>) -> Self {
+        Self {
+            index,
+            statistics: Statistics::default(),
+            sequence: 0,
+            weighed_chunks: 0,
+            damaged: 0,
+        }
+    }
+
+    /// Whether the rows would be weighed by counts of too long ago once `page` is in.
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more digits")]
-    fn has_drifted(&self) -> bool {
-        let (now, then) = (self.statistics.chunks() as f64, self.weighed_chunks as f64);
+    fn drifts_with(&self, embedder: &Embedder, page: &Page) -> bool {
+        if embedder.0.weigher().is_none() {
+            return false;
+        }
+        let now = (self.statistics.chunks() + page.added.len()).saturating_sub(page.deleted.len());
+        let (now, then) = (now as f64, self.weighed_chunks as f64);
         now > then * DRIFT || now * DRIFT < then
+    }
+
+    /// Counts a page and puts it into the index. One that another reading has taken meanwhile is
+    /// left alone.
+    fn take(&mut self, embedder: &Embedder, page: Page) -> Result<()> {
+        if page.after != self.sequence {
+            return Ok(());
+        }
+        if embedder.0.weigher().is_some() {
+            self.statistics.count(&page);
+        }
+        self.place(embedder, page)
+    }
+
+    /// Puts a page into the index. A page that failed half-way can be taken again.
+    fn place(&mut self, embedder: &Embedder, page: Page) -> Result<()> {
+        self.index.delete(&page.deleted);
+        let rows = self.rows(embedder, page.added);
+        self.index.add(&rows.0, &rows.1)?;
+        self.damaged += page.damaged;
+        self.sequence = page.last;
+        Ok(())
     }
 
     /// Ids and rows for the index; chunks that went meanwhile are left out.

@@ -71,7 +71,7 @@ pub(super) trait Weigh: Send + Sync {
 }
 
 /// What all chunks together say about each term.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Statistics {
     terms: HashMap<ChunkId, Box<[Term]>>,
     chunks_with: HashMap<u32, u32>,

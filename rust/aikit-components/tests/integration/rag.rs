@@ -1,5 +1,6 @@
 //! `Rag` on real files, behind the real path guard.
 
+mod cancelled;
 mod faults;
 mod ingest;
 mod quality;
