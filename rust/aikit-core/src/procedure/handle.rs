@@ -20,6 +20,32 @@ pub struct Handle {
     _task: io::AbortOnDrop,
 }
 
+/// Ends a handle's events and tells its outcome, also when the work panics or is thrown away.
+struct End {
+    log: Arc<EventLog>,
+    outcome: watch::Sender<Option<Result<Value, Arc<Error>>>>,
+    result: Option<Result<Value>>,
+}
+
+impl End {
+    /// Ends with the outcome of the work.
+    fn settle(mut self, result: Result<Value>) {
+        self.result = Some(result);
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let result = self.result.take();
+        let result = result.unwrap_or_else(|| {
+            let hint = "this is a fault of aikit or of a function it called; report it";
+            Err(Error::internal("a procedure ended without an outcome").with_hint(hint))
+        });
+        self.log.close();
+        self.outcome.send_replace(Some(result.map_err(Arc::new)));
+    }
+}
+
 impl Handle {
     /// Starts `body` on the I/O runtime; it gets a Context whose events the handle keeps.
     pub fn start<F>(cx: &Context, body: impl FnOnce(Context) -> F) -> Self
@@ -30,11 +56,13 @@ impl Handle {
         let cx = cx.child_with_log(Arc::clone(&log));
         let (sender, outcome) = watch::channel(None);
         let work = body(cx.clone());
-        let ended = Arc::clone(&log);
+        let end = End {
+            log: Arc::clone(&log),
+            outcome: sender,
+            result: None,
+        };
         let task = io::spawn(async move {
-            let result = work.await.map_err(Arc::new);
-            ended.close();
-            sender.send_replace(Some(result));
+            end.settle(work.await);
         });
         Self {
             cx,
@@ -55,6 +83,7 @@ impl Handle {
         match settled.as_deref() {
             Ok(Some(Ok(value))) => Ok(value.clone()),
             Ok(Some(Err(error))) => Err(Error::from_value(&error.to_value())),
+            // `End` always sends one.
             _ => Err(Error::internal("a procedure ended without an outcome")),
         }
     }

@@ -139,7 +139,7 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::{Error, ErrorKind, event::EventKind, io};
+    use crate::{Error, ErrorKind, context::Overrides, event::EventKind, io};
 
     fn add(amount: i64) -> Procedure {
         Procedure::new(format!("add_{amount}"), move |_, args| async move {
@@ -220,5 +220,34 @@ mod tests {
         .unwrap();
         assert_eq!(result.unwrap_err().message(), "enough");
         assert_eq!(names, ["procedure.start", "ready", "procedure.error"]);
+    }
+
+    #[test]
+    fn a_handle_of_work_that_panics_ends() {
+        let cx = Context::create(Overrides {
+            timeout: Some(Duration::from_secs(30)),
+            ..Overrides::default()
+        });
+        let broken = Procedure::new("broken", |cx, _| async move {
+            cx.emit(EventKind::Custom("ready".to_owned()), Value::Null);
+            assert!(std::hint::black_box(false), "as wanted");
+            Ok(Value::Null)
+        });
+        let handle = broken.start(&Context::default(), Value::Null);
+        let (result, last) = io::wait(
+            async move {
+                let result = handle.result().await;
+                assert!(handle.is_finished());
+                let mut read = 0;
+                while let Some(event) = cx.within(handle.event(read)).await.unwrap() {
+                    read = event.sequence;
+                }
+                (result, read)
+            },
+            || Ok(()),
+        )
+        .unwrap();
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(last, 3, "start, ready, error");
     }
 }
