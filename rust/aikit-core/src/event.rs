@@ -125,6 +125,8 @@ impl EventBus {
             dropped: AtomicU64::new(0),
         });
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        // Here too: nobody may publish while many come and go.
+        queues.retain(|queue| queue.strong_count() > 0);
         queues.push(Arc::downgrade(&queue));
         Subscription(queue)
     }
@@ -303,5 +305,15 @@ mod tests {
         drop(bus.subscribe("**"));
         assert!(!bus.has_subscribers());
         assert_eq!(bus.publish(event("x")), 1);
+    }
+
+    #[test]
+    fn subscriptions_that_come_and_go_take_no_room() {
+        let bus = EventBus::default();
+        for _ in 0..100 {
+            drop(bus.subscribe("**"));
+        }
+        let _kept = bus.subscribe("**");
+        assert_eq!(bus.queues.lock().unwrap().len(), 1);
     }
 }

@@ -15,6 +15,9 @@ use crate::{clock::UnixMicros, metrics::Metrics};
 /// Nodes one graph keeps; finished leaves are folded into their parents beyond this.
 const NODES_MAX: usize = 10_000;
 
+/// Nodes that are looked at to find a finished one.
+const LOOKS_MAX: usize = 64;
+
 /// Identity of one execution of a procedure, unique in the process.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Pid(u64);
@@ -136,41 +139,69 @@ impl ProcedureNode {
 /// The executions of one root call.
 #[derive(Debug, Default)]
 pub struct ProcedureGraph {
-    nodes: Mutex<IndexMap<Pid, Arc<ProcedureNode>>>,
+    kept: Mutex<Kept>,
     folded: AtomicUsize,
 }
 
+#[derive(Debug, Default)]
+struct Kept {
+    /// In the order of their beginnings.
+    nodes: IndexMap<Pid, Arc<ProcedureNode>>,
+    /// Where the next look for a finished node begins.
+    cursor: usize,
+}
+
+impl Kept {
+    /// Leaves a finished node out, if one is near the cursor. It looks at few and goes on there
+    /// the next time: among thousands that run, a look at all would make each beginning slow.
+    fn fold_one(&mut self) -> bool {
+        for _ in 0..LOOKS_MAX {
+            let index = self.cursor % self.nodes.len().max(1);
+            let Some((_, node)) = self.nodes.get_index(index) else {
+                return false;
+            };
+            if node.status() != Status::Running {
+                self.nodes.shift_remove_index(index);
+                self.cursor = index;
+                return true;
+            }
+            self.cursor = index + 1;
+        }
+        false
+    }
+}
+
 impl ProcedureGraph {
-    /// Adds a node. Beyond 10,000 the oldest finished one is left out; its metrics already stand
-    /// in its parent.
+    /// Adds a node. Beyond 10,000 an old finished one is left out, whose metrics already stand in
+    /// its parent; where none is found the new one is left out, and its metrics go to its parent
+    /// when it ends.
     pub fn register(&self, node: Arc<ProcedureNode>) {
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if nodes.len() >= NODES_MAX {
-            let finished = nodes
-                .values()
-                .position(|node| node.status() != Status::Running);
-            if let Some(index) = finished {
-                nodes.shift_remove_index(index);
-                self.folded.fetch_add(1, Ordering::Relaxed);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.nodes.len() >= NODES_MAX {
+            self.folded.fetch_add(1, Ordering::Relaxed);
+            if !kept.fold_one() {
+                return;
             }
         }
-        nodes.insert(node.pid, node);
+        kept.nodes.insert(node.pid, node);
     }
 
     /// Finds a node.
     pub fn get(&self, pid: Pid) -> Option<Arc<ProcedureNode>> {
-        self.nodes
+        self.kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .nodes
             .get(&pid)
             .cloned()
     }
 
     /// Every node that is kept, in the order of their beginnings.
     pub fn all(&self) -> Vec<Arc<ProcedureNode>> {
-        self.nodes
+        self.kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .nodes
             .values()
             .cloned()
             .collect()
@@ -179,9 +210,10 @@ impl ProcedureGraph {
     /// How many executions there were, those left out included.
     pub fn count(&self) -> usize {
         let kept = self
-            .nodes
+            .kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .nodes
             .len();
         kept + self.folded.load(Ordering::Relaxed)
     }
@@ -223,5 +255,31 @@ mod tests {
             (graph.all().len(), graph.count()),
             (NODES_MAX, NODES_MAX + 5)
         );
+    }
+
+    #[test]
+    fn executions_that_run_at_once_are_bounded_too() {
+        let graph = ProcedureGraph::default();
+        let new = || ProcedureNode::new(Arc::from("n"), None, 0);
+        let nodes: Vec<_> = (0..NODES_MAX + 5).map(|_| new()).collect();
+        for node in &nodes {
+            graph.register(Arc::clone(node));
+        }
+        assert_eq!(
+            (graph.all().len(), graph.count()),
+            (NODES_MAX, NODES_MAX + 5)
+        );
+        // Once one of them has ended, there is room for another, wherever it stands.
+        nodes[NODES_MAX / 2].finish(Status::Completed, 1, None);
+        for _ in 0..NODES_MAX {
+            graph.register(new());
+        }
+        assert!(graph.get(nodes[NODES_MAX / 2].pid).is_none());
+        nodes[7].finish(Status::Completed, 1, None);
+        for _ in 0..=NODES_MAX / LOOKS_MAX {
+            graph.register(new());
+        }
+        assert!(graph.get(nodes[7].pid).is_none());
+        assert_eq!(graph.all().len(), NODES_MAX);
     }
 }
