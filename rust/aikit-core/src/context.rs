@@ -1,15 +1,14 @@
 //! What flows with a call: identities, user, deadline, cancellation, metrics, events.
 
-use std::{
-    any::Any,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod cancel;
+mod principal;
+
+use std::{any::Any, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::{Either, select};
-use tokio_util::sync::CancellationToken;
 
+use self::cancel::Cancel;
+pub use self::principal::{Caller, Principal};
 use crate::{
     Error, ErrorKind, Result, Value,
     clock::{Clock, SystemClock},
@@ -21,37 +20,6 @@ use crate::{
 
 tokio::task_local! {
     static CURRENT: Context;
-}
-
-/// Who typed or chose what is being done.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Caller {
-    /// Code typed by the owner.
-    #[default]
-    User,
-    /// Arguments chosen by a model, or code written by one.
-    Agent,
-}
-
-impl Caller {
-    /// The word used in messages and audit records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Agent => "agent",
-        }
-    }
-}
-
-/// On whose behalf a call runs; set by the host, never by a script.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Principal {
-    /// The user's identity.
-    pub id: String,
-    /// The tenant the user belongs to, if there are tenants.
-    pub tenant_id: Option<String>,
-    /// Roles granted by the host.
-    pub roles: Vec<String>,
 }
 
 /// What to set on a new Context; what is `None` comes from the parent or is made.
@@ -102,48 +70,6 @@ struct Inner {
     metrics: Arc<Metrics>,
 }
 
-#[derive(Debug)]
-struct Cancel {
-    token: CancellationToken,
-    reason: Mutex<Option<(ErrorKind, String)>>,
-    parent: Option<Arc<Self>>,
-}
-
-impl Cancel {
-    fn root() -> Arc<Self> {
-        let (token, reason) = (CancellationToken::new(), Mutex::default());
-        Arc::new(Self {
-            token,
-            reason,
-            parent: None,
-        })
-    }
-
-    fn child(self: &Arc<Self>) -> Arc<Self> {
-        let (token, reason) = (self.token.child_token(), Mutex::default());
-        Arc::new(Self {
-            token,
-            reason,
-            parent: Some(Arc::clone(self)),
-        })
-    }
-
-    fn error(&self) -> Error {
-        let reasons = std::iter::successors(Some(self), |it| it.parent.as_deref());
-        let reason = reasons
-            .filter_map(|it| {
-                it.reason
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone()
-            })
-            .last();
-        let (kind, message) =
-            reason.unwrap_or_else(|| (ErrorKind::Cancelled, "the call was cancelled".to_owned()));
-        Error::new(kind, message)
-    }
-}
-
 impl Context {
     /// Makes a root Context.
     pub fn create(overrides: Overrides) -> Self {
@@ -158,7 +84,7 @@ impl Context {
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
             host: overrides.host,
-            deadline: overrides.timeout.map(|timeout| clock.monotonic() + timeout),
+            deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
             events: Arc::default(),
             log: None,
@@ -176,9 +102,7 @@ impl Context {
     #[must_use]
     pub fn child(&self, overrides: Overrides) -> Self {
         let parent = &self.0;
-        let asked = overrides
-            .timeout
-            .map(|timeout| parent.clock.monotonic() + timeout);
+        let asked = deadline(&*parent.clock, overrides.timeout);
         let mut metadata = parent.metadata.clone();
         metadata.extend(overrides.metadata);
         Self(Arc::new(Inner {
@@ -298,13 +222,7 @@ impl Context {
 
     /// Cancels this Context and everything below it; the first reason stays.
     pub fn cancel(&self, kind: ErrorKind, reason: impl Into<String>) {
-        let cancel = &self.0.cancel;
-        cancel
-            .reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(|| (kind, reason.into()));
-        cancel.token.cancel();
+        self.0.cancel.cancel(kind, reason.into());
     }
 
     /// Whether this Context or one above it was cancelled.
@@ -435,6 +353,11 @@ impl Context {
     }
 }
 
+/// The deadline of a time limit; one that lies beyond the end of time is none.
+fn deadline(clock: &dyn Clock, timeout: Option<Duration>) -> Option<Duration> {
+    clock.monotonic().checked_add(timeout?)
+}
+
 impl Default for Context {
     fn default() -> Self {
         Self::create(Overrides::default())
@@ -538,5 +461,17 @@ mod tests {
         context.cancel(ErrorKind::Cancelled, "enough");
         let waited = io::wait(task, || Ok(())).unwrap().unwrap();
         assert_eq!(waited.unwrap_err().message(), "enough");
+    }
+
+    #[test]
+    fn a_time_limit_without_an_end_is_none() {
+        let endless = || Overrides {
+            timeout: Some(Duration::MAX),
+            ..Overrides::default()
+        };
+        let parent = Context::create(endless());
+        let child = parent.child(endless());
+        assert_eq!((parent.remaining(), child.remaining()), (None, None));
+        assert!(child.check().is_ok());
     }
 }

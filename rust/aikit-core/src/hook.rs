@@ -156,7 +156,15 @@ impl HookRegistry {
                 timeout: Some(HOOK_TIME_MAX),
                 ..Overrides::default()
             });
-            match limited.within(hook.call(&limited, data)).await?? {
+            let answered = limited.within(hook.call(&limited, data)).await;
+            let action = match answered.and_then(|action| action) {
+                // The caller's own deadline says so itself.
+                Err(error) if error.kind() == ErrorKind::Timeout && is_late(&limited, cx) => {
+                    return Err(took_too_long(&name, point, error));
+                }
+                outcome => outcome?,
+            };
+            match action {
                 HookAction::Continue => {}
                 HookAction::Replace(value) => return Ok(Some(value)),
                 HookAction::Stop(reason) => {
@@ -172,11 +180,28 @@ impl HookRegistry {
     }
 }
 
+fn is_late(limited: &Context, cx: &Context) -> bool {
+    limited.remaining().is_some_and(|it| it.is_zero()) && cx.check().is_ok()
+}
+
+fn took_too_long(name: &str, point: HookPoint, error: Error) -> Error {
+    let message = format!(
+        "hook `{name}` at `{}` took longer than {HOOK_TIME_MAX:?}",
+        point.name()
+    );
+    Error::new(ErrorKind::Timeout, message)
+        .with_hint("let the hook do less, or remove it")
+        .with_source(error)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use futures::FutureExt as _;
 
     use super::*;
+    use crate::clock::{Clock, SystemClock, UnixMicros};
 
     #[derive(Debug)]
     struct Answer(HookAction);
@@ -219,5 +244,55 @@ mod tests {
         let registry = HookRegistry::default();
         assert!(!registry.has(HookPoint::ToolBefore));
         assert_eq!(ask(&registry).unwrap(), None);
+    }
+
+    /// A clock on which all waiting is over at once.
+    #[derive(Debug, Default)]
+    struct Jumping(Mutex<Duration>);
+
+    impl Clock for Jumping {
+        fn now(&self) -> UnixMicros {
+            0
+        }
+
+        fn monotonic(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+
+        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+            *self.0.lock().unwrap() += duration;
+            futures::future::ready(()).boxed()
+        }
+
+        fn random(&self, bytes: &mut [u8]) {
+            SystemClock.random(bytes);
+        }
+    }
+
+    #[derive(Debug)]
+    struct Endless;
+
+    impl Hook for Endless {
+        fn call<'a>(&'a self, _: &'a Context, _: &'a Value) -> BoxFuture<'a, Result<HookAction>> {
+            futures::future::pending().boxed()
+        }
+    }
+
+    #[test]
+    fn a_hook_that_takes_too_long_is_named_unless_the_caller_is_late() {
+        let registry = HookRegistry::default();
+        registry.register(HookPoint::ToolBefore, "slow", 0, Arc::new(Endless));
+        for (timeout, named) in [(None, true), (Some(Duration::from_secs(1)), false)] {
+            let cx = Context::create(Overrides {
+                clock: Some(Arc::new(Jumping::default())),
+                timeout,
+                ..Overrides::default()
+            });
+            let asked = registry.ask(&cx, HookPoint::ToolBefore, &Value::Null);
+            let error = asked.now_or_never().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+            let expected = "hook `slow` at `tool.before` took longer than 30s";
+            assert_eq!(error.message() == expected, named, "{error}");
+        }
     }
 }
