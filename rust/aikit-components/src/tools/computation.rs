@@ -1,12 +1,12 @@
 //! Runs a computation that may take long, loop or recurse on a thread of its own, within bounds.
 
 use std::sync::{
-    OnceLock,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
-use aikit_core::{Context, Error, ErrorKind, Result, context::Overrides};
-use tokio::sync::oneshot;
+use aikit_core::{Context, Error, ErrorKind, Result, context::Overrides, per_process::PerProcess};
+use tokio::sync::{Semaphore, oneshot};
 
 /// Stack of the thread. Only what is touched takes memory.
 const STACK_BYTES: usize = 64 << 20;
@@ -16,6 +16,21 @@ const STACK_BYTES_USED_MAX: usize = STACK_BYTES / 2;
 
 /// Steps between two looks at the deadline.
 const STEPS_BETWEEN_CHECKS: u64 = 256;
+
+/// Computations of one process at once for each processor; others wait for their turn.
+const THREADS_PER_PROCESSOR: usize = 2;
+
+/// Turns to compute. Not one a session: the processors are the process's.
+static TURNS: PerProcess<Arc<Semaphore>> = PerProcess::new();
+
+fn turns() -> Arc<Semaphore> {
+    let make = || Arc::new(Semaphore::new(threads_max()));
+    Arc::clone(TURNS.get_or_init(make))
+}
+
+fn threads_max() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) * THREADS_PER_PROCESSOR
+}
 
 /// What a running computation may still use.
 #[derive(Debug)]
@@ -86,17 +101,20 @@ impl Budget {
     }
 }
 
-/// Runs `work` on its own thread, for at most `steps_max` steps, and waits for it; when the wait ends early, so does the work at
-/// its next step.
+/// Runs `work` on its own thread, for at most `steps_max` steps, and waits for it; when the wait
+/// ends early, so does the work at its next step. No more than two threads a processor compute at
+/// once; who comes later waits, as long as `cx` lasts.
 ///
 /// # Errors
 ///
-/// Those of `work`; `internal` when it panics.
+/// Those of `work` and of [`Context::within`]; `internal` when it panics.
 pub(super) async fn run<T: Send + 'static>(
     cx: &Context,
     steps_max: u64,
     work: impl FnOnce(&Budget) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    let turn = cx.within(turns().acquire_owned()).await?;
+    let turn = turn.map_err(|error| Error::internal("nobody computes").with_source(error))?;
     let cx = cx.child(Overrides::default());
     let guard = CancelOnDrop(cx.clone());
     let (sender, receiver) = oneshot::channel();
@@ -106,6 +124,8 @@ pub(super) async fn run<T: Send + 'static>(
         .spawn(move || {
             let budget = Budget::new(cx, steps_max);
             let outcome = work(&budget).and_then(|answer| budget.outcome().map(|()| answer));
+            // Kept to the end of the thread, whoever still waits for it.
+            drop(turn);
             // A receiver that is gone means that the caller stopped waiting.
             drop(sender.send(outcome));
         })
@@ -124,5 +144,55 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0
             .cancel(ErrorKind::Cancelled, "the caller stopped waiting");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+    use aikit_core::io;
+
+    #[test]
+    fn computations_take_turns_and_waiting_for_one_ends_with_the_deadline() {
+        let (begun, beginnings) = mpsc::channel();
+        let (end, ending) = mpsc::channel::<()>();
+        let ending = Arc::new(std::sync::Mutex::new(ending));
+        let compute = |cx: Context| {
+            let (begun, ending) = (begun.clone(), Arc::clone(&ending));
+            async move {
+                let work = move |_: &Budget| {
+                    begun.send(()).unwrap();
+                    ending.lock().unwrap().recv().unwrap();
+                    Ok(())
+                };
+                run(&cx, 1, work).await
+            }
+        };
+        let running: Vec<_> = (0..threads_max())
+            .map(|_| io::spawn(compute(Context::default())))
+            .collect();
+        for _ in 0..threads_max() {
+            beginnings.recv().unwrap();
+        }
+        let late = Context::create(Overrides {
+            timeout: Some(Duration::from_millis(5)),
+            ..Overrides::default()
+        });
+        let refused = io::wait(compute(late), || Ok(())).unwrap();
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Timeout);
+        let next = io::spawn(compute(Context::default()));
+        for _ in 0..=threads_max() {
+            end.send(()).unwrap();
+        }
+        for task in running.into_iter().chain([next]) {
+            io::wait(task, || Ok(())).unwrap().unwrap().unwrap();
+        }
+        beginnings.recv().unwrap();
+        assert!(
+            beginnings.try_recv().is_err(),
+            "what was refused never began"
+        );
     }
 }
