@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
-    Result,
-    clock::{Clock as _, SystemClock},
+    Context, Result,
+    clock::{Clock, SystemClock},
     storage::{Batch, Entry, KeyChange, KeyValueStore, Record, Revision},
 };
 use bytes::Bytes;
@@ -82,6 +82,8 @@ impl KeyValueStore for Keys {
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<KeyChange>>>> {
         let database = Arc::clone(&self.0);
         let prefix: Arc<str> = Arc::from(prefix);
+        let clock = Context::try_get().map(|cx| Arc::clone(cx.clock()));
+        let clock: Arc<dyn Clock> = clock.unwrap_or_else(|| Arc::new(SystemClock));
         async move {
             let written = database.written().await?;
             let seen = database
@@ -89,7 +91,7 @@ impl KeyValueStore for Keys {
                 .await?;
             let pages = stream::unfold((database, written, seen), move |state| {
                 let (database, mut written, seen) = state;
-                let prefix = Arc::clone(&prefix);
+                let (prefix, clock) = (Arc::clone(&prefix), Arc::clone(&clock));
                 async move {
                     let page = database
                         .read(move |transaction| changes(transaction, &prefix, seen))
@@ -99,12 +101,12 @@ impl KeyValueStore for Keys {
                             (changes.into_iter().map(Ok).collect(), reached)
                         }
                         Ok(_) => {
-                            let other = SystemClock.sleep(WATCH_INTERVAL);
+                            let other = clock.sleep(WATCH_INTERVAL);
                             select(written.changed().boxed(), other).await;
                             (Vec::new(), seen)
                         }
                         Err(error) => {
-                            SystemClock.sleep(WATCH_INTERVAL).await;
+                            clock.sleep(WATCH_INTERVAL).await;
                             (vec![Err(error)], seen)
                         }
                     };

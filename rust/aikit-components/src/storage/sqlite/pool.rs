@@ -1,6 +1,7 @@
 //! The connections of one SQLite file: a thread that writes and a pool that reads.
 
 use std::{
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -10,6 +11,7 @@ use std::{
 use aikit_core::{Error, ErrorKind, Result, io};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::error;
 
 use super::{failed, signed, unsigned};
 
@@ -204,7 +206,12 @@ pub(super) fn counter(transaction: &Transaction<'_>, name: &str) -> Result<u64> 
 
 fn run_jobs(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(job) = jobs.blocking_recv() {
-        job(&mut connection);
+        // A job that panics rolls its transaction back and drops its answer, so its caller sees an
+        // error. The thread goes on: those who wait for it have done no wrong.
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+        if ended.is_err() {
+            error!("a write to the store panicked");
+        }
     }
 }
 
@@ -276,4 +283,28 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
             .map_err(failed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_panics_is_undone_and_does_not_end_the_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let written = async move {
+            let database = Database::open(path).await?;
+            let broken = database.write(|transaction| {
+                advance(transaction, "x", 5)?;
+                assert!(std::hint::black_box(false), "as wanted");
+                Ok(())
+            });
+            let broken = broken.await.unwrap_err();
+            let before = database.write(|transaction| advance(transaction, "x", 1));
+            Ok::<_, Error>((broken.kind(), before.await?))
+        };
+        let written = io::wait(written, || Ok(())).unwrap().unwrap();
+        assert_eq!(written, (ErrorKind::Internal, 0));
+    }
 }
