@@ -82,9 +82,9 @@ impl KeyValueStore for Keys {
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<KeyChange>>>> {
         let database = Arc::clone(&self.0);
         let prefix: Arc<str> = Arc::from(prefix);
-        let clock = Context::try_get().map(|cx| Arc::clone(cx.clock()));
-        let clock: Arc<dyn Clock> = clock.unwrap_or_else(|| Arc::new(SystemClock));
         async move {
+            let clock = Context::try_get().map(|cx| Arc::clone(cx.clock()));
+            let clock: Arc<dyn Clock> = clock.unwrap_or_else(|| Arc::new(SystemClock));
             let written = database.written().await?;
             let seen = database
                 .read(|transaction| counter(transaction, "revision"))

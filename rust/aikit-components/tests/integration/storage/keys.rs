@@ -1,14 +1,24 @@
 //! `KeyValueStore`: compared with a model map, conflicts, paging, watching, damage.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use aikit_components::storage;
 use aikit_core::{
-    ErrorKind, Result,
+    Context, ErrorKind, Result,
+    clock::{Clock, SystemClock, UnixMicros},
+    context::Overrides,
+    io,
     storage::{Batch, KeyChange, KeyValueStore, Record, Revision},
 };
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 
 use super::{places, wait};
 
@@ -213,6 +223,51 @@ fn a_watcher_sees_what_another_handle_writes_below_its_prefix() {
         let mut changes = changes_left;
         let change = wait(async move { changes.next().await });
         assert_eq!(change.unwrap().unwrap(), expected(deleted, true));
+    }
+}
+
+/// Time that stands still and counts who waits for it.
+#[derive(Debug, Default)]
+struct Counting(AtomicUsize);
+
+impl Clock for Counting {
+    fn now(&self) -> UnixMicros {
+        0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().boxed()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        SystemClock.random(bytes);
+    }
+}
+
+#[test]
+fn a_watcher_waits_by_the_clock_of_its_context() {
+    for place in places().filter(|place| place.backend.is_persistent) {
+        let keys = place.open().keys;
+        let clock = Arc::new(Counting::default());
+        let cx = Context::create(Overrides {
+            clock: Some(clock.clone()),
+            ..Overrides::default()
+        });
+        let watcher = Arc::clone(&keys);
+        let mut changes = wait(async move { cx.run(watcher.watch("")).await }).unwrap();
+        let next = io::spawn(async move { changes.next().await });
+        // It waits for a write of this process, and by its clock for those of others.
+        while clock.0.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        let revision = put(&keys, "key", "value");
+        let seen = wait(next).unwrap().unwrap().unwrap();
+        assert_eq!((seen.key.as_str(), seen.revision), ("key", revision));
     }
 }
 
