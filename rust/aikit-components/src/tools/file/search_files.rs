@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use aikit_core::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, io,
     services::{ListOptions, Permission},
     tool::{Tool, ToolContext},
 };
+use bytes::Bytes;
 use grep_matcher::LineTerminator;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{
@@ -20,6 +21,9 @@ const FILES_MAX: usize = 50_000;
 
 /// Most bytes of one file that are looked at.
 const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Largest file that is searched in place; it takes a millisecond.
+const INLINE_BYTES_MAX: usize = 64 << 10;
 
 /// Most characters of a line that are shown.
 const LINE_CHARACTERS_MAX: usize = 500;
@@ -130,7 +134,7 @@ impl Tool for SearchFiles {
                 Err(error) => return Err(error),
             };
             search.limited |= part.total_bytes > FILE_BYTES_MAX;
-            search.file(path, &part.bytes)?;
+            search = search.file(path, part.bytes).await?;
             if search.matches.len() > most {
                 break;
             }
@@ -202,7 +206,20 @@ impl Search {
         }
     }
 
-    fn file(&mut self, path: String, bytes: &[u8]) -> Result<()> {
+    /// Searches one file; a large one on a thread that others do not wait for.
+    async fn file(mut self, path: String, bytes: Bytes) -> Result<Self> {
+        if bytes.len() <= INLINE_BYTES_MAX {
+            self.slice(path, &bytes)?;
+            return Ok(self);
+        }
+        io::spawn_blocking(move || {
+            self.slice(path, &bytes)?;
+            Ok(self)
+        })
+        .await
+    }
+
+    fn slice(&mut self, path: String, bytes: &[u8]) -> Result<()> {
         self.files += 1;
         let room = self.most + 1 - self.matches.len();
         let mut lines = Lines {
