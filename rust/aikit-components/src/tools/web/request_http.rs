@@ -139,7 +139,11 @@ impl Tool for RequestHttp {
     type Output = Output;
 
     async fn call(&self, cx: &ToolContext, args: Args) -> Result<Output> {
-        let retries = args.retry.min(RETRIES_MAX);
+        let retries = args.retry;
+        if retries > RETRIES_MAX {
+            return Err(Error::invalid_args(format!("`retry` is {retries}"))
+                .with_hint(format!("give 0 to {RETRIES_MAX}")));
+        }
         let request = build(args)?;
         let is_repeatable = !matches!(request.method.as_str(), "POST" | "PATCH");
         let mut attempts = 0;
