@@ -10,7 +10,10 @@ use aikit_core::{
     Context, Error, ErrorKind, Result, io,
     services::{Ask, Decision, FilePart, Files, ListOptions, Permission, Policy, Target},
 };
-use cap_std::{ambient_authority, fs::Dir};
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, OpenOptions, OpenOptionsExt as _},
+};
 use futures::future::BoxFuture;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::{DirEntry, WalkBuilder};
@@ -191,9 +194,10 @@ impl Files for PathGuard {
             let globs = Globs::new(&options)?;
             let cancelled = cx.clone();
             let most = options.max_entries;
-            let found =
-                io::spawn_blocking(move || walk(&cancelled, &place.absolute(), &options, &globs))
-                    .await?;
+            let found = io::spawn_blocking(move || {
+                walk(&cancelled, &place.absolute(), &options, &globs, ENTRIES_MAX)
+            })
+            .await?;
             // What needs a question is left out: listing a folder must not ask for each key file.
             let readable = found.into_iter().filter(|path| self.is_readable(cx, path));
             Ok(readable.take(most).map(|path| self.shown(&path)).collect())
@@ -223,7 +227,13 @@ fn resolve(root: Arc<Root>, relative: &Path) -> std::io::Result<Place> {
 
 fn read_part(place: &Place, named: &str, offset: u64, limit: u64) -> Result<FilePart> {
     let fail = |error| explain(named, error);
-    let metadata = place.root.folder.metadata(&place.relative).map_err(fail)?;
+    let mut options = OpenOptions::new();
+    // What is opened is asked what it is, not its name, which may lead elsewhere a moment later;
+    // and opening must not wait for the other end of a pipe.
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let opened = place.root.folder.open_with(&place.relative, &options);
+    let mut file = opened.map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
     if !metadata.is_file() {
         // A pipe or a device would block or never end.
         let what = if metadata.is_dir() {
@@ -234,7 +244,6 @@ fn read_part(place: &Place, named: &str, offset: u64, limit: u64) -> Result<File
         return Err(Error::invalid_args(format!("`{named}` is {what}"))
             .with_hint("name a file; `search_files` looks into folders"));
     }
-    let mut file = place.root.folder.open(&place.relative).map_err(fail)?;
     if offset > 0 {
         file.seek(SeekFrom::Start(offset)).map_err(fail)?;
     }
@@ -279,7 +288,13 @@ fn explain(named: &str, error: std::io::Error) -> Error {
 }
 
 /// Walks a folder without following links; only names are read here.
-fn walk(cx: &Context, folder: &Path, options: &ListOptions, globs: &Globs) -> Result<Vec<PathBuf>> {
+fn walk(
+    cx: &Context,
+    folder: &Path,
+    options: &ListOptions,
+    globs: &Globs,
+    entries_max: usize,
+) -> Result<Vec<PathBuf>> {
     let (start, excluded) = (folder.to_owned(), globs.exclude.clone());
     let is_wanted = move |entry: &DirEntry| {
         let relative = entry.path().strip_prefix(&start).unwrap_or(entry.path());
@@ -298,8 +313,13 @@ fn walk(cx: &Context, folder: &Path, options: &ListOptions, globs: &Globs) -> Re
         .filter_entry(is_wanted)
         .build();
     let mut found = Vec::new();
-    for entry in entries {
+    for (count, entry) in entries.enumerate() {
         cx.check()?;
+        if count > entries_max {
+            let message = format!("the folder has more than {entries_max} files and folders");
+            return Err(Error::new(ErrorKind::LimitExceeded, message)
+                .with_hint("name a folder below it, or leave folders out with `exclude`"));
+        }
         // A folder that cannot be read is left out, as by other searching programs.
         let Ok(entry) = entry else { continue };
         let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
@@ -311,7 +331,7 @@ fn walk(cx: &Context, folder: &Path, options: &ListOptions, globs: &Globs) -> Re
                 .is_none_or(|it| it.is_match(relative))
         {
             found.push(entry.into_path());
-            if found.len() >= ENTRIES_MAX {
+            if found.len() >= FOUND_MAX {
                 break;
             }
         }
@@ -319,8 +339,11 @@ fn walk(cx: &Context, folder: &Path, options: &ListOptions, globs: &Globs) -> Re
     Ok(found)
 }
 
-/// Most files one walk looks at.
-const ENTRIES_MAX: usize = 100_000;
+/// Most files and folders one walk looks at.
+const ENTRIES_MAX: usize = 1_000_000;
+
+/// Most files one walk finds.
+const FOUND_MAX: usize = 100_000;
 
 struct Globs {
     include: Option<GlobSet>,
@@ -355,4 +378,30 @@ fn glob_set(globs: &[String]) -> Result<GlobSet> {
         set.add(built.map_err(|error| wrong(glob, error))?);
     }
     set.build().map_err(|error| wrong("…", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_is_bounded_by_what_it_looks_at() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.txt", "b.txt", "c.md", "d.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let options = ListOptions {
+            hidden: false,
+            honour_ignore: false,
+            include: vec!["*.md".to_owned()],
+            exclude: Vec::new(),
+            max_entries: 10,
+        };
+        let globs = Globs::new(&options).unwrap();
+        let found = |most| walk(&Context::default(), folder.path(), &options, &globs, most);
+        assert_eq!(found(4).unwrap(), [folder.path().join("c.md")]);
+        let error = found(3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(error.hint().unwrap().contains("`exclude`"));
+    }
 }
