@@ -118,6 +118,13 @@ pub trait DynTool: fmt::Debug + Send + Sync {
     /// What is known about it.
     fn spec(&self) -> &ToolSpec;
 
+    /// Holds arguments against its schema, before anything else looks at them.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` when they do not fit.
+    fn check(&self, args: &Value) -> Result<()>;
+
     /// Calls it. Only `tools::invoke` does so.
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>>;
 }
@@ -142,6 +149,11 @@ struct BuiltIn<T> {
 impl<T: Tool> DynTool for BuiltIn<T> {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    /// They are read into their type by the call, which says the same.
+    fn check(&self, _: &Value) -> Result<()> {
+        Ok(())
     }
 
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {

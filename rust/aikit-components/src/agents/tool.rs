@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Agent;
+use crate::tools::Schema;
 
 /// Longest time for one run of an agent that is a tool.
 const RUN_TIME_MAX: Duration = Duration::from_mins(30);
@@ -20,6 +21,7 @@ const RUN_TIME_MAX: Duration = Duration::from_mins(30);
 pub(super) struct AgentTool {
     agent: Agent,
     spec: ToolSpec,
+    schema: Schema,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -41,13 +43,22 @@ impl AgentTool {
             timeout: Some(RUN_TIME_MAX),
             origin: "agent",
         };
-        Self { agent, spec }
+        let schema = Schema::default();
+        Self {
+            agent,
+            spec,
+            schema,
+        }
     }
 }
 
 impl DynTool for AgentTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn check(&self, args: &Value) -> Result<()> {
+        self.schema.check(&self.spec, args)
     }
 
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {

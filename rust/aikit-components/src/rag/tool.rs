@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{K_DEFAULT, Rag, SearchOptions};
+use crate::tools::Schema;
 
 /// Longest time for one search; a provider may have to embed the question.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,6 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct SearchTool {
     rag: Rag,
     spec: ToolSpec,
+    schema: Schema,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -47,13 +49,18 @@ impl SearchTool {
             timeout: Some(TIMEOUT),
             origin: "rag",
         };
-        Ok(Self { rag, spec })
+        let schema = Schema::default();
+        Ok(Self { rag, spec, schema })
     }
 }
 
 impl DynTool for SearchTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn check(&self, args: &Value) -> Result<()> {
+        self.schema.check(&self.spec, args)
     }
 
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {

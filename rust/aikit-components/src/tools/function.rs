@@ -9,6 +9,8 @@ use aikit_core::{
 };
 use futures::future::BoxFuture;
 
+use super::Schema;
+
 /// What to know about a function to make it a tool.
 #[derive(Clone, Debug)]
 pub struct FunctionToolOptions {
@@ -28,6 +30,7 @@ pub struct FunctionToolOptions {
 #[derive(Debug)]
 pub struct FunctionTool {
     spec: ToolSpec,
+    schema: Schema,
     function: Arc<dyn Callable>,
 }
 
@@ -53,7 +56,7 @@ impl FunctionTool {
                     .with_hint("give a description; a model chooses tools by it"),
             );
         }
-        let input_schema = object_schema(name, options.schema)?;
+        let (input_schema, schema) = object_schema(name, options.schema)?;
         let spec = ToolSpec {
             name: options.name,
             summary: options.summary,
@@ -63,13 +66,21 @@ impl FunctionTool {
             timeout: options.timeout,
             origin: options.origin,
         };
-        Ok(Arc::new(Self { spec, function }))
+        Ok(Arc::new(Self {
+            spec,
+            schema,
+            function,
+        }))
     }
 }
 
 impl DynTool for FunctionTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn check(&self, args: &Value) -> Result<()> {
+        self.schema.check(&self.spec, args)
     }
 
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {
@@ -92,7 +103,7 @@ fn failed(name: &str, error: Error) -> Error {
         .with_source(error)
 }
 
-fn object_schema(name: &str, schema: Value) -> Result<Value> {
+fn object_schema(name: &str, schema: Value) -> Result<(Value, Schema)> {
     let wrong = |why: String| {
         Error::invalid_args(format!("the schema of the tool `{name}` {why}")).with_hint(
             "give a JSON Schema such as `{type = \"object\", properties = {city = {type = \
@@ -114,7 +125,7 @@ fn object_schema(name: &str, schema: Value) -> Result<Value> {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err(wrong("does not describe an object".to_owned()));
     }
-    jsonschema::validator_for(&schema.to_readable_json())
+    let validator = jsonschema::validator_for(&schema.to_readable_json())
         .map_err(|error| wrong(format!("is not valid: {error}")))?;
-    Ok(schema)
+    Ok((schema, Schema::compiled(validator)))
 }

@@ -30,10 +30,10 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
     } else {
         args
     };
-    validate(spec, &args)?;
     let operation = Operation::new(format!("tool:{}", spec.name));
     track(&cx.context, operation, |inner| async move {
         inner.metrics().add("tool.calls", 1.0);
+        tool.check(&args)?;
         if let Some(answer) = ask_before(&inner, &cx.services, spec, &args).await? {
             limits::check_output(&spec.name, &answer)?;
             return Ok(answer);
@@ -85,34 +85,6 @@ async fn call(
         }
         outcome => outcome,
     }
-}
-
-/// Arguments of tools that are not built in are held against their schema; built-in ones are read
-/// into their types, which says the same.
-fn validate(spec: &ToolSpec, args: &Value) -> Result<()> {
-    if spec.origin == "built-in" {
-        return Ok(());
-    }
-    let schema = spec.input_schema.to_readable_json();
-    let validator = jsonschema::validator_for(&schema).map_err(|error| {
-        Error::invalid_args(format!(
-            "the schema of `{}` is not valid: {error}",
-            spec.name
-        ))
-        .with_hint("give a JSON Schema (2020-12) of type `object`")
-    })?;
-    let args = args.to_readable_json();
-    let Some(error) = validator.iter_errors(&args).next() else {
-        return Ok(());
-    };
-    let place = error.instance_path().to_string();
-    let place = place.trim_start_matches('/');
-    let message = if place.is_empty() {
-        format!("`{}`: {error}", spec.name)
-    } else {
-        format!("`{}`: argument `{place}`: {error}", spec.name)
-    };
-    Err(Error::invalid_args(message).with_hint(spec.usage()))
 }
 
 async fn ask_before(

@@ -6,11 +6,13 @@ mod file;
 mod function;
 mod invoke;
 mod registry;
+mod schema;
 mod text;
 mod web;
 
 use aikit_core::{services::Permission, tool::ToolConstructor};
 
+pub(crate) use self::schema::Schema;
 pub use self::{
     function::{FunctionTool, FunctionToolOptions},
     invoke::invoke,

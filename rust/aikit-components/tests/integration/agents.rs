@@ -52,6 +52,18 @@ impl DynTool for TestTool {
         &self.spec
     }
 
+    fn check(&self, args: &Value) -> Result<()> {
+        let known = ["left", "right"];
+        let given = args.as_map().into_iter().flatten();
+        for (name, value) in given {
+            if !known.contains(&name.as_str()) || value.as_i64().is_none() {
+                let message = format!("`{}`: argument `{name}` does not fit", self.spec.name);
+                return Err(Error::invalid_args(message).with_hint(self.spec.usage()));
+            }
+        }
+        Ok(())
+    }
+
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
             assert_eq!(cx.context.caller(), Caller::Agent);

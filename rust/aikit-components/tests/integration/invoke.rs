@@ -1,6 +1,6 @@
 //! What `tools::invoke` adds to a tool: validation, hooks, policy, limits, a record.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use aikit_components::tools::{self, FunctionTool, FunctionToolOptions, Registry};
 use aikit_core::{
@@ -10,10 +10,10 @@ use aikit_core::{
     graph::Status,
     hook::{Hook, HookAction, HookPoint},
     script::Callable,
-    services::Services,
+    services::{FilePart, Files, ListOptions, Services},
     tool::{DynTool, ToolContext},
 };
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, future::BoxFuture};
 
 use crate::{
     session::{self, Answers, Setup},
@@ -205,6 +205,90 @@ fn a_call_is_a_node_and_counts() {
         ]
     );
     assert!((nodes[0].metrics.get("tool.calls") - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_call_with_wrong_arguments_is_a_node_and_an_event() {
+    let cx = bare();
+    let mut events = cx.context.events().subscribe("procedure.*");
+    invoke(&cx, &tool(city_schema(), Ok), Value::Null).unwrap_err();
+    let nodes = cx.context.graph().all();
+    assert_eq!(
+        (&*nodes[0].name, nodes[0].status()),
+        ("tool:own_tool", Status::Failed)
+    );
+    assert_eq!(events.try_next().unwrap().kind, EventKind::ProcedureStart);
+    assert_eq!(events.try_next().unwrap().kind, EventKind::ProcedureError);
+}
+
+#[test]
+fn long_work_leaves_the_thread_that_polls_it() {
+    let counted = Registry::with_built_ins().find("count_words").unwrap();
+    for (repeats, is_quick) in [(10, true), (100_000, false)] {
+        let args = Value::map([("text", Value::from("a b ".repeat(repeats)))]);
+        let cx = bare();
+        let polled = tools::invoke(&cx, &counted, args).now_or_never();
+        assert_eq!(polled.is_some(), is_quick, "{repeats}");
+    }
+    for (repeats, is_quick) in [(10, true), (100_000, false)] {
+        let cx = ToolContext {
+            context: Context::default(),
+            services: Arc::new(Services {
+                files: Some(Arc::new(OneFile("a b ".repeat(repeats)))),
+                ..Services::default()
+            }),
+        };
+        let args = Value::map([("pattern", Value::from("c"))]);
+        let search = Registry::with_built_ins().find("search_files").unwrap();
+        let called = search.call(&cx, args).now_or_never();
+        assert_eq!(called.is_some(), is_quick, "{repeats}");
+    }
+}
+
+/// A folder with one file, read at once.
+#[derive(Debug)]
+struct OneFile(String);
+
+impl Files for OneFile {
+    fn read<'a>(
+        &'a self,
+        _: &'a Context,
+        _: &'a str,
+        _: u64,
+        _: u64,
+    ) -> BoxFuture<'a, Result<FilePart>> {
+        let part = FilePart {
+            bytes: self.0.clone().into(),
+            total_bytes: self.0.len() as u64,
+        };
+        Box::pin(async { Ok(part) })
+    }
+
+    fn resolve<'a>(&'a self, _: &'a Context, path: &'a str) -> BoxFuture<'a, Result<PathBuf>> {
+        Box::pin(async move { Ok(PathBuf::from(path)) })
+    }
+
+    fn list<'a>(
+        &'a self,
+        _: &'a Context,
+        _: &'a str,
+        _: ListOptions,
+    ) -> BoxFuture<'a, Result<Vec<PathBuf>>> {
+        Box::pin(async { Ok(vec![PathBuf::from("a.txt")]) })
+    }
+}
+
+#[test]
+fn a_number_of_retries_out_of_range_is_refused() {
+    let request = Registry::with_built_ins().find("request_http").unwrap();
+    let args = Value::map([
+        ("url", Value::from("http://localhost/")),
+        ("retry", Value::Int(6)),
+    ]);
+    let (cx, call) = (bare(), Arc::clone(&request));
+    let error = wait(async move { call.call(&cx, args).await }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+    assert_eq!(error.message(), "`retry` is 6");
 }
 
 #[derive(Debug)]
