@@ -109,25 +109,31 @@ impl Rag {
     /// Deletes documents; answers how many there were.
     fn delete(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<usize> {
         let rag = self.0.clone();
-        wait::blocking(py, move |_| async move { rag.delete(ids).await })
+        wait::blocking(
+            py,
+            move |cx| async move { rag.delete(&cx.context, ids).await },
+        )
     }
 
     /// `delete` as an awaitable.
     fn adelete<'py>(&self, py: Python<'py>, ids: Vec<String>) -> PyResult<Bound<'py, PyAny>> {
         let rag = self.0.clone();
-        wait::awaitable(py, move |_| async move { rag.delete(ids).await })
+        wait::awaitable(
+            py,
+            move |cx| async move { rag.delete(&cx.context, ids).await },
+        )
     }
 
     /// What the index holds.
     fn stats(&self, py: Python<'_>) -> PyResult<PyValue> {
         let rag = self.0.clone();
-        wait::blocking(py, move |_| stats(rag))
+        wait::blocking(py, move |cx| stats(rag, cx))
     }
 
     /// `stats` as an awaitable.
     fn astats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rag = self.0.clone();
-        wait::awaitable(py, move |_| stats(rag))
+        wait::awaitable(py, move |cx| stats(rag, cx))
     }
 
     /// The search as a tool of agents.
@@ -161,11 +167,11 @@ async fn open(cx: ToolContext, options: RagOptions, embedding: Embedding) -> Res
         Embedding::Named(name, place) => Embedder::named(&name, place, &cx.services)?,
         Embedding::Function(embedder) => embedder,
     };
-    rag::Rag::open(RagOptions {
+    let options = RagOptions {
         embedder,
         ..options
-    })
-    .await
+    };
+    rag::Rag::open(&cx.context, options).await
 }
 
 fn read_sources(sources: Value) -> Result<Vec<Source>> {
@@ -194,8 +200,8 @@ async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: Whole) -> Resu
     Value::from_serialize(&hits).map(PyValue)
 }
 
-async fn stats(rag: rag::Rag) -> Result<PyValue> {
-    let stats = rag.stats().await?;
+async fn stats(rag: rag::Rag, cx: ToolContext) -> Result<PyValue> {
+    let stats = rag.stats(&cx.context).await?;
     Value::from_serialize(&stats).map(PyValue)
 }
 

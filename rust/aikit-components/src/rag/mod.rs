@@ -13,12 +13,17 @@ mod place;
 mod sources;
 mod tool;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
     storage::{DocumentStore, Embedded, EmbedderSettings, Metric},
     tool::{DynTool, ToolContext},
+    tracker::{Operation, track},
     value::Map,
 };
 use serde::{Deserialize, Serialize};
@@ -150,8 +155,9 @@ impl Rag {
     /// # Errors
     ///
     /// `invalid_args` for sizes that make no sense, `not_found` for an unknown kind of index or
-    /// chunker, `config` when the store was made with another embedder, and those of the store.
-    pub async fn open(options: RagOptions) -> Result<Self> {
+    /// chunker, `config` when the store was made with another embedder, those of the store, and those
+    /// of a model that is asked for the length of its vectors.
+    pub async fn open(cx: &Context, options: RagOptions) -> Result<Self> {
         check_sizes(&options)?;
         let chunker = Chunker::find(&options.chunker)?;
         let backend = storage::find(if options.path.is_some() {
@@ -160,7 +166,7 @@ impl Rag {
             "memory"
         })?;
         let store = backend.open(options.path.clone()).await?.documents;
-        let settings = claim(&*store, &options).await?;
+        let settings = claim(cx, &*store, &options).await?;
         let derived = Derived::new(
             &options.index,
             settings.dimension,
@@ -191,8 +197,15 @@ impl Rag {
         sources: Vec<Source>,
         options: IngestOptions,
     ) -> Result<IngestReport> {
-        let ingested = ingest::run(&self.0, cx, sources, options);
-        cx.context.within(ingested).await?
+        track(
+            &cx.context,
+            Operation::new("rag ingest"),
+            |inner| async move {
+                let cx = cx.with_context(inner);
+                ingest::run(&self.0, &cx, sources, options).await
+            },
+        )
+        .await
     }
 
     /// Finds the chunks that fit a question best, best first.
@@ -207,32 +220,35 @@ impl Rag {
         query: &str,
         options: SearchOptions,
     ) -> Result<Vec<Hit>> {
-        if !(1..=K_MAX).contains(&options.k) {
-            return Err(Error::invalid_args(format!("`k` is `{}`", options.k))
-                .with_hint(format!("ask for 1 to {K_MAX} hits")));
-        }
-        if query.trim().is_empty() {
-            return Err(Error::invalid_args("the question is empty")
-                .with_hint("say in some words what to look for"));
-        }
-        cx.context.within(self.find(cx, query, options)).await?
+        let operation = Operation::new(format!("retrieval {}", self.source()));
+        track(&cx.context, operation, |inner| async move {
+            self.find(&inner, query, options).await
+        })
+        .await
     }
 
     /// Deletes documents by their paths or ids and answers how many there were.
     ///
     /// # Errors
     ///
-    /// Those of the store.
-    pub async fn delete(&self, ids: Vec<String>) -> Result<usize> {
-        self.0.store.delete(ids).await
+    /// Those of the store, a cancellation or a deadline.
+    pub async fn delete(&self, cx: &Context, ids: Vec<String>) -> Result<usize> {
+        track(cx, Operation::new("rag delete"), |_| {
+            self.0.store.delete(ids)
+        })
+        .await
     }
 
     /// What the index holds.
     ///
     /// # Errors
     ///
-    /// Those of the store.
-    pub async fn stats(&self) -> Result<Stats> {
+    /// Those of the store, a cancellation or a deadline.
+    pub async fn stats(&self, cx: &Context) -> Result<Stats> {
+        track(cx, Operation::new("rag stats"), |_| self.look()).await
+    }
+
+    async fn look(&self) -> Result<Stats> {
         let inner = &self.0;
         let heads = ingest::heads(&*inner.store).await?;
         let damaged = inner.derived.damaged().await?;
@@ -257,18 +273,21 @@ impl Rag {
         Ok(Arc::new(SearchTool::new(self.clone(), name, summary)?))
     }
 
-    async fn find(
-        &self,
-        cx: &ToolContext,
-        query: &str,
-        options: SearchOptions,
-    ) -> Result<Vec<Hit>> {
+    /// The index in a few words: the name of its file.
+    fn source(&self) -> &str {
+        let path = self.0.options.path.as_deref();
+        let name = path.and_then(Path::file_name).and_then(OsStr::to_str);
+        name.unwrap_or("memory")
+    }
+
+    async fn find(&self, cx: &Context, query: &str, options: SearchOptions) -> Result<Vec<Hit>> {
+        check_question(query, options)?;
         let inner = &self.0;
         let input = EmbedInput {
             text: query.to_owned(),
             above: Vec::new(),
         };
-        let embedded = inner.embed(&cx.context, vec![input]).await?;
+        let embedded = inner.embed(cx, vec![input]).await?;
         let question = embedded.into_iter().next().unwrap_or_default();
         let found = inner.derived.search(question, options.k).await?;
         let ids = found.iter().map(|it| it.id).collect();
@@ -301,6 +320,18 @@ impl Inner {
         }
         Ok(embedded)
     }
+}
+
+fn check_question(query: &str, options: SearchOptions) -> Result<()> {
+    if !(1..=K_MAX).contains(&options.k) {
+        return Err(Error::invalid_args(format!("`k` is `{}`", options.k))
+            .with_hint(format!("ask for 1 to {K_MAX} hits")));
+    }
+    if query.trim().is_empty() {
+        return Err(Error::invalid_args("the question is empty")
+            .with_hint("say in some words what to look for"));
+    }
+    Ok(())
 }
 
 fn check_vector(vector: &[f32], settings: &EmbedderSettings, metric: Metric) -> Result<()> {
@@ -343,7 +374,11 @@ fn check_sizes(options: &RagOptions) -> Result<()> {
 }
 
 /// Makes the embedder the store's own, or refuses one that is not.
-async fn claim(store: &dyn DocumentStore, options: &RagOptions) -> Result<EmbedderSettings> {
+async fn claim(
+    cx: &Context,
+    store: &dyn DocumentStore,
+    options: &RagOptions,
+) -> Result<EmbedderSettings> {
     let embedder = &options.embedder.0;
     let check = |stored: EmbedderSettings, dimension: Option<usize>| {
         let is_same = dimension.is_none_or(|it| it == stored.dimension);
@@ -367,7 +402,7 @@ async fn claim(store: &dyn DocumentStore, options: &RagOptions) -> Result<Embedd
     }
     let dimension = match embedder.dimension() {
         Some(dimension) => dimension,
-        None => probe(options).await?,
+        None => probe(cx, options).await?,
     };
     let settings = EmbedderSettings {
         name: embedder.name().to_owned(),
@@ -377,13 +412,13 @@ async fn claim(store: &dyn DocumentStore, options: &RagOptions) -> Result<Embedd
 }
 
 /// Asks a model for one vector to learn its length.
-async fn probe(options: &RagOptions) -> Result<usize> {
+async fn probe(cx: &Context, options: &RagOptions) -> Result<usize> {
     let input = EmbedInput {
         text: "dimension".to_owned(),
         above: Vec::new(),
     };
     let embedder = &options.embedder.0;
-    let answer = embedder.embed(&Context::default(), vec![input]).await?;
+    let answer = cx.within(embedder.embed(cx, vec![input])).await??;
     let length = answer.first().map_or(0, |it| it.vector.len());
     if length == 0 {
         let message = format!("`{}` answered an empty vector", embedder.name());

@@ -5,6 +5,7 @@ mod faults;
 mod ingest;
 mod quality;
 mod search;
+mod tracked;
 
 use std::{path::Path, sync::Arc};
 
@@ -38,7 +39,7 @@ pub(crate) fn context_in(folder: &Path) -> ToolContext {
 }
 
 pub(crate) fn open(options: RagOptions) -> Result<Rag> {
-    wait(Rag::open(options))
+    wait(async move { Rag::open(&Context::default(), options).await })
 }
 
 pub(crate) fn ingest(rag: &Rag, cx: &ToolContext, sources: Vec<Source>) -> Result<IngestReport> {

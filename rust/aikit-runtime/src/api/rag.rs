@@ -204,7 +204,7 @@ async fn open(session: Session, mut args: Args) -> Result<Return> {
         path,
     };
     let path = options.path.as_ref().map(|path| path.display().to_string());
-    let opened = Rag::open(options).await?;
+    let opened = Rag::open(&args.cx, options).await?;
     let fields = Map::from_iter([("path".to_owned(), Value::from(path))]);
     session.insert(NAME, fields, Arc::new(opened))
 }
@@ -282,13 +282,13 @@ async fn search(session: Session, mut args: Args) -> Result<Return> {
 async fn delete(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
     let ids = args.strings("ids");
-    let deleted = args.cx.within(opened.delete(ids)).await??;
+    let deleted = opened.delete(&args.cx, ids).await?;
     Ok(Return::Value(Value::from(deleted)))
 }
 
 async fn stats(session: Session, args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let stats = args.cx.within(opened.stats()).await??;
+    let stats = opened.stats(&args.cx).await?;
     Value::from_serialize(&stats).map(Return::Value)
 }
 

@@ -141,7 +141,10 @@ fn ingest_without_end() {
         ingest(&rag, &cx, vec![document(number), document(0)]).unwrap();
         wait({
             let rag = rag.clone();
-            async move { rag.delete(vec!["document 0".to_owned()]).await }
+            async move {
+                rag.delete(&Context::default(), vec!["document 0".to_owned()])
+                    .await
+            }
         })
         .unwrap();
     }
@@ -149,7 +152,7 @@ fn ingest_without_end() {
 
 fn stats(rag: &Rag) -> aikit_components::rag::Stats {
     let rag = rag.clone();
-    wait(async move { rag.stats().await }).unwrap()
+    wait(async move { rag.stats(&Context::default()).await }).unwrap()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use aikit_components::rag::{Gone, IngestOptions, IngestReport, Rag, RagOptions, Record, Source};
-use aikit_core::{ErrorKind, Value, tool::ToolContext, value::Map};
+use aikit_core::{Context, ErrorKind, Value, tool::ToolContext, value::Map};
 
 use super::{context_in, ingest, ingest_with, open, path, search, sources};
 use crate::support::wait;
@@ -66,7 +66,7 @@ fn only_what_changed_is_written_and_what_is_gone_is_deleted() {
     assert_eq!(hits[0].text, "Plums are violet.");
     let stats = wait({
         let rag = rag.clone();
-        async move { rag.stats().await }
+        async move { rag.stats(&Context::default()).await }
     });
     let stats = stats.unwrap();
     assert_eq!((stats.documents, stats.chunks, stats.damaged), (3, 3, 0));
@@ -168,8 +168,11 @@ fn files_globs_and_records_are_sources() {
     let gone = wait({
         let rag = rag.clone();
         async move {
-            rag.delete(vec!["note".to_owned(), "absent".to_owned()])
-                .await
+            rag.delete(
+                &Context::default(),
+                vec!["note".to_owned(), "absent".to_owned()],
+            )
+            .await
         }
     });
     assert_eq!(gone.unwrap(), 1);

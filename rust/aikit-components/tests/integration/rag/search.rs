@@ -186,7 +186,11 @@ fn what_another_handle_writes_is_found_and_survives_reopening() {
     assert_eq!(sources(&hits), ["plums"]);
     wait({
         let writer = writer.clone();
-        async move { writer.delete(vec!["plums".to_owned()]).await }
+        async move {
+            writer
+                .delete(&Context::default(), vec!["plums".to_owned()])
+                .await
+        }
     })
     .unwrap();
     let hits = search(&reader, &cx, "plums", 3).unwrap();
