@@ -94,7 +94,7 @@ def test_a_number_out_of_range_is_named_with_the_way_out() -> None:
         ({"max_tokens": 2**70}, "64 bits.*`max_tokens`"),
         ({"temperature": 2.5}, "`temperature` is `2.5`"),
         ({"temperature": float("nan")}, "`temperature` is `NaN`"),
-        ({"temperature": "hot"}, "`temperature` is `\"hot\"`"),
+        ({"temperature": "hot"}, '`temperature` is `"hot"`'),
     ]
     for options, message in cases:
         for ask in (model.complete, lambda *a, **o: list(model.stream(*a, **o))):

@@ -269,6 +269,7 @@ impl ShellLoop {
             return;
         };
         let (desk, ended) = (Arc::clone(&self.desk), self.ended.clone());
+        desk.take_cell();
         self.running = Some(spawn(async move {
             let finished = execute::run(&desk, request, &asked).await;
             // The loop that would hear it has ended.

@@ -69,6 +69,7 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
         let front_end = asked.allow_stdin.then(|| front_end(&request, &output));
         execute(desk, cell, output.clone(), front_end).await
     };
+    desk.end_cell();
     output.flush();
     if counts {
         let text = result

@@ -9,12 +9,23 @@ use aikit_core::{Context, ErrorKind, io};
 
 use crate::handlers::{Desk, input::FrontEnd};
 
+/// Why an interrupted cell ended.
+const INTERRUPTED: &str = "the cell was interrupted";
+
 /// An engine that was only about to start its cell has not heard the first time.
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
+/// What an interrupt may mean.
+#[derive(Debug, Default)]
+pub(crate) struct Current {
+    cell: Option<RunningCell>,
+    /// Set while a cell was taken from the queue and has not begun: whether it must not begin.
+    taken: Option<bool>,
+}
+
 /// The cell that runs.
 #[derive(Debug)]
-pub(crate) struct RunningCell {
+struct RunningCell {
     context: Context,
     /// Absent when its client answers no questions.
     front_end: Option<FrontEnd>,
@@ -26,40 +37,54 @@ pub(super) struct Running<'a>(&'a Desk);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        *self.0.running() = None;
+        self.0.current().cell = None;
     }
 }
 
 impl Desk {
+    /// A cell was taken from the queue: an interrupt means it from now on.
+    pub(crate) fn take_cell(&self) {
+        self.current().taken = Some(false);
+    }
+
+    /// The cell that was taken has ended, whether it began or not.
+    pub(super) fn end_cell(&self) {
+        self.current().taken = None;
+    }
+
     pub(super) fn start(&self, context: Context, front_end: Option<FrontEnd>) -> Running<'_> {
-        *self.running() = Some(RunningCell { context, front_end });
+        let mut current = self.current();
+        if current.taken.take() == Some(true) {
+            context.cancel(ErrorKind::Interrupted, INTERRUPTED);
+        }
+        current.cell = Some(RunningCell { context, front_end });
         Running(self)
     }
 
     /// Who answers questions of the running cell.
     pub(super) fn front_end(&self) -> Option<FrontEnd> {
-        self.running().as_ref()?.front_end.clone()
+        self.current().cell.as_ref()?.front_end.clone()
     }
 
     /// Stops the cell `request_id`; the answer is whether it runs.
     fn interrupt(&self, request_id: &str) -> bool {
         // Held while the engine is told, so that the next cell is never the one that stops.
-        let running = self.running();
-        let meant = running
+        let current = self.current();
+        let meant = current
+            .cell
             .as_ref()
             .filter(|cell| cell.context.request_id() == request_id);
         let Some(cell) = meant else {
             return false;
         };
-        cell.context
-            .cancel(ErrorKind::Interrupted, "the cell was interrupted");
+        cell.context.cancel(ErrorKind::Interrupted, INTERRUPTED);
         self.engine.interrupt();
         true
     }
 
-    fn running(&self) -> MutexGuard<'_, Option<RunningCell>> {
+    fn current(&self) -> MutexGuard<'_, Current> {
         // A plain mutex: it is never held across an await.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,8 +93,12 @@ impl Desk {
 pub(crate) fn interrupt_until_stopped(desk: &Arc<Desk>) {
     let request_id = {
         // Held while the engine is told, so that no cell begins meanwhile.
-        let running = desk.running();
-        let Some(cell) = running.as_ref() else {
+        let mut current = desk.current();
+        if let Some(must_not_begin) = &mut current.taken {
+            *must_not_begin = true;
+            return;
+        }
+        let Some(cell) = current.cell.as_ref() else {
             desk.engine.interrupt();
             return;
         };

@@ -41,7 +41,7 @@ pub(crate) struct Desk {
     /// Number of the last cell that counted.
     execution_count: AtomicU32,
     history: Mutex<History>,
-    running: Mutex<Option<lifecycle::RunningCell>>,
+    current: Mutex<lifecycle::Current>,
     /// What arrives on the stdin socket; one question at a time reads it.
     answers: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
 }
@@ -68,7 +68,7 @@ impl Desk {
         context: Context,
         answers: mpsc::Receiver<Incoming>,
     ) -> Self {
-        let (execution_count, history, running) =
+        let (execution_count, history, current) =
             (AtomicU32::new(0), Mutex::default(), Mutex::default());
         Self {
             engine,
@@ -77,7 +77,7 @@ impl Desk {
             context,
             execution_count,
             history,
-            running,
+            current,
             answers: tokio::sync::Mutex::new(answers),
         }
     }

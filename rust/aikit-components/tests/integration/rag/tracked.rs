@@ -67,7 +67,7 @@ fn every_operation_is_one_procedure() {
 fn a_search_of_the_tool_is_recorded_once_below_it() {
     let folder = tempfile::tempdir().unwrap();
     let cx = context_in(folder.path());
-    let tool = ingested(None, &cx).as_tool("find", "Finds notes.");
+    let tool = ingested(None, &cx).as_tool("find", "Finds notes.").unwrap();
     let cx = cx.with_context(cx.context.root_child(Overrides::default()));
     let mut events = cx.context.events().subscribe("procedure.start");
     let args = Value::map([("query", Value::from("words"))]);
