@@ -25,6 +25,7 @@ local function embed(texts)
 end
 local own = RAG.open(nil, {embedder = embed, dim = 3})
 assert(own:stats().dim == 3)
+assert(own:delete("none") == 0 and own:delete({"none"}) == 0)
 assert(own:ingest("docs").added == 2)
 assert(own:search("what is near a river?", {k = 1})[1].source:find("bridge.md"))
 

@@ -129,8 +129,8 @@ const CLASS: ApiClass = ApiClass {
             summary: "Deletes documents with all their chunks.",
             params: &[required(
                 "ids",
-                Kind::List(&Kind::String),
-                "Ids or paths of documents.",
+                Kind::Either(&[Kind::String, Kind::List(&Kind::String)]),
+                "Id or path of a document, or a list of them.",
             )],
             returns: "how many there were",
             example: "RAG.open():delete({'none'})",
@@ -281,7 +281,14 @@ async fn search(session: Session, mut args: Args) -> Result<Return> {
 
 async fn delete(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let ids = args.strings("ids");
+    let ids = match args.take("ids") {
+        Some(Arg::List(ids)) => ids,
+        one => one.into_iter().collect(),
+    };
+    let ids = ids.into_iter().filter_map(Arg::into_value);
+    let ids = ids
+        .filter_map(|it| it.as_str().map(str::to_owned))
+        .collect();
     let deleted = opened.delete(&args.cx, ids).await?;
     Ok(Return::Value(Value::from(deleted)))
 }

@@ -49,7 +49,7 @@ const IDS: Param = required(
 const SEARCH: &[Param] = &[optional(
     "k",
     Kind::Integer,
-    "Number of hits; 10 when left out.",
+    "Number of hits, at least 1; 10 when left out.",
 )];
 
 const CLASS: ApiClass = ApiClass {
@@ -193,6 +193,9 @@ fn rows(index: &dyn VectorIndex, vectors: Vec<Arg>) -> Result<Vec<f32>> {
 async fn search(session: Session, mut args: Args) -> Result<Return> {
     let index = session.object::<Kept>(args.this)?;
     let k = args.options("options").size("k")?.unwrap_or(K_DEFAULT);
+    if k == 0 {
+        return Err(Error::invalid_args("`k` is `0`").with_hint("ask for at least 1 hit"));
+    }
     let query = numbers(&args.value("vector"));
     check_length(&**index, query.len())?;
     let found = io::spawn_blocking(move || index.search(&query, k, None));

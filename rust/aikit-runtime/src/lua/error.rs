@@ -207,7 +207,8 @@ fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
     lines
 }
 
-/// Gives our errors their fields in Lua: `err.kind`, `err.message`, `err.hint`, and a text.
+/// Gives our errors their fields in Lua: `err.kind`, `err.message`, `err.hint`, `err.retryable`, and a
+/// text.
 ///
 /// # Errors
 ///
@@ -222,6 +223,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
             "kind" => Some(error.kind().code()),
             "message" => Some(error.message()),
             "hint" => error.hint(),
+            "retryable" => return Ok(Value::Boolean(error.kind().is_retryable())),
             _ => None,
         };
         text.map_or(Ok(Value::Nil), |text| {

@@ -65,6 +65,8 @@ pub(super) struct State {
     protected_call: Function,
     spawner: LocalSpawner,
     current: RefCell<Option<Arc<Run>>>,
+    /// Which run waits for which, by their addresses; both live as long as they stand here.
+    waits: RefCell<Vec<(usize, usize)>>,
     cell: RefCell<Option<Arc<Run>>>,
     next: Cell<u64>,
 }
@@ -96,6 +98,7 @@ impl State {
             protected_call,
             spawner,
             current: RefCell::default(),
+            waits: RefCell::default(),
             cell: RefCell::default(),
             next: Cell::new(1),
         });
@@ -141,6 +144,37 @@ impl State {
         let id = self.next.get();
         self.next.set(id + 1);
         id
+    }
+
+    /// Notes that the run which runs now waits for `awaited`, until the answer is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` when that run waits for this one, over others or itself: neither would end.
+    pub(super) fn wait_for(&self, awaited: &Arc<Run>) -> mlua::Result<Wait> {
+        let waiter = address(&self.run()?);
+        let mut reached = vec![address(awaited)];
+        let mut waits = self.waits.borrow_mut();
+        for place in 0.. {
+            let Some(run) = reached.get(place).copied() else {
+                break;
+            };
+            if run == waiter {
+                let message = "the task waits for itself";
+                let hint = "a task ends when its function does; await it from elsewhere";
+                return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+            }
+            let next = waits.iter().filter(|(from, _)| *from == run);
+            let next: Vec<_> = next.map(|(_, to)| *to).collect();
+            reached.extend(
+                next.into_iter()
+                    .filter(|it| !reached.contains(it))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let wait = (waiter, address(awaited));
+        waits.push(wait);
+        Ok(Wait(wait))
     }
 
     /// Runs `function` as a coroutine until it ends. While it waits, others run.
@@ -209,6 +243,25 @@ impl State {
     pub(super) fn refresh_names(&self) {
         let names = Names::of(self);
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+}
+
+/// A run waits for another one, until dropped.
+#[derive(Debug)]
+pub(super) struct Wait((usize, usize));
+
+fn address(run: &Arc<Run>) -> usize {
+    Arc::as_ptr(run).addr()
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        // The state may have been left by then.
+        let Ok(state) = State::current() else { return };
+        let mut waits = state.waits.borrow_mut();
+        if let Some(place) = waits.iter().position(|it| *it == self.0) {
+            waits.swap_remove(place);
+        }
     }
 }
 

@@ -177,6 +177,7 @@ impl Task {
 
     async fn result(self) -> mlua::Result<MultiValue> {
         let _waiting = Waiting::new(&self.0.waiting);
+        let _wait = State::current()?.wait_for(&self.0.run)?;
         let mut done = self.0.done.clone();
         // A sender that is gone belongs to a thread that ends.
         drop(done.wait_for(|done| *done).await);

@@ -312,3 +312,26 @@ fn the_failed_tasks_of_a_cell_are_reported_once_however_many() {
     let goes_on = text.find("the cell goes on").unwrap();
     assert_eq!(text[..goes_on].matches("that nobody awaited").count(), 200);
 }
+
+#[test]
+fn a_task_that_waits_for_itself_is_told() {
+    let fixture = Fixture::new();
+    let cases = [
+        "local t t = async(function() return t:await() end) return select(2, pcall(await, t)).message",
+        "local a, b a = async(function() sleep(0.001) return b:await() end)
+         b = async(function() return a:await() end)
+         local ok, first = pcall(await, a) pcall(await, b) return first.message",
+    ];
+    for code in cases {
+        assert_eq!(
+            fixture.shown(code),
+            "\"the task waits for itself\"",
+            "{code}"
+        );
+    }
+    // Two that wait for a third one are no circle.
+    let code = "local slow = async(function() sleep(0.001) return 1 end)
+                local function ask() return slow:await() end
+                return table.concat(gather{ask, ask}, ' ')";
+    assert_eq!(fixture.shown(code), "\"1 1\"");
+}

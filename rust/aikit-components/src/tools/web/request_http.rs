@@ -14,6 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+/// Methods that can be sent.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 const TIMEOUT_S: f64 = 30.0;
 const TIMEOUT_S_MAX: f64 = 300.0;
 
@@ -216,6 +219,12 @@ fn build(args: Args) -> Result<HttpRequest> {
             .with_hint(format!("give 1 to {BODY_BYTES_MAX}")));
     }
     let method = args.method.to_uppercase();
+    if !METHODS.contains(&method.as_str()) {
+        return Err(
+            Error::invalid_args(format!("`method` is `{}`", args.method))
+                .with_hint(format!("use one of {}", METHODS.join(", "))),
+        );
+    }
     Ok(HttpRequest {
         method,
         url: url.into(),
