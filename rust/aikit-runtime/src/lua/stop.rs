@@ -62,9 +62,10 @@ impl Stop {
         }
     }
 
-    /// What the run ends with: one that was interrupted may have caught the error.
+    /// What the run ends with: one that was interrupted, or that was told by what it waited for,
+    /// may have caught the error.
     fn judge<T>(&self, outcome: Result<T>) -> Result<T> {
-        if !self.asked.load(Ordering::SeqCst) {
+        if !self.asked.load(Ordering::SeqCst) && self.cx.check().is_ok() {
             return outcome;
         }
         let reason = thread::stopped(&self.cx);
