@@ -208,8 +208,9 @@ impl Path<'_> {
 
     fn mismatch(&self, expected: &str, found: &Arg) -> Error {
         self.error(&format!(
-            "`{}` must be a {expected}, but it is {}",
+            "`{}` must be {}, but it is {}",
             self.argument,
+            with_article(expected),
             found.describe(self.is_secret)
         ))
     }
@@ -292,9 +293,9 @@ fn fit_param(
         }
         None if param.required => {
             let problem = format!(
-                "`{}` is missing; it must be a {}",
+                "`{}` is missing; it must be {}",
                 path.argument,
-                param.kind.label()
+                with_article(&param.kind.label())
             );
             return Err(path.error(&problem));
         }
@@ -348,4 +349,13 @@ impl Arg {
             Self::Map(_) => "a table with functions or objects inside".to_owned(),
         }
     }
+}
+
+/// `a string`, `an integer`; `any value` needs none.
+fn with_article(label: &str) -> String {
+    if label.starts_with("any ") {
+        return label.to_owned();
+    }
+    let is_vowel = label.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']);
+    format!("{} {label}", if is_vowel { "an" } else { "a" })
 }

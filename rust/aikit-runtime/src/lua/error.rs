@@ -152,6 +152,16 @@ fn script(state: &State, message: &str) -> Error {
     }
 }
 
+/// Globals of plain Lua that are not on the allow list.
+const LEFT_OUT: [&str; 6] = [
+    "debug",
+    "dofile",
+    "loadfile",
+    "loadstring",
+    "package",
+    "require",
+];
+
 fn hint(state: &State, message: &str) -> Option<String> {
     if message.contains("stack overflow") {
         return Some("a function calls itself without an end".to_owned());
@@ -168,6 +178,11 @@ fn hint(state: &State, message: &str) -> Option<String> {
         rest.split_once('\'').map(|(name, _)| name)
     };
     if let Some(name) = quoted("a nil value (global '") {
+        if LEFT_OUT.contains(&name) {
+            return Some(format!(
+                "`{name}` is no part of this Lua, which opens no files by itself"
+            ));
+        }
         let names = state.names.read().ok()?;
         let otherwise = format!("`{name}` has no value: assign it in this or an earlier cell");
         return Some(nearest::hint(name, names.globals(), otherwise));
@@ -188,6 +203,7 @@ fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
             && !frame.contains("__mlua_async_poll")
             && !frame.starts_with("[C]: in upvalue 'get_future'")
             && !frame.starts_with("[C]: in upvalue 'poll'")
+            && !frame.starts_with("[C]: in local 'poll'")
     };
     let mut frames: Vec<String> = frames.filter(is_shown).map(str::to_owned).collect();
     if let Some(outermost) = frames.last_mut()

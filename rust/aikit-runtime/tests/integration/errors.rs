@@ -103,6 +103,11 @@ fn hints_name_what_is_near() {
     let error = fixture.fails("Tool.get('count_wrods')");
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.hint().unwrap().contains("`count_words`"), "{error:?}");
+    let error = fixture.fails("require('x')");
+    assert!(
+        error.hint().unwrap().contains("no part of this Lua"),
+        "{error:?}"
+    );
 }
 
 #[test]
