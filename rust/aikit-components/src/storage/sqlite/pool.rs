@@ -67,6 +67,7 @@ pub(super) struct Database {
 
 #[derive(Debug)]
 struct Connections {
+    place: Place,
     writer: mpsc::Sender<Job>,
     readers: Mutex<Vec<Connection>>,
     written: watch::Sender<()>,
@@ -90,9 +91,11 @@ impl Database {
     {
         let connections = self.connections().await?;
         let (sender, receiver) = oneshot::channel();
+        let place = connections.place.clone();
         let job: Job = Box::new(move |connection| {
+            let written = place.check().and_then(|()| transact(connection, work));
             // A receiver that is gone means that the caller stopped waiting.
-            drop(sender.send(transact(connection, work)));
+            drop(sender.send(written));
         });
         let ended = || Error::internal("the thread that writes the store ended");
         connections.writer.send(job).await.map_err(|_| ended())?;
@@ -160,13 +163,13 @@ impl Database {
 
 impl Connections {
     async fn open(path: PathBuf) -> Result<Self> {
-        let connection = io::spawn_blocking(move || {
+        let (connection, place) = io::spawn_blocking(move || {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
             }
             let mut connection = connect(&path)?;
             prepare(&mut connection, &path)?;
-            Ok(connection)
+            Ok((connection, Place::of(path)))
         })
         .await?;
         let (writer, jobs) = mpsc::channel(WRITES_WAITING_MAX);
@@ -174,6 +177,7 @@ impl Connections {
             .name("aikit-sqlite-writer".to_owned())
             .spawn(move || run_jobs(connection, jobs))?;
         Ok(Self {
+            place,
             writer,
             readers: Mutex::default(),
             written: watch::Sender::new(()),
@@ -183,6 +187,45 @@ impl Connections {
     fn lock_readers(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file and which one it was when it was opened.
+#[derive(Clone, Debug)]
+struct Place {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Place {
+    fn of(path: PathBuf) -> Self {
+        let identity = identity(&path);
+        Self { path, identity }
+    }
+
+    /// Whether the file is still where it was. The system lets go on writing one that was deleted,
+    /// and everything written then is lost.
+    fn check(&self) -> Result<()> {
+        if identity(&self.path) == self.identity {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let message = format!("the store `{path}` was deleted or replaced while it was open");
+        Err(Error::new(ErrorKind::DataLossSuspected, message)
+            .with_hint("open it again; if that was a mistake, bring the file back before"))
+    }
+}
+
+/// Device and number of the file, where the system has them.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = path.metadata().ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// Takes the next value of a counter and moves it on by `count`.
@@ -288,6 +331,26 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_store_whose_file_was_deleted_takes_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let written = async move {
+            let database = Database::open(path.clone()).await?;
+            database
+                .write(|transaction| advance(transaction, "x", 1))
+                .await?;
+            std::fs::remove_file(path)?;
+            database
+                .write(|transaction| advance(transaction, "x", 1))
+                .await
+        };
+        let error = io::wait(written, || Ok(())).unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataLossSuspected);
+        assert!(error.message().contains("store.db") && error.hint().is_some());
+    }
 
     #[test]
     fn a_write_that_panics_is_undone_and_does_not_end_the_writer() {
