@@ -114,6 +114,10 @@ pub(super) async fn until_stopped<T>(
         if let Poll::Ready(reason) = stopped.as_mut().poll(&mut asking) {
             return Poll::Ready(Err(reason));
         }
+        // The timer of what the run waits for may have gone off before the run's own.
+        if let Err(reason) = stop.cx.check() {
+            return Poll::Ready(Err(reason));
+        }
         let polled = interrupt::within_run(&stop.asked, || work.as_mut().poll(task));
         polled.map(|outcome| stop.judge(outcome))
     })
