@@ -9,6 +9,7 @@ use aikit_core::{
     Context, Error, ErrorKind, Result,
     engine::{Output, OutputSink, StreamName},
     io as runtime,
+    progress::Progress,
     services::{Ask, Question, Reading},
 };
 use futures::future::BoxFuture;
@@ -70,7 +71,7 @@ enum Ending {
 /// Where a script's output goes when there is no notebook.
 #[derive(Debug, Default)]
 pub(crate) struct TerminalSink {
-    turn: Mutex<()>,
+    turn: Mutex<Bar>,
     ending: Mutex<Option<Ending>>,
     is_ending: CancellationToken,
 }
@@ -107,13 +108,51 @@ impl TerminalSink {
     }
 }
 
+/// The bar that is drawn in the last line of standard error, if there is one.
+#[derive(Debug, Default)]
+struct Bar {
+    /// Columns it takes; 0 when there is none.
+    width: usize,
+}
+
+impl Bar {
+    /// Draws a bar over the one before. Where nobody looks, nothing is drawn.
+    fn draw(&mut self, progress: &Progress) {
+        let mut err = io::stderr().lock();
+        if !err.is_terminal() {
+            return;
+        }
+        let line = escape(&progress.line()).replace('\n', " ");
+        let width = line.chars().count();
+        // What a longer one left behind is overwritten, which any terminal can.
+        let padding = " ".repeat(self.width.saturating_sub(width));
+        drop(write!(err, "\r{line}{padding}").and_then(|()| err.flush()));
+        self.width = width;
+        if progress.is_over {
+            drop(writeln!(err));
+            self.width = 0;
+        }
+    }
+
+    /// Leaves the line, because something else is written.
+    fn end(&mut self) {
+        if self.width > 0 {
+            drop(writeln!(io::stderr().lock()));
+            self.width = 0;
+        }
+    }
+}
+
 impl OutputSink for TerminalSink {
     fn emit(&self, output: Output) {
         // One piece at a time, so that two streams do not mix within a line.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bar = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // After an exit, or when nobody can read it, nothing is written any more.
         if self.is_ending.is_cancelled() {
             return;
+        }
+        if !matches!(output, Output::Progress(_)) {
+            bar.end();
         }
         let written = match output {
             Output::Stream {
@@ -133,6 +172,10 @@ impl OutputSink for TerminalSink {
                     Some(text) => line(text),
                     None => Ok(()),
                 }
+            }
+            Output::Progress(progress) => {
+                bar.draw(&progress);
+                Ok(())
             }
             Output::Clear { .. } => Ok(()),
         };

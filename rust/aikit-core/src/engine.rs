@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use crate::{Error, ErrorKind, Result, context::Context, value::Map};
+use crate::{Error, ErrorKind, Result, context::Context, progress::Progress, value::Map};
 
 /// What a front end needs to know about a language.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub enum Output {
         /// Whether to replace what has the same identity instead of adding.
         update: bool,
     },
+    /// How far some work is; replaces what was shown of the same work.
+    Progress(Progress),
     /// Clears what the cell has shown.
     Clear {
         /// Whether to wait for the next output before clearing.

@@ -3,7 +3,7 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! error  value  per_process
+//! error  value  per_process  progress
 //! io  metrics
 //! clock
 //! event  graph
@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod model;
 pub mod per_process;
 pub mod procedure;
+pub mod progress;
 pub mod script;
 pub mod services;
 pub mod storage;

@@ -39,6 +39,11 @@ const TEXT: &[Param] = &[
     optional("options", OPTIONS, "How to show it."),
 ];
 
+const IMAGE: &[Param] = &[
+    required("bytes", Kind::String, "The bytes of the file."),
+    optional("options", OPTIONS, "How to show it."),
+];
+
 const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "html",
@@ -81,6 +86,33 @@ const FUNCTIONS: &[ApiFunction] = &[
         ],
         returns: "a handle with `:update(value)`",
         example: "display.json({a = {1, 2}})",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "table",
+        summary: "Shows a list of records as a table.",
+        params: &[
+            required("records", Kind::Anything, "Tables with text keys."),
+            optional("options", OPTIONS, "How to show it."),
+        ],
+        returns: "a handle with `:update(value)`",
+        example: "display.table({{name = 'a', size = 1}, {name = 'b', size = 2}})",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "png",
+        summary: "Shows an image.",
+        params: IMAGE,
+        returns: "a handle with `:update(value)`",
+        example: "display.png(Tool.read_file{path = 'plot.png', encoding = 'binary'}.bytes)",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "jpeg",
+        summary: "Shows a photograph.",
+        params: IMAGE,
+        returns: "a handle with `:update(value)`",
+        example: "display.jpeg(Tool.read_file{path = 'photo.jpg', encoding = 'binary'}.bytes)",
         call: Call::Engine,
     },
 ];

@@ -13,6 +13,7 @@ mod json;
 mod model;
 mod params;
 pub mod pipe;
+mod progress;
 mod rag;
 mod session;
 mod task;
@@ -207,6 +208,7 @@ pub struct Created {
 pub const MODULES: &[&ApiModule] = &[
     &task::MODULE,
     &display::MODULE,
+    &progress::MODULE,
     &json::MODULE,
     &tool::MODULE,
     &model::MODULE,

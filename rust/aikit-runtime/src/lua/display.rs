@@ -203,6 +203,56 @@ pub(super) fn json(lua: &Lua) -> mlua::Result<Function> {
     })
 }
 
+/// `display.png(bytes)` and the like.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn image(lua: &Lua, media_type: &'static str) -> mlua::Result<Function> {
+    lua.create_function(move |_, (bytes, options): (LuaString, Option<Table>)| {
+        let bytes = bytes.as_bytes();
+        convert::check_size(bytes.len()).into_lua()?;
+        let begin: &[u8] = match media_type {
+            "image/png" => b"\x89PNG\r\n\x1a\n",
+            _ => b"\xff\xd8\xff",
+        };
+        if !bytes.starts_with(begin) {
+            let message = format!("these {} bytes are no `{media_type}`", bytes.len());
+            let hint = "give the bytes of the file, such as `Tool.read_file{path = …}` answers";
+            return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+        }
+        let plain = format!("{media_type}, {} bytes", bytes.len());
+        let bundle = [
+            (media_type.to_owned(), Data::Bytes(bytes.to_vec().into())),
+            ("text/plain".to_owned(), Data::from(plain)),
+        ];
+        display(Map::from_iter(bundle), options)
+    })
+}
+
+/// `display.table(records)`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_function(|_, (records, options): (Table, Option<Table>)| {
+        let html = records::html(&records).ok_or_else(|| {
+            let message = "`display.table` takes a list of records";
+            let hint = "write `display.table({{name = 'a', size = 1}, {name = 'b', size = 2}})`";
+            error::to_lua(Error::invalid_args(message).with_hint(hint))
+        })?;
+        let bundle = [
+            ("text/html".to_owned(), Data::from(html)),
+            (
+                "text/plain".to_owned(),
+                Data::from(text::of(&Value::Table(records))),
+            ),
+        ];
+        display(Map::from_iter(bundle), options)
+    })
+}
+
 /// `update_display(value, options)`.
 pub(super) fn update(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, (value, options): (Value, Option<Table>)| {

@@ -31,6 +31,7 @@ mod lexer;
 mod natives;
 mod object;
 mod outline;
+mod progress;
 mod raw;
 mod records;
 mod sandbox;
