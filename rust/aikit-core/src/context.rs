@@ -15,6 +15,7 @@ use crate::{
     event::{Event, EventBus, EventKind, EventLog},
     graph::{ProcedureGraph, ProcedureNode},
     metrics::Metrics,
+    progress::{Progress, ProgressSink},
     value::Map,
 };
 
@@ -41,6 +42,8 @@ pub struct Overrides {
     pub clock: Option<Arc<dyn Clock>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
+    /// Who watches how far work is.
+    pub progress: Option<Arc<dyn ProgressSink>>,
 }
 
 /// Data of the host that travels with a Context: Python's `contextvars` and event loop.
@@ -59,6 +62,7 @@ struct Inner {
     metadata: Map,
     clock: Arc<dyn Clock>,
     host: Option<HostData>,
+    progress: Option<Arc<dyn ProgressSink>>,
     deadline: Option<Duration>,
     cancel: Arc<Cancel>,
     events: Arc<EventBus>,
@@ -84,6 +88,7 @@ impl Context {
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
             host: overrides.host,
+            progress: overrides.progress,
             deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
             events: Arc::default(),
@@ -120,6 +125,7 @@ impl Context {
             metadata,
             clock: Arc::clone(&parent.clock),
             host: overrides.host.or_else(|| parent.host.clone()),
+            progress: overrides.progress.or_else(|| parent.progress.clone()),
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
             events: Arc::clone(&parent.events),
@@ -321,6 +327,13 @@ impl Context {
     /// What the host attached here or above, when it is a `T`.
     pub fn host<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.0.host.clone()?.downcast().ok()
+    }
+
+    /// Shows how far some work is to whoever watches; see [`crate::meter::Meter`].
+    pub fn show_progress(&self, progress: &Progress) {
+        if let Some(sink) = &self.0.progress {
+            sink.show(progress);
+        }
     }
 
     /// The bus of the request.

@@ -8,6 +8,7 @@
 //! clock
 //! event  graph
 //! context
+//! meter
 //! hook  tracker  procedure
 //! model  storage  script
 //! services
@@ -26,6 +27,7 @@ pub mod event;
 pub mod graph;
 pub mod hook;
 pub mod io;
+pub mod meter;
 pub mod metrics;
 pub mod model;
 pub mod per_process;

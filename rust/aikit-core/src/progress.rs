@@ -1,6 +1,9 @@
 //! How far some work is, and how it is written: once for notebooks, terminals and logs.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 /// Parts of a bar that is written as text.
 const PARTS: usize = 20;
@@ -20,6 +23,12 @@ pub struct Progress {
     pub elapsed: Duration,
     /// Whether this is the last state: all done, or given up.
     pub is_over: bool,
+}
+
+/// Shows how far work is: in the output of a cell, in a terminal.
+pub trait ProgressSink: fmt::Debug + Send + Sync {
+    /// Shows a state in the place of an earlier one of the same work.
+    fn show(&self, progress: &Progress);
 }
 
 impl Progress {
@@ -143,7 +152,10 @@ mod tests {
         };
         assert_eq!(
             over.line(),
-            format!("Files: 100% {} 1000000/1000000 [1:01:40, 270/s]", "█".repeat(20))
+            format!(
+                "Files: 100% {} 1000000/1000000 [1:01:40, 270/s]",
+                "█".repeat(20)
+            )
         );
     }
 

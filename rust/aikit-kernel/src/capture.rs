@@ -240,10 +240,7 @@ fn progress_bar(progress: &Progress) -> DisplayData {
         escape(&times)
     );
     DisplayData {
-        data: Object::from_iter([
-            text("text/plain", progress.line()),
-            text("text/html", html),
-        ]),
+        data: Object::from_iter([text("text/plain", progress.line()), text("text/html", html)]),
         metadata: Object::new(),
         transient: Object::from_iter([text("display_id", progress.id.clone())]),
     }

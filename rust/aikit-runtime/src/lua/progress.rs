@@ -1,95 +1,59 @@
 //! Bars that show how far a loop or a job is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use aikit_core::{Error, engine::Output, progress::Progress};
+use aikit_core::{
+    Error,
+    engine::{Output, OutputSink},
+    meter::Meter,
+    progress::{Progress, ProgressSink},
+};
 use mlua::{Function, Lua, MetaMethod, UserData, UserDataMethods, Value};
 
-use super::{
-    error,
-    state::State,
-    text,
-};
+use super::{error, state::State, text};
 
-/// A bar is drawn anew at most this often, but for its last state.
-const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// Longest label, in bytes.
 const LABEL_BYTES_MAX: usize = 200;
 
-/// A bar of a cell.
+/// Shows progress in the output of a cell.
 #[derive(Debug)]
-struct Bar {
-    state: Progress,
-    began: Duration,
-    drawn: Duration,
-}
+pub(super) struct Shown(pub(super) Arc<dyn OutputSink>);
 
-impl Bar {
-    fn start(label: String, total: Option<u64>) -> mlua::Result<Self> {
-        let clock = State::current()?.run()?.cx.clock().clone();
-        let now = clock.monotonic();
-        let state = Progress {
-            id: clock.uuid().simple().to_string(),
-            label,
-            total,
-            ..Progress::default()
-        };
-        let bar = Self {
-            state,
-            began: now,
-            drawn: now,
-        };
-        bar.draw()?;
-        Ok(bar)
-    }
-
-    fn draw(&self) -> mlua::Result<()> {
-        let run = State::current()?.run()?;
-        run.sink.emit(Output::Progress(self.state.clone()));
-        Ok(())
-    }
-
-    fn update(&mut self, done: u64) -> mlua::Result<()> {
-        if self.state.is_over {
-            return Ok(());
-        }
-        let now = State::current()?.run()?.cx.clock().monotonic();
-        self.state.done = done;
-        self.state.elapsed = now.saturating_sub(self.began);
-        if now.saturating_sub(self.drawn) < DRAW_EVERY {
-            return Ok(());
-        }
-        self.drawn = now;
-        self.draw()
-    }
-
-    fn close(&mut self) -> mlua::Result<()> {
-        if self.state.is_over {
-            return Ok(());
-        }
-        let now = State::current()?.run()?.cx.clock().monotonic();
-        self.state.elapsed = now.saturating_sub(self.began);
-        self.state.is_over = true;
-        self.draw()
+impl ProgressSink for Shown {
+    fn show(&self, progress: &Progress) {
+        self.0.emit(Output::Progress(progress.clone()));
     }
 }
+
+/// A bar of a cell; it stays with the output of that cell.
+#[derive(Debug)]
+struct Bar(Meter);
 
 impl UserData for Bar {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.state.line()));
-        methods.add_meta_method_mut(MetaMethod::Close, |_, this, _: Value| this.close());
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            Ok(this.0.state().line())
+        });
+        methods.add_meta_method_mut(MetaMethod::Close, |_, this, _: Value| {
+            this.0.close();
+            Ok(())
+        });
         methods.add_method_mut("update", |_, this, done: Value| {
-            let done = steps("update", "done", &done)?;
-            this.update(done)
+            this.0.update(steps("update", "done", &done)?);
+            Ok(())
         });
         methods.add_method_mut("advance", |_, this, given: Value| {
             let given = match &given {
                 Value::Nil => 1,
                 other => steps("advance", "steps", other)?,
             };
-            this.update(this.state.done.saturating_add(given))
+            this.0.update(this.0.state().done.saturating_add(given));
+            Ok(())
         });
-        methods.add_method_mut("close", |_, this, ()| this.close());
+        methods.add_method_mut("close", |_, this, ()| {
+            this.0.close();
+            Ok(())
+        });
     }
 }
 
@@ -123,10 +87,14 @@ pub(super) fn function(lua: &Lua) -> mlua::Result<Function> {
                 Some(count.ok_or_else(|| wrong("total", "a whole number from 0", given))?)
             }
         };
-        lua.create_userdata(Bar::start(label, total)?)
+        let run = State::current()?.run()?;
+        lua.create_userdata(Bar(Meter::start(&run.cx, label, total, Duration::ZERO)))
     })?;
     let refuse = lua.create_function(|_, given: Value| {
-        let message = format!("`progress`: there is nothing to go through in `{}`", text::of(&given));
+        let message = format!(
+            "`progress`: there is nothing to go through in `{}`",
+            text::of(&given)
+        );
         let hint = "give a list, a number of steps, an iterator function, or a table with `total` \
                     and `label`";
         Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
