@@ -119,6 +119,30 @@ def test_an_approval_is_typed_and_not_taken_from_the_data_of_a_script(
     assert [it.body for it in server.requests] == ([b"x"] if prints == "204" else [])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_bar_is_one_line_of_a_terminal_and_nothing_elsewhere(tmp_path: Path) -> None:
+    code = "for i in progress(2, {label = 'Steps'}) do if i == 2 then print('two') end end"
+    assert run("run", "-e", code, folder=tmp_path) == (0, "two\n", "")
+    reader, writer = os.openpty()
+    done = subprocess.run(  # noqa: S603
+        [*AIKIT, "run", "-e", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    drawn = os.read(reader, 4096).decode()
+    os.close(reader)
+    assert (done.returncode, done.stdout) == (0, b"two\n")
+    first, last = drawn.split("\n")[:2]
+    assert first.strip("\r").startswith("Steps:   0% ")
+    assert last.strip("\r").startswith("Steps: 100% ████████████████████ 2/2 [")
+    # What was printed between did not end up in the middle of the bar.
+    assert drawn.count("\n") == 2
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [
