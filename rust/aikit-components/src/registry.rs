@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use aikit_core::{
     Context, Result,
     context::{Overrides, Principal},
-    services::{Ask, Policy, Services},
+    services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
 
@@ -16,6 +16,8 @@ use crate::{
     security::{
         hosts::HostRule,
         policy::{Profile, TablePolicy, resolve_roots},
+        process::ProcessGuard,
+        questions::QuestionGuard,
         sandbox::PathGuard,
     },
     tools,
@@ -67,7 +69,9 @@ impl Components {
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
         let mut folders = vec![setup.working_directory];
         folders.extend(config.security.roots);
+        folders.extend_from_slice(&config.security.write_roots);
         let roots = resolve_roots(&folders)?;
+        let write_roots = roots[roots.len() - config.security.write_roots.len()..].to_vec();
         let hosts = config
             .security
             .hosts
@@ -80,18 +84,28 @@ impl Components {
         };
         let working_directory = roots[0].clone();
         let policy = TablePolicy::new(profile, roots.clone(), hosts.collect::<Result<_>>()?)
-            .with_model_hosts(Catalogue::owners_hosts(&*setup.variables));
+            .with_model_hosts(Catalogue::owners_hosts(&*setup.variables))
+            .with_write_roots(write_roots);
         let policy: Arc<dyn Policy> = Arc::new(policy);
         let files = PathGuard::new(&roots, Arc::clone(&policy), setup.ask.clone())?;
+        let files: Arc<dyn Files> = Arc::new(files);
+        let place = (working_directory.clone(), Arc::clone(&setup.variables));
+        let processes = ProcessGuard::new(
+            Arc::clone(&policy),
+            setup.ask.clone(),
+            Arc::clone(&files),
+            place,
+        );
         let http = GuardedClient::new(Arc::clone(&policy), setup.ask.clone());
         let http = Arc::new(http);
         let default_model = config.models.default;
         let models = Catalogue::new(setup.variables, default_model, Arc::clone(&http));
         let services = Services {
             policy: Some(policy),
-            files: Some(Arc::new(files)),
+            files: Some(files),
+            processes: Some(Arc::new(processes)),
             http: Some(http),
-            ask: setup.ask,
+            ask: setup.ask.map(|it| Arc::new(QuestionGuard::new(it)) as _),
             models: Some(Arc::new(models)),
             ..Services::default()
         };

@@ -1,5 +1,6 @@
 //! What flows with a call: identities, user, deadline, cancellation, metrics, events.
 
+mod approval;
 mod cancel;
 mod principal;
 
@@ -8,7 +9,10 @@ use std::{any::Any, pin::pin, sync::Arc, time::Duration};
 use futures::future::{Either, select};
 
 use self::cancel::Cancel;
-pub use self::principal::{Caller, Principal};
+pub use self::{
+    approval::{Approval, Approver, Invocation, Verdict},
+    principal::{Caller, Principal},
+};
 use crate::{
     Error, ErrorKind, Result, Value,
     clock::{Clock, SystemClock},
@@ -41,6 +45,10 @@ pub struct Overrides {
     pub clock: Option<Arc<dyn Clock>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
+    /// Who decides what needs an approval; only [`Context::child`] reads it.
+    pub approver: Option<Arc<dyn Approver>>,
+    /// The tool call that this is; only [`Context::child`] reads it.
+    pub invocation: Option<Arc<Invocation>>,
 }
 
 /// Data of the host that travels with a Context: Python's `contextvars` and event loop.
@@ -59,6 +67,8 @@ struct Inner {
     metadata: Map,
     clock: Arc<dyn Clock>,
     host: Option<HostData>,
+    approver: Option<Arc<dyn Approver>>,
+    invocation: Option<Arc<Invocation>>,
     deadline: Option<Duration>,
     cancel: Arc<Cancel>,
     events: Arc<EventBus>,
@@ -84,6 +94,8 @@ impl Context {
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
             host: overrides.host,
+            approver: None,
+            invocation: None,
             deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
             events: Arc::default(),
@@ -120,6 +132,8 @@ impl Context {
             metadata,
             clock: Arc::clone(&parent.clock),
             host: overrides.host.or_else(|| parent.host.clone()),
+            approver: overrides.approver.or_else(|| parent.approver.clone()),
+            invocation: overrides.invocation.or_else(|| parent.invocation.clone()),
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
             events: Arc::clone(&parent.events),
@@ -316,6 +330,16 @@ impl Context {
     /// Where time and randomness come from.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
+    }
+
+    /// Who decides what needs an approval, when it is not the user of the session.
+    pub fn approver(&self) -> Option<&Arc<dyn Approver>> {
+        self.0.approver.as_ref()
+    }
+
+    /// The innermost tool call around what runs here.
+    pub fn invocation(&self) -> Option<&Arc<Invocation>> {
+        self.0.invocation.as_ref()
     }
 
     /// What the host attached here or above, when it is a `T`.

@@ -9,6 +9,7 @@ use std::{collections::HashSet, sync::Arc};
 use aikit_core::{
     Error, Result, Value,
     agent::{AgentRun, Limits},
+    context::Approver,
     model::{ChatModel, Message, ToolDefinition},
     procedure::Handle,
     tool::{DynTool, ToolContext},
@@ -29,6 +30,8 @@ pub struct AgentOptions {
     pub tools: Vec<Arc<dyn DynTool>>,
     /// Bounds of one run.
     pub limits: Limits,
+    /// Who decides what needs an approval; the user of the session when there is none.
+    pub approver: Option<Arc<dyn Approver>>,
 }
 
 impl AgentOptions {
@@ -40,6 +43,7 @@ impl AgentOptions {
             instructions: String::new(),
             tools: Vec::new(),
             limits: Limits::default(),
+            approver: None,
         }
     }
 }

@@ -103,6 +103,7 @@ async fn looped(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRu
     // Arguments that a model chose are never the user's, and the time limit is the run's own.
     let limited = cx.context.child(Overrides {
         caller: Some(Caller::Agent),
+        approver: parts.options.approver.clone(),
         timeout: limits::time(&options.limits)?,
         ..Overrides::default()
     });

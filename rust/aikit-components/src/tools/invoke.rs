@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
-    context::Overrides,
+    context::{Caller, Overrides},
     hook::HookPoint,
     services::{Decision, Services, Target},
     tool::{DynTool, ToolContext, ToolSpec},
     tracker::{Operation, track},
 };
 
-use crate::security::{denied, enforce, limits};
+use crate::security::{approval, denied, enforce, limits};
 
 /// Longest time of a call whose tool names none.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -32,6 +32,7 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
     };
     let operation = Operation::new(format!("tool:{}", spec.name));
     track(&cx.context, operation, |inner| async move {
+        let inner = bound(inner, spec, &args);
         inner.metrics().add("tool.calls", 1.0);
         tool.check(&args)?;
         if let Some(answer) = ask_before(&inner, &cx.services, spec, &args).await? {
@@ -54,6 +55,18 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
         Ok(answer)
     })
     .await
+}
+
+/// The Context of the call. What needs an approval is bound to the tool and its arguments; a user
+/// approves nothing, so a user's calls are spared the digest.
+fn bound(inner: Context, spec: &ToolSpec, args: &Value) -> Context {
+    if inner.caller() == Caller::User || spec.permissions.is_empty() {
+        return inner;
+    }
+    inner.child(Overrides {
+        invocation: Some(Arc::new(approval::invocation(&spec.name, args))),
+        ..Overrides::default()
+    })
 }
 
 /// The call itself, within the tool's time limit.
