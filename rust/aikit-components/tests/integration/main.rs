@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod agents;
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod http_guard;
@@ -16,6 +20,8 @@ mod model_policy;
 mod models;
 #[cfg(test)]
 mod path_guard;
+#[cfg(test)]
+mod processes;
 #[cfg(test)]
 mod providers;
 #[cfg(test)]
