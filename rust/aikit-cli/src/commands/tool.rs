@@ -1,12 +1,12 @@
 //! `aikit tool list|invoke`: the tools without a notebook.
 
 use aikit_components::{registry::Components, tools};
-use aikit_core::{Error, Result, Value, io, tool::ToolSpec};
+use aikit_core::{Error, Result, Value, io, services::Reading, tool::ToolSpec};
 use clap::{Args, Subcommand};
 
 use crate::{
     session::{ProfileName, setup},
-    terminal,
+    stdin, terminal,
 };
 
 #[derive(Args, Debug)]
@@ -27,7 +27,7 @@ enum ToolCommand {
     Invoke {
         /// Name of the tool
         name: String,
-        /// Arguments as a JSON object
+        /// Arguments as a JSON object; `-` reads it from standard input
         #[arg(value_name = "JSON")]
         args: Option<String>,
         /// One argument; may be given several times
@@ -56,6 +56,10 @@ pub(super) fn run(args: ToolArgs) -> Result<()> {
             json,
         } => {
             let tool = components.tools.find(&name)?;
+            let args = match args.as_deref() {
+                Some("-") => Some(read_stdin()?),
+                _ => args,
+            };
             let args = arguments(tool.spec(), args.as_deref(), &arg)?;
             let cx = components.tool_context();
             let call = async move { tools::invoke(&cx, &tool, args).await };
@@ -97,8 +101,21 @@ fn show(value: &Value, json: bool) -> Result<()> {
     terminal::line(&text)
 }
 
-/// The arguments of both forms together; `--arg` goes over the JSON object.
+/// The whole standard input.
+fn read_stdin() -> Result<String> {
+    let bytes = stdin::read(&mut std::io::stdin().lock(), Reading::All)?;
+    String::from_utf8(bytes.unwrap_or_default()).map_err(|_| {
+        Error::invalid_args("standard input is not UTF-8").with_hint("give a JSON object")
+    })
+}
+
+/// The arguments, in one of their two forms.
 fn arguments(tool: &ToolSpec, json: Option<&str>, pairs: &[String]) -> Result<Value> {
+    if json.is_some() && !pairs.is_empty() {
+        // Which of two values of one name counts would be a guess.
+        let message = "the arguments are given as JSON and with `--arg`";
+        return Err(Error::invalid_args(message).with_hint("give them in one of the two forms"));
+    }
     let mut args = match json {
         None => Value::map::<String>([]),
         Some(text) => {
@@ -155,12 +172,18 @@ mod tests {
     #[test]
     fn the_schema_decides_what_a_value_is() {
         let pairs = ["text=12".to_owned(), "count=12".to_owned()];
-        let args = arguments(&tool(), Some(r#"{"count": 1, "more": null}"#), &pairs).unwrap();
-        let expected = [
-            ("count", Value::Int(12)),
-            ("more", Value::Null),
-            ("text", Value::from("12")),
-        ];
+        let args = arguments(&tool(), None, &pairs).unwrap();
+        let expected = [("count", Value::Int(12)), ("text", Value::from("12"))];
+        assert_eq!(args, Value::map(expected));
+    }
+
+    #[test]
+    fn two_forms_of_arguments_are_not_mixed() {
+        let pairs = ["count=12".to_owned()];
+        let error = arguments(&tool(), Some(r#"{"count": 1}"#), &pairs).unwrap_err();
+        assert!(error.message().contains("`--arg`"), "{error}");
+        let args = arguments(&tool(), Some(r#"{"count": 1, "more": null}"#), &[]).unwrap();
+        let expected = [("count", Value::Int(1)), ("more", Value::Null)];
         assert_eq!(args, Value::map(expected));
     }
 
