@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import errors, kernelspec, testing, tools
-    from .agents import Agent, AgentRun, Limits
+    from .agents import Agent, AgentRun, Approval, Limits
     from .errors import AikitError
     from .handles import Event, Handle
     from .kernelspec import install as install_kernel
@@ -25,6 +25,7 @@ __all__ = [
     "Agent",
     "AgentRun",
     "AikitError",
+    "Approval",
     "Event",
     "Handle",
     "Hit",
@@ -46,6 +47,7 @@ _HOMES = {
     "Agent": ("agents", "Agent"),
     "AgentRun": ("agents", "AgentRun"),
     "AikitError": ("errors", "AikitError"),
+    "Approval": ("agents", "Approval"),
     "Event": ("handles", "Event"),
     "Handle": ("handles", "Handle"),
     "Hit": ("rag", "Hit"),

@@ -40,9 +40,11 @@ class Agent:
         instructions: str,
         tools: SupportsGetItem[int, Tool],
         limits: Incomplete,
+        approve: Any | None = None,
     ) -> Agent:
         """
-        An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`.
+        An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`;
+        `approve` decides instead of the user.
         """
     def arun(self, /, prompt: str, history: Incomplete) -> Any:
         """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from . import _aikit
 from ._tools import Tool, natives_of
@@ -13,9 +14,13 @@ from .models import Model
 from .records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from typing import TypeAlias
 
     from ._tools import _AnyTool
+
+    _Verdict: TypeAlias = "bool | str"
+    _Approve: TypeAlias = "Callable[[Approval], _Verdict | Awaitable[_Verdict]]"
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,26 @@ class Limits:
                 raise InvalidArgsError(
                     f"`{name}` is `{value!r}`", hint=f"give a {kind} from {least}"
                 )
+
+
+class Approval(Record):
+    """An action of an agent that waits for an approval.
+
+    Attributes:
+        tool: The tool that would act; None where no tool does.
+        args: Its arguments.
+        action: What exactly would happen, as one sentence.
+        detail: What else there is to see, such as the difference of an edit.
+        always: What the answer ``always`` would allow; None where each action is asked.
+        digest: BLAKE3 of tool and arguments; the approval counts for no other call.
+    """
+
+    tool: str | None
+    args: dict[str, Any] | None
+    action: str
+    detail: str
+    always: str | None
+    digest: str | None
 
 
 class ToolUse(Record):
@@ -105,6 +130,23 @@ class AgentRun(Record):
     _records: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage, "steps": Step}
 
 
+def _decider(approve: _Approve | None) -> Callable[[dict[str, Any]], Any] | None:
+    """Returns what the binding calls: a function of a mapping."""
+    if approve is None:
+        return None
+    if not callable(approve):
+        raise InvalidArgsError(f"`approve` is `{approve!r:.40}`", hint="pass a function")
+
+    def decide(data: dict[str, Any]) -> Any:  # noqa: ANN401  # checked by the binding
+        return approve(Approval(data))
+
+    async def adecide(data: dict[str, Any]) -> Any:  # noqa: ANN401  # checked by the binding
+        return await cast("Awaitable[_Verdict]", approve(Approval(data)))
+
+    is_async = inspect.iscoroutinefunction(inspect.unwrap(approve))
+    return adecide if is_async else decide
+
+
 class Agent:
     """A model with instructions, tools and limits.
 
@@ -113,25 +155,36 @@ class Agent:
         instructions: What the model is told before the conversation.
         tools: Functions, tools, agents' tools, or names of built-in tools and groups.
         limits: Bounds of each run.
+        approve: Decides instead of the user what needs an approval: gets an `Approval`, gives
+            True, False, ``yes``, ``no`` or ``always``; sync or async. When None, the user is
+            asked in the terminal or the notebook.
         name: Name in events and messages: letters, digits, ``_`` and ``-``.
 
     Raises:
         InvalidArgsError: If two tools have one name or the limits allow nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # keyword arguments, named as in Lua
         self,
         model: Model | str | None = None,
         *,
         instructions: str = "",
         tools: Sequence[_AnyTool] = (),
         limits: Limits | None = None,
+        approve: _Approve | None = None,
         name: str = "agent",
     ) -> None:
         model = model if isinstance(model, Model) else Model(model)
         bounds = asdict(limits or Limits())
         natives = natives_of(tools)
-        self._native = _aikit.Agent(name, model._native, instructions, natives, bounds)  # noqa: SLF001
+        self._native = _aikit.Agent(
+            name,
+            model._native,  # noqa: SLF001
+            instructions,
+            natives,
+            bounds,
+            _decider(approve),
+        )
         self.name = name
 
     def run(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> AgentRun:

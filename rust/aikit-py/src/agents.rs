@@ -5,11 +5,17 @@
     reason = "PyO3 hands the arguments of a Python call over by value"
 )]
 
-use aikit_components::agents::{self, AgentOptions, Input};
-use aikit_core::{Result, Value, agent::Limits, tool::ToolContext};
+use std::sync::Arc;
+
+use aikit_components::{
+    agents::{self, AgentOptions, Input},
+    security::approval::FunctionApprover,
+};
+use aikit_core::{Result, Value, agent::Limits, context::Approver, tool::ToolContext};
 use pyo3::prelude::*;
 
 use crate::{
+    callbacks::PyCallable,
     convert::PyValue,
     errors,
     handles::Handle,
@@ -24,16 +30,25 @@ pub(crate) struct Agent(agents::Agent);
 
 #[pymethods]
 impl Agent {
-    /// An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`.
+    /// An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`;
+    /// `approve` decides instead of the user.
     #[new]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the facade gives them all, by position"
+    )]
+    #[pyo3(signature = (name, model, instructions, tools, limits, approve=None))]
     fn new(
         name: String,
         model: PyRef<'_, Model>,
         instructions: String,
         tools: Vec<PyRef<'_, Tool>>,
         limits: PyValue,
+        approve: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = model.py();
+        let approve = approve.map(PyCallable::make).transpose()?;
+        let approver = approve.map(|it| Arc::new(FunctionApprover::new(it)) as Arc<dyn Approver>);
         let make = || {
             agents::Agent::new(AgentOptions {
                 name,
@@ -41,6 +56,7 @@ impl Agent {
                 instructions,
                 tools: tools.iter().map(|tool| tool.inner()).collect(),
                 limits: limits.0.deserialize::<Limits>()?,
+                approver,
             })
         };
         make()

@@ -2,6 +2,7 @@
 
 mod agents;
 mod api;
+mod ask;
 mod callbacks;
 mod context;
 mod convert;

@@ -13,7 +13,7 @@ use aikit_components::{
 use aikit_core::{Error, Result, context::Principal};
 use pyo3::prelude::*;
 
-use crate::{errors, logging};
+use crate::{ask::PythonAsk, errors, logging};
 
 /// A session, and where it is valid.
 struct Current {
@@ -39,7 +39,8 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     // Outside the lock: both may let other threads have the interpreter, and one of those that
     // waited for the lock would never give it back.
     logging::start(py)?;
-    let assembled = Arc::new(assemble(folder.clone()).map_err(fail)?);
+    let ask = Arc::new(PythonAsk::make(py)?);
+    let assembled = Arc::new(assemble(folder.clone(), ask).map_err(fail)?);
     Ok(keep(pid, folder, assembled))
 }
 
@@ -70,12 +71,12 @@ fn keep(pid: u32, folder: PathBuf, components: Arc<Components>) -> Arc<Component
     }
 }
 
-fn assemble(working_directory: PathBuf) -> Result<Components> {
+fn assemble(working_directory: PathBuf, ask: Arc<PythonAsk>) -> Result<Components> {
     Components::assemble(Setup {
         profile: Profile::Notebook,
         working_directory,
         variables: config::environment(),
-        ask: None,
+        ask: Some(ask),
         principal: Principal::default(),
     })
 }

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use aikit_components::agents::{Agent, AgentOptions, Input};
+use aikit_components::{
+    agents::{Agent, AgentOptions, Input},
+    security::approval::FunctionApprover,
+};
 use aikit_core::{
     Error, Result, Value,
     agent::{AgentRun, Limits},
+    context::Approver,
     event::Event,
     model::Message,
     procedure::Handle,
@@ -63,6 +67,12 @@ const OPTIONS: &[Param] = &[
         "Tools: names, groups such as `text`, functions, `Tool`s.",
     ),
     optional("limits", Kind::Options(LIMITS), "Bounds of one run."),
+    optional(
+        "approve",
+        Kind::Function,
+        "Decides instead of the user: gets `{tool, args, action, detail, always, digest}`, gives \
+         true, false, `yes`, `no` or `always`.",
+    ),
     optional(
         "name",
         Kind::String,
@@ -140,6 +150,8 @@ fn make(session: &Session, mut args: Args) -> Result<Return> {
     let cx = args.cx.clone();
     options.tools = tool::resolve(session, &cx, given.items("tools"))?;
     options.limits = limits(given.options("limits"))?;
+    let approve = given.function("approve");
+    options.approver = approve.map(|it| Arc::new(FunctionApprover::new(it)) as Arc<dyn Approver>);
     let fields = Map::from_iter([
         ("name".to_owned(), Value::from(options.name.as_str())),
         ("model".to_owned(), Value::from(options.model.name())),
