@@ -251,7 +251,7 @@ def run_process(
     timeout_s: float | None = None,
     max_bytes: int | None = None,
 ) -> RunProcessOutput:
-    """Runs a program with arguments, without a shell, and gives its outputs and exit status."""
+    """Runs a program with arguments, without a shell, to its end, with all it started; gives its outputs and exit status."""
 
 class AskUserOutput(ToolOutput):
     answer: str
