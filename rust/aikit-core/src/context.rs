@@ -15,6 +15,7 @@ use crate::{
     event::{Event, EventBus, EventKind, EventLog},
     graph::{ProcedureGraph, ProcedureNode},
     metrics::Metrics,
+    tape::Tape,
     value::Map,
 };
 
@@ -39,6 +40,8 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     /// Where time and randomness come from; only [`Context::create`] reads it.
     pub clock: Option<Arc<dyn Clock>>,
+    /// What records the calls of models and tools; only [`Context::create`] reads it.
+    pub tape: Option<Arc<dyn Tape>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
 }
@@ -58,6 +61,7 @@ struct Inner {
     caller: Caller,
     metadata: Map,
     clock: Arc<dyn Clock>,
+    tape: Option<Arc<dyn Tape>>,
     host: Option<HostData>,
     deadline: Option<Duration>,
     cancel: Arc<Cancel>,
@@ -83,6 +87,7 @@ impl Context {
             principal: Arc::new(overrides.principal.unwrap_or_default()),
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
+            tape: overrides.tape,
             host: overrides.host,
             deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
@@ -119,6 +124,7 @@ impl Context {
             },
             metadata,
             clock: Arc::clone(&parent.clock),
+            tape: parent.tape.clone(),
             host: overrides.host.or_else(|| parent.host.clone()),
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
@@ -204,7 +210,7 @@ impl Context {
         let event = Event {
             sequence: 0,
             kind,
-            time: inner.clock.now(),
+            time: inner.clock.wall(),
             request_id: Arc::clone(&inner.request_id),
             source: inner.node.as_ref().map(|node| node.name.to_string()),
             data,
@@ -316,6 +322,11 @@ impl Context {
     /// Where time and randomness come from.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
+    }
+
+    /// What records and replays calls, while it does one of both.
+    pub fn tape(&self) -> Option<&Arc<dyn Tape>> {
+        self.0.tape.as_ref().filter(|tape| tape.is_running())
     }
 
     /// What the host attached here or above, when it is a `T`.

@@ -5,7 +5,7 @@
 //! ```text
 //! error  value  per_process
 //! io  metrics
-//! clock
+//! clock  tape
 //! event  graph
 //! context
 //! hook  tracker  procedure
@@ -33,6 +33,7 @@ pub mod procedure;
 pub mod script;
 pub mod services;
 pub mod storage;
+pub mod tape;
 pub mod tool;
 pub mod tracker;
 pub mod value;
