@@ -12,9 +12,13 @@ use aikit_core::{
 use crate::{
     config::{Config, Variables},
     http::GuardedClient,
-    models::Catalogue,
+    models::{
+        Catalogue,
+        cassette::{self, Deck},
+    },
     security::{
         hosts::HostRule,
+        offline::{NetworkSwitch, OfflinePolicy},
         policy::{Profile, TablePolicy, resolve_roots},
         sandbox::PathGuard,
     },
@@ -55,6 +59,12 @@ pub struct Components {
     pub context: Context,
     /// Folder that relative paths start at, links resolved.
     pub working_directory: PathBuf,
+    /// The place for a cassette.
+    pub deck: Arc<Deck>,
+    /// Closes the network.
+    pub network: Arc<NetworkSwitch>,
+    /// The configuration that was read.
+    pub config: Arc<Config>,
 }
 
 impl Components {
@@ -64,9 +74,23 @@ impl Components {
     ///
     /// `config` for a setting that is wrong or a folder that cannot be read.
     pub fn assemble(setup: Setup) -> Result<Self> {
+        Self::assemble_with(setup, Arc::default(), Arc::default())
+    }
+
+    /// As [`Components::assemble`], with the deck and the switch of a session before: one that
+    /// goes on in another folder keeps its cassette.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Components::assemble`].
+    pub fn assemble_with(
+        setup: Setup,
+        deck: Arc<Deck>,
+        network: Arc<NetworkSwitch>,
+    ) -> Result<Self> {
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
         let mut folders = vec![setup.working_directory];
-        folders.extend(config.security.roots);
+        folders.extend(config.security.roots.iter().cloned());
         let roots = resolve_roots(&folders)?;
         let hosts = config
             .security
@@ -80,13 +104,14 @@ impl Components {
         };
         let working_directory = roots[0].clone();
         let policy = TablePolicy::new(profile, roots.clone(), hosts.collect::<Result<_>>()?)
-            .with_model_hosts(Catalogue::owners_hosts(&*setup.variables));
-        let policy: Arc<dyn Policy> = Arc::new(policy);
+            .with_model_hosts(Catalogue::owners_hosts(&setup.variables));
+        let policy: Arc<dyn Policy> =
+            Arc::new(OfflinePolicy::new(Arc::new(policy), Arc::clone(&network)));
         let files = PathGuard::new(&roots, Arc::clone(&policy), setup.ask.clone())?;
         let http = GuardedClient::new(Arc::clone(&policy), setup.ask.clone());
         let http = Arc::new(http);
-        let default_model = config.models.default;
-        let models = Catalogue::new(setup.variables, default_model, Arc::clone(&http));
+        let models = Catalogue::new(setup.variables, config.models.clone(), Arc::clone(&http))?
+            .with_deck(Arc::clone(&deck));
         let services = Services {
             policy: Some(policy),
             files: Some(Arc::new(files)),
@@ -100,9 +125,14 @@ impl Components {
             tools: tools::Registry::with_built_ins(),
             context: Context::create(Overrides {
                 principal: Some(setup.principal),
+                clock: Some(cassette::clock(&deck)),
+                tape: Some(Arc::clone(&deck) as _),
                 ..Overrides::default()
             }),
             working_directory,
+            deck,
+            network,
+            config: Arc::new(config),
         })
     }
 
@@ -123,7 +153,7 @@ mod tests {
         Setup {
             profile: Profile::Notebook,
             working_directory: folder.to_owned(),
-            variables: Arc::new(|_| None),
+            variables: Variables::none(),
             ask: None,
             principal: Principal::default(),
         }

@@ -366,8 +366,22 @@ pub trait Models: fmt::Debug + Send + Sync {
     /// As for [`Models::chat`].
     fn embedding(&self, name: &str, options: ModelOptions) -> Result<Arc<dyn EmbeddingModel>>;
 
-    /// What is usable here and what each lacks: `{name, usable, lacks}` each.
+    /// What is usable here and what each lacks: `{name, summary, usable, lacks, chat, embeddings}`
+    /// each. Asks nobody.
     fn list(&self) -> Vec<Value>;
+
+    /// As [`Models::list`], but servers of the user's own are asked: their rows also have the
+    /// `models` they serve, or the `error` and `hint` that make them unusable. `provider` names
+    /// one of them.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` for an unknown provider.
+    fn check<'a>(
+        &'a self,
+        cx: &'a Context,
+        provider: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<Value>>>;
 }
 
 #[cfg(test)]

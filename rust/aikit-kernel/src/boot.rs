@@ -46,7 +46,8 @@ pub fn open(setup: Setup) -> Result<Boot> {
 /// `config` for a wrong connection file, and those of [`Kernel::bind`] and [`open`].
 pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit> {
     let connection = ConnectionInfo::read(&connection_file)?;
-    let parent_pid = (setup.variables)("JPY_PARENT_PID").and_then(|text| text.trim().parse().ok());
+    let parent_pid = setup.variables.get("JPY_PARENT_PID");
+    let parent_pid = parent_pid.and_then(|text| text.trim().parse().ok());
     let options = KernelOptions {
         connection_file: Some(connection_file),
         parent_pid,

@@ -2,6 +2,7 @@
 
 mod limits;
 mod run;
+mod spec;
 mod tool;
 
 use std::{collections::HashSet, sync::Arc};
@@ -14,6 +15,7 @@ use aikit_core::{
     tool::{DynTool, ToolContext},
 };
 
+pub use self::spec::AgentSpec;
 use self::tool::AgentTool;
 
 /// What an agent is made of.

@@ -239,9 +239,17 @@ impl Running<'_> {
             Err(error) => Err(error),
         };
         self.cx.context.check()?;
-        // A user who pressed stop while a function of theirs ran meant the run, not the call.
+        // A user who pressed stop while a function of theirs ran meant the run, not the call; and
+        // what a cassette does not have is a fault of the test, which no model can mend.
         let answer = match answer {
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Interrupted | ErrorKind::CassetteMiss
+                ) =>
+            {
+                return Err(error);
+            }
             answer => answer,
         };
         let is_error = answer.is_err();

@@ -3,6 +3,8 @@
 pub mod address;
 pub mod hosts;
 pub mod limits;
+pub mod offline;
+pub mod place;
 pub mod policy;
 pub mod sandbox;
 

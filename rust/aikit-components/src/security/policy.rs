@@ -267,13 +267,14 @@ fn host_and_port(url: &str) -> Option<(String, u16)> {
 /// Whether a file is of the kind that holds keys or passwords.
 fn is_key_file(path: &Path) -> bool {
     const FOLDERS: [&str; 5] = [".aws", ".azure", ".gnupg", ".kube", ".ssh"];
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 8] = [
         ".env",
         ".git-credentials",
         ".netrc",
         ".npmrc",
         ".pgpass",
         ".pypirc",
+        "aikit.toml",
         "credentials",
     ];
     const PREFIXES: [&str; 5] = [".env.", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa"];

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agents;
 #[cfg(test)]
+mod cassette;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod http_guard;
