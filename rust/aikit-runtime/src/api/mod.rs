@@ -14,6 +14,7 @@ mod model;
 mod params;
 pub mod pipe;
 mod rag;
+mod replay;
 mod session;
 mod task;
 mod tool;
@@ -213,6 +214,7 @@ pub const MODULES: &[&ApiModule] = &[
     &agent::MODULE,
     &rag::MODULE,
     &vector::MODULE,
+    &replay::MODULE,
 ];
 
 /// The module `name`.

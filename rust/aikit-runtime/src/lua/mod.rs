@@ -10,7 +10,7 @@
 //! raw
 //! error  object  callable  convert  state  thread  stop
 //! text  records  display  complete  inspect  outline
-//! task  cell
+//! clock  task  cell
 //! natives  bind  sandbox
 //! engine
 //! ```
@@ -18,6 +18,7 @@
 mod bind;
 mod callable;
 mod cell;
+mod clock;
 mod complete;
 mod convert;
 mod coroutine;
