@@ -28,6 +28,25 @@ pub(crate) fn line(text: &str) -> Result<()> {
     write(&mut io::stdout().lock(), &format!("{text}\n"))
 }
 
+/// Prints a piece of text on standard output, at once.
+///
+/// # Errors
+///
+/// `io` or `no_space` when it cannot be written.
+pub(crate) fn text(text: &str) -> Result<()> {
+    write(&mut io::stdout().lock(), text)
+}
+
+/// Prints a line on standard error, beside the result: what control characters it holds is shown
+/// escaped, because it may come from a model.
+pub(crate) fn note(text: &str) {
+    // Without standard error there is no place to complain.
+    drop(write(
+        &mut io::stderr().lock(),
+        &format!("{}\n", escape(text)),
+    ));
+}
+
 /// Prints an error with its traceback and hint on standard error; answers the exit status. A
 /// reader that went away is no news, as for other programs.
 pub(crate) fn show_error(error: &Error) -> u8 {

@@ -1,11 +1,17 @@
 //! The commands, one file each.
 
+mod agent;
+mod doctor;
 mod kernel;
+mod model;
 mod run;
+mod tape;
 mod tool;
 
 use aikit_core::{Error, ErrorKind, Result};
 use clap::{Args, Parser, Subcommand};
+
+use crate::interpreter::Interpreter;
 
 /// A kernel for AI scripting: tools, agents and retrieval in Lua.
 #[derive(Debug, Parser)]
@@ -23,6 +29,12 @@ enum Command {
     Kernel(kernel::KernelArgs),
     /// Lists tools, or calls one
     Tool(tool::ToolArgs),
+    /// Runs an agent
+    Agent(agent::AgentArgs),
+    /// Lists the providers of models, or asks your own servers what they have
+    Model(model::ModelArgs),
+    /// Looks at what a first use needs, and says what to do
+    Doctor(doctor::DoctorArgs),
     /// Registers the kernel in Jupyter
     Install(PythonArgs),
     /// Removes the kernel from Jupyter
@@ -44,11 +56,14 @@ struct PythonArgs {
 /// # Errors
 ///
 /// The command's own.
-pub(crate) fn run(cli: Cli) -> Result<u8> {
+pub(crate) fn run(cli: Cli, interpreter: Option<&Interpreter>) -> Result<u8> {
     match cli.command {
         Command::Run(args) => run::run(args),
         Command::Kernel(args) => kernel::run(args).map(|()| 0),
         Command::Tool(args) => tool::run(args).map(|()| 0),
+        Command::Agent(args) => agent::run(args).map(|()| 0),
+        Command::Model(args) => model::run(args).map(|()| 0),
+        Command::Doctor(args) => doctor::run(&args, interpreter),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";
             let hint = format!(

@@ -18,6 +18,7 @@ use aikit_kernel::boot::{self, Boot};
 use clap::Args;
 use futures::future::{Either, select};
 
+use super::tape::{self, TapeArgs};
 use crate::{
     session::{ProfileName, setup},
     terminal::{self, TerminalSink},
@@ -37,6 +38,8 @@ pub(super) struct RunArgs {
     /// What the script may touch
     #[arg(long, value_enum, default_value_t = ProfileName::Notebook)]
     profile: ProfileName,
+    #[command(flatten)]
+    tape: TapeArgs,
     /// Arguments of the script, in its globals `arg` and `ARGS`
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
@@ -57,7 +60,8 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
         name: "arguments".to_owned(),
     };
     execute(&boot, &sink, prelude)?;
-    let outcome = execute(&boot, &sink, Cell { code, name });
+    let run = || execute(&boot, &sink, Cell { code, name });
+    let outcome = tape::within(&boot.components, &args.tape, run);
     // How the program ends says more than how its script was stopped for that.
     if let Some(status) = sink.take_ending()? {
         return Ok(status);
