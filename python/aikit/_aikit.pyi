@@ -15,12 +15,16 @@ __all__ = [
     "Tool",
     "VectorIndex",
     "api_modules",
+    "check_models",
     "check_profile",
     "close_interpreter",
+    "close_network",
+    "eject_cassette",
     "error_kinds",
     "find_tool",
     "find_tools",
     "forget_visits",
+    "insert_cassette",
     "kernelspec_files",
     "list_models",
     "run_command",
@@ -285,6 +289,11 @@ def api_modules() -> Any:
     Every module of the script API with its functions and classes, in the order of the reference.
     """
 
+def check_models(provider: str | None) -> list[Incomplete]:
+    """
+    As `list_models`, but servers of the user's own are asked; `provider` names one of them.
+    """
+
 def check_profile(name: str) -> None:
     """
     Raises `InvalidArgsError` with the nearest profile when there is none of that name.
@@ -293,6 +302,16 @@ def check_profile(name: str) -> None:
 def close_interpreter() -> None:
     """
     Called by `atexit`: lets nobody in any more and waits for those who are inside.
+    """
+
+def close_network(closed: bool) -> None:
+    """
+    Closes the network, or takes back one closing.
+    """
+
+def eject_cassette(keep: bool) -> Incomplete:
+    """
+    Takes the cassette out; a recording is written when it is kept.
     """
 
 def error_kinds() -> list[tuple[str, str, str, str, int, bool, str]]:
@@ -316,6 +335,11 @@ def forget_visits() -> None:
     Called in a forked child, where the threads that were inside do not exist.
     """
 
+def insert_cassette(path: str | PathLike[str], mode: str, strict: bool) -> str:
+    """
+    Begins with the cassette `path`; answers whether it is recorded or replayed.
+    """
+
 def kernelspec_files() -> dict[str, bytes]:
     """
     The files of the kernel spec by their names; they are part of the extension, so that a wheel
@@ -327,10 +351,14 @@ def list_models() -> list[Incomplete]:
     The providers: what is usable here and what each lacks.
     """
 
-def run_command(argv: SupportsGetItem[int, str]) -> int:
+def run_command(
+    argv: SupportsGetItem[int, str],
+    interpreter: tuple[str, str, SupportsGetItem[int, str]] | None = None,
+) -> int:
     """
-    Runs one command of the command line; `argv` begins with the program's name. Answers the exit
-    status.
+    Runs one command of the command line; `argv` begins with the program's name. `interpreter` is
+    the program that runs it, its version, and the folders in which Jupyter looks for kernels.
+    Answers the exit status.
     """
 
 def store_path(place: str | PathLike[str]) -> Path:

@@ -12,6 +12,7 @@ mod kernel;
 mod logging;
 mod models;
 mod rag;
+mod replay;
 mod session;
 mod tools;
 mod vectors;
@@ -30,8 +31,9 @@ mod _aikit {
         handles::Handle,
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
-        models::{Model, ModelStream, list_models},
+        models::{Model, ModelStream, check_models, list_models},
         rag::{Rag, store_path},
+        replay::{close_network, eject_cassette, insert_cassette},
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };
