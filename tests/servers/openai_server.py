@@ -12,6 +12,8 @@
 | `empty` | an answer without text |
 | `rate-limited` | status 429 with `Retry-After: 1` |
 | `rate-limited-once` | the first request as `rate-limited`, later ones as `echo` |
+| `bad-request` | status 400 |
+| `too-long` | status 400: the prompt is longer than the context |
 | `broken` | status 500 |
 | `malformed` | status 200 and a body that is not JSON |
 | `truncated` | the stream, or the body, stops in the middle |
@@ -58,6 +60,8 @@ MODELS = (
     "empty",
     "rate-limited",
     "rate-limited-once",
+    "bad-request",
+    "too-long",
     "broken",
     "malformed",
     "truncated",
@@ -128,6 +132,10 @@ class OpenAIServer(LoopbackServer):
         elif model == "rate-limited" or (model == "rate-limited-once" and self._first()):
             headers = {"retry-after": "1"}
             _send_error(exchange, 429, "rate_limit_exceeded", "Rate limit reached.", headers)
+        elif model == "bad-request":
+            _send_error(exchange, 400, "invalid_request_error", "This request makes no sense.")
+        elif model == "too-long":
+            _send_error(exchange, 400, "context_length_exceeded", "The prompt is too long.")
         elif model == "broken":
             _send_error(exchange, 500, "server_error", "The server had an error.")
         elif model == "malformed":
