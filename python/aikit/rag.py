@@ -19,8 +19,24 @@ if TYPE_CHECKING:
     _Source = str | os.PathLike[str] | Mapping[str, Any]
     # What happens to documents whose file is gone.
     _Gone = Literal["delete", "keep"]
+    # What a question is compared with: vectors and words, vectors, or words.
+    _Mode = Literal["hybrid", "dense", "keyword"]
+    # How a hybrid search makes one order of two: by scores, or by ranks.
+    _Fusion = Literal["convex", "rrf"]
     # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
     _EmbedFunction = Callable[[list[str]], Any]
+
+
+class StageScores(Record):
+    """What each kind of search said of a hit, in its own measure.
+
+    Attributes:
+        dense: Nearness of the vectors; None when it was not among the nearest.
+        keyword: BM25 of the words; None when it was not among the best.
+    """
+
+    dense: float | None
+    keyword: float | None
 
 
 class Hit(Record):
@@ -30,6 +46,7 @@ class Hit(Record):
         id: Identity of the chunk: its document and its place there.
         text: The text.
         score: How well it fits; higher is better, comparable within one answer only.
+        scores: What each kind of search said of it.
         source: Path or id of the document.
         title: Title of the document.
         headings: Headings above the text, outermost first.
@@ -41,12 +58,15 @@ class Hit(Record):
     id: str
     text: str
     score: float
+    scores: StageScores
     source: str
     title: str | None
     headings: list[str]
     start: int
     end: int
     metadata: dict[str, Any]
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"scores": StageScores}
 
 
 class Hits(list[Hit]):
@@ -131,10 +151,11 @@ class RAG:
         chunker: ``tokens`` or ``whole``.
         chunk_size_tokens: Most tokens of a chunk.
         chunk_overlap_tokens: Tokens that two chunks of one section share.
+        language: Language of the documents, for searches by words: its English name, or ``none``.
 
     Raises:
         ConfigError: If the store was made with another embedder.
-        NotFoundError: If there is no such embedder or index.
+        NotFoundError: If there is no such embedder, index, chunker or language.
     """
 
     def __init__(  # noqa: PLR0913  # an index has these parts
@@ -150,6 +171,7 @@ class RAG:
         chunker: str = "tokens",
         chunk_size_tokens: int | None = None,
         chunk_overlap_tokens: int | None = None,
+        language: str = "english",
     ) -> None:
         if callable(embedder) and dim is None:
             raise InvalidArgsError(
@@ -163,6 +185,7 @@ class RAG:
             "chunker": chunker,
             "chunk_size_tokens": chunk_size_tokens,
             "chunk_overlap_tokens": chunk_overlap_tokens,
+            "language": language,
         }
         self._embedding = {
             "embedder": embedder,
@@ -230,21 +253,59 @@ class RAG:
         native = self._native.start_ingest(_plain(sources), options)
         return Handle(native, IngestReport)
 
-    def search(self, query: str, *, k: int = 5) -> Hits:
+    def search(  # noqa: PLR0913  # a search has these parts
+        self,
+        query: str,
+        *,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Hits:
         """Finds the chunks that fit a question best.
 
         Args:
             query: The question.
             k: Number of hits, 1 to 1000.
+            mode: ``hybrid`` (vectors and words), ``dense`` (vectors) or ``keyword`` (words, by
+                BM25; asks no embedder).
+            fusion: How a hybrid search makes one order of two: ``convex`` adds the scores of each
+                list, brought to 0 to 1; ``rrf`` adds reciprocal ranks.
+            dense_weight: Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2
+                with the embedder ``lexical``.
+            min_score: Hits with a lower score are left out.
+            filter: Which documents are searched, by their metadata:
+                ``{"year": {"gte": 2024}, "lang": "en"}``. Operators are ``eq``, ``ne``, ``gt``,
+                ``gte``, ``lt``, ``lte``, ``one_of``, ``none_of``, ``exists``; ``all_of``,
+                ``any_of`` and ``negate`` combine filters.
 
         Returns:
             Hits, best first.
-        """
-        return Hits(Hit(hit) for hit in self._native.search(query, k))
 
-    async def asearch(self, query: str, *, k: int = 5) -> Hits:
+        Raises:
+            InvalidArgsError: If an option is out of its range, or a filter is wrong.
+        """
+        options = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        return Hits(Hit(hit) for hit in self._native.search(query, options))
+
+    async def asearch(  # noqa: PLR0913  # as `search`
+        self,
+        query: str,
+        *,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Hits:
         """Is ``search`` for async code."""
-        return Hits(Hit(hit) for hit in await self._native.asearch(query, k))
+        options = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        return Hits(Hit(hit) for hit in await self._native.asearch(query, options))
 
     def delete(self, ids: str | Sequence[str]) -> int:
         """Deletes documents by their paths or ids and returns how many there were."""
@@ -287,6 +348,10 @@ class RAG:
 
 def _open(path: str, options: dict[str, Any]) -> RAG:
     return RAG(path, **options)
+
+
+def _filter(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if given is None else dict(given)
 
 
 def _plain(sources: _Source | Sequence[_Source]) -> list[Any]:

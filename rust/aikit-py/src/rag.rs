@@ -8,20 +8,14 @@
 use std::path::PathBuf;
 
 use aikit_components::rag::{
-    self, Embedder, IngestOptions, RagOptions, Record, SearchOptions, Source,
+    self, Embedder, IngestOptions, K_DEFAULT, RagOptions, Record, SearchOptions, Source,
 };
 use aikit_core::{Error, Result, Value, procedure, services::ModelOptions, tool::ToolContext};
 use pyo3::prelude::*;
 
 use crate::{
-    callbacks::PyCallable,
-    convert::PyValue,
-    errors,
-    handles::Handle,
-    session,
-    tools::Tool,
-    wait,
-    whole::{self, Whole},
+    callbacks::PyCallable, convert::PyValue, errors, handles::Handle, session, tools::Tool, wait,
+    whole,
 };
 
 /// Documents and an index over them.
@@ -37,7 +31,7 @@ enum Embedding {
 #[pymethods]
 impl Rag {
     /// Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+    /// `chunker`, `chunk_size_tokens`, `chunk_overlap_tokens` and `language`, of `embedder_name` and `dim` where
     /// the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
     #[new]
     fn new(path: Option<PathBuf>, embedder: &Bound<'_, PyAny>, options: PyValue) -> PyResult<Self> {
@@ -89,10 +83,11 @@ impl Rag {
         Ok(Handle::new(handle))
     }
 
-    /// The chunks that fit best, best first.
-    fn search(&self, py: Python<'_>, query: String, k: Whole) -> PyResult<PyValue> {
+    /// The chunks that fit best, best first. `options` is a mapping of `k`, `mode`, `fusion`,
+    /// `dense_weight`, `min_score` and `filter`.
+    fn search(&self, py: Python<'_>, query: String, options: PyValue) -> PyResult<PyValue> {
         let rag = self.0.clone();
-        wait::blocking(py, move |cx| search(rag, cx, query, k))
+        wait::blocking(py, move |cx| search(rag, cx, query, options))
     }
 
     /// `search` as an awaitable.
@@ -100,10 +95,10 @@ impl Rag {
         &self,
         py: Python<'py>,
         query: String,
-        k: Whole,
+        options: PyValue,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rag = self.0.clone();
-        wait::awaitable(py, move |cx| search(rag, cx, query, k))
+        wait::awaitable(py, move |cx| search(rag, cx, query, options))
     }
 
     /// Deletes documents; answers how many there were.
@@ -154,6 +149,7 @@ fn read_options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
             .unwrap_or(default.chunk_size_tokens),
         chunk_overlap_tokens: whole::field(given, "chunk_overlap_tokens")?
             .unwrap_or(default.chunk_overlap_tokens),
+        language: word(given, "language").unwrap_or(default.language),
         embedder: default.embedder,
     })
 }
@@ -194,9 +190,23 @@ fn read_source(source: Value) -> Result<Source> {
     }
 }
 
-async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: Whole) -> Result<PyValue> {
-    let k = k.named("k")?;
-    let hits = rag.search(&cx, &query, SearchOptions { k }).await?;
+async fn search(
+    rag: rag::Rag,
+    cx: ToolContext,
+    query: String,
+    options: PyValue,
+) -> Result<PyValue> {
+    let mut given = options.0;
+    let k = whole::field(&given, "k")?.unwrap_or(K_DEFAULT);
+    if let Value::Map(given) = &mut given {
+        // What was left out has its default; a whole number of any size was read above.
+        given.retain(|name, value| name != "k" && !value.is_null());
+    }
+    let options = SearchOptions {
+        k,
+        ..given.deserialize()?
+    };
+    let hits = rag.search(&cx, &query, options).await?;
     Value::from_serialize(&hits).map(PyValue)
 }
 

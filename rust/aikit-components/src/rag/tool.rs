@@ -68,7 +68,10 @@ impl DynTool for SearchTool {
             let args: Args = args
                 .deserialize()
                 .map_err(|error| error.with_hint(self.spec.usage()))?;
-            let options = SearchOptions { k: args.k };
+            let options = SearchOptions {
+                k: args.k,
+                ..SearchOptions::default()
+            };
             let hits = self.rag.search(cx, &args.query, options).await?;
             Value::from_serialize(&hits)
         }

@@ -6,6 +6,7 @@ use aikit_components::rag::{
     self, Embedder, IngestOptions, K_DEFAULT, Rag, RagOptions, Record, SearchOptions, Source,
 };
 use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
+use serde::de::DeserializeOwned;
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
@@ -66,6 +67,12 @@ const OPEN: &[Param] = &[
         Kind::Integer,
         "Tokens that two chunks of one section share.",
     ),
+    optional(
+        "language",
+        Kind::String,
+        "Language of the documents, for searches by words: `english` (the default), `german` and \
+         others, or `none`.",
+    ),
 ];
 
 const INGEST: &[Param] = &[
@@ -81,11 +88,41 @@ const INGEST: &[Param] = &[
     ),
 ];
 
-const SEARCH: &[Param] = &[optional(
-    "k",
-    Kind::Integer,
-    "Number of hits, 1 to 1000; 5 when left out.",
-)];
+const SEARCH: &[Param] = &[
+    optional(
+        "k",
+        Kind::Integer,
+        "Number of hits, 1 to 1000; 5 when left out.",
+    ),
+    optional(
+        "mode",
+        Kind::String,
+        "`hybrid` (vectors and words, the default), `dense` (vectors) or `keyword` (words).",
+    ),
+    optional(
+        "fusion",
+        Kind::String,
+        "How a hybrid search makes one order of two: `convex` (scores, the default) or `rrf` \
+         (ranks).",
+    ),
+    optional(
+        "dense_weight",
+        Kind::Number,
+        "Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2 with `lexical`.",
+    ),
+    optional(
+        "min_score",
+        Kind::Number,
+        "Hits with a lower score are left out.",
+    ),
+    optional(
+        "filter",
+        Kind::Table,
+        "Which documents are searched, by their metadata: `{year = {gte = 2024}, lang = \"en\"}`. \
+         Operators are `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `one_of`, `none_of`, `exists`; \
+         `all_of`, `any_of` and `negate` combine filters.",
+    ),
+];
 
 /// Name of the class.
 const NAME: &str = "RAG";
@@ -120,7 +157,8 @@ const CLASS: ApiClass = ApiClass {
                 required("query", Kind::String, "The question."),
                 optional("options", Kind::Options(SEARCH), "How to search."),
             ],
-            returns: "a list of records with `id`, `text`, `score`, `source`, `title`, `metadata`",
+            returns: "a list of records with `id`, `text`, `score`, `scores`, `source`, `title`, \
+                      `headings`, `metadata`",
             example: "print(#RAG.open():search('anything'))",
             call: Call::Host(|session, args| Box::pin(search(session.clone(), args))),
         },
@@ -201,6 +239,7 @@ async fn open(session: Session, mut args: Args) -> Result<Return> {
         chunk_overlap_tokens: given
             .size("chunk_overlap_tokens")?
             .unwrap_or(defaults.chunk_overlap_tokens),
+        language: given.string("language").unwrap_or(defaults.language),
         path,
     };
     let path = options.path.as_ref().map(|path| path.display().to_string());
@@ -237,15 +276,7 @@ fn embedder(session: &Session, given: &mut Args) -> Result<Embedder> {
 
 async fn ingest(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let mut given = args.options("options");
-    let mut options = Map::new();
-    for name in ["gone", "metadata"] {
-        match given.value(name) {
-            Value::Null => {}
-            value => drop(options.insert(name.to_owned(), value)),
-        }
-    }
-    let options: IngestOptions = Value::Map(options).deserialize()?;
+    let options: IngestOptions = read(&mut args.options("options"), INGEST)?;
     let sources = match args.take("sources") {
         Some(Arg::List(items)) => items,
         one => one.into_iter().collect(),
@@ -269,12 +300,29 @@ async fn ingest(session: Session, mut args: Args) -> Result<Return> {
     Value::from_serialize(&report).map(Return::Value)
 }
 
+/// The options that were given, by the names of `params`.
+fn read<T: DeserializeOwned>(given: &mut Args, params: &[Param]) -> Result<T> {
+    let mut options = Map::new();
+    for param in params {
+        match given.value(param.name) {
+            Value::Null => {}
+            value => drop(options.insert(param.name.to_owned(), value)),
+        }
+    }
+    Value::Map(options).deserialize()
+}
+
 async fn search(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let k = args.options("options").size("k")?.unwrap_or(K_DEFAULT);
+    let mut given = args.options("options");
+    let k = given.size("k")?.unwrap_or(K_DEFAULT);
+    let options = SearchOptions {
+        k,
+        ..read(&mut given, SEARCH)?
+    };
     let query = args.required_string("query")?;
     let hits = opened
-        .search(&session.tool_context(&args.cx), &query, SearchOptions { k })
+        .search(&session.tool_context(&args.cx), &query, options)
         .await?;
     Value::from_serialize(&hits).map(Return::Value)
 }
