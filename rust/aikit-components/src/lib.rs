@@ -3,7 +3,7 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! nearest
+//! html  nearest
 //! security
 //! storage  vector
 //! config
@@ -16,6 +16,7 @@
 
 pub mod agents;
 pub mod config;
+pub mod html;
 pub mod http;
 pub mod models;
 pub mod nearest;
