@@ -42,13 +42,14 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "rig_core": (f"{COMPONENTS}/models/",),
     "rig_reqwest": (f"{COMPONENTS}/models/",),
     "rusqlite": (f"{COMPONENTS}/storage/",),
+    "tantivy": (f"{COMPONENTS}/rag/keyword/index.rs",),
     "zeromq": ("rust/aikit-kernel/src/socket/",),
 }
 
 # Variation folder → its table, and the files in it that are no variation.
 TABLES: dict[str, tuple[str, frozenset[str]]] = {
     f"{COMPONENTS}/models/providers": ("PROVIDERS", frozenset()),
-    f"{COMPONENTS}/rag/chunking": ("CHUNKERS", frozenset()),
+    f"{COMPONENTS}/rag/chunking": ("CHUNKERS", frozenset({"blocks"})),
     f"{COMPONENTS}/rag/embedders": ("EMBEDDERS", frozenset()),
     f"{COMPONENTS}/rag/loaders": ("LOADERS", frozenset()),
     f"{COMPONENTS}/storage": ("BACKENDS", frozenset({"record"})),

@@ -165,7 +165,7 @@ class Rag:
     ) -> Rag:
         """
         Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-        `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+        `chunker`, `chunk_size_tokens`, `chunk_overlap_tokens` and `language`, of `embedder_name` and `dim` where
         the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
         """
     def adelete(self, /, ids: SupportsGetItem[int, str]) -> Any:
@@ -176,7 +176,7 @@ class Rag:
         """
         The search as a tool of agents.
         """
-    def asearch(self, /, query: str, k: SupportsIndex) -> Any:
+    def asearch(self, /, query: str, k: SupportsIndex, options: Incomplete) -> Any:
         """
         `search` as an awaitable.
         """
@@ -192,9 +192,10 @@ class Rag:
         """
         Ingests paths and records.
         """
-    def search(self, /, query: str, k: SupportsIndex) -> Incomplete:
+    def search(self, /, query: str, k: SupportsIndex, options: Incomplete) -> Incomplete:
         """
-        The chunks that fit best, best first.
+        The chunks that fit best, best first. `options` is a mapping of `mode`, `fusion`,
+        `dense_weight`, `min_score` and `filter`.
         """
     def start_ingest(self, /, sources: Incomplete, options: Incomplete) -> Handle:
         """

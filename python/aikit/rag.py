@@ -35,8 +35,8 @@ class StageScores(Record):
         keyword: BM25 of the words; None when it was not among the best.
     """
 
-    dense: float | None
-    keyword: float | None
+    dense: float | None = None
+    keyword: float | None = None
 
 
 class Hit(Record):
@@ -100,6 +100,7 @@ class IngestReport(Record):
         deleted: Documents whose file is gone.
         failed: Sources that could not be ingested; the rest was.
         chunks: Chunks written.
+        embedded: Those whose text was new and was embedded; the others kept their embeddings.
     """
 
     added: int
@@ -108,6 +109,7 @@ class IngestReport(Record):
     deleted: int
     failed: list[IngestFailure]
     chunks: int
+    embedded: int
 
     _records: ClassVar[Mapping[str, type[Record]]] = {"failed": IngestFailure}
 
@@ -148,7 +150,7 @@ class RAG:
         api_key: Key of the provider; without it the provider's environment variable is read, as
             where the object is unpickled.
         index: ``flat`` (exact) or ``hnsw`` (approximate, for many rows).
-        chunker: ``tokens`` or ``whole``.
+        chunker: ``tokens``, ``markdown`` (sections) or ``whole``.
         chunk_size_tokens: Most tokens of a chunk.
         chunk_overlap_tokens: Tokens that two chunks of one section share.
         language: Language of the documents, for searches by words: its English name, or ``none``.
@@ -209,8 +211,9 @@ class RAG:
         """Reads, splits, embeds and stores documents; what is stored already is left alone.
 
         Args:
-            sources: Files, folders, globs, or records. A glob has the depth that is written:
-                ``docs/*.md`` is one folder, ``docs/**/*.md`` everything below.
+            sources: Files, folders, globs, addresses of pages (``https://…``), or records. A glob
+                has the depth that is written: ``docs/*.md`` is one folder, ``docs/**/*.md``
+                everything below.
             progress: Whether to draw a progress bar, in a terminal or a notebook.
             gone: What happens to documents below the same folders whose file is gone: ``delete``
                 or ``keep``.
@@ -287,9 +290,9 @@ class RAG:
         Raises:
             InvalidArgsError: If an option is out of its range, or a filter is wrong.
         """
-        options = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
         options |= {"dense_weight": dense_weight, "min_score": min_score}
-        return Hits(Hit(hit) for hit in self._native.search(query, options))
+        return Hits(Hit(hit) for hit in self._native.search(query, k, options))
 
     async def asearch(  # noqa: PLR0913  # as `search`
         self,
@@ -303,9 +306,9 @@ class RAG:
         filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
     ) -> Hits:
         """Is ``search`` for async code."""
-        options = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
         options |= {"dense_weight": dense_weight, "min_score": min_score}
-        return Hits(Hit(hit) for hit in await self._native.asearch(query, options))
+        return Hits(Hit(hit) for hit in await self._native.asearch(query, k, options))
 
     def delete(self, ids: str | Sequence[str]) -> int:
         """Deletes documents by their paths or ids and returns how many there were."""

@@ -29,6 +29,32 @@ assert(own:delete("none") == 0 and own:delete({"none"}) == 0)
 assert(own:ingest("docs").added == 2)
 assert(own:search("what is near a river?", {k = 1})[1].source:find("bridge.md"))
 
+-- Words, vectors, both; filters.
+local many = RAG.open(nil, {chunker = "markdown", language = "english"})
+many:ingest({
+  {id = "owl", text = "Owls hunt mice at night.", metadata = {year = 2024, tags = {"bird"}}},
+  {id = "ship", text = "Ships cross the sea.", metadata = {year = 2020}},
+})
+for _, mode in ipairs{"hybrid", "dense", "keyword"} do
+  local hits = many:search("hunting owls", {mode = mode, k = 1})
+  assert(hits[1].source == "owl", mode)
+  assert((hits[1].scores.keyword ~= nil) == (mode ~= "dense"))
+  assert((hits[1].scores.dense ~= nil) == (mode ~= "keyword"))
+end
+assert(#many:search("zebra", {mode = "keyword"}) == 0)
+assert(many:search("sea", {fusion = "rrf", dense_weight = 0.5})[1].source == "ship")
+assert(#many:search("owl", {min_score = 2}) == 0)
+local function kept(filter)
+  local names = {}
+  for _, hit in ipairs(many:search("owls and ships", {filter = filter})) do names[#names + 1] = hit.source end
+  table.sort(names)
+  return table.concat(names, " ")
+end
+assert(kept{year = {gte = 2024}} == "owl" and kept{year = 2020} == "ship")
+assert(kept{tags = "bird"} == "owl" and kept{tags = {exists = false}} == "ship")
+assert(kept{any_of = {{year = 2020}, {year = 2024}}} == "owl ship")
+assert(kept{negate = {year = 2020}} == "owl" and kept{year = {one_of = {1, 2020}}} == "ship")
+
 -- A file keeps it.
 local kept = RAG.open("kept")
 kept:ingest("docs")
@@ -51,5 +77,9 @@ end
 fails("invalid_args", index.search, index, "")
 fails("invalid_args", index.search, index, "x", {k = 0})
 fails("not_found", RAG.open, nil, {index = "tree"})
+fails("not_found", RAG.open, nil, {language = "englsh"})
+fails("invalid_args", index.search, index, "x", {mode = "fuzzy"})
+fails("invalid_args", index.search, index, "x", {filter = {year = {gtt = 1}}})
+fails("invalid_args", index.search, index, "x", {dense_weight = 2})
 fails("invalid_args", RAG.open, nil, {embeder = "lexical"})
 print("ok")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -11,10 +11,13 @@ import pytest
 import aikit
 from aikit import errors
 from aikit.rag import RAG, Hits
+from servers.loopback import LoopbackServer
 from servers.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from servers.loopback import Exchange, Request
 
 RECORDS: list[dict[str, Any]] = [
     {"id": "cat", "text": "The cat sat on the mat.", "metadata": {"animal": True}},
@@ -99,6 +102,97 @@ def test_an_agent_searches_through_the_index() -> None:
     call = {"name": "search_documents", "arguments": {"query": "ownership", "k": 1}}
     model = aikit.testing.ScriptedModel([{"tool_calls": [call]}, {"text": "ok", "expect": "Rust"}])
     assert aikit.Agent(model, tools=[rag.as_tool()]).run("go").output == "ok"
+
+
+ANIMALS: list[dict[str, Any]] = [
+    {"id": "owl", "text": "Owls hunt mice.", "metadata": {"year": 2024, "tags": ["bird"]}},
+    {"id": "ship", "text": "Ships cross the sea.", "metadata": {"year": 2020}},
+]
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
+async def test_each_mode_says_what_it_compared(
+    mode: Literal["hybrid", "dense", "keyword"],
+) -> None:
+    rag = RAG(language="english")
+    rag.ingest(ANIMALS)
+    hit = rag.search("hunting owls", mode=mode, k=1)[0]
+    assert hit.source == "owl"
+    assert (hit.scores.dense is None) == (mode == "keyword")
+    assert (hit.scores.keyword is None) == (mode == "dense")
+    assert (await rag.asearch("hunting owls", mode=mode, k=1))[0] == hit
+
+
+@pytest.mark.parametrize(
+    ("filter_", "expected"),
+    [
+        ({"year": {"gte": 2024}}, {"owl"}),
+        ({"year": 2020}, {"ship"}),
+        ({"tags": "bird"}, {"owl"}),
+        ({"year": {"one_of": [2020, 2024]}}, {"owl", "ship"}),
+        ({"negate": {"tags": {"exists": True}}}, {"ship"}),
+        ({"any_of": [{"year": 1}, {"year": {"lt": 2021, "ne": 5}}]}, {"ship"}),
+        ({"year": {"gt": 3000}}, set()),
+    ],
+)
+def test_a_filter_says_which_documents_are_searched(
+    filter_: dict[str, Any], expected: set[str]
+) -> None:
+    rag = RAG()
+    rag.ingest(ANIMALS)
+    assert {it.source for it in rag.search("owls and ships", filter=filter_)} == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"mode": "fuzzy"}, "fuzzy"),
+        ({"fusion": "sum"}, "sum"),
+        ({"dense_weight": 1.5}, "dense_weight"),
+        ({"min_score": float("nan")}, "min_score"),
+        ({"filter": {"year": {"gtt": 1}}}, "gtt"),
+        ({"filter": {"year": {"gt": None}}}, "gt"),
+    ],
+)
+def test_a_wrong_option_of_a_search_is_named(options: dict[str, Any], named: str) -> None:
+    rag = RAG()
+    rag.ingest(ANIMALS)
+    with pytest.raises(errors.InvalidArgsError, match=named):
+        rag.search("owl", **options)
+
+
+def test_only_new_texts_are_embedded_again() -> None:
+    seen: list[str] = []
+
+    def embed(texts: list[str]) -> object:
+        seen.extend(texts)
+        return [[float(len(it)), 1.0] for it in texts]
+
+    rag = RAG(
+        embedder=embed, dim=2, chunker="markdown", chunk_size_tokens=8, chunk_overlap_tokens=0
+    )
+    text = "# A\n\none two three four five\n\n# B\n\nsix seven eight nine ten\n"
+    events = rag.start_ingest([{"id": "a", "text": text, "format": "markdown"}])
+    counts = [it.data for it in events if it.kind == "rag.ingest.progress"]
+    assert (counts[-1]["added"], counts[-1]["chunks"], counts[-1]["failed"]) == (1, 2, 0)
+    seen.clear()
+    changed = text.replace("ten", "eleven")
+    report = rag.ingest([{"id": "a", "text": changed, "format": "markdown"}])
+    assert (report.updated, report.chunks, report.embedded, len(seen)) == (1, 2, 1, 1)
+
+
+def test_a_page_is_ingested_by_its_address() -> None:
+    page = b"<title>Owls</title><nav>Menu</nav><main><h1>Owls</h1><p>They hunt mice.</p></main>"
+
+    class Server(LoopbackServer):
+        def answer(self, _: Request, exchange: Exchange) -> None:
+            exchange.send(200, page, "text/html")
+
+    rag = RAG()
+    with Server() as server:
+        assert rag.ingest(f"{server.url}/owls").added == 1
+    hit = rag.search("mice", k=1)[0]
+    assert (hit.title, hit.headings, "Menu" in hit.text) == ("Owls", ["Owls"], False)
 
 
 @pytest.mark.parametrize(

@@ -250,13 +250,12 @@ pub trait DocumentStore: fmt::Debug + Send + Sync {
     /// `corrupt_record` for a damaged record.
     fn fetch(&self, ids: Vec<ChunkId>) -> BoxFuture<'_, Result<Vec<StoredChunk>>>;
 
-    /// The chunks of a document in order, with their embeddings; none when there is no such
-    /// document.
+    /// A document with its chunks and their embeddings; `None` when there is no such document.
     ///
     /// # Errors
     ///
     /// `corrupt_record` for a damaged record.
-    fn chunks<'a>(&'a self, document_id: &'a str) -> BoxFuture<'a, Result<Vec<Chunk>>>;
+    fn document<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Document>>>;
 
     /// Which store this is, and how far its history is.
     fn history(&self) -> BoxFuture<'_, Result<History>>;

@@ -8,14 +8,20 @@
 use std::path::PathBuf;
 
 use aikit_components::rag::{
-    self, Embedder, IngestOptions, K_DEFAULT, RagOptions, Record, SearchOptions, Source,
+    self, Embedder, IngestOptions, RagOptions, Record, SearchOptions, Source,
 };
 use aikit_core::{Error, Result, Value, procedure, services::ModelOptions, tool::ToolContext};
 use pyo3::prelude::*;
 
 use crate::{
-    callbacks::PyCallable, convert::PyValue, errors, handles::Handle, session, tools::Tool, wait,
-    whole,
+    callbacks::PyCallable,
+    convert::PyValue,
+    errors,
+    handles::Handle,
+    session,
+    tools::Tool,
+    wait,
+    whole::{self, Whole},
 };
 
 /// Documents and an index over them.
@@ -61,7 +67,7 @@ impl Rag {
     fn ingest(&self, py: Python<'_>, sources: PyValue, options: PyValue) -> PyResult<PyValue> {
         let rag = self.0.clone();
         wait::blocking(py, move |cx| async move {
-            let options = options.0.deserialize::<IngestOptions>()?;
+            let options = IngestOptions::from_value(options.0)?;
             let report = rag.ingest(&cx, read_sources(sources.0)?, options).await?;
             Value::from_serialize(&report).map(PyValue)
         })
@@ -72,7 +78,7 @@ impl Rag {
         let cx = wait::started(py)?;
         let fail = |error: Error| errors::to_python(py, &error);
         let sources = read_sources(sources.0).map_err(fail)?;
-        let options = options.0.deserialize::<IngestOptions>().map_err(fail)?;
+        let options = IngestOptions::from_value(options.0).map_err(fail)?;
         let rag = self.0.clone();
         let handle = procedure::Handle::start(&cx.context.clone(), move |context| async move {
             let report = rag
@@ -83,11 +89,17 @@ impl Rag {
         Ok(Handle::new(handle))
     }
 
-    /// The chunks that fit best, best first. `options` is a mapping of `k`, `mode`, `fusion`,
+    /// The chunks that fit best, best first. `options` is a mapping of `mode`, `fusion`,
     /// `dense_weight`, `min_score` and `filter`.
-    fn search(&self, py: Python<'_>, query: String, options: PyValue) -> PyResult<PyValue> {
+    fn search(
+        &self,
+        py: Python<'_>,
+        query: String,
+        k: Whole,
+        options: PyValue,
+    ) -> PyResult<PyValue> {
         let rag = self.0.clone();
-        wait::blocking(py, move |cx| search(rag, cx, query, options))
+        wait::blocking(py, move |cx| search(rag, cx, (query, k), options))
     }
 
     /// `search` as an awaitable.
@@ -95,10 +107,11 @@ impl Rag {
         &self,
         py: Python<'py>,
         query: String,
+        k: Whole,
         options: PyValue,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rag = self.0.clone();
-        wait::awaitable(py, move |cx| search(rag, cx, query, options))
+        wait::awaitable(py, move |cx| search(rag, cx, (query, k), options))
     }
 
     /// Deletes documents; answers how many there were.
@@ -193,18 +206,12 @@ fn read_source(source: Value) -> Result<Source> {
 async fn search(
     rag: rag::Rag,
     cx: ToolContext,
-    query: String,
+    (query, k): (String, Whole),
     options: PyValue,
 ) -> Result<PyValue> {
-    let mut given = options.0;
-    let k = whole::field(&given, "k")?.unwrap_or(K_DEFAULT);
-    if let Value::Map(given) = &mut given {
-        // What was left out has its default; a whole number of any size was read above.
-        given.retain(|name, value| name != "k" && !value.is_null());
-    }
     let options = SearchOptions {
-        k,
-        ..given.deserialize()?
+        k: k.named("k")?,
+        ..SearchOptions::from_value(options.0)?
     };
     let hits = rag.search(&cx, &query, options).await?;
     Value::from_serialize(&hits).map(PyValue)

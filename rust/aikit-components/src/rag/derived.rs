@@ -28,6 +28,9 @@ const CANDIDATES_PER_HIT: usize = 20;
 /// Least candidates that are scored exactly.
 const CANDIDATES_MIN: usize = 200;
 
+/// Most candidates that are scored exactly, unless more hits are wanted.
+const CANDIDATES_MAX: usize = 1_000;
+
 /// What a search by vectors needs in memory.
 #[derive(Debug)]
 pub(super) struct Derived {
@@ -328,7 +331,8 @@ impl State {
             return self.index.search(&question.vector, k, filter);
         };
         let vector = weigher.question(question, &self.statistics);
-        let candidates = k.saturating_mul(CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
+        let candidates = k.saturating_mul(CANDIDATES_PER_HIT);
+        let candidates = candidates.clamp(CANDIDATES_MIN, CANDIDATES_MAX.max(k));
         let mut found = self.index.search(&vector, candidates, filter)?;
         let none: &[Term] = &[];
         for hit in &mut found {

@@ -284,7 +284,7 @@ mod tests {
                 "score": 2.5, "author": {"name": "Ada"}, "dotted.key": 1}"#,
         );
         let cases = [
-            (r#"{}"#, true),
+            ("{}", true),
             (r#"{"lang": "en"}"#, true),
             (r#"{"lang": "de"}"#, false),
             (r#"{"year": 2024.0}"#, true),

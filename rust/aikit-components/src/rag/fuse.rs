@@ -68,12 +68,12 @@ pub(super) fn fuse(
 
 /// A score within its list: 1 for the best, 0 for the last.
 fn normalised(score: f32, list: &[Scored]) -> f32 {
-    let (Some(first), Some(last)) = (list.first(), list.last()) else {
+    let (Some(best), Some(least)) = (list.first(), list.last()) else {
         return 0.0;
     };
-    let range = first.score - last.score;
+    let range = best.score - least.score;
     if range > 0.0 {
-        (score - last.score) / range
+        (score - least.score) / range
     } else {
         1.0
     }
@@ -134,18 +134,14 @@ mod tests {
 
     #[test]
     fn scores_stay_between_0_and_1() {
-        let dense: Vec<Scored> = (0..100)
-            .map(|it| Scored {
-                id: it,
-                score: -(it as f32),
-            })
-            .collect();
-        let keyword: Vec<Scored> = (50..150)
-            .map(|it| Scored {
-                id: it,
-                score: 1000.0 / (it as f32),
-            })
-            .collect();
+        let of = |ids: std::ops::Range<u16>, score: fn(f32) -> f32| -> Vec<Scored> {
+            let hit = |id: u16| Scored {
+                id: u64::from(id),
+                score: score(f32::from(id)),
+            };
+            ids.map(hit).collect()
+        };
+        let (dense, keyword) = (of(0..100, |it| -it), of(50..150, |it| 1000.0 / it));
         let fused = fuse(Fusion::Convex, &dense, &keyword, 0.35);
         assert_eq!(fused.len(), 150);
         assert!(fused.iter().all(|it| (0.0..=1.0).contains(&it.score)));

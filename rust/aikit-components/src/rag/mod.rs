@@ -66,7 +66,7 @@ pub struct RagOptions {
     pub embedder: Embedder,
     /// Kind of vector index: `flat` or `hnsw`.
     pub index: String,
-    /// Name of the chunker: `tokens` or `whole`.
+    /// Name of the chunker: `tokens`, `markdown` or `whole`.
     pub chunker: String,
     /// Most tokens of a chunk.
     pub chunk_size_tokens: usize,
@@ -166,8 +166,9 @@ impl Rag {
     /// Reads, splits, embeds and stores documents; what is stored already is left alone.
     ///
     /// Every document is written with its chunks in one transaction. A source that fails is named
-    /// in the report and does not stop the others. Publishes `rag.ingest.progress` with `done`,
-    /// `total` and `source` after each document.
+    /// in the report and does not stop the others. Of a document that changed, chunks whose text is
+    /// the same keep their embeddings. Publishes `rag.ingest.progress` after each document with
+    /// `done`, `total` and `source`, and with the counts of the report so far.
     ///
     /// # Errors
     ///

@@ -45,9 +45,9 @@ impl<T: Clone + Send + Sync + 'static> Readings<T> {
         if let Some(under_way) = under_way.filter(|it| it.peek().is_none()) {
             return (under_way, false);
         }
-        let begun = begin().map(|outcome| outcome.map_err(Arc::new));
-        let begun = begun.boxed().shared();
-        *reading = begun.downgrade();
-        (begun, true)
+        let fresh = begin().map(|outcome| outcome.map_err(Arc::new));
+        let fresh = fresh.boxed().shared();
+        *reading = fresh.downgrade();
+        (fresh, true)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Context, Error, Result, storage::Scored, value::Map};
+use aikit_core::{Context, Error, Result, Value, storage::Scored, value::Map};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     fuse::{self, Fused, Fusion},
     ids::Ids,
 };
+use crate::nearest;
 
 /// Hits of a search that names no number.
 pub const K_DEFAULT: usize = 5;
@@ -73,12 +74,44 @@ impl Default for SearchOptions {
     }
 }
 
+impl SearchOptions {
+    /// Reads options as a script or a program gives them.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` that names the option which does not fit.
+    pub fn from_value(given: Value) -> Result<Self> {
+        check_word(&given, "mode", &["hybrid", "dense", "keyword"])?;
+        check_word(&given, "fusion", &["convex", "rrf"])?;
+        given.deserialize().map_err(|error| {
+            error.with_hint(
+                "the options are `k`, `mode`, `fusion`, `dense_weight`, `min_score`, `filter`",
+            )
+        })
+    }
+}
+
+/// Checks an option that is one of a few words.
+pub(super) fn check_word(given: &Value, option: &str, words: &[&str]) -> Result<()> {
+    let Some(word) = given.get(option).and_then(Value::as_str) else {
+        return Ok(());
+    };
+    if words.contains(&word) {
+        return Ok(());
+    }
+    let all = format!("use one of {}", words.join(", "));
+    let hint = nearest::hint(word, words.iter().copied(), all);
+    Err(Error::invalid_args(format!("`{option}` is `{word}`")).with_hint(hint))
+}
+
 /// What each kind of search said of a hit.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct StageScores {
     /// Nearness of the vectors; none when it was not among the nearest.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dense: Option<f32>,
     /// BM25 of the words; none when it was not among the best.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keyword: Option<f32>,
 }
 
@@ -116,9 +149,10 @@ pub(super) async fn run(
     options: SearchOptions,
 ) -> Result<Vec<Hit>> {
     check(query, &options)?;
-    let filter = match options.filter.is_empty() {
-        true => None,
-        false => Some(Filter::parse(&options.filter)?),
+    let filter = if options.filter.is_empty() {
+        None
+    } else {
+        Some(Filter::parse(&options.filter)?)
     };
     let seen = inner.store.history().await?.sequence;
     let kept = match filter {

@@ -235,13 +235,10 @@ impl DocumentStore for Documents {
         ready(Ok(found.collect())).boxed()
     }
 
-    fn chunks<'a>(&'a self, document_id: &'a str) -> BoxFuture<'a, Result<Vec<Chunk>>> {
+    fn document<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Document>>> {
         let state = self.lock();
-        let found = state.documents.get(document_id);
-        ready(Ok(found.map_or_else(Vec::new, |(document, _)| {
-            document.chunks.clone()
-        })))
-        .boxed()
+        let found = state.documents.get(id);
+        ready(Ok(found.map(|(document, _)| document.clone()))).boxed()
     }
 
     fn history(&self) -> BoxFuture<'_, Result<History>> {

@@ -2,8 +2,10 @@
 
 mod cancelled;
 mod faults;
+mod hybrid;
 mod ingest;
 mod keyword;
+mod pages;
 mod quality;
 mod search;
 mod tracked;

@@ -6,7 +6,6 @@ use aikit_components::rag::{
     self, Embedder, IngestOptions, K_DEFAULT, Rag, RagOptions, Record, SearchOptions, Source,
 };
 use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
-use serde::de::DeserializeOwned;
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
@@ -55,7 +54,7 @@ const OPEN: &[Param] = &[
     optional(
         "chunker",
         Kind::String,
-        "`tokens` (the default) or `whole`.",
+        "`tokens` (the default), `markdown` (sections) or `whole`.",
     ),
     optional(
         "chunk_size_tokens",
@@ -142,11 +141,11 @@ const CLASS: ApiClass = ApiClass {
                         Kind::String,
                         Kind::List(&Kind::Either(&[Kind::String, Kind::Table])),
                     ]),
-                    "A file, a folder, a glob (`docs/*.md` is one folder, `docs/**/*.md` everything below), or a list of them and of records `{id, text, metadata}`.",
+                    "A file, a folder, a glob (`docs/*.md` is one folder, `docs/**/*.md` everything below), the address of a page (`https://…`), or a list of them and of records `{id, text, metadata}`.",
                 ),
                 optional("options", Kind::Options(INGEST), "How to ingest."),
             ],
-            returns: "a record with `added`, `updated`, `unchanged`, `deleted`, `failed`, `chunks`",
+            returns: "a record with `added`, `updated`, `unchanged`, `deleted`, `failed`, `chunks`, `embedded`",
             example: "RAG.open():ingest({{id = 'a', text = 'owls hunt at night'}}).added",
             call: Call::Host(|session, args| Box::pin(ingest(session.clone(), args))),
         },
@@ -276,7 +275,7 @@ fn embedder(session: &Session, given: &mut Args) -> Result<Embedder> {
 
 async fn ingest(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let options: IngestOptions = read(&mut args.options("options"), INGEST)?;
+    let options = IngestOptions::from_value(read(&mut args.options("options"), INGEST))?;
     let sources = match args.take("sources") {
         Some(Arg::List(items)) => items,
         one => one.into_iter().collect(),
@@ -301,7 +300,7 @@ async fn ingest(session: Session, mut args: Args) -> Result<Return> {
 }
 
 /// The options that were given, by the names of `params`.
-fn read<T: DeserializeOwned>(given: &mut Args, params: &[Param]) -> Result<T> {
+fn read(given: &mut Args, params: &[Param]) -> Value {
     let mut options = Map::new();
     for param in params {
         match given.value(param.name) {
@@ -309,7 +308,7 @@ fn read<T: DeserializeOwned>(given: &mut Args, params: &[Param]) -> Result<T> {
             value => drop(options.insert(param.name.to_owned(), value)),
         }
     }
-    Value::Map(options).deserialize()
+    Value::Map(options)
 }
 
 async fn search(session: Session, mut args: Args) -> Result<Return> {
@@ -318,7 +317,7 @@ async fn search(session: Session, mut args: Args) -> Result<Return> {
     let k = given.size("k")?.unwrap_or(K_DEFAULT);
     let options = SearchOptions {
         k,
-        ..read(&mut given, SEARCH)?
+        ..SearchOptions::from_value(read(&mut given, SEARCH))?
     };
     let query = args.required_string("query")?;
     let hits = opened

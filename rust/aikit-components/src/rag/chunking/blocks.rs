@@ -91,7 +91,12 @@ pub(super) fn push_paragraph(
 }
 
 /// A line, or its words in groups when it is too long.
-pub(super) fn push_line(found: &mut Vec<Block>, text: &str, range: Range<usize>, tokens_max: usize) {
+pub(super) fn push_line(
+    found: &mut Vec<Block>,
+    text: &str,
+    range: Range<usize>,
+    tokens_max: usize,
+) {
     let (mut begin, mut tokens, mut start) = (range.start, 0, range.start);
     let mut push = |range: Range<usize>, tokens| {
         found.push(Block {

@@ -135,8 +135,9 @@ fn nodes(text: &str) -> Vec<Node> {
             }
             // Text that is a list item by itself, without a paragraph around it.
             Event::Start(_) => left_out = 1,
-            Event::End(TagEnd::BlockQuote(_) | TagEnd::List(_) | TagEnd::Item)
-            | Event::End(TagEnd::FootnoteDefinition) => {
+            Event::End(
+                TagEnd::BlockQuote(_) | TagEnd::List(_) | TagEnd::Item | TagEnd::FootnoteDefinition,
+            ) => {
                 if let Some(node) = open.pop() {
                     close(&mut open, node);
                 }
@@ -308,11 +309,18 @@ mod tests {
             assert_eq!(there, piece.text);
             assert!(!piece.text.trim().is_empty());
             let counted = count_tokens(&piece.text);
-            assert!(counted <= tokens.max(1_024), "{counted} tokens: {}", piece.text);
+            assert!(
+                counted <= tokens.max(1_024),
+                "{counted} tokens: {}",
+                piece.text
+            );
             covered[piece.start..piece.end].fill(true);
         }
         for (character, covered) in characters.iter().zip(covered) {
-            assert!(covered || character.is_whitespace(), "{character:?} is lost of {text:?}");
+            assert!(
+                covered || character.is_whitespace(),
+                "{character:?} is lost of {text:?}"
+            );
         }
     }
 
@@ -324,7 +332,7 @@ mod tests {
     fn a_section_is_a_chunk_and_knows_the_headings_above() {
         let text = "# Guide\n\nIntro words here.\n\n## Install\n\nRun the command.\n\n### Linux\n\n\
                     Use the package.\n\n## Use\n\nCall the function often.\n";
-        let found = chunks(text, 14, 0);
+        let found = chunks(text, 15, 0);
         assert_eq!(
             texts(&found),
             [
@@ -343,7 +351,11 @@ mod tests {
 
     #[test]
     fn a_heading_without_a_text_of_its_own_goes_along_with_the_next() {
-        let found = chunks("# Top\n\n## One\n\na b c d e\n\n## Two\n\nf g h i j\n", 9, 0);
+        let found = chunks(
+            "# Top\n\n## One\n\na b c d e\n\n## Two\n\nf g h i j\n",
+            10,
+            0,
+        );
         assert_eq!(
             texts(&found),
             ["# Top\n\n## One\n\na b c d e", "## Two\n\nf g h i j"]
@@ -369,14 +381,22 @@ mod tests {
         });
         let found = chunks(&format!("| a | b |\n| - | - |\n{rows}"), 30, 0);
         assert!(found.len() > 3);
-        assert!(found.iter().all(|it| it.text.starts_with('|') && it.text.ends_with('|')));
+        assert!(
+            found
+                .iter()
+                .all(|it| it.text.starts_with('|') && it.text.ends_with('|'))
+        );
     }
 
     #[test]
     fn long_lists_are_cut_between_items_and_code_in_them_is_not() {
         let mut text = String::new();
         for item in 0..10 {
-            write!(text, "- item {item} says\n\n  ```\n  code {item}\n\n  more\n  ```\n\n").unwrap();
+            write!(
+                text,
+                "- item {item} says\n\n  ```\n  code {item}\n\n  more\n  ```\n\n"
+            )
+            .unwrap();
         }
         let found = chunks(&text, 40, 0);
         assert!(found.len() > 2);
@@ -384,7 +404,10 @@ mod tests {
             let code = format!("```\n  code {item}\n\n  more\n  ```");
             assert!(found.iter().any(|it| it.text.contains(&code)), "{found:#?}");
         }
-        assert!(found.iter().all(|it| it.text.trim_start().starts_with('-')), "{found:#?}");
+        assert!(
+            found.iter().all(|it| it.text.trim_start().starts_with('-')),
+            "{found:#?}"
+        );
     }
 
     #[test]
@@ -400,14 +423,41 @@ mod tests {
     #[test]
     fn nothing_is_lost_of_any_text() {
         let pieces = [
-            "# H\n", "## H2\n", "Under\n===\n", "a b c ", "\n", "\n\n", "- x\n", "  - y\n", "1. z\n",
-            "> quote\n", "> # in\n", "```\n", "~~~py\n", "    code\n", "| a | b |\n| - | - |\n| 1 | 2 |\n",
-            "[l]: http://x.y\n", "<div>\n\nhi\n</div>\n", "***\n", "é日本 ", "\\# no\n", "---\nk: v\n---\n",
-            "[^n]: note\n", "`c` ", "<!-- c -->\n", "\t", "\r\n", "&amp; ", "#no\n", "word ",
+            "# H\n",
+            "## H2\n",
+            "Under\n===\n",
+            "a b c ",
+            "\n",
+            "\n\n",
+            "- x\n",
+            "  - y\n",
+            "1. z\n",
+            "> quote\n",
+            "> # in\n",
+            "```\n",
+            "~~~py\n",
+            "    code\n",
+            "| a | b |\n| - | - |\n| 1 | 2 |\n",
+            "[l]: http://x.y\n",
+            "<div>\n\nhi\n</div>\n",
+            "***\n",
+            "é日本 ",
+            "\\# no\n",
+            "---\nk: v\n---\n",
+            "[^n]: note\n",
+            "`c` ",
+            "<!-- c -->\n",
+            "\t",
+            "\r\n",
+            "&amp; ",
+            "#no\n",
+            "word ",
         ];
         let mut state = 7_u64;
         let mut below = |end: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             usize::try_from(state >> 33).unwrap() % end
         };
         for _ in 0..1_500 {

@@ -127,14 +127,15 @@ impl Weigh for Lexical {
         score: f32,
         statistics: &Statistics,
     ) -> f32 {
-        let counts: HashMap<u32, f32> = chunk.iter().map(|it| (it.hash, it.weight)).collect();
         let (chunk_length, mean_length) = (length(chunk), statistics.mean_length());
         let (mut reached, mut possible) = (0.0, f32::EPSILON);
         for term in &question.terms {
             let weight = statistics.weight(term.hash);
             possible += weight;
-            if let Some(count) = counts.get(&term.hash) {
-                reached += weight * saturated(*count, chunk_length, mean_length);
+            // Terms are stored in the order of their hashes.
+            if let Ok(place) = chunk.binary_search_by_key(&term.hash, |it| it.hash) {
+                let count = chunk[place].weight;
+                reached += weight * saturated(count, chunk_length, mean_length);
             }
         }
         let projected = score / (1.0 + score.abs());

@@ -14,8 +14,8 @@ use aikit_core::{
     storage::{ChunkId, Scored},
 };
 use tantivy::{
-    DocAddress, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Score, TantivyDocument,
-    TantivyError, Term,
+    DocAddress, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Score, SegmentReader,
+    TantivyDocument, TantivyError, Term,
     collector::{FilterCollector, TopDocs},
     directory::{Directory, RamDirectory},
     indexer::IndexWriterOptions,
@@ -24,15 +24,13 @@ use tantivy::{
     tokenizer::{Token, TokenStream, Tokenizer},
 };
 
-use super::words::{Language, Words};
+use super::words::{Language, Question, Words};
 use crate::rag::ids::Ids;
 
-/// Name of the tokenizer in the schema.
-const TOKENIZER: &str = "words";
-
-/// Names of the fields.
+/// Names of the fields, and of the tokenizers of those with words.
 const ID: &str = "id";
-const TEXT: &str = "text";
+const TELLING: &str = "telling";
+const FILLING: &str = "filling";
 
 /// Memory of the thread that takes texts in before it begins another segment.
 const WRITER_BYTES: usize = 64 << 20;
@@ -50,10 +48,13 @@ pub(super) struct Page {
 /// An inverted index; searches do not wait for what is taken in meanwhile.
 pub(super) struct Index {
     directory: RamDirectory,
-    index: tantivy::Index,
+    inner: tantivy::Index,
     reader: IndexReader,
     id: Field,
-    text: Field,
+    /// The words that say what a text is about; its length is counted in them.
+    telling: Field,
+    /// The words that only build its sentences, for questions that have no others.
+    filling: Field,
 }
 
 impl fmt::Debug for Index {
@@ -90,18 +91,22 @@ impl Index {
     }
 
     fn new(directory: RamDirectory, index: tantivy::Index, language: Language) -> Result<Self> {
-        index
-            .tokenizers()
-            .register(TOKENIZER, WordTokenizer::new(language));
+        let words = Arc::new(Mutex::new(Words::new(language)));
+        for (name, is_telling) in [(TELLING, true), (FILLING, false)] {
+            let words = Arc::clone(&words);
+            let tokenizer = WordTokenizer { words, is_telling };
+            index.tokenizers().register(name, tokenizer);
+        }
         let reader = index.reader_builder();
         let reader = reader.reload_policy(ReloadPolicy::Manual).try_into();
         let field = |name: &str| index.schema().get_field(name).map_err(failed);
         Ok(Self {
             reader: reader.map_err(failed)?,
             id: field(ID)?,
-            text: field(TEXT)?,
+            telling: field(TELLING)?,
+            filling: field(FILLING)?,
             directory,
-            index,
+            inner: index,
         })
     }
 
@@ -120,7 +125,8 @@ impl Index {
             for (id, text) in page.added {
                 let mut document = TantivyDocument::default();
                 document.add_u64(self.id, id);
-                document.add_text(self.text, text);
+                document.add_text(self.filling, &text);
+                document.add_text(self.telling, text);
                 writer.add_document(document).map_err(failed)?;
             }
         }
@@ -137,7 +143,7 @@ impl Index {
             return Ok(());
         }
         let mut writer = self.writer()?;
-        let segments = self.index.searchable_segment_ids().map_err(failed)?;
+        let segments = self.inner.searchable_segment_ids().map_err(failed)?;
         writer.merge(&segments).wait().map_err(failed)?;
         writer.wait_merging_threads().map_err(failed)?;
         self.reader.reload().map_err(failed)
@@ -148,13 +154,13 @@ impl Index {
     pub(super) fn deleted_share(&self) -> f32 {
         let searcher = self.reader.searcher();
         let segments = searcher.segment_readers().iter();
-        let deleted: u32 = segments.map(|it| it.num_deleted_docs()).sum();
+        let deleted: u32 = segments.map(SegmentReader::num_deleted_docs).sum();
         deleted as f32 / ((self.len() as f32) + deleted as f32).max(1.0)
     }
 
     /// The files that make it up, by name.
     pub(super) fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut names = self.index.directory().list_managed_files();
+        let mut names = self.inner.directory().list_managed_files();
         names.extend(META.iter().map(PathBuf::from));
         names.retain(|it| self.directory.exists(it).unwrap_or(false));
         let mut names: Vec<PathBuf> = names.into_iter().collect();
@@ -170,16 +176,21 @@ impl Index {
     /// The `k` chunks that have the words best, best first, equal scores by id.
     pub(super) fn search(
         &self,
-        words: &[String],
+        question: &Question,
         k: usize,
         kept: Option<Arc<Ids>>,
     ) -> Result<Vec<Scored>> {
         let k = k.min(self.len());
-        if k == 0 || words.is_empty() {
+        if k == 0 || question.words.is_empty() {
             return Ok(Vec::new());
         }
-        let terms = words.iter().map(|word| {
-            let term = Term::from_field_text(self.text, word);
+        let field = if question.is_filling {
+            self.filling
+        } else {
+            self.telling
+        };
+        let terms = question.words.iter().map(|word| {
+            let term = Term::from_field_text(field, word);
             Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)) as Box<dyn Query>
         });
         let query = BooleanQuery::union(terms.collect());
@@ -218,17 +229,19 @@ impl Index {
             .num_merge_threads(1)
             .memory_budget_per_thread(WRITER_BYTES)
             .build();
-        self.index.writer_with_options(options).map_err(failed)
+        self.inner.writer_with_options(options).map_err(failed)
     }
 }
 
 fn schema() -> Schema {
     let mut builder = Schema::builder();
     builder.add_u64_field(ID, INDEXED | FAST);
-    let indexing = TextFieldIndexing::default()
-        .set_tokenizer(TOKENIZER)
-        .set_index_option(IndexRecordOption::WithFreqs);
-    builder.add_text_field(TEXT, TextOptions::default().set_indexing_options(indexing));
+    for name in [TELLING, FILLING] {
+        let indexing = TextFieldIndexing::default()
+            .set_tokenizer(name)
+            .set_index_option(IndexRecordOption::WithFreqs);
+        builder.add_text_field(name, TextOptions::default().set_indexing_options(indexing));
+    }
     builder.build()
 }
 
@@ -236,23 +249,24 @@ fn failed(error: TantivyError) -> Error {
     Error::internal(format!("the keyword index failed: {error}")).with_source(error)
 }
 
-/// [`Words`] in the shape that tantivy asks for; clones share what they know.
+/// One kind of [`Words`] in the shape that tantivy asks for; all share what they know.
 #[derive(Clone)]
-struct WordTokenizer(Arc<Mutex<Words>>);
-
-impl WordTokenizer {
-    fn new(language: Language) -> Self {
-        Self(Arc::new(Mutex::new(Words::new(language))))
-    }
+struct WordTokenizer {
+    words: Arc<Mutex<Words>>,
+    is_telling: bool,
 }
 
 impl Tokenizer for WordTokenizer {
     type TokenStream<'a> = WordStream;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream {
-        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
-        words.each(text, |word, _| found.push(word.to_owned()));
+        words.each(text, |word, is_telling| {
+            if is_telling == self.is_telling {
+                found.push(word.to_owned());
+            }
+        });
         WordStream {
             words: found.into_iter(),
             token: Token::default(),
@@ -294,16 +308,21 @@ mod tests {
     #[derive(Default)]
     struct Oracle(BTreeMap<ChunkId, Vec<String>>);
 
+    /// A count that is small enough for any float.
+    fn number(count: usize) -> f64 {
+        f64::from(u32::try_from(count).unwrap())
+    }
+
     impl Oracle {
         fn score(&self, id: ChunkId, question: &[String]) -> f64 {
-            let all = self.0.len() as f64;
-            let mean = self.0.values().map(Vec::len).sum::<usize>() as f64 / all;
+            let all = number(self.0.len());
+            let mean = number(self.0.values().map(Vec::len).sum()) / all;
             let words = &self.0[&id];
             let score = question.iter().map(|word| {
-                let with = self.0.values().filter(|it| it.contains(word)).count() as f64;
-                let count = words.iter().filter(|it| *it == word).count() as f64;
+                let with = number(self.0.values().filter(|it| it.contains(word)).count());
+                let count = number(words.iter().filter(|it| *it == word).count());
                 let weight = (1.0 + (all - with + 0.5) / (with + 0.5)).ln();
-                let length = 1.0 - 0.75 + 0.75 * words.len() as f64 / mean;
+                let length = 1.0 - 0.75 + 0.75 * number(words.len()) / mean;
                 weight * count * 2.2 / (count + 1.2 * length)
             });
             score.sum()
@@ -323,7 +342,10 @@ mod tests {
 
     impl Numbers {
         fn below(&mut self, end: u64) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (self.0 >> 33) % end
         }
 
@@ -338,8 +360,15 @@ mod tests {
         }
     }
 
+    fn asking(words: &[String]) -> Question {
+        Question {
+            words: words.to_vec(),
+            is_filling: false,
+        }
+    }
+
     fn agree(index: &Index, oracle: &Oracle, question: &[String], k: usize) {
-        let found = index.search(question, k, None).unwrap();
+        let found = index.search(&asking(question), k, None).unwrap();
         let expected = oracle.search(question);
         assert_eq!(found.len(), expected.len().min(k));
         let near = |a: f32, b: f64| (f64::from(a) - b).abs() < 1e-4 * b.max(1.0);
@@ -360,7 +389,7 @@ mod tests {
             let mut next = 0;
             for _ in 0..4 {
                 let mut page = Page::default();
-                for _ in 0..1 + numbers.below(80) {
+                for _ in 0..=numbers.below(80) {
                     next += 1;
                     let words = numbers.text();
                     page.added.push((next, words.join(" ")));
@@ -383,7 +412,7 @@ mod tests {
             index.take(vec![page]).unwrap();
             oracle.0.retain(|id, _| id % 3 != 0);
             let question = vec!["w0".to_owned(), "w1".to_owned()];
-            let found = index.search(&question, 1_000, None).unwrap();
+            let found = index.search(&asking(&question), 1_000, None).unwrap();
             assert!(found.iter().all(|hit| !gone.contains(&hit.id)));
             assert_eq!(found.len(), oracle.search(&question).len());
             assert!(index.deleted_share() > 0.0);
@@ -392,8 +421,10 @@ mod tests {
             agree(&index, &oracle, &question, 50);
             // An index that was taken apart and put together again answers the same.
             let files = index.files().unwrap();
-            let files: Vec<(String, &[u8])> =
-                files.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())).collect();
+            let files: Vec<(String, &[u8])> = files
+                .iter()
+                .map(|(name, bytes)| (name.clone(), bytes.as_slice()))
+                .collect();
             let again = Index::from_files(&files, language).unwrap();
             agree(&again, &oracle, &question, 50);
             let page = Page {
@@ -401,7 +432,9 @@ mod tests {
                 ..Page::default()
             };
             again.take(vec![page]).unwrap();
-            oracle.0.insert(next + 1, vec!["w0".to_owned(), "fresh".to_owned()]);
+            oracle
+                .0
+                .insert(next + 1, vec!["w0".to_owned(), "fresh".to_owned()]);
             agree(&again, &oracle, &["fresh".to_owned()], 5);
         }
     }
@@ -409,7 +442,7 @@ mod tests {
     #[test]
     fn only_what_is_kept_is_found() {
         let index = Index::empty(Language::find("english").unwrap()).unwrap();
-        let words = vec!["owl".to_owned()];
+        let words = asking(&["owl".to_owned()]);
         assert_eq!(index.search(&words, 5, None).unwrap(), []);
         let added = (1..=100).map(|id| (id, "owls hunt".to_owned())).collect();
         let page = Page {
@@ -420,7 +453,7 @@ mod tests {
         let kept: Ids = [7, 70, 700].into_iter().collect();
         let found = index.search(&words, 5, Some(Arc::new(kept))).unwrap();
         assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [7, 70]);
-        assert_eq!(index.search(&[], 5, None).unwrap(), []);
+        assert_eq!(index.search(&asking(&[]), 5, None).unwrap(), []);
         assert_eq!(index.search(&words, 0, None).unwrap(), []);
     }
 
@@ -438,7 +471,7 @@ mod tests {
             },
         ];
         index.take(pages).unwrap();
-        let found = index.search(&["owl".to_owned()], 5, None).unwrap();
+        let found = index.search(&asking(&["owl".to_owned()]), 5, None).unwrap();
         assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [2, 3]);
     }
 }

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -25,9 +25,12 @@ use aikit_core::{
 };
 use tracing::{debug, warn};
 
-use self::index::{Index, Page};
 pub(super) use self::words::Language;
-use super::{ids::Ids, reading::Readings};
+use self::{
+    index::{Index, Page},
+    words::Question,
+};
+use super::{embedding::EmbedInput, ids::Ids, reading::Readings};
 
 /// Rows of the history read at once.
 const PAGE_ROWS: usize = 1_024;
@@ -69,17 +72,13 @@ struct Follower {
 #[derive(Debug)]
 struct State {
     index: Index,
-    /// Up to where the history is in the index; read without a lock, written under that of
-    /// `progress`.
+    /// Held by who changes the index; the numbers below are written by nobody else.
+    turn: Mutex<()>,
+    /// Up to where the history is in the index.
     reached: AtomicU64,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Debug, Default)]
-struct Progress {
-    damaged: usize,
+    damaged: AtomicUsize,
     /// Chunks that came or went since the file was written.
-    unsaved: usize,
+    unsaved: AtomicUsize,
 }
 
 /// A page of the history and where it ends.
@@ -127,22 +126,22 @@ impl Keyword {
         (k, kept): (usize, Option<Arc<Ids>>),
         seen: u64,
     ) -> Result<Vec<Scored>> {
-        let words = self
+        let question = self
             .follower
             .language
             .question(question, QUESTION_WORDS_MAX);
-        if words.is_empty() {
+        if question.words.is_empty() {
             return Ok(Vec::new());
         }
         let state = self.follow(seen).await?;
-        let first = find(&state, words.clone(), k, kept.clone()).await;
+        let first = find(&state, question.clone(), k, kept.clone()).await;
         let found = match first {
             Ok(found) => Ok(found),
             Err(error) => {
                 // The rows are the truth: an index that fails is made anew from them, once.
                 self.follower.discard(&state, &error);
                 let state = self.follow(u64::MAX).await?;
-                find(&state, words, k, kept).await
+                find(&state, question, k, kept).await
             }
         };
         self.tell(cx);
@@ -182,12 +181,12 @@ impl Keyword {
 
 async fn find(
     state: &Arc<State>,
-    words: Vec<String>,
+    question: Question,
     k: usize,
     kept: Option<Arc<Ids>>,
 ) -> Result<Vec<Scored>> {
     let state = Arc::clone(state);
-    io::spawn_blocking(move || state.index.search(&words, k, kept)).await
+    io::spawn_blocking(move || state.index.search(&question, k, kept)).await
 }
 
 impl Follower {
@@ -330,8 +329,10 @@ impl State {
     fn empty(language: Language) -> Result<Self> {
         Ok(Self {
             index: Index::empty(language)?,
+            turn: Mutex::default(),
             reached: AtomicU64::new(0),
-            progress: Mutex::default(),
+            damaged: AtomicUsize::new(0),
+            unsaved: AtomicUsize::new(0),
         })
     }
 
@@ -346,14 +347,12 @@ impl State {
         if header.language != language.name {
             return foreign("the keyword index is of another language");
         }
-        let progress = Progress {
-            damaged: header.damaged,
-            unsaved: 0,
-        };
         Ok(Self {
             index: Index::from_files(&contents.files(), language)?,
+            turn: Mutex::default(),
             reached: AtomicU64::new(of_store.sequence),
-            progress: Mutex::new(progress),
+            damaged: AtomicUsize::new(header.damaged),
+            unsaved: AtomicUsize::new(0),
         })
     }
 
@@ -364,7 +363,7 @@ impl State {
     /// Takes steps in that begin at `after`. Those that another reading has taken meanwhile are left
     /// alone.
     fn take(&self, after: u64, steps: Vec<Step>) -> Result<()> {
-        let mut progress = lock(&self.progress);
+        let _turn = lock(&self.turn);
         if self.reached() != after {
             return Ok(());
         }
@@ -380,27 +379,28 @@ impl State {
         if self.index.deleted_share() > DELETED_SHARE_MAX {
             self.index.compact()?;
         }
-        progress.damaged += damaged;
-        progress.unsaved += changes;
+        self.damaged.fetch_add(damaged, Ordering::Relaxed);
+        self.unsaved.fetch_add(changes, Ordering::Relaxed);
         self.reached.store(end, Ordering::Release);
         Ok(())
     }
 
     fn is_worth_saving(&self) -> bool {
-        let unsaved = lock(&self.progress).unsaved;
+        let unsaved = self.unsaved.load(Ordering::Relaxed);
         unsaved >= SAVE_CHANGES_MIN.max(self.index.len() / SAVE_PART)
     }
 
     /// Writes the index as far as it is; `history` names the store.
     fn save(&self, path: &Path, mut history: History, language: Language) -> Result<()> {
         // Nothing is taken in while the files are copied.
-        let mut progress = lock(&self.progress);
+        let _turn = lock(&self.turn);
         self.index.compact()?;
         history.sequence = self.reached();
         // Whether or not it can be written: not again before as much has changed once more.
-        progress.unsaved = 0;
+        self.unsaved.store(0, Ordering::Relaxed);
+        let damaged = self.damaged.load(Ordering::Relaxed);
         let files = self.index.files()?;
-        file::write(path, history, (language.name, progress.damaged), &files).map(drop)
+        file::write(path, history, (language.name, damaged), &files).map(drop)
     }
 }
 
@@ -410,7 +410,11 @@ fn page(changes: Changes<StoredChunk>) -> (Page, usize) {
     for change in changes.items {
         match change.added {
             None => page.deleted.push(change.id),
-            Some(Ok(chunk)) => page.added.push((change.id, text(&chunk))),
+            Some(Ok(chunk)) => {
+                // The title and the headings are words of a chunk as well.
+                let input = EmbedInput::of(chunk.title.as_deref(), &chunk.headings, &chunk.text);
+                page.added.push((change.id, input.into_text()));
+            }
             Some(Err(error)) => {
                 warn!(chunk = change.id, %error, "a chunk is left out of the keyword index");
                 damaged += 1;
@@ -418,19 +422,6 @@ fn page(changes: Changes<StoredChunk>) -> (Page, usize) {
         }
     }
     (page, damaged)
-}
-
-/// A chunk with what stands above it: the title and the headings are words of it as well.
-fn text(chunk: &StoredChunk) -> String {
-    let title = chunk.title.iter();
-    let title = title.filter(|title| chunk.headings.first() != Some(title));
-    let mut text = String::with_capacity(chunk.text.len() + 64);
-    for above in title.chain(&chunk.headings) {
-        text.push_str(above);
-        text.push('\n');
-    }
-    text.push_str(&chunk.text);
-    text
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -68,27 +68,38 @@ impl Language {
 
     /// The distinct words of a question, in order. Words that only build the sentence are left
     /// out, unless it has no others.
-    pub(in crate::rag) fn question(self, text: &str, words_max: usize) -> Vec<String> {
+    pub(in crate::rag) fn question(self, text: &str, words_max: usize) -> Question {
         let mut words = Words::new(self);
-        let (mut telling, mut all) = (Vec::new(), Vec::new());
+        let (mut telling, mut filling) = (Vec::new(), Vec::new());
         words.each(text, |word, is_telling| {
-            let add = |to: &mut Vec<String>| {
-                if to.len() < words_max && !to.iter().any(|it| it == word) {
-                    to.push(word.to_owned());
-                }
+            let list: &mut Vec<String> = if is_telling {
+                &mut telling
+            } else {
+                &mut filling
             };
-            add(&mut all);
-            if is_telling {
-                add(&mut telling);
+            if list.len() < words_max && !list.iter().any(|it| it == word) {
+                list.push(word.to_owned());
             }
         });
-        if telling.is_empty() { all } else { telling }
+        let is_filling = telling.is_empty();
+        Question {
+            words: if is_filling { filling } else { telling },
+            is_filling,
+        }
     }
 
     fn is_stop_word(self, word: &str) -> bool {
         self.algorithm == Some(Algorithm::English)
             && STOP_WORDS.split_ascii_whitespace().any(|it| it == word)
     }
+}
+
+/// What is looked for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::rag) struct Question {
+    pub(super) words: Vec<String>,
+    /// Whether they are words that only build a sentence, such as `to be or not to be`.
+    pub(super) is_filling: bool,
 }
 
 /// Finds the words of texts; remembers what it made of each.
@@ -250,16 +261,17 @@ mod tests {
     fn a_question_is_its_telling_words_once() {
         let english = Language::find("english").unwrap();
         let cases = [
-            ("How do I copy a file, or files?", "copi file"),
-            ("to be or not to be", "to be or not"),
-            ("+ - \" ( AND *", "and"),
-            ("", ""),
+            ("How do I copy a file, or files?", "copi file", false),
+            ("to be or not to be", "to be or not", true),
+            ("+ - \" ( AND *", "and", true),
+            ("", "", true),
         ];
-        for (text, expected) in cases {
-            let expected: Vec<&str> = expected.split_whitespace().collect();
+        for (text, expected, is_filling) in cases {
+            let words = expected.split_whitespace().map(str::to_owned).collect();
+            let expected = Question { words, is_filling };
             assert_eq!(english.question(text, 100), expected, "{text}");
         }
-        assert_eq!(english.question("one two three", 2).len(), 2);
+        assert_eq!(english.question("one two three", 2).words.len(), 2);
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! Documents with their chunks and vectors in SQLite.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use aikit_core::{
     Result,
     storage::{
-        Changes, Chunk, ChunkChange, ChunkId, ChunkLabel, Document, DocumentHead, DocumentStore,
-        Embedded, EmbedderSettings, History, StoredChunk, Term,
+        Changes, Chunk, ChunkId, ChunkLabel, Document, DocumentHead, DocumentStore, Embedded,
+        EmbedderSettings, History, StoredChunk, Term,
     },
     value::Map,
 };
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
-use rusqlite::{OptionalExtension as _, Row, Transaction, types::ValueRef};
+use rusqlite::{OptionalExtension as _, Transaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     failed,
+    history::{self, Bodies, changes},
     pool::{Database, advance, counter},
     signed, to_count, to_row, unsigned,
 };
@@ -24,9 +25,6 @@ use crate::storage::{TOMBSTONES_MAX, check_distinct, record};
 
 /// Key of the record that names the embedder.
 const EMBEDDER: &str = "embedder";
-
-/// Key of the record that names the store.
-const IDENTITY: &str = "identity";
 
 #[derive(Debug)]
 pub(super) struct Documents(pub(super) Arc<Database>);
@@ -126,24 +124,18 @@ impl DocumentStore for Documents {
         found.boxed()
     }
 
-    fn chunks<'a>(&'a self, document_id: &'a str) -> BoxFuture<'a, Result<Vec<Chunk>>> {
-        let document_id = document_id.to_owned();
-        let found = self
-            .0
-            .read(move |transaction| chunks(transaction, &document_id));
-        found.boxed()
+    fn document<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Document>>> {
+        let id = id.to_owned();
+        self.0
+            .read(move |transaction| document(transaction, id))
+            .boxed()
     }
 
     fn history(&self) -> BoxFuture<'_, Result<History>> {
         async move {
-            let known = self.0.read(|transaction| {
-                let identity = setting(transaction, IDENTITY)?;
-                let sequence = counter(transaction, "sequence")?;
-                Ok(identity.map(|identity| History { identity, sequence }))
-            });
-            match known.await? {
+            match self.0.read(history::history).await? {
                 Some(history) => Ok(history),
-                None => self.0.write(name_store).await,
+                None => self.0.write(history::name_store).await,
             }
         }
         .boxed()
@@ -198,30 +190,15 @@ fn embedder(transaction: &Transaction<'_>) -> Result<Option<EmbedderSettings>> {
 }
 
 /// The setting `name`, if it was ever written.
-fn setting<T: DeserializeOwned>(transaction: &Transaction<'_>, name: &str) -> Result<Option<T>> {
+pub(super) fn setting<T: DeserializeOwned>(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Result<Option<T>> {
     let found: Option<Vec<u8>> = transaction
         .prepare_cached("SELECT record FROM settings WHERE name = ?1")
         .and_then(|mut it| it.query_row([name], |row| row.get(0)).optional())
         .map_err(failed)?;
     found.map(|bytes| record::decode(name, &bytes)).transpose()
-}
-
-/// Gives the store its name, unless another process just did.
-fn name_store(transaction: &Transaction<'_>) -> Result<History> {
-    let sequence = counter(transaction, "sequence")?;
-    if let Some(identity) = setting(transaction, IDENTITY)? {
-        return Ok(History { identity, sequence });
-    }
-    let identity: String = transaction
-        .query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
-        .map_err(failed)?;
-    transaction
-        .execute(
-            "INSERT INTO settings (name, record) VALUES (?1, ?2)",
-            (IDENTITY, record::encode(IDENTITY, &identity)?),
-        )
-        .map_err(failed)?;
-    Ok(History { identity, sequence })
 }
 
 fn claim(transaction: &Transaction<'_>, settings: EmbedderSettings) -> Result<EmbedderSettings> {
@@ -389,13 +366,13 @@ fn stored(
 
 /// The record of a document, shared by its chunks.
 #[derive(Clone, Debug)]
-struct Body {
+pub(super) struct Body {
     title: Option<String>,
     metadata: Arc<Map>,
 }
 
 impl Body {
-    fn decode(document_id: &str, record: &[u8]) -> Result<Self> {
+    pub(super) fn decode(document_id: &str, record: &[u8]) -> Result<Self> {
         let body: DocumentBody = record::decode(document_id, record)?;
         Ok(Self {
             title: body.title,
@@ -404,38 +381,26 @@ impl Body {
     }
 }
 
-/// The documents of a page, each read once.
-struct Bodies<'a> {
-    transaction: &'a Transaction<'a>,
-    known: HashMap<Arc<str>, Option<Body>>,
-}
-
-impl<'a> Bodies<'a> {
-    fn new(transaction: &'a Transaction<'a>) -> Self {
-        Self {
-            transaction,
-            known: HashMap::new(),
-        }
-    }
-
-    /// The document of a row of [`changes`]: its id, and its record or what is wrong with it.
-    fn of(&mut self, row: &Row<'_>) -> Result<(Arc<str>, Result<Body>)> {
-        let id: String = row.get(3).map_err(failed)?;
-        if let Some((id, Some(body))) = self.known.get_key_value(id.as_str()) {
-            return Ok((Arc::clone(id), Ok(body.clone())));
-        }
-        let record: Vec<u8> = self
-            .transaction
-            .prepare_cached("SELECT record FROM documents WHERE id = ?1")
-            .and_then(|mut it| it.query_row([&id], |row| row.get(0)))
-            .map_err(failed)?;
-        let body = Body::decode(&id, &record);
-        let id: Arc<str> = id.into();
-        // A damaged one is read again for each chunk, because errors cannot be copied.
-        let known = body.as_ref().ok().cloned();
-        self.known.insert(Arc::clone(&id), known);
-        Ok((id, body))
-    }
+fn document(transaction: &Transaction<'_>, id: String) -> Result<Option<Document>> {
+    let found: Option<(Option<String>, String, Vec<u8>)> = transaction
+        .prepare_cached("SELECT origin, content_hash, record FROM documents WHERE id = ?1")
+        .and_then(|mut it| {
+            it.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()
+        })
+        .map_err(failed)?;
+    let Some((origin, content_hash, record)) = found else {
+        return Ok(None);
+    };
+    let body: DocumentBody = record::decode(&id, &record)?;
+    Ok(Some(Document {
+        chunks: chunks(transaction, &id)?,
+        id,
+        origin,
+        title: body.title,
+        content_hash,
+        metadata: body.metadata,
+    }))
 }
 
 fn chunks(transaction: &Transaction<'_>, document_id: &str) -> Result<Vec<Chunk>> {
@@ -460,47 +425,6 @@ fn chunks(transaction: &Transaction<'_>, document_id: &str) -> Result<Vec<Chunk>
         });
     }
     Ok(found)
-}
-
-/// A page of the history, with what `added` makes of a row: its sequence number, its id, the named
-/// column, the id of its document and its position there.
-fn changes<T>(
-    transaction: &Transaction<'_>,
-    (after, limit): (u64, usize),
-    column: &str,
-    mut added: impl FnMut(ChunkId, &Row<'_>) -> Result<Result<T>>,
-) -> Result<Changes<T>> {
-    if after != 0 && after < counter(transaction, "forgotten")? {
-        return Ok(Changes {
-            items: Vec::new(),
-            must_restart: true,
-        });
-    }
-    let mut statement = transaction
-        .prepare_cached(&format!(
-            "SELECT sequence, id, {column}, document_id, position FROM chunks WHERE sequence > ?1
-             UNION ALL
-             SELECT sequence, id, NULL, NULL, NULL FROM deleted_chunks WHERE sequence > ?1
-             ORDER BY sequence LIMIT ?2"
-        ))
-        .map_err(failed)?;
-    let mut rows = statement
-        .query((signed(after), to_row(limit)))
-        .map_err(failed)?;
-    let mut items = Vec::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        let id = unsigned(row.get(1).map_err(failed)?);
-        let is_there = row.get_ref(3).map_err(failed)? != ValueRef::Null;
-        items.push(ChunkChange {
-            sequence: unsigned(row.get(0).map_err(failed)?),
-            id,
-            added: is_there.then(|| added(id, row)).transpose()?,
-        });
-    }
-    Ok(Changes {
-        items,
-        must_restart: false,
-    })
 }
 
 fn chunk_key(id: ChunkId) -> String {

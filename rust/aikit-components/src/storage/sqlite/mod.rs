@@ -4,6 +4,7 @@
 //! of connections reads.
 
 mod documents;
+mod history;
 mod keys;
 mod pool;
 

@@ -108,7 +108,7 @@ fn a_search_that_is_cancelled_does_not_end_another_one() {
             k: 40,
             ..SearchOptions::default()
         };
-        let mut first = Box::pin(reader.search(&cancelled, "common", options));
+        let mut first = Box::pin(reader.search(&cancelled, "common", options.clone()));
         let mut second = Box::pin(reader.search(&cx, "common", options));
         // Both wait for the same rows, the first has begun to read them.
         assert!((&mut first).now_or_never().is_none());

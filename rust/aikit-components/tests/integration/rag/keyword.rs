@@ -105,10 +105,17 @@ fn an_index_of_many_chunks_is_kept_in_a_file_and_followed_from_there() {
     let before = fs::read(file_of(&store)).unwrap();
     let again = open(at(&store)).unwrap();
     assert_eq!(by_words(&again, &cx, "common words", 1_000).len(), 1_000);
-    assert_eq!(sources(&by_words(&again, &cx, "number1102", 5)), ["document 1102"]);
+    assert_eq!(
+        sources(&by_words(&again, &cx, "number1102", 5)),
+        ["document 1102"]
+    );
     assert_eq!(by_words(&again, &cx, "number7", 5), []);
     assert_eq!(by_words(&again, &cx, "number1099", 5).len(), 1);
-    assert_eq!(fs::read(file_of(&store)).unwrap(), before, "three changes are not worth it");
+    assert_eq!(
+        fs::read(file_of(&store)).unwrap(),
+        before,
+        "three changes are not worth it"
+    );
     // Other handles see what one writes, at their next search.
     ingest(&rag, &cx, vec![document(5_000)]).unwrap();
     assert_eq!(by_words(&again, &cx, "number5000", 5).len(), 1);
@@ -123,17 +130,37 @@ fn a_damaged_file_is_made_anew_and_told() {
     let mut flipped = good.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
-    for bad in [&flipped[..], &good[..good.len() - 1], b"", b"something else"] {
+    for bad in [
+        &flipped[..],
+        &good[..good.len() - 1],
+        b"",
+        b"something else",
+    ] {
         fs::write(file_of(&store), bad).unwrap();
-        let events = cx.context.events().subscribe("rag.index.rebuilt");
+        let mut events = cx.context.events().subscribe("rag.index.rebuilt");
         let rag = open(at(&store)).unwrap();
         assert_eq!(by_words(&rag, &cx, "number42", 5).len(), 1);
         assert_eq!(by_words(&rag, &cx, "common", 1_000).len(), 1_000);
-        let event = events.try_receive().unwrap();
-        assert_eq!(event.data.get("index").and_then(Value::as_str), Some("keyword"));
-        assert!(event.data.get("reason").unwrap().as_str().unwrap().contains("damaged"));
-        assert!(events.try_receive().is_none(), "told once");
-        assert_eq!(fs::read(file_of(&store)).unwrap()[..8], good[..8], "written anew");
+        let event = events.try_next().unwrap();
+        assert_eq!(
+            event.data.get("index").and_then(Value::as_str),
+            Some("keyword")
+        );
+        assert!(
+            event
+                .data
+                .get("reason")
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .contains("damaged")
+        );
+        assert!(events.try_next().is_none(), "told once");
+        assert_eq!(
+            fs::read(file_of(&store)).unwrap()[..8],
+            good[..8],
+            "written anew"
+        );
     }
 }
 
@@ -146,7 +173,10 @@ fn a_file_of_another_store_or_language_is_not_believed() {
         language: "german".to_owned(),
         ..at(&store)
     };
-    assert_eq!(by_words(&open(german).unwrap(), &cx, "number42", 5).len(), 1);
+    assert_eq!(
+        by_words(&open(german).unwrap(), &cx, "number42", 5).len(),
+        1
+    );
     // The store is an older copy of itself: what the file has more is gone.
     let remove = |ending: &str| {
         let mut name = store.as_os_str().to_owned();
@@ -157,7 +187,10 @@ fn a_file_of_another_store_or_language_is_not_believed() {
     let older = open(at(&copy)).unwrap();
     ingest(&older, &cx, documents(0..2)).unwrap();
     fs::copy(file_of(&store), file_of(&copy)).unwrap();
-    assert_eq!(by_words(&open(at(&copy)).unwrap(), &cx, "common", 10).len(), 2);
+    assert_eq!(
+        by_words(&open(at(&copy)).unwrap(), &cx, "common", 10).len(),
+        2
+    );
     // The store was deleted and another one made in its place.
     for ending in ["", "-wal", "-shm"] {
         remove(ending);
@@ -166,7 +199,10 @@ fn a_file_of_another_store_or_language_is_not_believed() {
     let new = open(at(&store)).unwrap();
     ingest(&new, &cx, documents(2_000..2_000 + MANY + 200)).unwrap();
     assert_eq!(by_words(&new, &cx, "number42", 5), []);
-    assert_eq!(by_words(&open(at(&store)).unwrap(), &cx, "number2042", 5).len(), 1);
+    assert_eq!(
+        by_words(&open(at(&store)).unwrap(), &cx, "number2042", 5).len(),
+        1
+    );
 }
 
 /// Not a test of its own: the process that the next test kills.
