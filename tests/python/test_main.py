@@ -287,3 +287,68 @@ def test_main_answers_the_status(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["tool", "invoke", "none"]) == 3
     assert "hint:" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_documents_are_ingested_and_searched(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "owls.md").write_text("# Owls\n\nThey hunt\tmice at night.\n")
+    (tmp_path / "docs" / "bad.md").write_bytes(b"\x00\x01")
+    status, out, error = run("rag", "ingest", "docs", folder=tmp_path)
+    assert (status, out) == (
+        1,
+        "1 added, 0 updated, 0 unchanged, 0 deleted, 1 failed; 1 chunks written, 1 embedded\n",
+    )
+    assert "docs/bad.md: the file is binary" in error
+    (tmp_path / "docs" / "bad.md").unlink()
+    given = ["--metadata", "year=2024", "--chunker", "markdown", "--json"]
+    status, out, _ = run("rag", "ingest", "docs", *given, folder=tmp_path)
+    assert (status, json.loads(out)["updated"]) == (0, 1)
+    status, out, error = run("rag", "search", "hunting mice", folder=tmp_path)
+    score, chunk, text = out.rstrip("\n").split("\t")
+    assert (status, chunk, error) == (0, "docs/owls.md#0", "")
+    assert float(score) > 0
+    assert text == "# Owls They hunt mice at night."
+    options = ["-k", "1", "--mode", "keyword", "--filter", '{"year": {"gte": 2024}}', "--json"]
+    status, out, _ = run("rag", "search", "owl", *options, folder=tmp_path)
+    assert [hit["source"] for hit in json.loads(out)] == ["docs/owls.md"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["search", "x"], 3, "no index at"),
+        (["search", "x", "--index", "../none"], 4, "outside the working directory"),
+        (["ingest", "none.md"], 3, "none.md"),
+        (["ingest", "none.md", "--metadata", "x"], 2, "NAME=VALUE"),
+        (["ingest", "none.md", "--gone", "maybe"], 2, "maybe"),
+        (["ingest", "none.md", "--chunker", "none"], 3, "no chunker named"),
+    ],
+)
+def test_what_is_wrong_about_an_index_is_named(
+    arguments: list[str], status: int, message: str, tmp_path: Path
+) -> None:
+    found, out, error = run("rag", *arguments, folder=tmp_path)
+    assert (found, out) == (status, "")
+    assert message in error
+    assert "hint: " in error
+
+
+def test_a_terminal_shows_hits_as_a_table_and_how_far_an_ingest_is(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n\nwords \x1b[2J here\n")
+    reader, writer = os.openpty()
+    for arguments in (["ingest", "a.md"], ["search", "words"]):
+        done = subprocess.run(  # noqa: S603
+            [*AIKIT, "rag", *arguments],
+            cwd=tmp_path,
+            stdout=writer,
+            stderr=writer,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0
+    os.close(writer)
+    shown = os.read(reader, 65_536).decode()
+    os.close(reader)
+    assert "score  source" in shown
+    assert "a.md > A" in shown
+    assert "\x1b[2J" not in shown

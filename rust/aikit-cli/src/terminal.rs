@@ -28,6 +28,17 @@ pub(crate) fn line(text: &str) -> Result<()> {
     write(&mut io::stdout().lock(), &format!("{text}\n"))
 }
 
+/// Prints a line on standard error, for who is there to see it.
+pub(crate) fn note(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// How wide the terminal is, where the shell says so.
+pub(crate) fn columns() -> Option<usize> {
+    let columns = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (columns > 0).then_some(columns)
+}
+
 /// Prints an error with its traceback and hint on standard error; answers the exit status. A
 /// reader that went away is no news, as for other programs.
 pub(crate) fn show_error(error: &Error) -> u8 {
@@ -211,9 +222,9 @@ fn answer(question: &Question) -> Result<String> {
     Ok(line.trim_end_matches('\r').to_owned())
 }
 
-/// A question as it is shown: what it quotes may come from a model, and must neither move the
-/// cursor nor turn the direction of the text, so that the user reads what is asked.
-fn escape(prompt: &str) -> String {
+/// A text as it is shown: what it quotes may come from a model or a document, and must neither move
+/// the cursor nor turn the direction of the text, so that the user reads what is there.
+pub(crate) fn escape(prompt: &str) -> String {
     let is_safe = |it: char| matches!(it, '\n' | '\t') || !(it.is_control() || is_format(it));
     let escaped = prompt.chars().map(|it| match it {
         it if is_safe(it) => it.to_string(),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod kernel;
+mod rag;
 mod run;
 mod tool;
 
@@ -21,6 +22,8 @@ enum Command {
     Run(run::RunArgs),
     /// Serves one Jupyter connection; front ends call this
     Kernel(kernel::KernelArgs),
+    /// Ingests documents into an index, or searches it
+    Rag(rag::RagArgs),
     /// Lists tools, or calls one
     Tool(tool::ToolArgs),
     /// Registers the kernel in Jupyter
@@ -48,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Run(args) => run::run(args),
         Command::Kernel(args) => kernel::run(args).map(|()| 0),
+        Command::Rag(args) => rag::run(args),
         Command::Tool(args) => tool::run(args).map(|()| 0),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";
