@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .handles import Event, Handle
     from .kernelspec import install as install_kernel
     from .models import Model, OpenAI
-    from .rag import RAG, Hit
+    from .rag import RAG, Answer, Hit
     from .tools import Tool, tool
     from .vectors import VectorIndex
 
@@ -25,6 +25,7 @@ __all__ = [
     "Agent",
     "AgentRun",
     "AikitError",
+    "Answer",
     "Event",
     "Handle",
     "Hit",
@@ -46,6 +47,7 @@ _HOMES = {
     "Agent": ("agents", "Agent"),
     "AgentRun": ("agents", "AgentRun"),
     "AikitError": ("errors", "AikitError"),
+    "Answer": ("rag", "Answer"),
     "Event": ("handles", "Event"),
     "Handle": ("handles", "Handle"),
     "Hit": ("rag", "Hit"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import _aikit
 from ._address import without_password
 from .errors import InvalidArgsError
-from .handles import Handle
+from .handles import Handle, Usage
+from .models import Model
 from .records import Record, table
 from .tools import Tool
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
     # A path or a glob, or a record with `id`, `text`, and if wanted `title` and `metadata`.
     _Source = str | os.PathLike[str] | Mapping[str, Any]
+    # A question and the ids that answer it: `query` and `relevant`, which is an id, a list of ids,
+    # or a mapping from ids to grades.
+    _Judged = Mapping[str, Any]
+    # What judgements name.
+    _Level = Literal["document", "chunk"]
     # What happens to documents whose file is gone.
     _Gone = Literal["delete", "keep"]
     # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
@@ -114,14 +121,151 @@ class RagStats(Record):
     path: str | None
 
 
+class Citation(Record):
+    """A place in the documents that an answer rests on.
+
+    Attributes:
+        number: The number in the text; one number may have several places.
+        id: Identity of the chunk.
+        quote: The words as they stand in the document.
+        source: Path or id of the document.
+        title: Title of the document.
+        headings: Headings above the words, outermost first.
+        start: First character of the quote in the document.
+        end: One past its last character.
+        metadata: What is known about the document, such as its page.
+    """
+
+    number: int
+    id: str
+    quote: str
+    source: str
+    title: str | None
+    headings: list[str]
+    start: int
+    end: int
+    metadata: dict[str, Any]
+
+
+class UnverifiedQuote(Record):
+    """A quote of a model that stands in no chunk it was given.
+
+    Attributes:
+        number: The number that the model gave it.
+        quote: The words that the model claims to have read.
+    """
+
+    number: int
+    quote: str
+
+
+class Answer(Record):
+    """What the documents say to a question.
+
+    Attributes:
+        text: The answer, with ``[1]`` where it rests on the citation of that number; that the
+            documents do not answer, where they do not.
+        answered: Whether the documents answer the question: the model says so, and at least one
+            quote stands in them.
+        citations: Where the answer stands in the documents.
+        unverified: Quotes of the model that stand in no chunk it was given.
+        draft: What the model said although no quote of it could be found; nothing vouches for it.
+        hits: The chunks that the model was given, best first.
+        usage: What the requests to the model consumed.
+        model: The model that answered, in the provider's word; None when none was asked.
+    """
+
+    text: str
+    answered: bool
+    citations: list[Citation]
+    unverified: list[UnverifiedQuote]
+    draft: str | None
+    hits: list[Hit]
+    usage: Usage
+    model: str | None
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {
+        "citations": Citation,
+        "unverified": UnverifiedQuote,
+        "hits": Hit,
+        "usage": Usage,
+    }
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        items = "".join(
+            f"<li>[{it.number}] <q>{html.escape(it.quote)}</q> <small>"
+            f"{html.escape(' › '.join([it.source, *it.headings]))}</small></li>"
+            for it in self.citations
+        )
+        sources = f"<ul>{items}</ul>" if items else ""
+        return f"<p>{html.escape(self.text)}</p>{sources}"
+
+
+class Measures(Record):
+    """Means over all judged questions, each from 0 to 1.
+
+    Attributes:
+        k: The cutoff: only the first so many results count.
+        recall: Part of what is relevant that was found.
+        precision: Part of ``k`` results that is relevant.
+        mrr: One over the rank of the first relevant result; 0 without one.
+        ndcg: Gains discounted by their ranks, over those of the best possible order.
+    """
+
+    k: int
+    recall: float
+    precision: float
+    mrr: float
+    ndcg: float
+
+
+class Latency(Record):
+    """How long a search takes, embedding the question included.
+
+    Attributes:
+        mean_ms: Mean, in milliseconds.
+        p50_ms: Half of the searches were quicker.
+        p95_ms: 95 of 100 were.
+    """
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+
+
+class Evaluation(Record):
+    """How well an index answers judged questions.
+
+    Attributes:
+        queries: Number of questions.
+        at: The measures at each cutoff, smallest first.
+        latency: How long the searches took.
+        missed: Questions of whose answers none was found.
+    """
+
+    queries: int
+    at: list[Measures]
+    latency: Latency
+    missed: list[str]
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"at": Measures, "latency": Latency}
+
+    def _repr_html_(self) -> str:
+        return table(self.at, ["k", "recall", "precision", "mrr", "ndcg"])
+
+
 class RAG:
     """Documents, their chunks and an index over them.
 
     Args:
         path: File of the store, made when it does not exist, or a plain name for an index of the
             project, below ``.aikit``; None keeps everything in memory.
-        embedder: ``lexical``, ``provider:model``, or a function that takes a list of texts and
-            returns one vector for each.
+        embedder: ``lexical``, ``minilm`` (needs the extra ``aikit[minilm]``), ``local:PATH`` (the
+            folder of a BERT model), ``provider:model``, or a function that takes a list of texts
+            and returns one vector for each.
         dim: Length of the function's vectors.
         embedder_name: What the store remembers of the function; change it with the vectors.
         base_url: Address of the provider of the embedder. A password in it is not pickled.
@@ -134,7 +278,8 @@ class RAG:
 
     Raises:
         ConfigError: If the store was made with another embedder.
-        NotFoundError: If there is no such embedder or index.
+        NotFoundError: If there is no such embedder or index, or a model's folder lacks a file.
+        UnavailableError: If ``minilm`` is not installed.
     """
 
     def __init__(  # noqa: PLR0913  # an index has these parts
@@ -246,6 +391,81 @@ class RAG:
         """Is ``search`` for async code."""
         return Hits(Hit(hit) for hit in await self._native.asearch(query, k))
 
+    def ask(
+        self,
+        question: str,
+        *,
+        model: Model | str | None = None,
+        k: int = 5,
+        instructions: str = "",
+        max_tokens: int | None = None,
+    ) -> Answer:
+        """Answers a question from the documents.
+
+        Searches, lets a model read the hits as data, and looks up every quote that it gives: a
+        citation is a place in a document, not what a model says of it.
+
+        Args:
+            question: The question.
+            model: A model, or its name such as ``openai:gpt-5-mini``; None for the configured one.
+            k: Number of chunks that the model reads, 1 to 1000.
+            instructions: What the model is told beside how it answers, such as a language.
+            max_tokens: Longest answer in tokens; the provider's default when None.
+
+        Returns:
+            The answer; ``answered`` is False where the documents do not answer.
+
+        Raises:
+            OutputError: If the model does not answer in the form that is asked for.
+            ModelError: If the model fails.
+        """
+        native, options = _asked(model, k, instructions, max_tokens)
+        return Answer(self._native.ask(question, native, options))
+
+    async def aask(
+        self,
+        question: str,
+        *,
+        model: Model | str | None = None,
+        k: int = 5,
+        instructions: str = "",
+        max_tokens: int | None = None,
+    ) -> Answer:
+        """Is ``ask`` for async code; cancelling it drops the request."""
+        native, options = _asked(model, k, instructions, max_tokens)
+        return Answer(await self._native.aask(question, native, options))
+
+    def evaluate(
+        self,
+        qrels: Sequence[_Judged],
+        *,
+        at: int | Sequence[int] = (1, 5, 10),
+        level: _Level = "document",
+    ) -> Evaluation:
+        """Asks judged questions and measures what is found.
+
+        Args:
+            qrels: Records with ``query`` and ``relevant``: an id, a list of ids, or a mapping from
+                ids to grades above 0.
+            at: Where results are cut, each 1 to 1000.
+            level: What the judgements name: documents, each counted once at its best chunk, or
+                chunks.
+
+        Raises:
+            InvalidArgsError: If there is no question, or one is malformed.
+        """
+        return Evaluation(self._native.evaluate(*_judged(qrels, at, level)))
+
+    async def aevaluate(
+        self,
+        qrels: Sequence[_Judged],
+        *,
+        at: int | Sequence[int] = (1, 5, 10),
+        level: _Level = "document",
+    ) -> Evaluation:
+        """Is ``evaluate`` for async code."""
+        return Evaluation(await self._native.aevaluate(*_judged(qrels, at, level)))
+
     def delete(self, ids: str | Sequence[str]) -> int:
         """Deletes documents by their paths or ids and returns how many there were."""
         return self._native.delete([ids] if isinstance(ids, str) else list(ids))
@@ -267,14 +487,16 @@ class RAG:
         self,
         name: str = "search_documents",
         summary: str = "Searches the documents and returns the chunks that fit a question best.",
+        k: int = 5,
     ) -> Tool:
-        """Returns the search as a tool of agents, called with ``query`` and ``k``.
+        """Returns the search as a tool of agents, called with ``query`` and, if wanted, ``k``.
 
         Args:
             name: Name of the tool.
             summary: What is to be found there; the model chooses by it.
+            k: Hits of a call that names no number, 1 to 1000.
         """
-        return Tool(self._native.as_tool(name, summary))
+        return Tool(self._native.as_tool(name, summary, k))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._path is None:
@@ -283,6 +505,21 @@ class RAG:
 
     def __repr__(self) -> str:
         return f"RAG({self._path!r})"
+
+
+def _asked(
+    model: Model | str | None, k: int, instructions: str, max_tokens: int | None
+) -> tuple[_aikit.Model, dict[str, Any]]:
+    model = model if isinstance(model, Model) else Model(model)
+    options = {"k": k, "instructions": instructions, "max_tokens": max_tokens}
+    return model._native, options  # noqa: SLF001  # of this package
+
+
+def _judged(
+    qrels: Sequence[_Judged], at: int | Sequence[int], level: _Level
+) -> tuple[list[Any], dict[str, Any]]:
+    cutoffs = at if isinstance(at, int) else list(at)
+    return [dict(it) for it in qrels], {"at": cutoffs, "level": level}
 
 
 def _open(path: str, options: dict[str, Any]) -> RAG:

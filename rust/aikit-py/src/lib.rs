@@ -11,6 +11,7 @@ mod interpreter;
 mod kernel;
 mod logging;
 mod models;
+mod packages;
 mod rag;
 mod session;
 mod tools;
@@ -35,4 +36,10 @@ mod _aikit {
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };
+
+    #[pymodule_init]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::packages::register();
+        Ok(())
+    }
 }

@@ -5,12 +5,15 @@
     reason = "PyO3 hands the arguments of a Python call over by value"
 )]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use aikit_components::rag::{
-    self, Embedder, IngestOptions, RagOptions, Record, SearchOptions, Source,
+    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, RagOptions, Record,
+    SearchOptions, Source, ToolOptions,
 };
-use aikit_core::{Error, Result, Value, procedure, services::ModelOptions, tool::ToolContext};
+use aikit_core::{
+    Error, Result, Value, model::ChatModel, procedure, services::ModelOptions, tool::ToolContext,
+};
 use pyo3::prelude::*;
 
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
     convert::PyValue,
     errors,
     handles::Handle,
+    models::Model,
     session,
     tools::Tool,
     wait,
@@ -106,6 +110,46 @@ impl Rag {
         wait::awaitable(py, move |cx| search(rag, cx, query, k))
     }
 
+    /// Answers a question with a model; `options` is a mapping of `k`, `instructions` and
+    /// `max_tokens`.
+    fn ask(
+        &self,
+        question: String,
+        model: PyRef<'_, Model>,
+        options: PyValue,
+    ) -> PyResult<PyValue> {
+        let (rag, chat) = (self.0.clone(), model.chat());
+        wait::blocking(model.py(), move |cx| ask(rag, cx, chat, question, options))
+    }
+
+    /// `ask` as an awaitable.
+    fn aask<'py>(
+        &self,
+        question: String,
+        model: PyRef<'py, Model>,
+        options: PyValue,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (rag, chat) = (self.0.clone(), model.chat());
+        wait::awaitable(model.py(), move |cx| ask(rag, cx, chat, question, options))
+    }
+
+    /// Measures how judged questions are answered; `options` is a mapping of `at` and `level`.
+    fn evaluate(&self, py: Python<'_>, qrels: PyValue, options: PyValue) -> PyResult<PyValue> {
+        let rag = self.0.clone();
+        wait::blocking(py, move |cx| evaluate(rag, cx, qrels, options))
+    }
+
+    /// `evaluate` as an awaitable.
+    fn aevaluate<'py>(
+        &self,
+        py: Python<'py>,
+        qrels: PyValue,
+        options: PyValue,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let rag = self.0.clone();
+        wait::awaitable(py, move |cx| evaluate(rag, cx, qrels, options))
+    }
+
     /// Deletes documents; answers how many there were.
     fn delete(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<usize> {
         let rag = self.0.clone();
@@ -137,8 +181,10 @@ impl Rag {
     }
 
     /// The search as a tool of agents.
-    fn as_tool(&self, py: Python<'_>, name: &str, summary: &str) -> PyResult<Tool> {
-        let tool = self.0.as_tool(name, summary);
+    fn as_tool(&self, py: Python<'_>, name: String, summary: String, k: Whole) -> PyResult<Tool> {
+        let tool = k
+            .named("k")
+            .and_then(|k| self.0.as_tool(ToolOptions { name, summary, k }));
         tool.map(Tool::new)
             .map_err(|error| errors::to_python(py, &error))
     }
@@ -198,6 +244,39 @@ async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: Whole) -> Resu
     let k = k.named("k")?;
     let hits = rag.search(&cx, &query, SearchOptions { k }).await?;
     Value::from_serialize(&hits).map(PyValue)
+}
+
+async fn ask(
+    rag: rag::Rag,
+    cx: ToolContext,
+    model: Arc<dyn ChatModel>,
+    question: String,
+    options: PyValue,
+) -> Result<PyValue> {
+    let given = &options.0;
+    let default = AskOptions::default();
+    let options = AskOptions {
+        search: SearchOptions {
+            k: whole::field(given, "k")?.unwrap_or(default.search.k),
+        },
+        instructions: word(given, "instructions").unwrap_or_default(),
+        max_tokens: whole::field(given, "max_tokens")?,
+    };
+    let answer = rag.ask(&cx, &model, &question, options).await?;
+    Value::from_serialize(&answer).map(PyValue)
+}
+
+async fn evaluate(
+    rag: rag::Rag,
+    cx: ToolContext,
+    qrels: PyValue,
+    options: PyValue,
+) -> Result<PyValue> {
+    let field = |key: &str| options.0.get(key).cloned().unwrap_or_default();
+    let given = EvaluateOptions::parse(field("at"), field("level"))?;
+    let judged = Judged::parse_all(qrels.0)?;
+    let evaluation = rag.evaluate(&cx, judged, given).await?;
+    Value::from_serialize(&evaluation).map(PyValue)
 }
 
 async fn stats(rag: rag::Rag, cx: ToolContext) -> Result<PyValue> {

@@ -34,6 +34,11 @@ pub(super) trait Embed: std::fmt::Debug + Send + Sync {
     /// Length of the vectors, where it is known before the first one.
     fn dimension(&self) -> Option<usize>;
 
+    /// Makes it ready, so that what is missing is said when an index is opened.
+    fn prepare<'a>(&'a self, _cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// How nearness of its vectors is measured.
     fn metric(&self) -> Metric {
         Metric::Cosine

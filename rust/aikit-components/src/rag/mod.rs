@@ -3,12 +3,16 @@
 //! The truth is rows in a store (documents, chunks, vectors, a history); the vector index is
 //! derived from it when the index is opened and follows what any process writes.
 
+mod answer;
 mod chunking;
 mod derived;
 mod embedders;
 mod embedding;
+mod evaluate;
 mod ingest;
 mod loaders;
+mod local_model;
+mod packages;
 mod place;
 mod sources;
 mod tool;
@@ -32,12 +36,16 @@ use self::{derived::Derived, embedding::EmbedInput, tool::SearchTool};
 use crate::storage;
 
 pub use self::{
+    answer::{Answer, AskOptions, Citation, Unverified},
     chunking::{CHUNKERS, Chunker},
     embedders::{EMBEDDERS, Embedder, EmbedderKind},
+    evaluate::{CUTOFFS_DEFAULT, EvaluateOptions, Evaluation, Judged, Latency, Level, Measures},
     ingest::{Failure, Gone, IngestOptions, IngestReport},
     loaders::{LOADERS, Loader},
+    packages::{Finder, find_packages_with},
     place::store_path,
     sources::{Record, Source},
+    tool::ToolOptions,
 };
 
 /// Hits of a search that names no number.
@@ -156,10 +164,12 @@ impl Rag {
     ///
     /// `invalid_args` for sizes that make no sense, `not_found` for an unknown kind of index or
     /// chunker, `config` when the store was made with another embedder, those of the store, and those
-    /// of a model that is asked for the length of its vectors.
+    /// of the embedder: a folder without a model, a model that is asked for the length of its
+    /// vectors and fails.
     pub async fn open(cx: &Context, options: RagOptions) -> Result<Self> {
         check_sizes(&options)?;
         let chunker = Chunker::find(&options.chunker)?;
+        cx.within(options.embedder.0.prepare(cx)).await??;
         let backend = storage::find(if options.path.is_some() {
             "sqlite"
         } else {
@@ -264,13 +274,14 @@ impl Rag {
         })
     }
 
-    /// The search as a tool that agents call with `query` and `k`.
+    /// The search as a tool that agents call with `query` and, if they want another number of
+    /// hits, `k`.
     ///
     /// # Errors
     ///
-    /// `invalid_args` for a name that no tool can have.
-    pub fn as_tool(&self, name: &str, summary: &str) -> Result<Arc<dyn DynTool>> {
-        Ok(Arc::new(SearchTool::new(self.clone(), name, summary)?))
+    /// `invalid_args` for a name that no tool can have, and for a `k` outside 1 to 1000.
+    pub fn as_tool(&self, options: ToolOptions) -> Result<Arc<dyn DynTool>> {
+        Ok(Arc::new(SearchTool::new(self.clone(), options)?))
     }
 
     /// The index in a few words: the name of its file.
@@ -323,15 +334,20 @@ impl Inner {
 }
 
 fn check_question(query: &str, options: SearchOptions) -> Result<()> {
-    if !(1..=K_MAX).contains(&options.k) {
-        return Err(Error::invalid_args(format!("`k` is `{}`", options.k))
-            .with_hint(format!("ask for 1 to {K_MAX} hits")));
-    }
+    check_k(options.k)?;
     if query.trim().is_empty() {
         return Err(Error::invalid_args("the question is empty")
             .with_hint("say in some words what to look for"));
     }
     Ok(())
+}
+
+fn check_k(k: usize) -> Result<()> {
+    if (1..=K_MAX).contains(&k) {
+        return Ok(());
+    }
+    Err(Error::invalid_args(format!("`k` is `{k}`"))
+        .with_hint(format!("ask for 1 to {K_MAX} hits")))
 }
 
 fn check_vector(vector: &[f32], settings: &EmbedderSettings, metric: Metric) -> Result<()> {

@@ -1,4 +1,5 @@
-//! An index as a tool for agents.
+//! An index as a tool for agents: they call it with what they look for, and get hits with their
+//! sources.
 
 use std::time::Duration;
 
@@ -10,15 +11,38 @@ use futures::{FutureExt as _, future::BoxFuture};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{K_DEFAULT, Rag, SearchOptions};
+use super::{K_DEFAULT, Rag, SearchOptions, check_k};
 use crate::tools::Schema;
 
 /// Longest time for one search; a provider may have to embed the question.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How an index is offered to a model.
+#[derive(Clone, Debug)]
+pub struct ToolOptions {
+    /// Name of the tool.
+    pub name: String,
+    /// What is to be found there; the model chooses by it.
+    pub summary: String,
+    /// Hits of a call that names no number, 1 to 1000.
+    pub k: usize,
+}
+
+impl Default for ToolOptions {
+    fn default() -> Self {
+        Self {
+            name: "search_documents".to_owned(),
+            summary: "Searches the documents and returns the chunks that fit a question best."
+                .to_owned(),
+            k: K_DEFAULT,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct SearchTool {
     rag: Rag,
+    k: usize,
     spec: ToolSpec,
     schema: Schema,
 }
@@ -29,20 +53,17 @@ struct Args {
     /// What to look for, in words that the documents would use.
     query: String,
     /// Number of chunks to answer, 1 to 1000.
-    #[serde(default = "default_k")]
-    k: usize,
-}
-
-fn default_k() -> usize {
-    K_DEFAULT
+    #[serde(default)]
+    k: Option<usize>,
 }
 
 impl SearchTool {
-    pub(super) fn new(rag: Rag, name: &str, summary: &str) -> Result<Self> {
-        tool::check_name(name)?;
+    pub(super) fn new(rag: Rag, options: ToolOptions) -> Result<Self> {
+        tool::check_name(&options.name)?;
+        check_k(options.k)?;
         let spec = ToolSpec {
-            name: name.to_owned(),
-            summary: summary.to_owned(),
+            name: options.name,
+            summary: options.summary,
             permissions: Vec::new(),
             input_schema: schema_of::<Args>(),
             output_schema: None,
@@ -50,7 +71,12 @@ impl SearchTool {
             origin: "rag",
         };
         let schema = Schema::default();
-        Ok(Self { rag, spec, schema })
+        Ok(Self {
+            rag,
+            k: options.k,
+            spec,
+            schema,
+        })
     }
 }
 
@@ -68,7 +94,9 @@ impl DynTool for SearchTool {
             let args: Args = args
                 .deserialize()
                 .map_err(|error| error.with_hint(self.spec.usage()))?;
-            let options = SearchOptions { k: args.k };
+            let options = SearchOptions {
+                k: args.k.unwrap_or(self.k),
+            };
             let hits = self.rag.search(cx, &args.query, options).await?;
             Value::from_serialize(&hits)
         }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use aikit_components::rag::{
-    self, Embedder, IngestOptions, K_DEFAULT, Rag, RagOptions, Record, SearchOptions, Source,
+    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, K_DEFAULT, Rag, RagOptions,
+    Record, SearchOptions, Source, ToolOptions,
 };
 use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
 
 use super::{
-    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
-    ready, required, secret, tool,
+    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, model,
+    optional, ready, required, secret, tool,
 };
 
 /// The module.
@@ -23,8 +24,9 @@ const OPEN: &[Param] = &[
     optional(
         "embedder",
         Kind::Either(&[Kind::String, Kind::Function]),
-        "`lexical` (the default: words, not meaning), `provider:model`, or a function that takes a \
-         list of texts and gives a list of vectors.",
+        "`lexical` (the default: words, not meaning), `minilm` (meaning; needs the extra of that \
+         name), `local:PATH` (a model's folder), `provider:model`, or a function that takes a list \
+         of texts and gives a list of vectors.",
     ),
     optional(
         "dim",
@@ -87,6 +89,38 @@ const SEARCH: &[Param] = &[optional(
     "Number of hits, 1 to 1000; 5 when left out.",
 )];
 
+const ASK: &[Param] = &[
+    optional(
+        "model",
+        model::MODEL,
+        "The model that answers; the configured one when left out.",
+    ),
+    optional(
+        "k",
+        Kind::Integer,
+        "Number of chunks that the model reads, 1 to 1000; 5 when left out.",
+    ),
+    optional(
+        "instructions",
+        Kind::String,
+        "What the model is told beside how it answers, such as a language or a length.",
+    ),
+    optional("max_tokens", Kind::Integer, "Longest answer in tokens."),
+];
+
+const EVALUATE: &[Param] = &[
+    optional(
+        "at",
+        Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]),
+        "Where results are cut, 1 to 1000; 1, 5 and 10 when left out.",
+    ),
+    optional(
+        "level",
+        Kind::String,
+        "What the judgements name: `document` (the default) or `chunk`.",
+    ),
+];
+
 /// Name of the class.
 const NAME: &str = "RAG";
 
@@ -125,6 +159,36 @@ const CLASS: ApiClass = ApiClass {
             call: Call::Host(|session, args| Box::pin(search(session.clone(), args))),
         },
         ApiFunction {
+            name: "ask",
+            summary: "Answers a question from the documents, with citations that were looked up.",
+            params: &[
+                required("question", Kind::String, "The question."),
+                optional("options", Kind::Options(ASK), "How to answer."),
+            ],
+            returns: "a record with `text`, `answered`, `citations` (`number`, `id`, `quote`, \
+                      `source`, `title`, `headings`, `start`, `end`, `metadata` each), \
+                      `unverified`, `draft`, `hits`, `usage`, `model`",
+            example: "RAG.open():ask('what is honey?', {model = Model('scripted:none', {answers = {}})}).answered",
+            call: Call::Host(|session, args| Box::pin(ask(session.clone(), args))),
+        },
+        ApiFunction {
+            name: "evaluate",
+            summary: "Asks judged questions and measures what is found.",
+            params: &[
+                required(
+                    "qrels",
+                    Kind::List(&Kind::Table),
+                    "Records with `query` and `relevant`: an id, a list of ids, or a table from ids \
+                     to grades.",
+                ),
+                optional("options", Kind::Options(EVALUATE), "How to evaluate."),
+            ],
+            returns: "a record with `queries`, `at` (`k`, `recall`, `precision`, `mrr`, `ndcg` \
+                      each), `latency` (`mean_ms`, `p50_ms`, `p95_ms`) and `missed`",
+            example: "RAG.open():evaluate({{query = 'owls', relevant = 'a'}}, {at = 5}).at[1].recall",
+            call: Call::Host(|session, args| Box::pin(evaluate(session.clone(), args))),
+        },
+        ApiFunction {
             name: "delete",
             summary: "Deletes documents with all their chunks.",
             params: &[required(
@@ -154,6 +218,11 @@ const CLASS: ApiClass = ApiClass {
                     "Its name; `search_documents` when left out.",
                 ),
                 optional("summary", Kind::String, "What can be found here."),
+                optional(
+                    "k",
+                    Kind::Integer,
+                    "Hits of a call that names no number, 1 to 1000; 5 when left out.",
+                ),
             ],
             returns: "a `Tool`",
             example: "RAG.open():as_tool().name",
@@ -279,6 +348,35 @@ async fn search(session: Session, mut args: Args) -> Result<Return> {
     Value::from_serialize(&hits).map(Return::Value)
 }
 
+async fn ask(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let question = args.required_string("question")?;
+    let mut given = args.options("options");
+    let model = model::resolve(&session, given.take("model"))?;
+    let options = AskOptions {
+        search: SearchOptions {
+            k: given.size("k")?.unwrap_or(K_DEFAULT),
+        },
+        instructions: given.string("instructions").unwrap_or_default(),
+        max_tokens: given.size("max_tokens")?.map(|tokens| tokens as u64),
+    };
+    let cx = session.tool_context(&args.cx);
+    let answer = opened.ask(&cx, &model, &question, options).await?;
+    Value::from_serialize(&answer).map(Return::Value)
+}
+
+async fn evaluate(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let judged = args.items("qrels").into_iter();
+    let judged = judged.map(|it| it.into_value().unwrap_or_default());
+    let judged = Judged::parse_all(Value::List(judged.collect()))?;
+    let mut given = args.options("options");
+    let options = EvaluateOptions::parse(given.value("at"), given.value("level"))?;
+    let cx = session.tool_context(&args.cx);
+    let evaluation = opened.evaluate(&cx, judged, options).await?;
+    Value::from_serialize(&evaluation).map(Return::Value)
+}
+
 async fn delete(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
     let ids = match args.take("ids") {
@@ -301,11 +399,11 @@ async fn stats(session: Session, args: Args) -> Result<Return> {
 
 fn as_tool(session: &Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let name = args
-        .string("name")
-        .unwrap_or_else(|| "search_documents".to_owned());
-    let summary = args.string("summary").unwrap_or_else(|| {
-        "Searches the documents and returns the chunks that fit a question best.".to_owned()
-    });
-    tool::hand_out(session, opened.as_tool(&name, &summary)?)
+    let default = ToolOptions::default();
+    let options = ToolOptions {
+        name: args.string("name").unwrap_or(default.name),
+        summary: args.string("summary").unwrap_or(default.summary),
+        k: args.size("k")?.unwrap_or(default.k),
+    };
+    tool::hand_out(session, opened.as_tool(options)?)
 }
