@@ -31,6 +31,9 @@ COMPONENTS = "rust/aikit-components/src"
 
 # Outside library → the folders or files that may name it.
 OWNERS: dict[str, tuple[str, ...]] = {
+    "candle_core": (f"{COMPONENTS}/rag/local_model/",),
+    "candle_nn": (f"{COMPONENTS}/rag/local_model/",),
+    "candle_transformers": (f"{COMPONENTS}/rag/local_model/",),
     "clap": ("rust/aikit-cli/src/",),
     "hnsw_rs": (f"{COMPONENTS}/vector/graph/hnsw_rs.rs",),
     "mlua": ("rust/aikit-runtime/src/lua/",),
@@ -39,9 +42,11 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "pyo3_async_runtimes": ("rust/aikit-py/src/",),
     "pyo3_log": ("rust/aikit-py/src/",),
     "reqwest": (f"{COMPONENTS}/http/", f"{COMPONENTS}/models/"),
+    "rayon": (f"{COMPONENTS}/rag/local_model/",),
     "rig_core": (f"{COMPONENTS}/models/",),
     "rig_reqwest": (f"{COMPONENTS}/models/",),
     "rusqlite": (f"{COMPONENTS}/storage/",),
+    "tokenizers": (f"{COMPONENTS}/rag/local_model/",),
     "zeromq": ("rust/aikit-kernel/src/socket/",),
 }
 

@@ -43,6 +43,28 @@ local agent = Agent{
 }
 assert(agent:run("what spans a river?").output == "A bridge.")
 
+-- A tool has a name, a summary and a number of hits of its own.
+local tool = index:as_tool("look_up", "Fruit and bridges.", 1)
+assert(tool.name == "look_up" and #tool{query = "fruit river"} == 1)
+
+-- An answer cites where it stands, and nothing that stands nowhere.
+local reply = [[{"answer": "On trees [1], on Mars [1].", "citations": [
+  {"passage": 1, "quote": "grow"}, {"passage": 1, "quote": "apples grow on Mars"}, %s]}]]
+local quote = hits[1].text:match("%w+ %w+ %w+ %w+")
+reply = reply:format(JSON.stringify({passage = 1, quote = quote}))
+local answer = index:ask("where does fruit grow?", {model = Model("scripted:answer", {answers = {reply}}), k = 1})
+assert(answer.answered and #answer.citations == 1 and answer.citations[1].quote == quote)
+assert(#answer.unverified == 2 and answer.usage.requests == 1 and answer.hits[1].source:find("apple.md"))
+local silent = Model(function() return '{"answered": false}' end)
+assert(not index:ask("who won?", {model = silent}).answered)
+
+-- Judged questions measure the search.
+local measured = index:evaluate({
+  {query = "fruit that grows on trees", relevant = hits[1].source},
+  {query = "who won?", relevant = {"nobody"}},
+}, {at = {1, 3}})
+assert(measured.queries == 2 and measured.at[1].recall == 0.5 and measured.missed[1] == "who won?")
+
 local function fails(kind, fn, ...)
   local ok, err = pcall(fn, ...)
   assert(not ok and err.kind == kind, tostring(err) .. " is " .. tostring(err.kind))
@@ -52,4 +74,11 @@ fails("invalid_args", index.search, index, "")
 fails("invalid_args", index.search, index, "x", {k = 0})
 fails("not_found", RAG.open, nil, {index = "tree"})
 fails("invalid_args", RAG.open, nil, {embeder = "lexical"})
+fails("invalid_args", index.ask, index, "")
+fails("output_invalid", index.ask, index, "fruit", {model = Model(function() return "no" end)})
+fails("invalid_args", index.evaluate, index, {{query = "x"}})
+fails("invalid_args", index.evaluate, index, {{query = "x", relevant = "a"}}, {at = 0})
+fails("invalid_args", index.as_tool, index, "look_up", "x", 0)
+fails("invalid_args", RAG.open, nil, {embedder = "local:"})
+fails("not_found", RAG.open, nil, {embedder = "local:none"})
 print("ok")

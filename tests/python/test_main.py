@@ -14,6 +14,7 @@ import pytest
 
 from aikit.__main__ import main
 from servers.loopback import LoopbackServer
+from servers.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
     from servers.loopback import Exchange, Request
@@ -32,6 +33,48 @@ def run(*arguments: str, folder: Path, text: str = "") -> tuple[int, str, str]:
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+REPLY = {
+    "answered": True,
+    "answer": "In summer [1].",
+    "citations": [{"passage": 1, "quote": "honey in summer"}],
+}
+
+
+def test_a_question_is_answered_from_an_index(tmp_path: Path) -> None:
+    make = "RAG.open('bees'):ingest({{id = 'bees', text = 'Bees make honey in\\nsummer.'}})"
+    assert run("run", "-e", f"{make};", folder=tmp_path)[0] == 0
+    with OpenAIServer(script=[json.dumps(REPLY)] * 2) as server:
+        ask = ["rag", "ask", "When?", "--index", "bees", "--model", "openai-compatible:scripted"]
+        environment = {
+            **os.environ,
+            "OPENAI_COMPATIBLE_BASE_URL": server.base_url,
+            "OPENAI_COMPATIBLE_API_KEY": server.api_key,
+        }
+        shown, data = (
+            subprocess.run(  # noqa: S603
+                [*AIKIT, *ask, *more],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for more in ([], ["--json"])
+        )
+    assert shown == 'In summer [1].\n\n[1] "honey in summer" (bees)\n'
+    answer = json.loads(data)
+    assert answer["answered"]
+    assert answer["citations"][0]["quote"] == "honey in\nsummer"
+
+
+def test_a_question_to_no_index_says_what_to_do(tmp_path: Path) -> None:
+    status, _, error = run("rag", "ask", "When?", "--index", "none", folder=tmp_path)
+    assert status == 3
+    assert "there is no index `none`" in error
+    assert "hint: ingest documents first" in error
+    assert not (tmp_path / ".aikit").exists()
 
 
 def test_a_file_gets_its_arguments(tmp_path: Path) -> None:

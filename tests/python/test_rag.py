@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,94 @@ def test_an_agent_searches_through_the_index() -> None:
     call = {"name": "search_documents", "arguments": {"query": "ownership", "k": 1}}
     model = aikit.testing.ScriptedModel([{"tool_calls": [call]}, {"text": "ok", "expect": "Rust"}])
     assert aikit.Agent(model, tools=[rag.as_tool()]).run("go").output == "ok"
+
+
+def test_a_tool_of_an_index_has_its_own_name_and_number_of_hits() -> None:
+    rag = RAG()
+    rag.ingest(RECORDS)
+    tool = rag.as_tool("look_up", "Animals and languages.", k=1)
+    assert (tool.name, tool.summary) == ("look_up", "Animals and languages.")
+    found = tool(query="ownership of the cat")
+    assert [it["source"] for it in found] == ["cat"]
+    assert {"id", "text", "score", "source", "headings", "start", "end"} <= set(found[0])
+    assert len(tool(query="ownership of the cat", k=2)) == 2
+    with pytest.raises(errors.InvalidArgsError, match="`k` is `0`"):
+        rag.as_tool(k=0)
+    with pytest.raises(errors.InvalidArgsError, match="no name"):
+        rag.as_tool("no name")
+
+
+REPLY = {
+    "answered": True,
+    "answer": "On the mat [1].",
+    "citations": [{"passage": 1, "quote": "sat on the mat"}],
+}
+
+
+def test_an_answer_cites_where_it_stands() -> None:
+    rag = RAG()
+    rag.ingest(RECORDS)
+    answer = rag.ask("Where is the cat?", model=scripted(REPLY), k=1, instructions="In English.")
+    assert isinstance(answer, aikit.Answer)
+    assert answer.answered
+    assert str(answer) == answer.text == "On the mat [1]."
+    [citation] = answer.citations
+    assert (citation.number, citation.source, citation.quote) == (1, "cat", "sat on the mat")
+    assert RECORDS[0]["text"][citation.start : citation.end] == citation.quote
+    assert citation.metadata == {"animal": True}
+    assert (answer.usage.requests, answer.hits[0].id) == (1, "cat#0")
+    assert "<q>sat on the mat</q>" in answer._repr_html_()
+
+
+async def test_an_answer_that_is_not_in_the_documents_says_so() -> None:
+    rag = RAG()
+    assert not (await rag.aask("Anything?", model=scripted())).answered
+    rag.ingest(RECORDS)
+    invented = {"answer": "In Paris [1].", "citations": [{"passage": 1, "quote": "cat in Paris"}]}
+    answer = await rag.aask("Where is the cat?", model=scripted(invented, invented))
+    assert (answer.answered, answer.citations, answer.draft) == (False, [], "In Paris.")
+    assert answer.unverified[0].quote == "cat in Paris"
+    assert "Paris" not in answer.text
+    with pytest.raises(errors.OutputError, match="did not answer in the form"):
+        await rag.aask("Where is the cat?", model=aikit.testing.ScriptedModel(["no", "no"]))
+
+
+def scripted(*replies: dict[str, Any]) -> aikit.testing.ScriptedModel:
+    return aikit.testing.ScriptedModel([json.dumps(it) for it in replies])
+
+
+def test_a_live_model_answers_from_the_index() -> None:
+    rag = RAG()
+    rag.ingest(RECORDS)
+    with OpenAIServer(script=[json.dumps(REPLY)]) as server:
+        client = aikit.OpenAI(base_url=server.base_url, api_key=server.api_key)
+        answer = rag.ask("Where is the cat?", model=client.model("scripted"))
+        sent = server.requests[0].json()["messages"]
+    assert answer.answered
+    assert answer.usage.input_tokens > 0
+    assert [it["role"] for it in sent] == ["system", "user"]
+    assert "The cat sat on the mat." in sent[1]["content"]
+
+
+async def test_an_index_is_measured() -> None:
+    rag = RAG()
+    rag.ingest(RECORDS)
+    qrels = [
+        {"query": "ownership and borrowing", "relevant": "rust"},
+        {"query": "a mat", "relevant": ["cat"]},
+        {"query": "lifetimes", "relevant": {"none": 2}},
+    ]
+    evaluation = rag.evaluate(qrels, at=[2, 1])
+    assert [it.k for it in evaluation.at] == [1, 2]
+    assert evaluation.at[0].recall == pytest.approx(2 / 3)
+    assert evaluation.missed == ["lifetimes"]
+    assert evaluation.latency.p95_ms >= evaluation.latency.p50_ms > 0
+    assert "<table>" in evaluation._repr_html_()
+    by_chunk = await rag.aevaluate([{"query": "a mat", "relevant": "cat#0"}], at=1, level="chunk")
+    assert by_chunk.at[0].ndcg == 1.0
+    for wrong in ([], [{"query": "x"}], [{"query": "x", "relevant": []}]):
+        with pytest.raises(errors.InvalidArgsError):
+            rag.evaluate(wrong)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod kernel;
+mod rag;
 mod run;
 mod tool;
 
@@ -23,6 +24,8 @@ enum Command {
     Kernel(kernel::KernelArgs),
     /// Lists tools, or calls one
     Tool(tool::ToolArgs),
+    /// Answers questions from documents
+    Rag(rag::RagArgs),
     /// Registers the kernel in Jupyter
     Install(PythonArgs),
     /// Removes the kernel from Jupyter
@@ -49,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8> {
         Command::Run(args) => run::run(args),
         Command::Kernel(args) => kernel::run(args).map(|()| 0),
         Command::Tool(args) => tool::run(args).map(|()| 0),
+        Command::Rag(args) => rag::run(args).map(|()| 0),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";
             let hint = format!(

@@ -1,6 +1,8 @@
 //! `Rag` on real files, behind the real path guard.
 
+mod answer;
 mod cancelled;
+mod evaluated;
 mod faults;
 mod ingest;
 mod quality;
