@@ -26,8 +26,24 @@ if TYPE_CHECKING:
     _Level = Literal["document", "chunk"]
     # What happens to documents whose file is gone.
     _Gone = Literal["delete", "keep"]
+    # What a question is compared with: vectors and words, vectors, or words.
+    _Mode = Literal["hybrid", "dense", "keyword"]
+    # How a hybrid search makes one order of two: by scores, or by ranks.
+    _Fusion = Literal["convex", "rrf"]
     # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
     _EmbedFunction = Callable[[list[str]], Any]
+
+
+class StageScores(Record):
+    """What each kind of search said of a hit, in its own measure.
+
+    Attributes:
+        dense: Nearness of the vectors; None when it was not among the nearest.
+        keyword: BM25 of the words; None when it was not among the best.
+    """
+
+    dense: float | None
+    keyword: float | None
 
 
 class Hit(Record):
@@ -37,6 +53,7 @@ class Hit(Record):
         id: Identity of the chunk: its document and its place there.
         text: The text.
         score: How well it fits; higher is better, comparable within one answer only.
+        scores: What each kind of search said of it.
         source: Path or id of the document.
         title: Title of the document.
         headings: Headings above the text, outermost first.
@@ -48,12 +65,15 @@ class Hit(Record):
     id: str
     text: str
     score: float
+    scores: StageScores
     source: str
     title: str | None
     headings: list[str]
     start: int
     end: int
     metadata: dict[str, Any]
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"scores": StageScores}
 
 
 class Hits(list[Hit]):
@@ -275,10 +295,12 @@ class RAG:
         chunker: ``tokens`` or ``whole``.
         chunk_size_tokens: Most tokens of a chunk.
         chunk_overlap_tokens: Tokens that two chunks of one section share.
+        language: Language of the documents, for searches by words: its English name, or ``none``.
 
     Raises:
         ConfigError: If the store was made with another embedder.
-        NotFoundError: If there is no such embedder or index, or a model's folder lacks a file.
+        NotFoundError: If there is no such embedder, index, chunker or language, or a model's folder
+            lacks a file.
         UnavailableError: If ``minilm`` is not installed.
     """
 
@@ -295,6 +317,7 @@ class RAG:
         chunker: str = "tokens",
         chunk_size_tokens: int | None = None,
         chunk_overlap_tokens: int | None = None,
+        language: str = "english",
     ) -> None:
         if callable(embedder) and dim is None:
             raise InvalidArgsError(
@@ -308,6 +331,7 @@ class RAG:
             "chunker": chunker,
             "chunk_size_tokens": chunk_size_tokens,
             "chunk_overlap_tokens": chunk_overlap_tokens,
+            "language": language,
         }
         self._embedding = {
             "embedder": embedder,
@@ -375,28 +399,71 @@ class RAG:
         native = self._native.start_ingest(_plain(sources), options)
         return Handle(native, IngestReport)
 
-    def search(self, query: str, *, k: int = 5) -> Hits:
+    def search(  # noqa: PLR0913  # a search has these parts
+        self,
+        query: str,
+        *,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Hits:
         """Finds the chunks that fit a question best.
 
         Args:
             query: The question.
             k: Number of hits, 1 to 1000.
+            mode: ``hybrid`` (vectors and words), ``dense`` (vectors) or ``keyword`` (words, by
+                BM25; asks no embedder).
+            fusion: How a hybrid search makes one order of two: ``convex`` adds the scores of each
+                list, brought to 0 to 1; ``rrf`` adds reciprocal ranks.
+            dense_weight: Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2
+                with the embedder ``lexical``.
+            min_score: Hits with a lower score are left out.
+            filter: Which documents are searched, by their metadata:
+                ``{"year": {"gte": 2024}, "lang": "en"}``. Operators are ``eq``, ``ne``, ``gt``,
+                ``gte``, ``lt``, ``lte``, ``one_of``, ``none_of``, ``exists``; ``all_of``,
+                ``any_of`` and ``negate`` combine filters.
 
         Returns:
             Hits, best first.
+
+        Raises:
+            InvalidArgsError: If an option is out of its range, or a filter is wrong.
         """
-        return Hits(Hit(hit) for hit in self._native.search(query, k))
+        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        return Hits(Hit(hit) for hit in self._native.search(query, options))
 
-    async def asearch(self, query: str, *, k: int = 5) -> Hits:
+    async def asearch(  # noqa: PLR0913  # as `search`
+        self,
+        query: str,
+        *,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Hits:
         """Is ``search`` for async code."""
-        return Hits(Hit(hit) for hit in await self._native.asearch(query, k))
+        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        return Hits(Hit(hit) for hit in await self._native.asearch(query, options))
 
-    def ask(
+    def ask(  # noqa: PLR0913  # a search has these parts
         self,
         question: str,
         *,
         model: Model | str | None = None,
         k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
         instructions: str = "",
         max_tokens: int | None = None,
     ) -> Answer:
@@ -409,6 +476,12 @@ class RAG:
             question: The question.
             model: A model, or its name such as ``openai:gpt-5-mini``; None for the configured one.
             k: Number of chunks that the model reads, 1 to 1000.
+            mode: As that of ``search``, and so are ``fusion``, ``dense_weight``, ``min_score`` and
+                ``filter``.
+            fusion: See ``mode``.
+            dense_weight: See ``mode``.
+            min_score: See ``mode``.
+            filter: See ``mode``.
             instructions: What the model is told beside how it answers, such as a language.
             max_tokens: Longest answer in tokens; the provider's default when None.
 
@@ -419,28 +492,44 @@ class RAG:
             OutputError: If the model does not answer in the form that is asked for.
             ModelError: If the model fails.
         """
-        native, options = _asked(model, k, instructions, max_tokens)
-        return Answer(self._native.ask(question, native, options))
+        model = model if isinstance(model, Model) else Model(model)
+        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"instructions": instructions, "max_tokens": max_tokens}
+        return Answer(self._native.ask(question, model._native, options))  # noqa: SLF001  # of this package
 
-    async def aask(
+    async def aask(  # noqa: PLR0913  # a search has these parts
         self,
         question: str,
         *,
         model: Model | str | None = None,
         k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
         instructions: str = "",
         max_tokens: int | None = None,
     ) -> Answer:
         """Is ``ask`` for async code; cancelling it drops the request."""
-        native, options = _asked(model, k, instructions, max_tokens)
-        return Answer(await self._native.aask(question, native, options))
+        model = model if isinstance(model, Model) else Model(model)
+        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"instructions": instructions, "max_tokens": max_tokens}
+        return Answer(await self._native.aask(question, model._native, options))  # noqa: SLF001  # of this package
 
-    def evaluate(
+    def evaluate(  # noqa: PLR0913  # a search has these parts
         self,
         qrels: Sequence[_Judged],
         *,
         at: int | Sequence[int] = (1, 5, 10),
         level: _Level = "document",
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
     ) -> Evaluation:
         """Asks judged questions and measures what is found.
 
@@ -450,21 +539,38 @@ class RAG:
             at: Where results are cut, each 1 to 1000.
             level: What the judgements name: documents, each counted once at its best chunk, or
                 chunks.
+            mode: As that of ``search``, and so are ``fusion``, ``dense_weight``, ``min_score`` and
+                ``filter``.
+            fusion: See ``mode``.
+            dense_weight: See ``mode``.
+            min_score: See ``mode``.
+            filter: See ``mode``.
 
         Raises:
             InvalidArgsError: If there is no question, or one is malformed.
         """
-        return Evaluation(self._native.evaluate(*_judged(qrels, at, level)))
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"at": at if isinstance(at, int) else list(at), "level": level}
+        return Evaluation(self._native.evaluate([dict(it) for it in qrels], options))
 
-    async def aevaluate(
+    async def aevaluate(  # noqa: PLR0913  # a search has these parts
         self,
         qrels: Sequence[_Judged],
         *,
         at: int | Sequence[int] = (1, 5, 10),
         level: _Level = "document",
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
     ) -> Evaluation:
         """Is ``evaluate`` for async code."""
-        return Evaluation(await self._native.aevaluate(*_judged(qrels, at, level)))
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"at": at if isinstance(at, int) else list(at), "level": level}
+        return Evaluation(await self._native.aevaluate([dict(it) for it in qrels], options))
 
     def delete(self, ids: str | Sequence[str]) -> int:
         """Deletes documents by their paths or ids and returns how many there were."""
@@ -507,23 +613,12 @@ class RAG:
         return f"RAG({self._path!r})"
 
 
-def _asked(
-    model: Model | str | None, k: int, instructions: str, max_tokens: int | None
-) -> tuple[_aikit.Model, dict[str, Any]]:
-    model = model if isinstance(model, Model) else Model(model)
-    options = {"k": k, "instructions": instructions, "max_tokens": max_tokens}
-    return model._native, options  # noqa: SLF001  # of this package
-
-
-def _judged(
-    qrels: Sequence[_Judged], at: int | Sequence[int], level: _Level
-) -> tuple[list[Any], dict[str, Any]]:
-    cutoffs = at if isinstance(at, int) else list(at)
-    return [dict(it) for it in qrels], {"at": cutoffs, "level": level}
-
-
 def _open(path: str, options: dict[str, Any]) -> RAG:
     return RAG(path, **options)
+
+
+def _filter(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if given is None else dict(given)
 
 
 def _plain(sources: _Source | Sequence[_Source]) -> list[Any]:

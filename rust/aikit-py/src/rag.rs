@@ -8,8 +8,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use aikit_components::rag::{
-    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, RagOptions, Record,
-    SearchOptions, Source, ToolOptions,
+    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, K_DEFAULT, RagOptions,
+    Record, SearchOptions, Source, ToolOptions,
 };
 use aikit_core::{
     Error, Result, Value, model::ChatModel, procedure, services::ModelOptions, tool::ToolContext,
@@ -41,7 +41,7 @@ enum Embedding {
 #[pymethods]
 impl Rag {
     /// Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+    /// `chunker`, `chunk_size_tokens`, `chunk_overlap_tokens` and `language`, of `embedder_name` and `dim` where
     /// the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
     #[new]
     fn new(path: Option<PathBuf>, embedder: &Bound<'_, PyAny>, options: PyValue) -> PyResult<Self> {
@@ -93,10 +93,11 @@ impl Rag {
         Ok(Handle::new(handle))
     }
 
-    /// The chunks that fit best, best first.
-    fn search(&self, py: Python<'_>, query: String, k: Whole) -> PyResult<PyValue> {
+    /// The chunks that fit best, best first. `options` is a mapping of `k`, `mode`, `fusion`,
+    /// `dense_weight`, `min_score` and `filter`.
+    fn search(&self, py: Python<'_>, query: String, options: PyValue) -> PyResult<PyValue> {
         let rag = self.0.clone();
-        wait::blocking(py, move |cx| search(rag, cx, query, k))
+        wait::blocking(py, move |cx| search(rag, cx, query, options))
     }
 
     /// `search` as an awaitable.
@@ -104,14 +105,14 @@ impl Rag {
         &self,
         py: Python<'py>,
         query: String,
-        k: Whole,
+        options: PyValue,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rag = self.0.clone();
-        wait::awaitable(py, move |cx| search(rag, cx, query, k))
+        wait::awaitable(py, move |cx| search(rag, cx, query, options))
     }
 
-    /// Answers a question with a model; `options` is a mapping of `k`, `instructions` and
-    /// `max_tokens`.
+    /// Answers a question with a model; `options` is a mapping of those of `search`, `instructions`
+    /// and `max_tokens`.
     fn ask(
         &self,
         question: String,
@@ -133,7 +134,8 @@ impl Rag {
         wait::awaitable(model.py(), move |cx| ask(rag, cx, chat, question, options))
     }
 
-    /// Measures how judged questions are answered; `options` is a mapping of `at` and `level`.
+    /// Measures how judged questions are answered; `options` is a mapping of `at`,
+    /// `level` and those of `search` but for `k`.
     fn evaluate(&self, py: Python<'_>, qrels: PyValue, options: PyValue) -> PyResult<PyValue> {
         let rag = self.0.clone();
         wait::blocking(py, move |cx| evaluate(rag, cx, qrels, options))
@@ -200,6 +202,7 @@ fn read_options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
             .unwrap_or(default.chunk_size_tokens),
         chunk_overlap_tokens: whole::field(given, "chunk_overlap_tokens")?
             .unwrap_or(default.chunk_overlap_tokens),
+        language: word(given, "language").unwrap_or(default.language),
         embedder: default.embedder,
     })
 }
@@ -240,11 +243,32 @@ fn read_source(source: Value) -> Result<Source> {
     }
 }
 
-async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: Whole) -> Result<PyValue> {
-    let k = k.named("k")?;
-    let hits = rag.search(&cx, &query, SearchOptions { k }).await?;
+async fn search(
+    rag: rag::Rag,
+    cx: ToolContext,
+    query: String,
+    options: PyValue,
+) -> Result<PyValue> {
+    let options = read_search(options.0)?;
+    let hits = rag.search(&cx, &query, options).await?;
     Value::from_serialize(&hits).map(PyValue)
 }
+
+/// How to search, from a mapping that may hold more.
+fn read_search(mut given: Value) -> Result<SearchOptions> {
+    let k = whole::field(&given, "k")?.unwrap_or(K_DEFAULT);
+    if let Value::Map(given) = &mut given {
+        // What was left out has its default; a whole number of any size was read above.
+        given.retain(|name, value| SEARCH.contains(&name.as_str()) && !value.is_null());
+    }
+    Ok(SearchOptions {
+        k,
+        ..given.deserialize()?
+    })
+}
+
+/// The options of a search but for `k`.
+const SEARCH: [&str; 5] = ["mode", "fusion", "dense_weight", "min_score", "filter"];
 
 async fn ask(
     rag: rag::Rag,
@@ -254,13 +278,10 @@ async fn ask(
     options: PyValue,
 ) -> Result<PyValue> {
     let given = &options.0;
-    let default = AskOptions::default();
     let options = AskOptions {
-        search: SearchOptions {
-            k: whole::field(given, "k")?.unwrap_or(default.search.k),
-        },
         instructions: word(given, "instructions").unwrap_or_default(),
         max_tokens: whole::field(given, "max_tokens")?,
+        search: read_search(options.0)?,
     };
     let answer = rag.ask(&cx, &model, &question, options).await?;
     Value::from_serialize(&answer).map(PyValue)
@@ -274,6 +295,10 @@ async fn evaluate(
 ) -> Result<PyValue> {
     let field = |key: &str| options.0.get(key).cloned().unwrap_or_default();
     let given = EvaluateOptions::parse(field("at"), field("level"))?;
+    let given = EvaluateOptions {
+        search: read_search(options.0)?,
+        ..given
+    };
     let judged = Judged::parse_all(qrels.0)?;
     let evaluation = rag.evaluate(&cx, judged, given).await?;
     Value::from_serialize(&evaluation).map(PyValue)

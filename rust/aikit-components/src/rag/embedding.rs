@@ -44,6 +44,12 @@ pub(super) trait Embed: std::fmt::Debug + Send + Sync {
         Metric::Cosine
     }
 
+    /// Whether near vectors mean alike texts; else they are only spelt alike, and a search that
+    /// also looks for words gives them less weight.
+    fn is_semantic(&self) -> bool {
+        true
+    }
+
     /// Embeds texts, one answer for each, in order.
     fn embed<'a>(
         &'a self,

@@ -10,6 +10,7 @@ use aikit_core::{
 };
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::{
     Inner,
@@ -139,6 +140,15 @@ pub(super) async fn run(
         report.deleted = delete_gone(inner, cx, &heads, &found).await?;
     }
     report.failed.sort_by(|a, b| a.source.cmp(&b.source));
+    if inner
+        .keyword
+        .is_worth_saving(report.chunks + report.deleted)
+    {
+        // Else whoever searches first would wait for it, in each new process again.
+        if let Err(error) = inner.keyword.catch_up().await {
+            warn!(%error, "the keyword index is made by the next search");
+        }
+    }
     Ok(report)
 }
 

@@ -11,7 +11,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{K_DEFAULT, Rag, SearchOptions, check_k};
+use super::{K_DEFAULT, Rag, SearchOptions, search::check_k};
 use crate::tools::Schema;
 
 /// Longest time for one search; a provider may have to embed the question.
@@ -53,8 +53,12 @@ struct Args {
     /// What to look for, in words that the documents would use.
     query: String,
     /// Number of chunks to answer, 1 to 1000.
-    #[serde(default)]
-    k: Option<usize>,
+    #[serde(default = "default_k")]
+    k: usize,
+}
+
+fn default_k() -> usize {
+    K_DEFAULT
 }
 
 impl SearchTool {
@@ -65,7 +69,7 @@ impl SearchTool {
             name: options.name,
             summary: options.summary,
             permissions: Vec::new(),
-            input_schema: schema_of::<Args>(),
+            input_schema: schema(options.k),
             output_schema: None,
             timeout: Some(TIMEOUT),
             origin: "rag",
@@ -80,6 +84,22 @@ impl SearchTool {
     }
 }
 
+/// The schema of the arguments, with the number of hits that this tool answers by itself.
+fn schema(k: usize) -> Value {
+    let mut schema = schema_of::<Args>();
+    let mut place = Some(&mut schema);
+    for name in ["properties", "k"] {
+        place = match place {
+            Some(Value::Map(map)) => map.get_mut(name),
+            _ => None,
+        };
+    }
+    if let Some(Value::Map(number)) = place {
+        number.insert("default".to_owned(), Value::from(k));
+    }
+    schema
+}
+
 impl DynTool for SearchTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
@@ -91,11 +111,13 @@ impl DynTool for SearchTool {
 
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {
         async move {
+            let k = args.get("k").is_none().then_some(self.k);
             let args: Args = args
                 .deserialize()
                 .map_err(|error| error.with_hint(self.spec.usage()))?;
             let options = SearchOptions {
-                k: args.k.unwrap_or(self.k),
+                k: k.unwrap_or(args.k),
+                ..SearchOptions::default()
             };
             let hits = self.rag.search(cx, &args.query, options).await?;
             Value::from_serialize(&hits)

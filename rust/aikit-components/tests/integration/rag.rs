@@ -60,7 +60,17 @@ pub(crate) fn ingest_with(
 
 pub(crate) fn search(rag: &Rag, cx: &ToolContext, query: &str, k: usize) -> Result<Vec<Hit>> {
     let (rag, cx, query) = (rag.clone(), cx.clone(), query.to_owned());
-    wait(async move { rag.search(&cx, &query, SearchOptions { k }).await })
+    wait(async move {
+        rag.search(
+            &cx,
+            &query,
+            SearchOptions {
+                k,
+                ..SearchOptions::default()
+            },
+        )
+        .await
+    })
 }
 
 pub(crate) fn path(path: &str) -> Source {

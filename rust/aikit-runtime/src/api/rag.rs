@@ -7,6 +7,7 @@ use aikit_components::rag::{
     Record, SearchOptions, Source, ToolOptions,
 };
 use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
+use serde::de::DeserializeOwned;
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, model,
@@ -68,6 +69,12 @@ const OPEN: &[Param] = &[
         Kind::Integer,
         "Tokens that two chunks of one section share.",
     ),
+    optional(
+        "language",
+        Kind::String,
+        "Language of the documents, for searches by words: `english` (the default), `german` and \
+         others, or `none`.",
+    ),
 ];
 
 const INGEST: &[Param] = &[
@@ -83,11 +90,45 @@ const INGEST: &[Param] = &[
     ),
 ];
 
-const SEARCH: &[Param] = &[optional(
+const SEARCH: &[Param] = &[K, MODE, FUSION, DENSE_WEIGHT, MIN_SCORE, FILTER];
+
+const K: Param = optional(
     "k",
     Kind::Integer,
     "Number of hits, 1 to 1000; 5 when left out.",
-)];
+);
+
+const MODE: Param = optional(
+    "mode",
+    Kind::String,
+    "`hybrid` (vectors and words, the default), `dense` (vectors) or `keyword` (words).",
+);
+
+const FUSION: Param = optional(
+    "fusion",
+    Kind::String,
+    "How a hybrid search makes one order of two: `convex` (scores, the default) or `rrf` (ranks).",
+);
+
+const DENSE_WEIGHT: Param = optional(
+    "dense_weight",
+    Kind::Number,
+    "Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2 with `lexical`.",
+);
+
+const MIN_SCORE: Param = optional(
+    "min_score",
+    Kind::Number,
+    "Hits with a lower score are left out.",
+);
+
+const FILTER: Param = optional(
+    "filter",
+    Kind::Table,
+    "Which documents are searched, by their metadata: `{year = {gte = 2024}, lang = \"en\"}`. \
+     Operators are `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `one_of`, `none_of`, `exists`; `all_of`, \
+     `any_of` and `negate` combine filters.",
+);
 
 const ASK: &[Param] = &[
     optional(
@@ -96,16 +137,17 @@ const ASK: &[Param] = &[
         "The model that answers; the configured one when left out.",
     ),
     optional(
-        "k",
-        Kind::Integer,
-        "Number of chunks that the model reads, 1 to 1000; 5 when left out.",
-    ),
-    optional(
         "instructions",
         Kind::String,
         "What the model is told beside how it answers, such as a language or a length.",
     ),
     optional("max_tokens", Kind::Integer, "Longest answer in tokens."),
+    K,
+    MODE,
+    FUSION,
+    DENSE_WEIGHT,
+    MIN_SCORE,
+    FILTER,
 ];
 
 const EVALUATE: &[Param] = &[
@@ -119,6 +161,11 @@ const EVALUATE: &[Param] = &[
         Kind::String,
         "What the judgements name: `document` (the default) or `chunk`.",
     ),
+    MODE,
+    FUSION,
+    DENSE_WEIGHT,
+    MIN_SCORE,
+    FILTER,
 ];
 
 /// Name of the class.
@@ -154,7 +201,8 @@ const CLASS: ApiClass = ApiClass {
                 required("query", Kind::String, "The question."),
                 optional("options", Kind::Options(SEARCH), "How to search."),
             ],
-            returns: "a list of records with `id`, `text`, `score`, `source`, `title`, `metadata`",
+            returns: "a list of records with `id`, `text`, `score`, `scores`, `source`, `title`, \
+                      `headings`, `metadata`",
             example: "print(#RAG.open():search('anything'))",
             call: Call::Host(|session, args| Box::pin(search(session.clone(), args))),
         },
@@ -270,6 +318,7 @@ async fn open(session: Session, mut args: Args) -> Result<Return> {
         chunk_overlap_tokens: given
             .size("chunk_overlap_tokens")?
             .unwrap_or(defaults.chunk_overlap_tokens),
+        language: given.string("language").unwrap_or(defaults.language),
         path,
     };
     let path = options.path.as_ref().map(|path| path.display().to_string());
@@ -306,15 +355,7 @@ fn embedder(session: &Session, given: &mut Args) -> Result<Embedder> {
 
 async fn ingest(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let mut given = args.options("options");
-    let mut options = Map::new();
-    for name in ["gone", "metadata"] {
-        match given.value(name) {
-            Value::Null => {}
-            value => drop(options.insert(name.to_owned(), value)),
-        }
-    }
-    let options: IngestOptions = Value::Map(options).deserialize()?;
+    let options: IngestOptions = read(&mut args.options("options"), INGEST)?;
     let sources = match args.take("sources") {
         Some(Arg::List(items)) => items,
         one => one.into_iter().collect(),
@@ -338,12 +379,32 @@ async fn ingest(session: Session, mut args: Args) -> Result<Return> {
     Value::from_serialize(&report).map(Return::Value)
 }
 
+/// The options that were given, by the names of `params`.
+fn read<T: DeserializeOwned>(given: &mut Args, params: &[Param]) -> Result<T> {
+    let mut options = Map::new();
+    for param in params {
+        match given.value(param.name) {
+            Value::Null => {}
+            value => drop(options.insert(param.name.to_owned(), value)),
+        }
+    }
+    Value::Map(options).deserialize()
+}
+
+fn how_to_search(given: &mut Args) -> Result<SearchOptions> {
+    let k = given.size("k")?.unwrap_or(K_DEFAULT);
+    Ok(SearchOptions {
+        k,
+        ..read(given, SEARCH)?
+    })
+}
+
 async fn search(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let k = args.options("options").size("k")?.unwrap_or(K_DEFAULT);
+    let options = how_to_search(&mut args.options("options"))?;
     let query = args.required_string("query")?;
     let hits = opened
-        .search(&session.tool_context(&args.cx), &query, SearchOptions { k })
+        .search(&session.tool_context(&args.cx), &query, options)
         .await?;
     Value::from_serialize(&hits).map(Return::Value)
 }
@@ -354,9 +415,7 @@ async fn ask(session: Session, mut args: Args) -> Result<Return> {
     let mut given = args.options("options");
     let model = model::resolve(&session, given.take("model"))?;
     let options = AskOptions {
-        search: SearchOptions {
-            k: given.size("k")?.unwrap_or(K_DEFAULT),
-        },
+        search: how_to_search(&mut given)?,
         instructions: given.string("instructions").unwrap_or_default(),
         max_tokens: given.size("max_tokens")?.map(|tokens| tokens as u64),
     };
@@ -371,7 +430,10 @@ async fn evaluate(session: Session, mut args: Args) -> Result<Return> {
     let judged = judged.map(|it| it.into_value().unwrap_or_default());
     let judged = Judged::parse_all(Value::List(judged.collect()))?;
     let mut given = args.options("options");
-    let options = EvaluateOptions::parse(given.value("at"), given.value("level"))?;
+    let options = EvaluateOptions {
+        search: how_to_search(&mut given)?,
+        ..EvaluateOptions::parse(given.value("at"), given.value("level"))?
+    };
     let cx = session.tool_context(&args.cx);
     let evaluation = opened.evaluate(&cx, judged, options).await?;
     Value::from_serialize(&evaluation).map(Return::Value)

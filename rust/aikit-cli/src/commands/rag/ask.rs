@@ -69,7 +69,10 @@ async fn ask(components: &Components, args: AskArgs) -> Result<Answer> {
     };
     let opened = Rag::open(&cx.context, options).await?;
     let options = AskOptions {
-        search: SearchOptions { k: args.k },
+        search: SearchOptions {
+            k: args.k,
+            ..SearchOptions::default()
+        },
         instructions: args.instructions,
         ..AskOptions::default()
     };

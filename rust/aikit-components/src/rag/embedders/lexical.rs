@@ -48,7 +48,7 @@ const PROJECTION_WEIGHT: f32 = 0.01;
 
 /// Words that say how a sentence is built and nothing about what; the list of the Snowball
 /// project's English stemmer, with the verbs that questions are made of.
-const STOP_WORDS: &str = "a about above after again against ain all also am an and another any are \
+pub(in crate::rag) const STOP_WORDS: &str = "a about above after again against ain all also am an and another any are \
     aren as at be because been before being below between both but by can cannot could couldn d did \
     didn do does doesn doing don done down during each few for from further get got had hadn has \
     hasn have haven having he her here hers herself him himself his how i if in into is isn it its \
@@ -73,6 +73,10 @@ impl Embed for Lexical {
 
     fn metric(&self) -> Metric {
         Metric::Dot
+    }
+
+    fn is_semantic(&self) -> bool {
+        false
     }
 
     fn embed<'a>(

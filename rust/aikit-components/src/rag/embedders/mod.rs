@@ -15,6 +15,7 @@ use aikit_core::{
     services::Services,
 };
 
+pub(super) use self::lexical::STOP_WORDS;
 use super::embedding::Embed;
 
 /// A row of [`EMBEDDERS`].

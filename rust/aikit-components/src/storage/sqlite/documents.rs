@@ -1,19 +1,19 @@
 //! Documents with their chunks and vectors in SQLite.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aikit_core::{
     Result,
     storage::{
-        Changes, Chunk, ChunkChange, ChunkId, Document, DocumentHead, DocumentStore, Embedded,
-        EmbedderSettings, StoredChunk, Term,
+        Changes, Chunk, ChunkChange, ChunkId, ChunkLabel, Document, DocumentHead, DocumentStore,
+        Embedded, EmbedderSettings, History, StoredChunk, Term,
     },
     value::Map,
 };
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
-use rusqlite::{OptionalExtension as _, Transaction};
-use serde::{Deserialize, Serialize};
+use rusqlite::{OptionalExtension as _, Row, Transaction, types::ValueRef};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     failed,
@@ -24,6 +24,9 @@ use crate::storage::{TOMBSTONES_MAX, check_distinct, record};
 
 /// Key of the record that names the embedder.
 const EMBEDDER: &str = "embedder";
+
+/// Key of the record that names the store.
+const IDENTITY: &str = "identity";
 
 #[derive(Debug)]
 pub(super) struct Documents(pub(super) Arc<Database>);
@@ -123,25 +126,102 @@ impl DocumentStore for Documents {
         found.boxed()
     }
 
+    fn chunks<'a>(&'a self, document_id: &'a str) -> BoxFuture<'a, Result<Vec<Chunk>>> {
+        let document_id = document_id.to_owned();
+        let found = self
+            .0
+            .read(move |transaction| chunks(transaction, &document_id));
+        found.boxed()
+    }
+
+    fn history(&self) -> BoxFuture<'_, Result<History>> {
+        async move {
+            let known = self.0.read(|transaction| {
+                let identity = setting(transaction, IDENTITY)?;
+                let sequence = counter(transaction, "sequence")?;
+                Ok(identity.map(|identity| History { identity, sequence }))
+            });
+            match known.await? {
+                Some(history) => Ok(history),
+                None => self.0.write(name_store).await,
+            }
+        }
+        .boxed()
+    }
+
     fn changes(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes>> {
+        let embedding = "embedding";
         self.0
-            .read(move |transaction| changes(transaction, after, limit))
+            .read(move |transaction| {
+                changes(transaction, (after, limit), embedding, |id, row| {
+                    let bytes: Vec<u8> = row.get(2).map_err(failed)?;
+                    Ok(decode_embedding(id, &bytes))
+                })
+            })
+            .boxed()
+    }
+
+    fn texts(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<StoredChunk>>> {
+        self.0
+            .read(move |transaction| {
+                let mut documents = Bodies::new(transaction);
+                changes(transaction, (after, limit), "record", |id, row| {
+                    let bytes: Vec<u8> = row.get(2).map_err(failed)?;
+                    let position = row.get::<_, i64>(4).map(to_count).map_err(failed)?;
+                    let (document_id, document) = documents.of(row)?;
+                    Ok(document.and_then(|document| {
+                        stored(id, &bytes, (&document_id, position), &document)
+                    }))
+                })
+            })
+            .boxed()
+    }
+
+    fn labels(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<ChunkLabel>>> {
+        self.0
+            .read(move |transaction| {
+                let mut documents = Bodies::new(transaction);
+                changes(transaction, (after, limit), "x''", |_, row| {
+                    let (document_id, document) = documents.of(row)?;
+                    Ok(document.map(|document| ChunkLabel {
+                        document_id,
+                        metadata: Arc::clone(&document.metadata),
+                    }))
+                })
+            })
             .boxed()
     }
 }
 
 fn embedder(transaction: &Transaction<'_>) -> Result<Option<EmbedderSettings>> {
+    setting(transaction, EMBEDDER)
+}
+
+/// The setting `name`, if it was ever written.
+fn setting<T: DeserializeOwned>(transaction: &Transaction<'_>, name: &str) -> Result<Option<T>> {
     let found: Option<Vec<u8>> = transaction
-        .query_row(
-            "SELECT record FROM settings WHERE name = ?1",
-            [EMBEDDER],
-            |row| row.get(0),
-        )
-        .optional()
+        .prepare_cached("SELECT record FROM settings WHERE name = ?1")
+        .and_then(|mut it| it.query_row([name], |row| row.get(0)).optional())
         .map_err(failed)?;
-    found
-        .map(|bytes| record::decode(EMBEDDER, &bytes))
-        .transpose()
+    found.map(|bytes| record::decode(name, &bytes)).transpose()
+}
+
+/// Gives the store its name, unless another process just did.
+fn name_store(transaction: &Transaction<'_>) -> Result<History> {
+    let sequence = counter(transaction, "sequence")?;
+    if let Some(identity) = setting(transaction, IDENTITY)? {
+        return Ok(History { identity, sequence });
+    }
+    let identity: String = transaction
+        .query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
+        .map_err(failed)?;
+    transaction
+        .execute(
+            "INSERT INTO settings (name, record) VALUES (?1, ?2)",
+            (IDENTITY, record::encode(IDENTITY, &identity)?),
+        )
+        .map_err(failed)?;
+    Ok(History { identity, sequence })
 }
 
 fn claim(transaction: &Transaction<'_>, settings: EmbedderSettings) -> Result<EmbedderSettings> {
@@ -282,22 +362,114 @@ fn fetch(transaction: &Transaction<'_>, id: ChunkId) -> Result<Option<StoredChun
     let Some((document_id, position, chunk, document)) = row else {
         return Ok(None);
     };
-    let chunk: ChunkBody = record::decode(&chunk_key(id), &chunk)?;
-    let document: DocumentBody = record::decode(&document_id, &document)?;
-    Ok(Some(StoredChunk {
+    let document = Body::decode(&document_id, &document)?;
+    stored(id, &chunk, (&document_id, position), &document).map(Some)
+}
+
+/// A chunk as it is handed out, from its record, its place and its document.
+fn stored(
+    id: ChunkId,
+    record: &[u8],
+    (document_id, position): (&str, usize),
+    document: &Body,
+) -> Result<StoredChunk> {
+    let chunk: ChunkBody = record::decode(&chunk_key(id), record)?;
+    Ok(StoredChunk {
         id,
-        document_id,
-        title: document.title,
-        metadata: document.metadata,
+        document_id: document_id.to_owned(),
+        title: document.title.clone(),
+        metadata: Map::clone(&document.metadata),
         position,
         text: chunk.text,
         headings: chunk.headings,
         start: chunk.start,
         end: chunk.end,
-    }))
+    })
 }
 
-fn changes(transaction: &Transaction<'_>, after: u64, limit: usize) -> Result<Changes> {
+/// The record of a document, shared by its chunks.
+#[derive(Clone, Debug)]
+struct Body {
+    title: Option<String>,
+    metadata: Arc<Map>,
+}
+
+impl Body {
+    fn decode(document_id: &str, record: &[u8]) -> Result<Self> {
+        let body: DocumentBody = record::decode(document_id, record)?;
+        Ok(Self {
+            title: body.title,
+            metadata: Arc::new(body.metadata),
+        })
+    }
+}
+
+/// The documents of a page, each read once.
+struct Bodies<'a> {
+    transaction: &'a Transaction<'a>,
+    known: HashMap<Arc<str>, Option<Body>>,
+}
+
+impl<'a> Bodies<'a> {
+    fn new(transaction: &'a Transaction<'a>) -> Self {
+        Self {
+            transaction,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The document of a row of [`changes`]: its id, and its record or what is wrong with it.
+    fn of(&mut self, row: &Row<'_>) -> Result<(Arc<str>, Result<Body>)> {
+        let id: String = row.get(3).map_err(failed)?;
+        if let Some((id, Some(body))) = self.known.get_key_value(id.as_str()) {
+            return Ok((Arc::clone(id), Ok(body.clone())));
+        }
+        let record: Vec<u8> = self
+            .transaction
+            .prepare_cached("SELECT record FROM documents WHERE id = ?1")
+            .and_then(|mut it| it.query_row([&id], |row| row.get(0)))
+            .map_err(failed)?;
+        let body = Body::decode(&id, &record);
+        let id: Arc<str> = id.into();
+        // A damaged one is read again for each chunk, because errors cannot be copied.
+        let known = body.as_ref().ok().cloned();
+        self.known.insert(Arc::clone(&id), known);
+        Ok((id, body))
+    }
+}
+
+fn chunks(transaction: &Transaction<'_>, document_id: &str) -> Result<Vec<Chunk>> {
+    let mut statement = transaction
+        .prepare_cached(
+            "SELECT id, record, embedding FROM chunks WHERE document_id = ?1 ORDER BY position",
+        )
+        .map_err(failed)?;
+    let mut rows = statement.query([document_id]).map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let id = unsigned(row.get(0).map_err(failed)?);
+        let record: Vec<u8> = row.get(1).map_err(failed)?;
+        let embedding: Vec<u8> = row.get(2).map_err(failed)?;
+        let body: ChunkBody = record::decode(&chunk_key(id), &record)?;
+        found.push(Chunk {
+            text: body.text,
+            headings: body.headings,
+            start: body.start,
+            end: body.end,
+            embedded: decode_embedding(id, &embedding)?,
+        });
+    }
+    Ok(found)
+}
+
+/// A page of the history, with what `added` makes of a row: its sequence number, its id, the named
+/// column, the id of its document and its position there.
+fn changes<T>(
+    transaction: &Transaction<'_>,
+    (after, limit): (u64, usize),
+    column: &str,
+    mut added: impl FnMut(ChunkId, &Row<'_>) -> Result<Result<T>>,
+) -> Result<Changes<T>> {
     if after != 0 && after < counter(transaction, "forgotten")? {
         return Ok(Changes {
             items: Vec::new(),
@@ -305,12 +477,12 @@ fn changes(transaction: &Transaction<'_>, after: u64, limit: usize) -> Result<Ch
         });
     }
     let mut statement = transaction
-        .prepare_cached(
-            "SELECT sequence, id, embedding FROM chunks WHERE sequence > ?1
+        .prepare_cached(&format!(
+            "SELECT sequence, id, {column}, document_id, position FROM chunks WHERE sequence > ?1
              UNION ALL
-             SELECT sequence, id, NULL FROM deleted_chunks WHERE sequence > ?1
-             ORDER BY sequence LIMIT ?2",
-        )
+             SELECT sequence, id, NULL, NULL, NULL FROM deleted_chunks WHERE sequence > ?1
+             ORDER BY sequence LIMIT ?2"
+        ))
         .map_err(failed)?;
     let mut rows = statement
         .query((signed(after), to_row(limit)))
@@ -318,11 +490,11 @@ fn changes(transaction: &Transaction<'_>, after: u64, limit: usize) -> Result<Ch
     let mut items = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let id = unsigned(row.get(1).map_err(failed)?);
-        let embedding: Option<Vec<u8>> = row.get(2).map_err(failed)?;
+        let is_there = row.get_ref(3).map_err(failed)? != ValueRef::Null;
         items.push(ChunkChange {
             sequence: unsigned(row.get(0).map_err(failed)?),
             id,
-            added: embedding.map(|bytes| decode_embedding(id, &bytes)),
+            added: is_there.then(|| added(id, row)).transpose()?,
         });
     }
     Ok(Changes {

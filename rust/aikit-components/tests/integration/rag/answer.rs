@@ -76,7 +76,10 @@ fn ask_about(documents: &[(&str, &str)], replies: &[&str]) -> Asked {
     let model: Arc<dyn ChatModel> = Arc::new(FunctionModel::new("replies", callable));
     let answer = wait(async move {
         let options = AskOptions {
-            search: SearchOptions { k: 2 },
+            search: SearchOptions {
+                k: 2,
+                ..SearchOptions::default()
+            },
             ..AskOptions::default()
         };
         rag.ask(&cx, &model, "When do bees make honey?", options)
