@@ -18,8 +18,33 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, NDArray[np.float32]]
 
-WORDS = "the a cat dog sat on mat honey bee make ##s ##ing river bridge over . , ? ! x".split()
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
+# One word, or part of a word, a line as in a `vocab.txt`.
+VOCABULARY = """\
+[PAD]
+[UNK]
+[CLS]
+[SEP]
+the
+a
+cat
+dog
+sat
+on
+mat
+honey
+bee
+make
+##s
+##ing
+river
+bridge
+over
+.
+,
+?
+!
+x
+""".splitlines()
 CONFIG = {
     "architectures": ["BertModel"],
     "hidden_act": "gelu",

@@ -15,10 +15,21 @@ import time
 
 import aikit
 
-WORDS = (
-    "the quick brown fox jumps over a lazy dog while seven bees make sweet honey near an old river "
-    "bridge today"
-).split()
+WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "a",
+    "lazy",
+    "dog",
+    "while",
+    "seven",
+    "bees",
+]
+WORDS += ["make", "sweet", "honey", "near", "an", "old", "river", "bridge", "today"]
 COUNT = 2_000
 SENTENCES_OF_A_DOCUMENT = 200
 QUESTIONS = 100

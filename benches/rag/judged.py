@@ -23,13 +23,17 @@ from documents import find_manual, plain
 
 PASSAGE_WORDS = 120
 SECTION_WORDS = 40
-QUESTIONS_MIN = 200
+HEADING_WORDS = 2
+# What is shorter is the rest of a list or of a table.
+PASSAGE_CHARS_MIN = 20
 
 # Lists of changes: their headings are the names of modules, again in every version.
 SKIPPED = ("whatsnew/", "changelog", "contents.", "bugs.", "copyright.", "license.", "about.")
 
 _ADORNMENT = re.compile(r"^([=\-~^\"'*#+.`:])\1{2,}\s*$")
-_INDEX = re.compile(r"^\s*\.\. (?:index|_|highlight|module|moduleauthor|sectionauthor|only|toctree)")
+_INDEX = re.compile(
+    r"^\s*\.\. (?:index|_|highlight|module|moduleauthor|sectionauthor|only|toctree)"
+)
 _DIRECTIVE = re.compile(r"^\s*\.\. [\w:-]+::\s*")
 _FIELD = re.compile(r"^\s*:[\w ]+:(?:\s|$)")
 
@@ -70,26 +74,29 @@ def sections_of(text: str, source: str) -> list[Section]:
     Returns:
         Sections in order; what stands before the first heading is left out.
     """
-    lines = text.splitlines()
+    lines = ["", *text.splitlines()]
     starts: list[tuple[int, int, str]] = []
-    for number in range(1, len(lines)):
-        title, under = lines[number - 1], lines[number]
-        is_heading = (
-            _ADORNMENT.match(under)
-            and title.strip()
-            and not title[0].isspace()
-            and not _ADORNMENT.match(title)
-            and len(under.rstrip()) >= len(title.rstrip()) - 2
-            and (number < 2 or not lines[number - 2].strip() or _ADORNMENT.match(lines[number - 2]))
-        )
-        if is_heading:
-            has_overline = number >= 2 and bool(_ADORNMENT.match(lines[number - 2]))
-            starts.append((number - 1 - has_overline, number + 1, plain(title)))
+    for title in range(1, len(lines) - 1):
+        above, under = title - 1, title + 1
+        if _is_heading(lines[above], lines[title], lines[under]):
+            begin = above if _ADORNMENT.match(lines[above]) else title
+            starts.append((begin, under + 1, plain(lines[title])))
     found = []
     for index, (_, begin, heading) in enumerate(starts):
         end = starts[index + 1][0] if index + 1 < len(starts) else len(lines)
         found.append(Section(source, heading, _body(lines[begin:end])))
     return found
+
+
+def _is_heading(above: str, title: str, under: str) -> bool:
+    return (
+        _ADORNMENT.match(under) is not None
+        and _ADORNMENT.match(title) is None
+        and bool(title.strip())
+        and not title[0].isspace()
+        and len(under.rstrip()) >= len(title.rstrip()) - 2
+        and (not above.strip() or _ADORNMENT.match(above) is not None)
+    )
 
 
 def _body(lines: list[str]) -> str:
@@ -137,7 +144,9 @@ def passages_of(section: Section, name: str) -> list[Passage]:
     texts = (_without(section.heading, " ".join(it)) for it in pieces)
     texts = (" ".join(it.split()) for it in texts)
     return [
-        Passage(f"{name}/{index}", name, text) for index, text in enumerate(texts) if len(text) > 20
+        Passage(f"{name}/{index}", name, text)
+        for index, text in enumerate(texts)
+        if len(text) > PASSAGE_CHARS_MIN
     ]
 
 
@@ -170,15 +179,24 @@ def build(manual: Path) -> tuple[list[Passage], list[Judged]]:
 
 def _is_question(heading: str, times: Counter[str]) -> bool:
     words = re.findall(r"[A-Za-z]{2,}", heading)
-    return len(words) >= 2 and times[heading.lower()] == 1
+    return len(words) >= HEADING_WORDS and times[heading.lower()] == 1
+
+
+def find_or_exit() -> Path:
+    """Finds Python's manual, or ends the program.
+
+    Returns:
+        Its folder.
+    """
+    manual = find_manual()
+    if manual is None:
+        sys.exit("the judged questions need Python's manual: install Debian's package python3-doc")
+    return manual
 
 
 def main() -> None:
     """Prints what there is."""
-    manual = find_manual()
-    if manual is None:
-        sys.exit("the judged questions need Python's manual: install Debian's package python3-doc")
-    passages, judged = build(manual)
+    passages, judged = build(find_or_exit())
     words = sum(len(it.text.split()) for it in passages)
     print(f"{len(passages)} passages of {words} words, {len(judged)} judged questions")
     for it in judged[:: max(1, len(judged) // 20)]:

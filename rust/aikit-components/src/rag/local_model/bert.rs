@@ -1,15 +1,15 @@
 //! A BERT model on the processor: tokens in, one vector of length one a text out.
 
-use std::cmp::Reverse;
+use std::{
+    cmp::Reverse,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use aikit_core::{Error, ErrorKind, Result, per_process::PerProcess};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::BertModel;
-use rayon::{
-    ThreadPool,
-    iter::{IntoParallelRefIterator as _, ParallelIterator as _},
-};
+use rayon::ThreadPool;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use super::{
@@ -23,12 +23,24 @@ const BATCH_TEXTS: usize = 64;
 /// Tokens of one batch, padding included: it is soon over, so that a cancelled call ends soon.
 const BATCH_TOKENS: usize = 2_048;
 
+/// Most threads that compute.
+const THREADS_MAX: usize = 64;
+
 /// How much of a text is given to the tokenizer: far more than the longest that a model reads.
 const TEXT_BYTES: usize = 64 << 10;
 
-/// Threads that compute. Not the ones that all of the process share: a forked child would wait
-/// for threads that did not come with it.
-static POOL: PerProcess<Option<ThreadPool>> = PerProcess::new();
+/// Where models compute: a pool of one thread for each processor. A batch stays on one thread, so
+/// that nobody waits between its many small steps; batches are what goes on side by side. Not the
+/// pool that all of the process share: a forked child would wait for threads that did not come
+/// with it.
+static POOLS: PerProcess<Pools> = PerProcess::new();
+
+/// Threads that compute, and whose turn it is.
+#[derive(Debug)]
+struct Pools {
+    pools: Vec<ThreadPool>,
+    next: AtomicUsize,
+}
 
 /// A model that is ready to embed.
 pub(super) struct Bert {
@@ -122,10 +134,7 @@ impl Bert {
             }
             Ok(Tokenized { index, ids })
         };
-        pool()?.install(|| {
-            let indexed: Vec<(usize, &String)> = texts.iter().enumerate().collect();
-            indexed.par_iter().map(|it| tokenize(*it)).collect()
-        })
+        pool()?.install(|| texts.iter().enumerate().map(tokenize).collect())
     }
 
     /// Embeds a batch: the place of each text in its list, and its vector of length one.
@@ -199,15 +208,32 @@ fn tokenizer(bytes: &[u8], settings: &Settings) -> Result<Tokenizer> {
     Ok(tokenizer)
 }
 
+/// Batches that are embedded side by side.
+pub(super) fn parallel() -> usize {
+    pools().pools.len().max(1)
+}
+
+fn pools() -> &'static Pools {
+    POOLS.get_or_init(|| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let pool = |index| {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(1);
+            builder
+                .thread_name(move |_| format!("aikit-embed-{index}"))
+                .build()
+                .ok()
+        };
+        Pools {
+            pools: (0..processors.min(THREADS_MAX)).filter_map(pool).collect(),
+            next: AtomicUsize::new(0),
+        }
+    })
+}
+
 fn pool() -> Result<&'static ThreadPool> {
-    let pool = POOL.get_or_init(|| {
-        let builder = rayon::ThreadPoolBuilder::new();
-        builder
-            .thread_name(|index| format!("aikit-embed-{index}"))
-            .build()
-            .ok()
-    });
-    pool.as_ref().ok_or_else(|| {
+    let Pools { pools, next } = pools();
+    let turn = next.fetch_add(1, Ordering::Relaxed);
+    pools.get(turn % pools.len().max(1)).ok_or_else(|| {
         Error::new(
             ErrorKind::Unavailable,
             "no thread can be started that embeds",

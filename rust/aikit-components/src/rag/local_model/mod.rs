@@ -19,6 +19,8 @@ use aikit_core::{
     storage::Embedded,
 };
 use futures::{FutureExt as _, future::BoxFuture};
+#[cfg(feature = "local-embeddings")]
+use futures::{StreamExt as _, stream};
 use tokio::sync::OnceCell;
 
 use super::embedding::{Embed, EmbedInput};
@@ -316,11 +318,15 @@ async fn embed(cx: &Context, model: &Arc<Ready>, inputs: Vec<EmbedInput>) -> Res
     // Texts go to other threads: whoever waits for them may be one that others wait for.
     let tokenized = io::spawn_blocking(move || tokenizing.tokenize(&texts)).await?;
     let mut embedded = vec![Embedded::default(); count];
-    for batch in bert::batches(tokenized) {
-        cx.check()?;
+    let embedding = bert::batches(tokenized).into_iter().map(|batch| {
         let model = Arc::clone(model);
-        let vectors = io::spawn_blocking(move || model.embed(&batch)).await?;
-        for (index, vector) in vectors {
+        // Begun when its turn comes: what is not begun yet ends with the call.
+        async move { io::spawn_blocking(move || model.embed(&batch)).await }
+    });
+    let mut embedding = stream::iter(embedding).buffer_unordered(bert::parallel());
+    while let Some(vectors) = embedding.next().await {
+        cx.check()?;
+        for (index, vector) in vectors? {
             embedded[index].vector = vector;
         }
     }

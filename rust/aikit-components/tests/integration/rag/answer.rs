@@ -101,7 +101,7 @@ fn a_citation_is_the_place_in_the_document() {
     };
     assert_eq!(citation.quote, "make honey in\nsummer");
     assert_eq!((citation.source.as_str(), citation.number), ("bees", 1));
-    assert_eq!(citation.headings, ["Bees", "Honey"]);
+    assert_eq!(citation.headings, ["Bees"]);
     let document: Vec<char> = "# Bees\n\n## Honey\n\nBees make honey in\nsummer, from nectar."
         .chars()
         .collect();
