@@ -4,11 +4,11 @@ All rank the same passages, and a section counts where its best passage stands. 
 (dense search with the embedder of that name), `keyword`, `hybrid` of the two, `minilm`, `hybrid`
 with it, and bm25s with the stemmer of Snowball and its English stop words.
 
-    python benches/rag/quality.py [--folder FOLDER] [--parts A,B] [--questions N] [--skip-minilm]
+    python benches/rag/quality.py [--folder F] [--parts A,B] [--questions N] [--skip-minilm]
 
 `--folder` keeps the indexes, so that a second run embeds nothing; `--parts` takes some of the
-manual's folders, such as `tutorial,howto,faq`, passages and questions alike. The program ends with an error
-where a target is missed.
+manual's folders, such as `tutorial,howto,faq`, passages and questions alike. The program ends with
+an error where a target is missed.
 """
 
 from __future__ import annotations

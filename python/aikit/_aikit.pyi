@@ -4,29 +4,6 @@ from typing import Any, SupportsIndex, final
 
 from _typeshed import Incomplete, SupportsGetItem
 
-__all__ = [
-    "Agent",
-    "Handle",
-    "Model",
-    "ModelStream",
-    "Rag",
-    "Reply",
-    "Scope",
-    "Tool",
-    "VectorIndex",
-    "api_modules",
-    "check_profile",
-    "close_interpreter",
-    "error_kinds",
-    "find_tool",
-    "find_tools",
-    "forget_visits",
-    "kernelspec_files",
-    "list_models",
-    "run_command",
-    "store_path",
-]
-
 @final
 class Agent:
     """
@@ -165,20 +142,33 @@ class Rag:
     ) -> Rag:
         """
         Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-        `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+        `chunker`, `chunk_size_tokens`, `chunk_overlap_tokens` and `language`, of `embedder_name` and `dim` where
         the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
+        """
+    def aask(self, /, question: str, model: Model, options: Incomplete) -> Any:
+        """
+        `ask` as an awaitable.
         """
     def adelete(self, /, ids: SupportsGetItem[int, str]) -> Any:
         """
         `delete` as an awaitable.
         """
-    def as_tool(self, /, name: str, summary: str) -> Tool:
+    def aevaluate(self, /, qrels: Incomplete, options: Incomplete) -> Any:
+        """
+        `evaluate` as an awaitable.
+        """
+    def as_tool(self, /, name: str, summary: str, k: SupportsIndex) -> Tool:
         """
         The search as a tool of agents.
         """
-    def asearch(self, /, query: str, k: SupportsIndex) -> Any:
+    def asearch(self, /, query: str, options: Incomplete) -> Any:
         """
         `search` as an awaitable.
+        """
+    def ask(self, /, question: str, model: Model, options: Incomplete) -> Incomplete:
+        """
+        Answers a question with a model; `options` is a mapping of those of `search`, `instructions`
+        and `max_tokens`.
         """
     def astats(self, /) -> Any:
         """
@@ -188,13 +178,19 @@ class Rag:
         """
         Deletes documents; answers how many there were.
         """
+    def evaluate(self, /, qrels: Incomplete, options: Incomplete) -> Incomplete:
+        """
+        Measures how judged questions are answered; `options` is a mapping of `at`,
+        `level` and those of `search` but for `k`.
+        """
     def ingest(self, /, sources: Incomplete, options: Incomplete) -> Incomplete:
         """
         Ingests paths and records.
         """
-    def search(self, /, query: str, k: SupportsIndex) -> Incomplete:
+    def search(self, /, query: str, options: Incomplete) -> Incomplete:
         """
-        The chunks that fit best, best first.
+        The chunks that fit best, best first. `options` is a mapping of `k`, `mode`, `fusion`,
+        `dense_weight`, `min_score` and `filter`.
         """
     def start_ingest(self, /, sources: Incomplete, options: Incomplete) -> Handle:
         """
@@ -338,3 +334,5 @@ def store_path(place: str | PathLike[str]) -> Path:
     The file of the index that a program calls `place`: a plain name is one of the project, as in
     scripts; anything else is a path.
     """
+
+def __getattr__(name: str) -> Incomplete: ...

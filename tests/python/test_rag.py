@@ -173,7 +173,7 @@ def test_a_live_model_answers_from_the_index() -> None:
 async def test_an_index_is_measured() -> None:
     rag = RAG()
     rag.ingest(RECORDS)
-    qrels = [
+    qrels: list[dict[str, Any]] = [
         {"query": "ownership and borrowing", "relevant": "rust"},
         {"query": "a mat", "relevant": ["cat"]},
         {"query": "lifetimes", "relevant": {"none": 2}},

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn any_part_of_a_text_is_found_where_it_stands() {
-        let text = "Un Käse\u{308} – «zwei»\t\tKäse, tre ﬁsche; e\u{301}\u{302}nd";
+        let text = "Un Käse\u{308} – «zwei»\t\tKäse, tre ﬁsche; e\u{301}\u{302}.";
         let characters: Vec<char> = text.chars().collect();
         for start in 0..characters.len() {
             for end in start..=characters.len() {
