@@ -294,7 +294,7 @@ async fn evaluate(
     options: PyValue,
 ) -> Result<PyValue> {
     let field = |key: &str| options.0.get(key).cloned().unwrap_or_default();
-    let given = EvaluateOptions::parse(field("at"), field("level"))?;
+    let given = EvaluateOptions::parse(field("at"), &field("level"))?;
     let given = EvaluateOptions {
         search: read_search(options.0)?,
         ..given

@@ -71,7 +71,7 @@ impl EvaluateOptions {
     /// # Errors
     ///
     /// `invalid_args` for anything else.
-    pub fn parse(at: Value, level: Value) -> Result<Self> {
+    pub fn parse(at: Value, level: &Value) -> Result<Self> {
         let mut options = Self::default();
         let cutoffs = match at {
             Value::Null => Vec::new(),
@@ -182,7 +182,8 @@ impl Rag {
                 ..options.search.clone()
             };
             let begun = clock.monotonic();
-            let hits = self.search(cx, &judged.query, search).await?;
+            // Boxed: the future of a search is large.
+            let hits = Box::pin(self.search(cx, &judged.query, search)).await?;
             let taken = clock.monotonic().saturating_sub(begun);
             found.push((ranking(hits, options.level), taken));
         }

@@ -432,7 +432,7 @@ async fn evaluate(session: Session, mut args: Args) -> Result<Return> {
     let mut given = args.options("options");
     let options = EvaluateOptions {
         search: how_to_search(&mut given)?,
-        ..EvaluateOptions::parse(given.value("at"), given.value("level"))?
+        ..EvaluateOptions::parse(given.value("at"), &given.value("level"))?
     };
     let cx = session.tool_context(&args.cx);
     let evaluation = opened.evaluate(&cx, judged, options).await?;

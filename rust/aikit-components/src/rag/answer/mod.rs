@@ -117,8 +117,10 @@ impl Rag {
         let operation = Operation::new(format!("rag ask {}", self.source()));
         track(&cx.context, operation, |inner| async move {
             let cx = cx.with_context(inner);
-            let hits = self.search(&cx, question, options.search.clone()).await?;
-            answer(&cx, model, question, &options, hits).await
+            let search = self.search(&cx, question, options.search.clone());
+            // Boxed: the futures of a search and of a model's call are large.
+            let hits = Box::pin(search).await?;
+            Box::pin(answer(&cx, model, question, &options, hits)).await
         })
         .await
     }

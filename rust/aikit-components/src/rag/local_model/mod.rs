@@ -110,12 +110,11 @@ impl LocalModel {
 
     /// The model; read by the first who asks in this process, and shared by all others.
     async fn model(&self, cx: &Context) -> Result<&Arc<Ready>> {
-        let cell = match self.model.get() {
-            Some(cell) => cell,
-            None => {
-                let key = self.place.resolve(cx).await?;
-                self.model.get_or_init(|| shared(key))
-            }
+        let cell = if let Some(cell) = self.model.get() {
+            cell
+        } else {
+            let key = self.place.resolve(cx).await?;
+            self.model.get_or_init(|| shared(key))
         };
         let read = || async {
             let folder = self.place.read(cx).await?;

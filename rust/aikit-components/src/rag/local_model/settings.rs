@@ -67,6 +67,7 @@ struct Lengths {
     max_seq_length: Option<usize>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "as they stand in the file")]
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PoolingModes {

@@ -93,7 +93,7 @@ fn what_cannot_be_measured_is_named() {
         (Value::from(-1_i64), Value::Null),
         (Value::Null, Value::from("page")),
     ] {
-        let error = EvaluateOptions::parse(at, level).unwrap_err();
+        let error = EvaluateOptions::parse(at, &level).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgs);
     }
 }
