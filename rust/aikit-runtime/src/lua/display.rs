@@ -8,6 +8,7 @@ use super::{
     error::{self, IntoLua as _},
     interrupt,
     natives::is_stream,
+    object::ObjectHandle,
     records,
     state::State,
     text, thread,
@@ -42,8 +43,19 @@ fn bundle_of(value: &Value) -> Result<Map> {
         && let Some(html) = records::html(table)
     {
         bundle.insert("text/html".to_owned(), html.into());
+        if shows_tables()
+            && let Some(plain) = records::plain(table)
+        {
+            bundle.insert("text/plain".to_owned(), plain.into());
+        }
     }
     unless_stopped(bundle)
+}
+
+/// Whether who reads the output sees text only, and wants tables in it.
+fn shows_tables() -> bool {
+    let run = State::current().and_then(|state| state.run());
+    run.is_ok_and(|run| run.sink.shows_tables())
 }
 
 /// What was written while the run is asked to stop is not whole, and not shown.
@@ -64,8 +76,13 @@ fn has_text(table: &Table) -> bool {
 
 /// The bundle of a value that shows itself, or that is one.
 fn own_bundle(value: &Value) -> Result<Option<Map>> {
-    let Value::Table(table) = value else {
-        return Ok(None);
+    let table = match value {
+        Value::Table(table) => table,
+        Value::UserData(userdata) => {
+            let handle = userdata.borrow::<ObjectHandle>().ok();
+            return Ok(handle.and_then(|it| it.bundle().cloned()));
+        }
+        _ => return Ok(None),
     };
     let shows = table
         .metatable()

@@ -8,7 +8,7 @@ use std::sync::{
 use aikit_core::{
     Context, Error, ErrorKind, Result,
     context::Overrides,
-    engine::{Cell, Completeness, Completion, LanguageInfo, OutputSink, ScriptEngine},
+    engine::{Cell, Completeness, Completion, LanguageInfo, OutputSink, ScriptEngine, Span},
     value::Map,
 };
 use futures::future::{BoxFuture, Either, select};
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     cell,
     complete::{self, Names},
-    inspect, source,
+    inspect, source, spans,
     state::Run,
     task::FailedTasks,
     thread::{self, Ended, Job, LuaThread},
@@ -241,6 +241,10 @@ impl ScriptEngine for LuaEngine {
             let path = inspect::name_at(code, cursor);
             Ok(inspect::describe(&self.names, &*self.host, &path, detail).await)
         })
+    }
+
+    fn spans(&self, code: &str) -> Vec<Span> {
+        spans::spans(code)
     }
 
     fn is_complete(&self, code: &str) -> Completeness {

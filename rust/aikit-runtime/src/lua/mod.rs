@@ -6,7 +6,7 @@
 //! ```text
 //! signal
 //! interrupt | lexer  grammar
-//! coroutine | source
+//! coroutine | source  spans
 //! raw
 //! error  object  callable  convert  state  thread  stop
 //! text  records  display  complete  inspect  outline
@@ -36,6 +36,7 @@ mod records;
 mod sandbox;
 mod signal;
 mod source;
+mod spans;
 mod state;
 mod stop;
 mod task;
