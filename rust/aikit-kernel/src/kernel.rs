@@ -24,7 +24,7 @@ use crate::{
         input::Asker,
         lifecycle::interrupt_until_stopped,
     },
-    life,
+    life::{self, Parent},
     socket::{Inboxes, Sockets},
     wire::{
         Content,
@@ -87,7 +87,7 @@ pub struct Kernel {
     inboxes: Inboxes,
     codec: Arc<Codec>,
     connection: ConnectionInfo,
-    parent_pid: Option<u32>,
+    parent: Option<Parent>,
 }
 
 impl Kernel {
@@ -98,6 +98,8 @@ impl Kernel {
     ///
     /// `config` when an address is wrong or taken, and as of [`ConnectionInfo::write`].
     pub async fn bind(mut connection: ConnectionInfo, options: KernelOptions) -> Result<Self> {
+        // Before anybody can see that the kernel is there, and end because of that.
+        let parent = options.parent_pid.map(Parent::find);
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let codec = Arc::new(Codec::new(connection.key(), Arc::clone(&clock)));
         let given = connection.clone();
@@ -110,7 +112,7 @@ impl Kernel {
             inboxes,
             codec,
             connection,
-            parent_pid: options.parent_pid,
+            parent,
         })
     }
 
@@ -143,7 +145,7 @@ impl Kernel {
         let beside = [
             spawn(answer_control(Arc::clone(&desk), control, stop.clone())),
             spawn(life::watch_signals(Arc::clone(&desk), stop.clone())),
-            spawn(life::watch_parent(Arc::clone(&desk), self.parent_pid, stop)),
+            spawn(life::watch_parent(Arc::clone(&desk), self.parent, stop)),
         ];
         let _beside = beside.map(|task| AbortOnDrop(task.abort_handle()));
         let (ended, finished) = mpsc::channel(1);
