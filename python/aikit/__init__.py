@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     from . import errors, kernelspec, testing, tools
     from .agents import Agent, AgentRun, Limits
+    from .artifacts import Artifact, Artifacts
     from .errors import AikitError
     from .handles import Event, Handle
     from .kernelspec import install as install_kernel
     from .models import Model, OpenAI
     from .rag import RAG, Hit
+    from .sessions import Session
+    from .state import State
     from .tools import Tool, tool
     from .vectors import VectorIndex
 
@@ -25,12 +28,16 @@ __all__ = [
     "Agent",
     "AgentRun",
     "AikitError",
+    "Artifact",
+    "Artifacts",
     "Event",
     "Handle",
     "Hit",
     "Limits",
     "Model",
     "OpenAI",
+    "Session",
+    "State",
     "Tool",
     "VectorIndex",
     "errors",
@@ -46,6 +53,8 @@ _HOMES = {
     "Agent": ("agents", "Agent"),
     "AgentRun": ("agents", "AgentRun"),
     "AikitError": ("errors", "AikitError"),
+    "Artifact": ("artifacts", "Artifact"),
+    "Artifacts": ("artifacts", "Artifacts"),
     "Event": ("handles", "Event"),
     "Handle": ("handles", "Handle"),
     "Hit": ("rag", "Hit"),
@@ -53,6 +62,8 @@ _HOMES = {
     "Model": ("models", "Model"),
     "OpenAI": ("models", "OpenAI"),
     "RAG": ("rag", "RAG"),
+    "Session": ("sessions", "Session"),
+    "State": ("state", "State"),
     "Tool": ("tools", "Tool"),
     "VectorIndex": ("vectors", "VectorIndex"),
     "errors": ("errors", ""),

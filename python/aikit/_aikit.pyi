@@ -6,12 +6,15 @@ from _typeshed import Incomplete, SupportsGetItem
 
 __all__ = [
     "Agent",
+    "Artifacts",
     "Handle",
     "Model",
     "ModelStream",
     "Rag",
     "Reply",
     "Scope",
+    "Session",
+    "State",
     "Tool",
     "VectorIndex",
     "api_modules",
@@ -44,7 +47,7 @@ class Agent:
         """
         An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`.
         """
-    def arun(self, /, prompt: str, history: Incomplete) -> Any:
+    def arun(self, /, prompt: str, history: Incomplete, session: Session | None) -> Any:
         """
         `run` as an awaitable.
         """
@@ -52,13 +55,56 @@ class Agent:
         """
         This agent as a tool of another one.
         """
-    def run(self, /, prompt: str, history: Incomplete) -> Incomplete:
+    def run(self, /, prompt: str, history: Incomplete, session: Session | None) -> Incomplete:
         """
         Runs until the model answers.
         """
-    def start(self, /, prompt: str, history: Incomplete) -> Handle:
+    def start(self, /, prompt: str, history: Incomplete, session: Session | None) -> Handle:
         """
         Starts a run.
+        """
+
+@final
+class Artifacts:
+    """
+    The artifacts of one scope.
+    """
+    def __new__(cls, /, scope: str, url: str | None) -> Artifacts:
+        """
+        Opens a scope at `url`; in the store of the project when it is `None`.
+        """
+    def adelete(self, /, name: str) -> Any:
+        """
+        `delete` as an awaitable.
+        """
+    def aget(self, /, name: str) -> Any:
+        """
+        `get` as an awaitable.
+        """
+    def alist(self, /, tag: str | None, prefix: str) -> Any:
+        """
+        `list` as an awaitable.
+        """
+    def aput(self, /, name: str, value: Incomplete, options: Incomplete) -> Any:
+        """
+        `put` as an awaitable.
+        """
+    def delete(self, /, name: str) -> bool:
+        """
+        Deletes an artifact; answers whether there was one.
+        """
+    def get(self, /, name: str) -> Incomplete:
+        """
+        An artifact with its content.
+        """
+    def list(self, /, tag: str | None, prefix: str) -> Incomplete:
+        """
+        The artifacts with a tag whose names begin with `prefix`.
+        """
+    def put(self, /, name: str, value: Incomplete, options: Incomplete) -> Incomplete:
+        """
+        Stores a value; `options` is a mapping of `mime`, `tags` and `metadata`, and of `file` where
+        a file is stored in place of a value.
         """
 
 @final
@@ -229,6 +275,177 @@ class Scope:
     What a Python function that Rust calls knows of its caller; kept in a context variable, so
     that calls it makes into aikit belong to the same run.
     """
+
+@final
+class Session:
+    """
+    One session.
+    """
+    def __new__(
+        cls, /, how: str, name: str | None, tags: SupportsGetItem[int, str], metadata: Incomplete
+    ) -> Session:
+        """
+        Begins a session; `how` is `create`, or `open` to take up the one of that name.
+        """
+    def aappend(self, /, messages: Incomplete) -> Any:
+        """
+        `append` as an awaitable.
+        """
+    def acheckpoint(self, /, name: str | None) -> Any:
+        """
+        `checkpoint` as an awaitable.
+        """
+    def acheckpoints(self, /) -> Any:
+        """
+        `checkpoints` as an awaitable.
+        """
+    def acomplete(self, /) -> Any:
+        """
+        `complete` as an awaitable.
+        """
+    @classmethod
+    def adelete(cls, /, id_or_name: str) -> Any:
+        """
+        `delete` as an awaitable.
+        """
+    def ainfo(self, /) -> Any:
+        """
+        `info` as an awaitable.
+        """
+    @classmethod
+    def alist(cls, /, tag: str | None, status: str | None) -> Any:
+        """
+        `list` as an awaitable.
+        """
+    @classmethod
+    def amake(
+        cls, /, how: str, name: str | None, tags: SupportsGetItem[int, str], metadata: Incomplete
+    ) -> Any:
+        """
+        `new` as an awaitable.
+        """
+    def amessages(self, /) -> Any:
+        """
+        `messages` as an awaitable.
+        """
+    def append(self, /, messages: Incomplete) -> None:
+        """
+        Adds messages to its conversation.
+        """
+    def arestore(self, /, name: str | None) -> Any:
+        """
+        `restore` as an awaitable.
+        """
+    @classmethod
+    def aresume(cls, /, id_or_name: str) -> Any:
+        """
+        `resume` as an awaitable.
+        """
+    def checkpoint(self, /, name: str | None) -> Incomplete:
+        """
+        Keeps the conversation and the state as they are now.
+        """
+    def checkpoints(self, /) -> Incomplete:
+        """
+        Its checkpoints.
+        """
+    def complete(self, /) -> None:
+        """
+        Ends it.
+        """
+    @classmethod
+    def delete(cls, /, id_or_name: str) -> None:
+        """
+        Deletes a session.
+        """
+    def id(self, /) -> str:
+        """
+        Its identity.
+        """
+    def info(self, /) -> Incomplete:
+        """
+        What is known about it now.
+        """
+    @classmethod
+    def list(cls, /, tag: str | None, status: str | None) -> Incomplete:
+        """
+        The sessions with a tag and a status.
+        """
+    def messages(self, /) -> Incomplete:
+        """
+        Its conversation.
+        """
+    def restore(self, /, name: str | None) -> Incomplete:
+        """
+        Makes everything what it was at a checkpoint.
+        """
+    @classmethod
+    def resume(cls, /, id_or_name: str) -> Session:
+        """
+        Takes up a session.
+        """
+    def state(self, /) -> State:
+        """
+        Its state.
+        """
+
+@final
+class State:
+    """
+    The values of one scope.
+    """
+    def __new__(cls, /, scope: str, url: str | None) -> State:
+        """
+        Opens a scope at `url`; in the store of the project when it is `None`.
+        """
+    def acompare_and_set(self, /, key: str, expected: Incomplete, new: Incomplete) -> Any:
+        """
+        `compare_and_set` as an awaitable.
+        """
+    def adelete(self, /, key: str) -> Any:
+        """
+        `delete` as an awaitable.
+        """
+    def afind(self, /, key: str) -> Any:
+        """
+        `find` as an awaitable.
+        """
+    def akeys(self, /, prefix: str) -> Any:
+        """
+        `keys` as an awaitable.
+        """
+    def aset(self, /, key: str, value: Incomplete) -> Any:
+        """
+        `set` as an awaitable.
+        """
+    def aupdate(self, /, key: str, change: Any) -> Any:
+        """
+        `update` as an awaitable.
+        """
+    def compare_and_set(self, /, key: str, expected: Incomplete, new: Incomplete) -> bool:
+        """
+        Keeps `new` when the value is `expected`; answers whether it was.
+        """
+    def delete(self, /, key: str) -> bool:
+        """
+        Deletes a value; answers whether there was one.
+        """
+    def find(self, /, key: str) -> list[Incomplete]:
+        """
+        The value of a key in a list of one; an empty list when there is none.
+        """
+    def keys(self, /, prefix: str) -> list[str]:
+        """
+        The keys that begin with `prefix`.
+        """
+    def set(self, /, key: str, value: Incomplete) -> None:
+        """
+        Keeps a value.
+        """
+    def update(self, /, key: str, change: Any) -> Incomplete:
+        """
+        Changes a value by a function; answers the new one.
+        """
 
 @final
 class Tool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ._tools import _AnyTool
+    from .sessions import Session
 
 
 @dataclass(frozen=True)
@@ -134,30 +135,55 @@ class Agent:
         self._native = _aikit.Agent(name, model._native, instructions, natives, bounds)  # noqa: SLF001
         self.name = name
 
-    def run(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> AgentRun:
+    def run(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> AgentRun:
         """Runs until the model answers without asking for tools.
 
         Args:
             prompt: What the user says.
             history: The conversation so far, such as ``messages`` of an earlier run.
+            session: The session whose conversation is continued, in place of a history.
 
         Raises:
             LimitExceededError: If a limit is reached; its ``run`` has what was done until then.
             ModelError: If the model fails.
         """
-        return AgentRun(self._native.run(prompt, list(history)))
+        return AgentRun(self._native.run(prompt, list(history), _native(session)))
 
-    async def arun(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> AgentRun:
+    async def arun(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> AgentRun:
         """Is ``run`` for async code; cancelling it ends the run and its tools."""
-        return AgentRun(await self._native.arun(prompt, list(history)))
+        return AgentRun(await self._native.arun(prompt, list(history), _native(session)))
 
-    def start(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> Handle[AgentRun]:
+    def start(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> Handle[AgentRun]:
         """Starts a run and returns its handle at once."""
-        return Handle(self._native.start(prompt, list(history)), AgentRun)
+        return Handle(self._native.start(prompt, list(history), _native(session)), AgentRun)
 
-    def stream(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> Handle[AgentRun]:
+    def stream(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> Handle[AgentRun]:
         """Is ``start`` under the name that fits ``for event in agent.stream(…)``."""
-        return self.start(prompt, history=history)
+        return self.start(prompt, history=history, session=session)
 
     def as_tool(self, summary: str) -> Tool:
         """Returns this agent as a tool of another one: it takes a ``prompt``.
@@ -169,3 +195,7 @@ class Agent:
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r})"
+
+
+def _native(session: Session | None) -> _aikit.Session | None:
+    return None if session is None else session._native  # noqa: SLF001  # our own

@@ -7,6 +7,10 @@
 //! security
 //! storage  vector
 //! config
+//! project
+//! state
+//! artifacts
+//! sessions
 //! http
 //! models  rag
 //! tools
@@ -15,13 +19,17 @@
 //! ```
 
 pub mod agents;
+pub mod artifacts;
 pub mod config;
 pub mod http;
 pub mod models;
 pub mod nearest;
+pub mod project;
 pub mod rag;
 pub mod registry;
 pub mod security;
+pub mod sessions;
+pub mod state;
 pub mod storage;
 pub mod tools;
 pub mod vector;

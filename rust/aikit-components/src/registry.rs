@@ -10,14 +10,16 @@ use aikit_core::{
 };
 
 use crate::{
-    config::{Config, Variables},
+    config::{Config, KernelConfig, ShellConfig, Variables},
     http::GuardedClient,
     models::Catalogue,
+    project::Project,
     security::{
         hosts::HostRule,
         policy::{Profile, TablePolicy, resolve_roots},
         sandbox::PathGuard,
     },
+    sessions::Sessions,
     tools,
 };
 
@@ -55,6 +57,14 @@ pub struct Components {
     pub context: Context,
     /// Folder that relative paths start at, links resolved.
     pub working_directory: PathBuf,
+    /// The store of the project.
+    pub project: Project,
+    /// The sessions that the project keeps.
+    pub sessions: Sessions,
+    /// What the kernel keeps of its cells.
+    pub kernel: KernelConfig,
+    /// What the shell keeps of what is typed.
+    pub shell: ShellConfig,
 }
 
 impl Components {
@@ -95,7 +105,12 @@ impl Components {
             models: Some(Arc::new(models)),
             ..Services::default()
         };
+        let project = Project::new(working_directory.clone(), profile);
         Ok(Self {
+            sessions: Sessions::new(project.clone()),
+            project,
+            kernel: config.kernel,
+            shell: config.shell,
             services: Arc::new(services),
             tools: tools::Registry::with_built_ins(),
             context: Context::create(Overrides {

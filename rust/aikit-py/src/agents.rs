@@ -5,7 +5,10 @@
     reason = "PyO3 hands the arguments of a Python call over by value"
 )]
 
-use aikit_components::agents::{self, AgentOptions, Input};
+use aikit_components::{
+    agents::{self, AgentOptions, Input},
+    sessions,
+};
 use aikit_core::{Result, Value, agent::Limits, tool::ToolContext};
 use pyo3::prelude::*;
 
@@ -14,6 +17,7 @@ use crate::{
     errors,
     handles::Handle,
     models::{self, Model},
+    sessions::Session,
     tools::Tool,
     wait,
 };
@@ -49,9 +53,17 @@ impl Agent {
     }
 
     /// Runs until the model answers.
-    fn run(&self, py: Python<'_>, prompt: String, history: PyValue) -> PyResult<PyValue> {
-        let agent = self.0.clone();
-        wait::blocking(py, |cx| run(agent, cx, prompt, history.0)).map(PyValue)
+    fn run(
+        &self,
+        py: Python<'_>,
+        prompt: String,
+        history: PyValue,
+        session: Option<PyRef<'_, Session>>,
+    ) -> PyResult<PyValue> {
+        let (agent, session) = (self.0.clone(), session.map(|it| it.inner()));
+        wait::blocking(py, |cx| async move {
+            run(agent, cx, input(prompt, history.0, session)?).await
+        })
     }
 
     /// `run` as an awaitable.
@@ -60,17 +72,26 @@ impl Agent {
         py: Python<'py>,
         prompt: String,
         history: PyValue,
+        session: Option<PyRef<'_, Session>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let agent = self.0.clone();
+        let (agent, session) = (self.0.clone(), session.map(|it| it.inner()));
         wait::awaitable(py, |cx| async move {
-            run(agent, cx, prompt, history.0).await.map(PyValue)
+            run(agent, cx, input(prompt, history.0, session)?).await
         })
     }
 
     /// Starts a run.
-    fn start(&self, py: Python<'_>, prompt: String, history: PyValue) -> PyResult<Handle> {
+    fn start(
+        &self,
+        py: Python<'_>,
+        prompt: String,
+        history: PyValue,
+        session: Option<PyRef<'_, Session>>,
+    ) -> PyResult<Handle> {
         let cx = wait::started(py)?;
-        let input = input(prompt, history.0).map_err(|error| errors::to_python(py, &error))?;
+        let session = session.map(|it| it.inner());
+        let input =
+            input(prompt, history.0, session).map_err(|error| errors::to_python(py, &error))?;
         Ok(Handle::new(self.0.start(&cx, input)))
     }
 
@@ -80,17 +101,16 @@ impl Agent {
     }
 }
 
-async fn run(
-    agent: agents::Agent,
-    cx: ToolContext,
-    prompt: String,
-    history: Value,
-) -> Result<Value> {
-    let run = agent.run(&cx, input(prompt, history)?).await?;
-    Value::from_serialize(&run)
+async fn run(agent: agents::Agent, cx: ToolContext, input: Input) -> Result<PyValue> {
+    let run = agent.run(&cx, input).await?;
+    Value::from_serialize(&run).map(PyValue)
 }
 
-fn input(prompt: String, history: Value) -> Result<Input> {
+fn input(prompt: String, history: Value, session: Option<sessions::Session>) -> Result<Input> {
     let history = models::messages(history)?;
-    Ok(Input { prompt, history })
+    Ok(Input {
+        prompt,
+        history,
+        session,
+    })
 }

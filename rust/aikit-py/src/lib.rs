@@ -2,6 +2,7 @@
 
 mod agents;
 mod api;
+mod artifacts;
 mod callbacks;
 mod context;
 mod convert;
@@ -13,6 +14,8 @@ mod logging;
 mod models;
 mod rag;
 mod session;
+mod sessions;
+mod state;
 mod tools;
 mod vectors;
 mod wait;
@@ -24,6 +27,7 @@ mod _aikit {
     use crate::{
         agents::Agent,
         api::api_modules,
+        artifacts::Artifacts,
         callbacks::Reply,
         context::Scope,
         errors::error_kinds,
@@ -32,6 +36,8 @@ mod _aikit {
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, list_models},
         rag::{Rag, store_path},
+        sessions::Session,
+        state::State,
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };

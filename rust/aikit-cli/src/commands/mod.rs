@@ -2,6 +2,8 @@
 
 mod kernel;
 mod run;
+mod session;
+mod state;
 mod tool;
 
 use aikit_core::{Error, ErrorKind, Result};
@@ -23,6 +25,10 @@ enum Command {
     Kernel(kernel::KernelArgs),
     /// Lists tools, or calls one
     Tool(tool::ToolArgs),
+    /// Reads and writes values that outlive a session
+    State(state::StateArgs),
+    /// Lists, shows or deletes sessions
+    Session(session::SessionArgs),
     /// Registers the kernel in Jupyter
     Install(PythonArgs),
     /// Removes the kernel from Jupyter
@@ -49,6 +55,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8> {
         Command::Run(args) => run::run(args),
         Command::Kernel(args) => kernel::run(args).map(|()| 0),
         Command::Tool(args) => tool::run(args).map(|()| 0),
+        Command::State(args) => state::run(args).map(|()| 0),
+        Command::Session(args) => session::run(args).map(|()| 0),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";
             let hint = format!(

@@ -36,6 +36,15 @@ fn home(variables: &Variables) -> Vec<PathBuf> {
     named.into_iter().chain(resolved).collect()
 }
 
+/// Where programs keep what a user would not miss: `XDG_STATE_HOME`, or `.local/state` in the home
+/// folder.
+pub(super) fn state_folder(variables: &Variables) -> Option<PathBuf> {
+    let named = variables("XDG_STATE_HOME").map(PathBuf::from);
+    // A relative one is to be ignored, says the specification of these folders.
+    let named = named.filter(|it| it.is_absolute());
+    named.or_else(|| Some(home(variables).first()?.join(".local/state")))
+}
+
 /// Whether there is a file, and only this user and the administrator can have written it.
 fn is_taken(file: &Path) -> bool {
     let Ok(metadata) = file.metadata() else {

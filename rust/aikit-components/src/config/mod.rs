@@ -2,8 +2,10 @@
 //! project or the home folder reaches, under the environment variables `AIKIT_SECTION__KEY`.
 
 mod file;
+mod kernel;
 mod models;
 mod security;
+mod shell;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +16,12 @@ use aikit_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
-pub use self::{models::ModelsConfig, security::SecurityConfig};
+pub use self::{
+    kernel::KernelConfig,
+    models::ModelsConfig,
+    security::SecurityConfig,
+    shell::{HistoryFile, ShellConfig},
+};
 use crate::{nearest, security::policy::Profile};
 
 /// Name of the file.
@@ -30,18 +37,24 @@ pub fn environment() -> Variables {
 
 // One row per key, so that a key can be set in the environment and named in a suggestion.
 const KEYS: &[(&str, &[&str])] = &[
+    ("kernel", KernelConfig::KEYS),
     ("models", ModelsConfig::KEYS),
     ("security", SecurityConfig::KEYS),
+    ("shell", ShellConfig::KEYS),
 ];
 
 /// Every setting of a session. What is not set has a default that works.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Config {
+    /// What the kernel keeps.
+    pub kernel: KernelConfig,
     /// Which models are used.
     pub models: ModelsConfig,
     /// Who may touch what.
     pub security: SecurityConfig,
+    /// What the shell keeps.
+    pub shell: ShellConfig,
     /// The file that was read, if there was one.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -82,6 +95,8 @@ impl Config {
                 })?;
         let base = file.as_deref().and_then(Path::parent).unwrap_or(folder);
         config.security.resolve_below(base);
+        config.shell.resolve_below(base);
+        config.shell.state_folder = file::state_folder(variables);
         config.file = file;
         Ok(config)
     }

@@ -1,6 +1,7 @@
 //! Who may do what, and the guards that hold every caller to it.
 
 pub mod address;
+pub(crate) mod folder;
 pub mod hosts;
 pub mod limits;
 pub mod policy;

@@ -23,7 +23,11 @@ mod rag;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod shared_client;
+#[cfg(test)]
+mod state;
 #[cfg(test)]
 mod storage;
 #[cfg(test)]

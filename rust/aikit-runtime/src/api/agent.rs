@@ -16,7 +16,7 @@ use futures::{StreamExt as _, stream};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, model, optional,
-    ready, required, tool,
+    ready, required, sessions, tool,
 };
 
 /// The module.
@@ -70,11 +70,18 @@ const OPTIONS: &[Param] = &[
     ),
 ];
 
-const HISTORY: &[Param] = &[optional(
-    "history",
-    Kind::List(&Kind::Table),
-    "The conversation so far: `messages` of an earlier run.",
-)];
+const HISTORY: &[Param] = &[
+    optional(
+        "history",
+        Kind::List(&Kind::Table),
+        "The conversation so far: `messages` of an earlier run.",
+    ),
+    optional(
+        "session",
+        Kind::Object(sessions::NAME),
+        "The session whose conversation is continued, in place of a history.",
+    ),
+];
 
 const PROMPT: Param = required("prompt", Kind::String, "What the user says.");
 
@@ -159,8 +166,10 @@ fn limits(mut given: Args) -> Result<Limits> {
     Ok(limits)
 }
 
-fn input(args: &mut Args) -> Result<Input> {
-    let history = args.options("options").items("history").into_iter();
+fn input(session: &Session, args: &mut Args) -> Result<Input> {
+    let mut given = args.options("options");
+    let continued = sessions::argument(session, given.take("session"))?;
+    let history = given.items("history").into_iter();
     let history: Result<Vec<Message>> = history
         .map(|item| item.into_value().unwrap_or_default().deserialize())
         .collect();
@@ -171,19 +180,20 @@ fn input(args: &mut Args) -> Result<Input> {
     Ok(Input {
         prompt: args.required_string("prompt")?,
         history,
+        session: continued,
     })
 }
 
 async fn run(session: Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
-    let input = input(&mut args)?;
+    let input = input(&session, &mut args)?;
     let done: AgentRun = agent.run(&session.tool_context(&args.cx), input).await?;
     Value::from_serialize(&done).map(Return::Value)
 }
 
 fn stream_run(session: &Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
-    let input = input(&mut args)?;
+    let input = input(session, &mut args)?;
     let handle = agent.start(&session.tool_context(&args.cx), input);
     session.insert_stream(stream::unfold(Some((handle, 0)), next).boxed())
 }

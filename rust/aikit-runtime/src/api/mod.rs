@@ -7,6 +7,7 @@
 
 mod agent;
 mod args;
+mod artifact;
 mod display;
 mod host;
 mod json;
@@ -15,6 +16,8 @@ mod params;
 pub mod pipe;
 mod rag;
 mod session;
+mod sessions;
+mod state;
 mod task;
 mod tool;
 mod vector;
@@ -213,6 +216,9 @@ pub const MODULES: &[&ApiModule] = &[
     &agent::MODULE,
     &rag::MODULE,
     &vector::MODULE,
+    &state::MODULE,
+    &sessions::MODULE,
+    &artifact::MODULE,
 ];
 
 /// The module `name`.
