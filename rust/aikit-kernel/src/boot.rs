@@ -10,6 +10,7 @@ use aikit_core::{Result, engine::ScriptEngine, services::Ask};
 use aikit_runtime::{api::Session, engines};
 
 use crate::{
+    archive::HistoryPlace,
     connection::ConnectionInfo,
     handlers::input::Asker,
     kernel::{Exit, Kernel, KernelOptions, Program},
@@ -62,9 +63,26 @@ pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit
         ..setup
     })?;
     let program = Program {
+        history: history(&components),
         engine,
         context: components.context,
         asker: Some(asker),
     };
     Ok(kernel.run(program).await)
+}
+
+/// Where the cells are kept: in the store of the project, among what belongs to the tenant.
+fn history(components: &Components) -> Option<HistoryPlace> {
+    if !components.kernel.history {
+        return None;
+    }
+    let space = components.project.space(&components.context).ok()?;
+    let project = components.project.clone();
+    Some(HistoryPlace {
+        prefix: space.prefix("history"),
+        open: Arc::new(move || {
+            let project = project.clone();
+            Box::pin(async move { project.keys().await })
+        }),
+    })
 }
