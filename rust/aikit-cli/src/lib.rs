@@ -1,6 +1,7 @@
 //! The command line: parses the arguments, runs one command, turns an error into an exit status.
 
 mod commands;
+mod editor;
 mod session;
 mod stdin;
 mod terminal;

@@ -2,7 +2,10 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use aikit_core::{
@@ -14,7 +17,7 @@ use aikit_core::{
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::stdin;
+use crate::{editor, stdin};
 
 /// Exit status of a program whose reader went away, as the shell shows one that SIGPIPE ended.
 const CLOSED_PIPE_STATUS: u8 = 141;
@@ -72,13 +75,29 @@ enum Ending {
 pub(crate) struct TerminalSink {
     turn: Mutex<()>,
     ending: Mutex<Option<Ending>>,
+    /// The first task that failed and that nobody awaited.
+    failed_task: Mutex<Option<ErrorKind>>,
     is_ending: CancellationToken,
+    shows_tables: bool,
 }
 
 impl TerminalSink {
+    /// One whose reader is a person.
+    pub(crate) fn for_reader() -> Self {
+        Self {
+            shows_tables: true,
+            ..Self::default()
+        }
+    }
+
     /// Waits until the program must end.
     pub(crate) async fn ending(&self) {
         self.is_ending.cancelled().await;
+    }
+
+    /// Whether the program must end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.is_cancelled()
     }
 
     /// The status with which the script ended the program, if it did.
@@ -97,6 +116,14 @@ impl TerminalSink {
             Some(Ending::Exit(status)) => Ok(Some(status)),
             Some(Ending::Failed(error)) => Err(error),
         }
+    }
+
+    /// The kind of error of the first task that failed and that nobody awaited.
+    pub(crate) fn failed_task(&self) -> Option<ErrorKind> {
+        *self
+            .failed_task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first reason stays.
@@ -145,6 +172,16 @@ impl OutputSink for TerminalSink {
         self.end(Ending::Exit(status));
         Ok(())
     }
+
+    fn shows_tables(&self) -> bool {
+        self.shows_tables
+    }
+
+    fn task_failed(&self, error: &Error) {
+        let failed = self.failed_task.lock();
+        let mut failed = failed.unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert(error.kind());
+    }
 }
 
 fn write(out: &mut impl io::Write, text: &str) -> Result<()> {
@@ -164,7 +201,12 @@ pub(crate) struct TerminalAsk;
 
 impl Ask for TerminalAsk {
     fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
-        Box::pin(runtime::spawn_blocking(move || answer(&question)))
+        Box::pin(async move {
+            if question.secret && is_interactive() {
+                return edited(question).await;
+            }
+            runtime::spawn_blocking(move || answer(&question)).await
+        })
     }
 
     fn read<'a>(
@@ -189,26 +231,51 @@ fn answer(question: &Question) -> Result<String> {
         let message = "nobody can be asked: standard input is not a terminal";
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
-    if question.secret && is_terminal {
-        let message = "a terminal cannot hide what is typed here";
-        return Err(Error::new(ErrorKind::Unavailable, message)
-            .with_hint("set the secret in the environment"));
-    }
+    drop(write(&mut io::stderr().lock(), &prompt_of(question)));
+    let line = stdin::read(&mut io::stdin().lock(), Reading::Line)?;
+    let line = line.ok_or_else(editor::unanswered)?;
+    let line =
+        String::from_utf8(line).map_err(|_| Error::invalid_args("the answer is not UTF-8"))?;
+    Ok(line.trim_end_matches('\r').to_owned())
+}
+
+fn prompt_of(question: &Question) -> String {
     let choices = match &question.choices[..] {
         [] => String::new(),
         choices => format!(" [{}]", choices.join("/")),
     };
-    let prompt = escape(&format!("{}{choices} ", question.prompt));
-    drop(write(&mut io::stderr().lock(), &prompt));
-    let Some(line) = stdin::read(&mut io::stdin().lock(), Reading::Line)? else {
-        return Err(Error::new(
-            ErrorKind::Cancelled,
-            "nobody answered the question",
-        ));
-    };
-    let line =
-        String::from_utf8(line).map_err(|_| Error::invalid_args("the answer is not UTF-8"))?;
-    Ok(line.trim_end_matches('\r').to_owned())
+    escape(&format!("{}{choices} ", question.prompt))
+}
+
+/// Whether somebody sits at a terminal.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Asks through the line editor, which is the only reader of the terminal while cells are typed.
+#[derive(Debug)]
+pub(crate) struct EditedAsk;
+
+impl Ask for EditedAsk {
+    fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
+        Box::pin(edited(question))
+    }
+}
+
+/// Stops the question when nobody waits for the answer any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn edited(question: Question) -> Result<String> {
+    let stop = StopOnDrop(Arc::default());
+    let asked = Arc::clone(&stop.0);
+    let prompt = prompt_of(&question);
+    runtime::spawn_blocking(move || editor::ask(prompt, question.secret, asked)).await
 }
 
 /// A question as it is shown: what it quotes may come from a model, and must neither move the

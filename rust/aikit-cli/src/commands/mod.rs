@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod kernel;
+mod repl;
 mod run;
 mod session;
 mod state;
@@ -21,6 +22,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Runs a Lua file
     Run(run::RunArgs),
+    /// Runs Lua cells typed in a terminal
+    Repl(repl::ReplArgs),
     /// Serves one Jupyter connection; front ends call this
     Kernel(kernel::KernelArgs),
     /// Lists tools, or calls one
@@ -53,6 +56,7 @@ struct PythonArgs {
 pub(crate) fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Repl(args) => repl::run(&args),
         Command::Kernel(args) => kernel::run(args).map(|()| 0),
         Command::Tool(args) => tool::run(args).map(|()| 0),
         Command::State(args) => state::run(args).map(|()| 0),

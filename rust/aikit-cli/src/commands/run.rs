@@ -42,7 +42,8 @@ pub(super) struct RunArgs {
     args: Vec<String>,
 }
 
-/// Runs the command; answers the status with which the script ends the program, or 0.
+/// Runs the command; answers the status with which the script ends the program, that of a task
+/// which failed and was not awaited, or 0.
 ///
 /// # Errors
 ///
@@ -69,7 +70,8 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
     {
         terminal::line(text)?;
     }
-    Ok(0)
+    // Its error is on standard error already.
+    Ok(sink.failed_task().map_or(0, ErrorKind::exit_status))
 }
 
 /// The name and the code of what is to be run.
@@ -147,7 +149,7 @@ fn quote(text: &str) -> String {
 
 /// Runs one cell; Ctrl-C interrupts it, as often as it is pressed, and an end of the program stops
 /// it.
-fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Result<Option<Map>> {
+pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Result<Option<Map>> {
     let engine: Arc<dyn ScriptEngine> = Arc::clone(&boot.engine);
     let context = boot.components.tool_context().context;
     let cx = context.root_child(Overrides::default());
