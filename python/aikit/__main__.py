@@ -23,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     if not arguments or arguments[0] not in PYTHON_COMMANDS:
         if argv is None:
             _leave_interrupts_to_rust()
-        return _aikit.run_command(["aikit", *arguments])
+        interpreter = _interpreter() if arguments[:1] == ["doctor"] else None
+        return _aikit.run_command(["aikit", *arguments], interpreter)
     from . import kernelspec  # noqa: PLC0415  # the kernel itself must start fast
     from .errors import AikitError  # noqa: PLC0415  # as above
 
@@ -34,6 +35,15 @@ def main(argv: list[str] | None = None) -> int:
         statuses = {code: status for code, _, _, _, status, _, _ in _aikit.error_kinds()}
         return statuses[error.kind]
     return 0
+
+
+def _interpreter() -> tuple[str, str, list[str]]:
+    """The program, its version, and the folders in which Jupyter looks for kernels."""
+    import platform  # noqa: PLC0415  # the kernel itself must start fast
+
+    from jupyter_core.paths import jupyter_path  # noqa: PLC0415  # as above
+
+    return sys.executable, platform.python_version(), jupyter_path("kernels")
 
 
 def _leave_interrupts_to_rust() -> None:

@@ -6,21 +6,28 @@ from _typeshed import Incomplete, SupportsGetItem
 
 __all__ = [
     "Agent",
+    "Artifacts",
     "Handle",
     "Model",
     "ModelStream",
     "Rag",
     "Reply",
     "Scope",
+    "Session",
+    "State",
     "Tool",
     "VectorIndex",
     "api_modules",
+    "check_models",
     "check_profile",
     "close_interpreter",
+    "close_network",
+    "eject_cassette",
     "error_kinds",
     "find_tool",
     "find_tools",
     "forget_visits",
+    "insert_cassette",
     "kernelspec_files",
     "list_models",
     "run_command",
@@ -40,11 +47,13 @@ class Agent:
         instructions: str,
         tools: SupportsGetItem[int, Tool],
         limits: Incomplete,
+        approve: Any | None = None,
     ) -> Agent:
         """
-        An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`.
+        An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`;
+        `approve` decides instead of the user.
         """
-    def arun(self, /, prompt: str, history: Incomplete) -> Any:
+    def arun(self, /, prompt: str, history: Incomplete, session: Session | None) -> Any:
         """
         `run` as an awaitable.
         """
@@ -52,13 +61,56 @@ class Agent:
         """
         This agent as a tool of another one.
         """
-    def run(self, /, prompt: str, history: Incomplete) -> Incomplete:
+    def run(self, /, prompt: str, history: Incomplete, session: Session | None) -> Incomplete:
         """
         Runs until the model answers.
         """
-    def start(self, /, prompt: str, history: Incomplete) -> Handle:
+    def start(self, /, prompt: str, history: Incomplete, session: Session | None) -> Handle:
         """
         Starts a run.
+        """
+
+@final
+class Artifacts:
+    """
+    The artifacts of one scope.
+    """
+    def __new__(cls, /, scope: str, url: str | None) -> Artifacts:
+        """
+        Opens a scope at `url`; in the store of the project when it is `None`.
+        """
+    def adelete(self, /, name: str) -> Any:
+        """
+        `delete` as an awaitable.
+        """
+    def aget(self, /, name: str) -> Any:
+        """
+        `get` as an awaitable.
+        """
+    def alist(self, /, tag: str | None, prefix: str) -> Any:
+        """
+        `list` as an awaitable.
+        """
+    def aput(self, /, name: str, value: Incomplete, options: Incomplete) -> Any:
+        """
+        `put` as an awaitable.
+        """
+    def delete(self, /, name: str) -> bool:
+        """
+        Deletes an artifact; answers whether there was one.
+        """
+    def get(self, /, name: str) -> Incomplete:
+        """
+        An artifact with its content.
+        """
+    def list(self, /, tag: str | None, prefix: str) -> Incomplete:
+        """
+        The artifacts with a tag whose names begin with `prefix`.
+        """
+    def put(self, /, name: str, value: Incomplete, options: Incomplete) -> Incomplete:
+        """
+        Stores a value; `options` is a mapping of `mime`, `tags` and `metadata`, and of `file` where
+        a file is stored in place of a value.
         """
 
 @final
@@ -165,20 +217,35 @@ class Rag:
     ) -> Rag:
         """
         Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-        `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+        `chunker`, `chunk_size_tokens`, `chunk_overlap_tokens` and `language`, of `embedder_name` and `dim` where
         the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
+        """
+    def aask(self, /, question: str, model: Model, k: SupportsIndex, options: Incomplete) -> Any:
+        """
+        `ask` as an awaitable.
         """
     def adelete(self, /, ids: SupportsGetItem[int, str]) -> Any:
         """
         `delete` as an awaitable.
         """
-    def as_tool(self, /, name: str, summary: str) -> Tool:
+    def aevaluate(self, /, qrels: Incomplete, options: Incomplete) -> Any:
+        """
+        `evaluate` as an awaitable.
+        """
+    def as_tool(self, /, name: str, summary: str, k: SupportsIndex) -> Tool:
         """
         The search as a tool of agents.
         """
-    def asearch(self, /, query: str, k: SupportsIndex) -> Any:
+    def asearch(self, /, query: str, k: SupportsIndex, options: Incomplete) -> Any:
         """
         `search` as an awaitable.
+        """
+    def ask(
+        self, /, question: str, model: Model, k: SupportsIndex, options: Incomplete
+    ) -> Incomplete:
+        """
+        Answers a question with a model that reads `k` chunks; `options` is a mapping of those of
+        `search`, `instructions` and `max_tokens`.
         """
     def astats(self, /) -> Any:
         """
@@ -188,13 +255,19 @@ class Rag:
         """
         Deletes documents; answers how many there were.
         """
+    def evaluate(self, /, qrels: Incomplete, options: Incomplete) -> Incomplete:
+        """
+        Measures how judged questions are answered; `options` is a mapping of `at`,
+        `level` and those of `search` but for `k`.
+        """
     def ingest(self, /, sources: Incomplete, options: Incomplete) -> Incomplete:
         """
         Ingests paths and records.
         """
-    def search(self, /, query: str, k: SupportsIndex) -> Incomplete:
+    def search(self, /, query: str, k: SupportsIndex, options: Incomplete) -> Incomplete:
         """
-        The chunks that fit best, best first.
+        The chunks that fit best, best first. `options` is a mapping of `mode`, `fusion`,
+        `dense_weight`, `min_score` and `filter`.
         """
     def start_ingest(self, /, sources: Incomplete, options: Incomplete) -> Handle:
         """
@@ -229,6 +302,177 @@ class Scope:
     What a Python function that Rust calls knows of its caller; kept in a context variable, so
     that calls it makes into aikit belong to the same run.
     """
+
+@final
+class Session:
+    """
+    One session.
+    """
+    def __new__(
+        cls, /, how: str, name: str | None, tags: SupportsGetItem[int, str], metadata: Incomplete
+    ) -> Session:
+        """
+        Begins a session; `how` is `create`, or `open` to take up the one of that name.
+        """
+    def aappend(self, /, messages: Incomplete) -> Any:
+        """
+        `append` as an awaitable.
+        """
+    def acheckpoint(self, /, name: str | None) -> Any:
+        """
+        `checkpoint` as an awaitable.
+        """
+    def acheckpoints(self, /) -> Any:
+        """
+        `checkpoints` as an awaitable.
+        """
+    def acomplete(self, /) -> Any:
+        """
+        `complete` as an awaitable.
+        """
+    @classmethod
+    def adelete(cls, /, id_or_name: str) -> Any:
+        """
+        `delete` as an awaitable.
+        """
+    def ainfo(self, /) -> Any:
+        """
+        `info` as an awaitable.
+        """
+    @classmethod
+    def alist(cls, /, tag: str | None, status: str | None) -> Any:
+        """
+        `list` as an awaitable.
+        """
+    @classmethod
+    def amake(
+        cls, /, how: str, name: str | None, tags: SupportsGetItem[int, str], metadata: Incomplete
+    ) -> Any:
+        """
+        `new` as an awaitable.
+        """
+    def amessages(self, /) -> Any:
+        """
+        `messages` as an awaitable.
+        """
+    def append(self, /, messages: Incomplete) -> None:
+        """
+        Adds messages to its conversation.
+        """
+    def arestore(self, /, name: str | None) -> Any:
+        """
+        `restore` as an awaitable.
+        """
+    @classmethod
+    def aresume(cls, /, id_or_name: str) -> Any:
+        """
+        `resume` as an awaitable.
+        """
+    def checkpoint(self, /, name: str | None) -> Incomplete:
+        """
+        Keeps the conversation and the state as they are now.
+        """
+    def checkpoints(self, /) -> Incomplete:
+        """
+        Its checkpoints.
+        """
+    def complete(self, /) -> None:
+        """
+        Ends it.
+        """
+    @classmethod
+    def delete(cls, /, id_or_name: str) -> None:
+        """
+        Deletes a session.
+        """
+    def id(self, /) -> str:
+        """
+        Its identity.
+        """
+    def info(self, /) -> Incomplete:
+        """
+        What is known about it now.
+        """
+    @classmethod
+    def list(cls, /, tag: str | None, status: str | None) -> Incomplete:
+        """
+        The sessions with a tag and a status.
+        """
+    def messages(self, /) -> Incomplete:
+        """
+        Its conversation.
+        """
+    def restore(self, /, name: str | None) -> Incomplete:
+        """
+        Makes everything what it was at a checkpoint.
+        """
+    @classmethod
+    def resume(cls, /, id_or_name: str) -> Session:
+        """
+        Takes up a session.
+        """
+    def state(self, /) -> State:
+        """
+        Its state.
+        """
+
+@final
+class State:
+    """
+    The values of one scope.
+    """
+    def __new__(cls, /, scope: str, url: str | None) -> State:
+        """
+        Opens a scope at `url`; in the store of the project when it is `None`.
+        """
+    def acompare_and_set(self, /, key: str, expected: Incomplete, new: Incomplete) -> Any:
+        """
+        `compare_and_set` as an awaitable.
+        """
+    def adelete(self, /, key: str) -> Any:
+        """
+        `delete` as an awaitable.
+        """
+    def afind(self, /, key: str) -> Any:
+        """
+        `find` as an awaitable.
+        """
+    def akeys(self, /, prefix: str) -> Any:
+        """
+        `keys` as an awaitable.
+        """
+    def aset(self, /, key: str, value: Incomplete) -> Any:
+        """
+        `set` as an awaitable.
+        """
+    def aupdate(self, /, key: str, change: Any) -> Any:
+        """
+        `update` as an awaitable.
+        """
+    def compare_and_set(self, /, key: str, expected: Incomplete, new: Incomplete) -> bool:
+        """
+        Keeps `new` when the value is `expected`; answers whether it was.
+        """
+    def delete(self, /, key: str) -> bool:
+        """
+        Deletes a value; answers whether there was one.
+        """
+    def find(self, /, key: str) -> list[Incomplete]:
+        """
+        The value of a key in a list of one; an empty list when there is none.
+        """
+    def keys(self, /, prefix: str) -> list[str]:
+        """
+        The keys that begin with `prefix`.
+        """
+    def set(self, /, key: str, value: Incomplete) -> None:
+        """
+        Keeps a value.
+        """
+    def update(self, /, key: str, change: Any) -> Incomplete:
+        """
+        Changes a value by a function; answers the new one.
+        """
 
 @final
 class Tool:
@@ -285,6 +529,11 @@ def api_modules() -> Any:
     Every module of the script API with its functions and classes, in the order of the reference.
     """
 
+def check_models(provider: str | None) -> list[Incomplete]:
+    """
+    As `list_models`, but servers of the user's own are asked; `provider` names one of them.
+    """
+
 def check_profile(name: str) -> None:
     """
     Raises `InvalidArgsError` with the nearest profile when there is none of that name.
@@ -293,6 +542,16 @@ def check_profile(name: str) -> None:
 def close_interpreter() -> None:
     """
     Called by `atexit`: lets nobody in any more and waits for those who are inside.
+    """
+
+def close_network(closed: bool) -> None:
+    """
+    Closes the network, or takes back one closing.
+    """
+
+def eject_cassette(keep: bool) -> Incomplete:
+    """
+    Takes the cassette out; a recording is written when it is kept.
     """
 
 def error_kinds() -> list[tuple[str, str, str, str, int, bool, str]]:
@@ -316,6 +575,11 @@ def forget_visits() -> None:
     Called in a forked child, where the threads that were inside do not exist.
     """
 
+def insert_cassette(path: str | PathLike[str], mode: str, strict: bool) -> str:
+    """
+    Begins with the cassette `path`; answers whether it is recorded or replayed.
+    """
+
 def kernelspec_files() -> dict[str, bytes]:
     """
     The files of the kernel spec by their names; they are part of the extension, so that a wheel
@@ -327,10 +591,14 @@ def list_models() -> list[Incomplete]:
     The providers: what is usable here and what each lacks.
     """
 
-def run_command(argv: SupportsGetItem[int, str]) -> int:
+def run_command(
+    argv: SupportsGetItem[int, str],
+    interpreter: tuple[str, str, SupportsGetItem[int, str]] | None = None,
+) -> int:
     """
-    Runs one command of the command line; `argv` begins with the program's name. Answers the exit
-    status.
+    Runs one command of the command line; `argv` begins with the program's name. `interpreter` is
+    the program that runs it, its version, and the folders in which Jupyter looks for kernels.
+    Answers the exit status.
     """
 
 def store_path(place: str | PathLike[str]) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from . import _aikit
 from ._tools import Tool, natives_of
@@ -13,9 +14,14 @@ from .models import Model
 from .records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from typing import TypeAlias
 
     from ._tools import _AnyTool
+    from .sessions import Session
+
+    _Verdict: TypeAlias = "bool | str"
+    _Approve: TypeAlias = "Callable[[Approval], _Verdict | Awaitable[_Verdict]]"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,26 @@ class Limits:
                 raise InvalidArgsError(
                     f"`{name}` is `{value!r}`", hint=f"give a {kind} from {least}"
                 )
+
+
+class Approval(Record):
+    """An action of an agent that waits for an approval.
+
+    Attributes:
+        tool: The tool that would act; None where no tool does.
+        args: Its arguments.
+        action: What exactly would happen, as one sentence.
+        detail: What else there is to see, such as the difference of an edit.
+        always: What the answer ``always`` would allow; None where each action is asked.
+        digest: BLAKE3 of tool and arguments; the approval counts for no other call.
+    """
+
+    tool: str | None
+    args: dict[str, Any] | None
+    action: str
+    detail: str
+    always: str | None
+    digest: str | None
 
 
 class ToolUse(Record):
@@ -105,6 +131,23 @@ class AgentRun(Record):
     _records: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage, "steps": Step}
 
 
+def _decider(approve: _Approve | None) -> Callable[[dict[str, Any]], Any] | None:
+    """Returns what the binding calls: a function of a mapping."""
+    if approve is None:
+        return None
+    if not callable(approve):
+        raise InvalidArgsError(f"`approve` is `{approve!r:.40}`", hint="pass a function")
+
+    def decide(data: dict[str, Any]) -> Any:  # noqa: ANN401  # checked by the binding
+        return approve(Approval(data))
+
+    async def adecide(data: dict[str, Any]) -> Any:  # noqa: ANN401  # checked by the binding
+        return await cast("Awaitable[_Verdict]", approve(Approval(data)))
+
+    is_async = inspect.iscoroutinefunction(inspect.unwrap(approve))
+    return adecide if is_async else decide
+
+
 class Agent:
     """A model with instructions, tools and limits.
 
@@ -113,51 +156,87 @@ class Agent:
         instructions: What the model is told before the conversation.
         tools: Functions, tools, agents' tools, or names of built-in tools and groups.
         limits: Bounds of each run.
+        approve: Decides instead of the user what needs an approval: gets an `Approval`, gives
+            True, False, ``yes``, ``no`` or ``always``; sync or async. When None, the user is
+            asked in the terminal or the notebook.
         name: Name in events and messages: letters, digits, ``_`` and ``-``.
 
     Raises:
         InvalidArgsError: If two tools have one name or the limits allow nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # keyword arguments, named as in Lua
         self,
         model: Model | str | None = None,
         *,
         instructions: str = "",
         tools: Sequence[_AnyTool] = (),
         limits: Limits | None = None,
+        approve: _Approve | None = None,
         name: str = "agent",
     ) -> None:
         model = model if isinstance(model, Model) else Model(model)
         bounds = asdict(limits or Limits())
         natives = natives_of(tools)
-        self._native = _aikit.Agent(name, model._native, instructions, natives, bounds)  # noqa: SLF001
+        self._native = _aikit.Agent(
+            name,
+            model._native,  # noqa: SLF001
+            instructions,
+            natives,
+            bounds,
+            _decider(approve),
+        )
         self.name = name
 
-    def run(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> AgentRun:
+    def run(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> AgentRun:
         """Runs until the model answers without asking for tools.
 
         Args:
             prompt: What the user says.
             history: The conversation so far, such as ``messages`` of an earlier run.
+            session: The session whose conversation is continued, in place of a history.
 
         Raises:
             LimitExceededError: If a limit is reached; its ``run`` has what was done until then.
             ModelError: If the model fails.
         """
-        return AgentRun(self._native.run(prompt, list(history)))
+        return AgentRun(self._native.run(prompt, list(history), _native(session)))
 
-    async def arun(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> AgentRun:
+    async def arun(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> AgentRun:
         """Is ``run`` for async code; cancelling it ends the run and its tools."""
-        return AgentRun(await self._native.arun(prompt, list(history)))
+        return AgentRun(await self._native.arun(prompt, list(history), _native(session)))
 
-    def start(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> Handle[AgentRun]:
+    def start(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> Handle[AgentRun]:
         """Starts a run and returns its handle at once."""
-        return Handle(self._native.start(prompt, list(history)), AgentRun)
+        return Handle(self._native.start(prompt, list(history), _native(session)), AgentRun)
 
-    def stream(self, prompt: str, *, history: Sequence[Mapping[str, Any]] = ()) -> Handle[AgentRun]:
+    def stream(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        session: Session | None = None,
+    ) -> Handle[AgentRun]:
         """Is ``start`` under the name that fits ``for event in agent.stream(…)``."""
-        return self.start(prompt, history=history)
+        return self.start(prompt, history=history, session=session)
 
     def as_tool(self, summary: str) -> Tool:
         """Returns this agent as a tool of another one: it takes a ``prompt``.
@@ -169,3 +248,7 @@ class Agent:
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r})"
+
+
+def _native(session: Session | None) -> _aikit.Session | None:
+    return None if session is None else session._native  # noqa: SLF001  # our own

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import _aikit
 from ._address import without_password
 from .errors import InvalidArgsError
-from .handles import Handle
+from .handles import Handle, Usage
+from .models import Model
 from .records import Record, table
 from .tools import Tool
 
@@ -17,10 +19,31 @@ if TYPE_CHECKING:
 
     # A path or a glob, or a record with `id`, `text`, and if wanted `title` and `metadata`.
     _Source = str | os.PathLike[str] | Mapping[str, Any]
+    # A question and the ids that answer it: `query` and `relevant`, which is an id, a list of ids,
+    # or a mapping from ids to grades.
+    _Judged = Mapping[str, Any]
+    # What judgements name.
+    _Level = Literal["document", "chunk"]
     # What happens to documents whose file is gone.
     _Gone = Literal["delete", "keep"]
+    # What a question is compared with: vectors and words, vectors, or words.
+    _Mode = Literal["hybrid", "dense", "keyword"]
+    # How a hybrid search makes one order of two: by scores, or by ranks.
+    _Fusion = Literal["convex", "rrf"]
     # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
     _EmbedFunction = Callable[[list[str]], Any]
+
+
+class StageScores(Record):
+    """What each kind of search said of a hit, in its own measure.
+
+    Attributes:
+        dense: Nearness of the vectors; None when it was not among the nearest.
+        keyword: BM25 of the words; None when it was not among the best.
+    """
+
+    dense: float | None = None
+    keyword: float | None = None
 
 
 class Hit(Record):
@@ -30,6 +53,7 @@ class Hit(Record):
         id: Identity of the chunk: its document and its place there.
         text: The text.
         score: How well it fits; higher is better, comparable within one answer only.
+        scores: What each kind of search said of it.
         source: Path or id of the document.
         title: Title of the document.
         headings: Headings above the text, outermost first.
@@ -41,12 +65,15 @@ class Hit(Record):
     id: str
     text: str
     score: float
+    scores: StageScores
     source: str
     title: str | None
     headings: list[str]
     start: int
     end: int
     metadata: dict[str, Any]
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"scores": StageScores}
 
 
 class Hits(list[Hit]):
@@ -80,6 +107,7 @@ class IngestReport(Record):
         deleted: Documents whose file is gone.
         failed: Sources that could not be ingested; the rest was.
         chunks: Chunks written.
+        embedded: Those whose text was new and was embedded; the others kept their embeddings.
     """
 
     added: int
@@ -88,6 +116,7 @@ class IngestReport(Record):
     deleted: int
     failed: list[IngestFailure]
     chunks: int
+    embedded: int
 
     _records: ClassVar[Mapping[str, type[Record]]] = {"failed": IngestFailure}
 
@@ -114,27 +143,167 @@ class RagStats(Record):
     path: str | None
 
 
+class Citation(Record):
+    """A place in the documents that an answer rests on.
+
+    Attributes:
+        number: The number in the text; one number may have several places.
+        id: Identity of the chunk.
+        quote: The words as they stand in the document.
+        source: Path or id of the document.
+        title: Title of the document.
+        headings: Headings above the words, outermost first.
+        start: First character of the quote in the document.
+        end: One past its last character.
+        metadata: What is known about the document, such as its page.
+    """
+
+    number: int
+    id: str
+    quote: str
+    source: str
+    title: str | None
+    headings: list[str]
+    start: int
+    end: int
+    metadata: dict[str, Any]
+
+
+class UnverifiedQuote(Record):
+    """A quote of a model that stands in no chunk it was given.
+
+    Attributes:
+        number: The number that the model gave it.
+        quote: The words that the model claims to have read.
+    """
+
+    number: int
+    quote: str
+
+
+class Answer(Record):
+    """What the documents say to a question.
+
+    Attributes:
+        text: The answer, with ``[1]`` where it rests on the citation of that number; that the
+            documents do not answer, where they do not.
+        answered: Whether the documents answer the question: the model says so, and at least one
+            quote stands in them.
+        citations: Where the answer stands in the documents.
+        unverified: Quotes of the model that stand in no chunk it was given.
+        draft: What the model said although no quote of it could be found; nothing vouches for it.
+        hits: The chunks that the model was given, best first.
+        usage: What the requests to the model consumed.
+        model: The model that answered, in the provider's word; None when none was asked.
+    """
+
+    text: str
+    answered: bool
+    citations: list[Citation]
+    unverified: list[UnverifiedQuote]
+    draft: str | None
+    hits: list[Hit]
+    usage: Usage
+    model: str | None
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {
+        "citations": Citation,
+        "unverified": UnverifiedQuote,
+        "hits": Hit,
+        "usage": Usage,
+    }
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        items = "".join(
+            f"<li>[{it.number}] <q>{html.escape(it.quote)}</q> <small>"
+            f"{html.escape(' > '.join([it.source, *it.headings]))}</small></li>"
+            for it in self.citations
+        )
+        sources = f"<ul>{items}</ul>" if items else ""
+        return f"<p>{html.escape(self.text)}</p>{sources}"
+
+
+class Measures(Record):
+    """Means over all judged questions, each from 0 to 1.
+
+    Attributes:
+        k: The cutoff: only the first so many results count.
+        recall: Part of what is relevant that was found.
+        precision: Part of ``k`` results that is relevant.
+        mrr: One over the rank of the first relevant result; 0 without one.
+        ndcg: Gains discounted by their ranks, over those of the best possible order.
+    """
+
+    k: int
+    recall: float
+    precision: float
+    mrr: float
+    ndcg: float
+
+
+class Latency(Record):
+    """How long a search takes, embedding the question included.
+
+    Attributes:
+        mean_ms: Mean, in milliseconds.
+        p50_ms: Half of the searches were quicker.
+        p95_ms: 95 of 100 were.
+    """
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+
+
+class Evaluation(Record):
+    """How well an index answers judged questions.
+
+    Attributes:
+        queries: Number of questions.
+        at: The measures at each cutoff, smallest first.
+        latency: How long the searches took.
+        missed: Questions of whose answers none was found.
+    """
+
+    queries: int
+    at: list[Measures]
+    latency: Latency
+    missed: list[str]
+
+    _records: ClassVar[Mapping[str, type[Record]]] = {"at": Measures, "latency": Latency}
+
+    def _repr_html_(self) -> str:
+        return table(self.at, ["k", "recall", "precision", "mrr", "ndcg"])
+
+
 class RAG:
     """Documents, their chunks and an index over them.
 
     Args:
         path: File of the store, made when it does not exist, or a plain name for an index of the
             project, below ``.aikit``; None keeps everything in memory.
-        embedder: ``lexical``, ``provider:model``, or a function that takes a list of texts and
-            returns one vector for each.
+        embedder: ``lexical``, ``minilm`` (needs the extra ``aikit[minilm]``), ``local:PATH`` (the
+            folder of a BERT model), ``provider:model``, or a function that takes a list of texts
+            and returns one vector for each.
         dim: Length of the function's vectors.
         embedder_name: What the store remembers of the function; change it with the vectors.
         base_url: Address of the provider of the embedder. A password in it is not pickled.
         api_key: Key of the provider; without it the provider's environment variable is read, as
             where the object is unpickled.
         index: ``flat`` (exact) or ``hnsw`` (approximate, for many rows).
-        chunker: ``tokens`` or ``whole``.
+        chunker: ``tokens``, ``markdown`` (sections) or ``whole``.
         chunk_size_tokens: Most tokens of a chunk.
         chunk_overlap_tokens: Tokens that two chunks of one section share.
+        language: Language of the documents, for searches by words: its English name, or ``none``.
 
     Raises:
         ConfigError: If the store was made with another embedder.
-        NotFoundError: If there is no such embedder or index.
+        NotFoundError: If there is no such embedder, index, chunker or language, or a model's folder
+            lacks a file.
+        UnavailableError: If ``minilm`` is not installed.
     """
 
     def __init__(  # noqa: PLR0913  # an index has these parts
@@ -150,6 +319,7 @@ class RAG:
         chunker: str = "tokens",
         chunk_size_tokens: int | None = None,
         chunk_overlap_tokens: int | None = None,
+        language: str = "english",
     ) -> None:
         if callable(embedder) and dim is None:
             raise InvalidArgsError(
@@ -163,6 +333,7 @@ class RAG:
             "chunker": chunker,
             "chunk_size_tokens": chunk_size_tokens,
             "chunk_overlap_tokens": chunk_overlap_tokens,
+            "language": language,
         }
         self._embedding = {
             "embedder": embedder,
@@ -186,8 +357,9 @@ class RAG:
         """Reads, splits, embeds and stores documents; what is stored already is left alone.
 
         Args:
-            sources: Files, folders, globs, or records. A glob has the depth that is written:
-                ``docs/*.md`` is one folder, ``docs/**/*.md`` everything below.
+            sources: Files, folders, globs, addresses of pages (``https://…``), or records. A glob
+                has the depth that is written: ``docs/*.md`` is one folder, ``docs/**/*.md``
+                everything below.
             progress: Whether to draw a progress bar, in a terminal or a notebook.
             gone: What happens to documents below the same folders whose file is gone: ``delete``
                 or ``keep``.
@@ -230,21 +402,178 @@ class RAG:
         native = self._native.start_ingest(_plain(sources), options)
         return Handle(native, IngestReport)
 
-    def search(self, query: str, *, k: int = 5) -> Hits:
+    def search(  # noqa: PLR0913  # a search has these parts
+        self,
+        query: str,
+        *,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Hits:
         """Finds the chunks that fit a question best.
 
         Args:
             query: The question.
             k: Number of hits, 1 to 1000.
+            mode: ``hybrid`` (vectors and words), ``dense`` (vectors) or ``keyword`` (words, by
+                BM25; asks no embedder).
+            fusion: How a hybrid search makes one order of two: ``convex`` adds the scores of each
+                list, brought to 0 to 1; ``rrf`` adds reciprocal ranks.
+            dense_weight: Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2
+                with the embedder ``lexical``.
+            min_score: Hits with a lower score are left out.
+            filter: Which documents are searched, by their metadata:
+                ``{"year": {"gte": 2024}, "lang": "en"}``. Operators are ``eq``, ``ne``, ``gt``,
+                ``gte``, ``lt``, ``lte``, ``one_of``, ``none_of``, ``exists``; ``all_of``,
+                ``any_of`` and ``negate`` combine filters.
 
         Returns:
             Hits, best first.
-        """
-        return Hits(Hit(hit) for hit in self._native.search(query, k))
 
-    async def asearch(self, query: str, *, k: int = 5) -> Hits:
+        Raises:
+            InvalidArgsError: If an option is out of its range, or a filter is wrong.
+        """
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        return Hits(Hit(hit) for hit in self._native.search(query, k, options))
+
+    async def asearch(  # noqa: PLR0913  # as `search`
+        self,
+        query: str,
+        *,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Hits:
         """Is ``search`` for async code."""
-        return Hits(Hit(hit) for hit in await self._native.asearch(query, k))
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        return Hits(Hit(hit) for hit in await self._native.asearch(query, k, options))
+
+    def ask(  # noqa: PLR0913  # a search has these parts
+        self,
+        question: str,
+        *,
+        model: Model | str | None = None,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+        instructions: str = "",
+        max_tokens: int | None = None,
+    ) -> Answer:
+        """Answers a question from the documents.
+
+        Searches, lets a model read the hits as data, and looks up every quote that it gives: a
+        citation is a place in a document, not what a model says of it.
+
+        Args:
+            question: The question.
+            model: A model, or its name such as ``openai:gpt-5-mini``; None for the configured one.
+            k: Number of chunks that the model reads, 1 to 1000.
+            mode: As that of ``search``, and so are ``fusion``, ``dense_weight``, ``min_score`` and
+                ``filter``.
+            fusion: See ``mode``.
+            dense_weight: See ``mode``.
+            min_score: See ``mode``.
+            filter: See ``mode``.
+            instructions: What the model is told beside how it answers, such as a language.
+            max_tokens: Longest answer in tokens; the provider's default when None.
+
+        Returns:
+            The answer; ``answered`` is False where the documents do not answer.
+
+        Raises:
+            OutputError: If the model does not answer in the form that is asked for.
+            ModelError: If the model fails.
+        """
+        model = model if isinstance(model, Model) else Model(model)
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"instructions": instructions, "max_tokens": max_tokens}
+        return Answer(self._native.ask(question, model._native, k, options))  # noqa: SLF001  # of this package
+
+    async def aask(  # noqa: PLR0913  # a search has these parts
+        self,
+        question: str,
+        *,
+        model: Model | str | None = None,
+        k: int = 5,
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+        instructions: str = "",
+        max_tokens: int | None = None,
+    ) -> Answer:
+        """Is ``ask`` for async code; cancelling it drops the request."""
+        model = model if isinstance(model, Model) else Model(model)
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"instructions": instructions, "max_tokens": max_tokens}
+        return Answer(await self._native.aask(question, model._native, k, options))  # noqa: SLF001  # of this package
+
+    def evaluate(  # noqa: PLR0913  # a search has these parts
+        self,
+        qrels: Sequence[_Judged],
+        *,
+        at: int | Sequence[int] = (1, 5, 10),
+        level: _Level = "document",
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Evaluation:
+        """Asks judged questions and measures what is found.
+
+        Args:
+            qrels: Records with ``query`` and ``relevant``: an id, a list of ids, or a mapping from
+                ids to grades above 0.
+            at: Where results are cut, each 1 to 1000.
+            level: What the judgements name: documents, each counted once at its best chunk, or
+                chunks.
+            mode: As that of ``search``, and so are ``fusion``, ``dense_weight``, ``min_score`` and
+                ``filter``.
+            fusion: See ``mode``.
+            dense_weight: See ``mode``.
+            min_score: See ``mode``.
+            filter: See ``mode``.
+
+        Raises:
+            InvalidArgsError: If there is no question, or one is malformed.
+        """
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"at": at if isinstance(at, int) else list(at), "level": level}
+        return Evaluation(self._native.evaluate([dict(it) for it in qrels], options))
+
+    async def aevaluate(  # noqa: PLR0913  # a search has these parts
+        self,
+        qrels: Sequence[_Judged],
+        *,
+        at: int | Sequence[int] = (1, 5, 10),
+        level: _Level = "document",
+        mode: _Mode = "hybrid",
+        fusion: _Fusion = "convex",
+        dense_weight: float | None = None,
+        min_score: float | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
+    ) -> Evaluation:
+        """Is ``evaluate`` for async code."""
+        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
+        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options |= {"at": at if isinstance(at, int) else list(at), "level": level}
+        return Evaluation(await self._native.aevaluate([dict(it) for it in qrels], options))
 
     def delete(self, ids: str | Sequence[str]) -> int:
         """Deletes documents by their paths or ids and returns how many there were."""
@@ -267,14 +596,16 @@ class RAG:
         self,
         name: str = "search_documents",
         summary: str = "Searches the documents and returns the chunks that fit a question best.",
+        k: int = 5,
     ) -> Tool:
-        """Returns the search as a tool of agents, called with ``query`` and ``k``.
+        """Returns the search as a tool of agents, called with ``query`` and, if wanted, ``k``.
 
         Args:
             name: Name of the tool.
             summary: What is to be found there; the model chooses by it.
+            k: Hits of a call that names no number, 1 to 1000.
         """
-        return Tool(self._native.as_tool(name, summary))
+        return Tool(self._native.as_tool(name, summary, k))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._path is None:
@@ -287,6 +618,10 @@ class RAG:
 
 def _open(path: str, options: dict[str, Any]) -> RAG:
     return RAG(path, **options)
+
+
+def _filter(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if given is None else dict(given)
 
 
 def _plain(sources: _Source | Sequence[_Source]) -> list[Any]:

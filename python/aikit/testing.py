@@ -1,7 +1,9 @@
-"""Models for tests: no key, no network, the same answers every time."""
+"""Models and cassettes for tests: no key, no network, the same answers every time."""
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import _aikit
@@ -9,7 +11,8 @@ from ._tools import listed
 from .models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
 
 
 class ScriptedModel(Model):
@@ -36,3 +39,98 @@ class FunctionModel(Model):
 
     def __init__(self, function: Callable[[dict[str, Any]], object], *, name: str = "test") -> None:
         self._native = _aikit.Model.from_function(name, function)
+
+
+class Cassette:
+    """A cassette while it is in, and what it did.
+
+    Attributes:
+        path: The file.
+        mode: ``record`` or ``replay``; with ``auto``, what it came to.
+        entries: Answers in it, once it is out.
+        unused: Answers of a replay that nobody asked for, once it is out.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], mode: str, *, strict: bool = True) -> None:
+        self.path = os.fspath(path)
+        self.mode = mode
+        self.entries = 0
+        self.unused = 0
+        self._strict = strict
+
+    def __enter__(self) -> Cassette:  # noqa: PYI034  # Python 3.10 has no `Self`
+        self.mode = _aikit.insert_cassette(self.path, self.mode, self._strict)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.eject(keep=kind is None)
+
+    def eject(self, *, keep: bool = True) -> None:
+        """Takes the cassette out.
+
+        Args:
+            keep: Whether a recording is written; else the file stays as it was.
+        """
+        report = _aikit.eject_cassette(keep)
+        self.entries, self.unused = report["entries"], report["unused"]
+
+    def __repr__(self) -> str:
+        return f"Cassette({self.path!r}, mode={self.mode!r})"
+
+
+def record(path: str | os.PathLike[str]) -> Cassette:
+    """Records what models and tools answer in the block of ``with``.
+
+    Calls of models, embeddings and calls of tools with permissions are made and recorded; the
+    clock stands still and randomness follows from a seed, as they will when it is replayed. The
+    file is written at the end of the block, whole; after an exception it stays as it was. Keys
+    and what looks like one are not in it. One cassette can be in at a time.
+
+    Args:
+        path: The file, of JSON lines.
+
+    Raises:
+        ConflictError: If another cassette is in.
+    """
+    return Cassette(path, "record")
+
+
+def replay(path: str | os.PathLike[str], *, strict: bool = True) -> Cassette:
+    """Answers models and tools in the block of ``with`` from a cassette; no key is needed.
+
+    Args:
+        path: The file that ``record`` wrote.
+        strict: Whether a call that was not recorded is an error; else it is made for real.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        VersionMismatchError: If a newer version wrote it.
+        CorruptError: If it is damaged.
+        ConflictError: If another cassette is in.
+        CassetteMissError: In the block, with the first difference to the nearest recorded call.
+    """
+    return Cassette(path, "replay", strict=strict)
+
+
+def auto(path: str | os.PathLike[str], *, strict: bool = True) -> Cassette:
+    """Is ``replay`` when the file is there, else ``record``."""
+    return Cassette(path, "auto", strict=strict)
+
+
+@contextmanager
+def no_network() -> Iterator[None]:
+    """Lets no model and no tool of aikit reach the network in the block of ``with``.
+
+    What tries is refused with ``DeniedError``, the machine's own addresses included. It may be
+    nested. Sockets that Python opens by itself are not its concern.
+    """
+    _aikit.close_network(True)
+    try:
+        yield
+    finally:
+        _aikit.close_network(False)

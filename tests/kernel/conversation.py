@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from jupyter_client.blocking.client import BlockingKernelClient
 
@@ -59,9 +61,13 @@ class Heard:
 class Conversation:
     """A started kernel with a client."""
 
-    def __init__(self, transport: str = "tcp") -> None:
+    def __init__(self, transport: str = "tcp", *, folder: Path | None = None) -> None:
         self.manager = KernelManager(kernel_name="aikit", transport=transport)
-        self.manager.start_kernel()
+        # Where no folder is given, cells are kept nowhere: each test begins without a past. The
+        # sockets of `ipc` are files in the folder of both, so that one stays as it is.
+        environment = {} if folder else {"AIKIT_KERNEL__HISTORY": "false"}
+        cwd = None if folder is None else str(folder)
+        self.manager.start_kernel(cwd=cwd, env={**os.environ, **environment})
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         try:

@@ -122,3 +122,18 @@ def test_a_cell_cannot_end_the_kernel(kernel: Conversation) -> None:
     assert heard.content["ename"] == "unavailable"
     assert "restart" in "\n".join(heard.content["traceback"])
     assert kernel.execute("1").content["status"] == "ok"
+
+
+def test_an_artifact_shows_itself_by_its_media_type(kernel: Conversation) -> None:
+    kernel.execute(
+        "Artifact.put('picture', '\\x89PNG\\r\\n\\x1a\\n\\0')\n"
+        "Artifact.put('data', {n = 1})\nArtifact.put('page.html', '<b>x</b>')"
+    )
+    shown = {
+        name: kernel.execute(f"Artifact.get('{name}')").first("execute_result")["data"]
+        for name in ("picture", "data", "page.html")
+    }
+    assert shown["picture"]["image/png"] == "iVBORw0KGgoA"
+    assert shown["data"]["application/json"] == {"n": 1}
+    assert shown["page.html"]["text/html"] == "<b>x</b>"
+    assert all(it["text/plain"].startswith("artifact `") for it in shown.values())

@@ -9,6 +9,8 @@ import pytest
 from kernel.conversation import TIMEOUT_S
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kernel.conversation import Conversation
 
 
@@ -40,3 +42,45 @@ def test_an_interrupt_ends_a_question(kernel: Conversation) -> None:
     kernel.control("interrupt_request")
     assert kernel.hear(msg_id).content["ename"] == "KeyboardInterrupt"
     assert kernel.execute("1").content["status"] == "ok"
+
+
+# A scripted agent that was asked to delete a file.
+DELETES = """
+local asked = {{tool_calls = {{{{name = "delete_file", arguments = {{path = "{path}"}}}}}}}}
+local model = Model("scripted:test", {{answers = {{asked, "done"}}}})
+local run = Agent{{model = model, tools = {{"files"}}}}:run("go")
+local call = run.steps[1].tool_calls[1]
+print(run.output, call.result.error and call.result.error.message or call.result.deleted)
+"""
+
+
+@pytest.mark.parametrize(("answer", "stays"), [("no", True), ("yes", False)])
+def test_an_agent_that_deletes_a_file_is_asked_about(
+    kernel: Conversation,
+    answer: str,
+    stays: bool,  # noqa: FBT001
+) -> None:
+    kernel.execute("Tool.write_file{path = 'agent-notes.txt', content = 'x', mode = 'overwrite'}")
+    msg_id = kernel.client.execute(DELETES.format(path="agent-notes.txt"), allow_stdin=True)
+    question = kernel.client.get_stdin_msg(timeout=TIMEOUT_S)["content"]
+    assert question["prompt"].startswith("Tool `delete_file` needs an approval.\nAllow once:")
+    assert "agent-notes.txt` (1 byte)?" in question["prompt"]
+    assert question["prompt"].endswith("[yes/no/always] ")
+    kernel.client.input(answer)
+    heard = kernel.hear(msg_id)
+    told = "the user did not allow it" if stays else "true"
+    assert heard.outline[-2].startswith("stdout: done\t")
+    assert told in heard.outline[-2]
+    found = kernel.execute("print(#Tool.list_directory{pattern = 'agent-notes.txt'}.entries)")
+    assert f"stdout: {int(stays)}\n" in found.outline
+    kernel.execute("pcall(Tool.delete_file, {path = 'agent-notes.txt'})")
+
+
+def test_an_agent_that_deletes_a_file_outside_is_refused(
+    kernel: Conversation, tmp_path: Path
+) -> None:
+    file = tmp_path / "outside.txt"
+    file.write_text("keep")
+    heard = kernel.execute(DELETES.format(path=file), allow_stdin=True)
+    assert "outside the folders that may be written" in heard.outline[-2]
+    assert file.exists()

@@ -63,3 +63,31 @@ fails("invalid_args", Agent, {model = scripted("x"), tool = {}})
 fails("invalid_args", Agent, {model = scripted("x"), tools = {triple, triple}})
 fails("invalid_args", agent.run, agent)
 print("ok")
+
+-- A function decides instead of the user; outside nobody is asked.
+Tool.write_file{path = "mine.txt", content = "x"}
+local asked = {}
+local function deleting(path, approve)
+  local agent = Agent{
+    model = scripted(call("delete_file", {path = path}), "done"),
+    tools = {"files"},
+    approve = approve,
+  }
+  local run = agent:run("go")
+  assert(run.output == "done")
+  return run.steps[1].tool_calls[1].result
+end
+local function deciding(answer)
+  return function(request)
+    asked[#asked + 1] = request
+    return answer
+  end
+end
+local outside = deleting("/etc/hostname", deciding(true))
+assert(outside.error.kind == "denied" and outside.error.message:find("outside", 1, true))
+assert(#asked == 0)
+local refused = deleting("mine.txt", deciding("no"))
+assert(refused.error.message:find("did not allow", 1, true))
+assert(asked[1].tool == "delete_file" and asked[1].args.path == "mine.txt" and #asked[1].digest == 64)
+assert(deleting("mine.txt", deciding(true)).deleted)
+assert(#Tool.list_directory{pattern = "mine.txt"}.entries == 0)

@@ -15,48 +15,27 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 import aikit
 from invariants import ROOT
+from pages import Block, blocks_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benches/README.md"])
 EXAMPLES = sorted([*ROOT.glob("examples/lua/*.lua"), *ROOT.glob("examples/python/*.py")])
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+# Their blocks belong together; tests/python/test_getting_started.py runs them.
+TUTORIALS = ROOT / "docs" / "getting-started"
 TIMEOUT_S = 300
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of code in a page."""
-
-    page: str
-    line: int
-    language: str
-    code: str
-    output: str | None
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def blocks_of(text: str, page: str = "page.md") -> list[Block]:
-    return [
-        Block(page, text.count("\n", 0, it.start()) + 1, *it.groups())
-        for it in BLOCK.finditer(text)
-        if it.group(1) != "text"
-    ]
-
 
 ALL_BLOCKS = [
     block
     for page in PAGES
+    if page.parent != TUTORIALS
     for block in blocks_of(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix())
 ]
 

@@ -14,6 +14,7 @@ import pytest
 
 from aikit.__main__ import main
 from servers.loopback import LoopbackServer
+from servers.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
     from servers.loopback import Exchange, Request
@@ -32,6 +33,48 @@ def run(*arguments: str, folder: Path, text: str = "") -> tuple[int, str, str]:
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+REPLY = {
+    "answered": True,
+    "answer": "In summer [1].",
+    "citations": [{"passage": 1, "quote": "honey in summer"}],
+}
+
+
+def test_a_question_is_answered_from_an_index(tmp_path: Path) -> None:
+    make = "RAG.open('bees'):ingest({{id = 'bees', text = 'Bees make honey in\\nsummer.'}})"
+    assert run("run", "-e", f"{make};", folder=tmp_path)[0] == 0
+    with OpenAIServer(script=[json.dumps(REPLY)] * 2) as server:
+        ask = ["rag", "ask", "When?", "--index", "bees", "--model", "openai-compatible:scripted"]
+        environment = {
+            **os.environ,
+            "OPENAI_COMPATIBLE_BASE_URL": server.base_url,
+            "OPENAI_COMPATIBLE_API_KEY": server.api_key,
+        }
+        shown, data = (
+            subprocess.run(  # noqa: S603
+                [*AIKIT, *ask, *more],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for more in ([], ["--json"])
+        )
+    assert shown == 'In summer [1].\n\n[1] "honey in summer" (bees)\n'
+    answer = json.loads(data)
+    assert answer["answered"]
+    assert answer["citations"][0]["quote"] == "honey in\nsummer"
+
+
+def test_a_question_to_no_index_says_what_to_do(tmp_path: Path) -> None:
+    status, _, error = run("rag", "ask", "When?", "--index", "none", folder=tmp_path)
+    assert status == 3
+    assert "there is no index `none`" in error
+    assert "hint: make it first: `aikit rag ingest SOURCE --index none`" in error
+    assert not (tmp_path / ".aikit").exists()
 
 
 def test_a_file_gets_its_arguments(tmp_path: Path) -> None:
@@ -117,6 +160,30 @@ def test_an_approval_is_typed_and_not_taken_from_the_data_of_a_script(
     asked = f"Allow once: the agent wants to send data (1 byte) to `127.0.0.1`, port {server.port}?"
     assert (asked in done.stderr) == is_typed
     assert [it.body for it in server.requests] == ([b"x"] if prints == "204" else [])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_bar_is_one_line_of_a_terminal_and_nothing_elsewhere(tmp_path: Path) -> None:
+    code = "for i in progress(2, {label = 'Steps'}) do if i == 2 then print('two') end end"
+    assert run("run", "-e", code, folder=tmp_path) == (0, "two\n", "")
+    reader, writer = os.openpty()
+    done = subprocess.run(  # noqa: S603
+        [*AIKIT, "run", "-e", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    drawn = os.read(reader, 4096).decode()
+    os.close(reader)
+    assert (done.returncode, done.stdout) == (0, b"two\n")
+    first, last = drawn.split("\n")[:2]
+    assert first.strip("\r").startswith("Steps:   0% ")
+    assert last.strip("\r").startswith("Steps: 100% ████████████████████ 2/2 [")
+    # What was printed between did not end up in the middle of the bar.
+    assert drawn.count("\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -287,3 +354,68 @@ def test_main_answers_the_status(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["tool", "invoke", "none"]) == 3
     assert "hint:" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_documents_are_ingested_and_searched(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "owls.md").write_text("# Owls\n\nThey hunt\tmice at night.\n")
+    (tmp_path / "docs" / "bad.md").write_bytes(b"\x00\x01")
+    status, out, error = run("rag", "ingest", "docs", folder=tmp_path)
+    assert (status, out) == (
+        1,
+        "1 added, 0 updated, 0 unchanged, 0 deleted, 1 failed; 1 chunks written, 1 embedded\n",
+    )
+    assert "docs/bad.md: the file is binary" in error
+    (tmp_path / "docs" / "bad.md").unlink()
+    given = ["--metadata", "year=2024", "--chunker", "markdown", "--json"]
+    status, out, _ = run("rag", "ingest", "docs", *given, folder=tmp_path)
+    assert (status, json.loads(out)["updated"]) == (0, 1)
+    status, out, error = run("rag", "search", "hunting mice", folder=tmp_path)
+    score, chunk, text = out.rstrip("\n").split("\t")
+    assert (status, chunk, error) == (0, "docs/owls.md#0", "")
+    assert float(score) > 0
+    assert text == "# Owls They hunt mice at night."
+    options = ["-k", "1", "--mode", "keyword", "--filter", '{"year": {"gte": 2024}}', "--json"]
+    status, out, _ = run("rag", "search", "owl", *options, folder=tmp_path)
+    assert [hit["source"] for hit in json.loads(out)] == ["docs/owls.md"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["search", "x"], 3, "no index `documents`"),
+        (["search", "x", "--index", "../none"], 4, "outside the working directory"),
+        (["ingest", "none.md"], 3, "none.md"),
+        (["ingest", "none.md", "--metadata", "x"], 2, "NAME=VALUE"),
+        (["ingest", "none.md", "--gone", "maybe"], 2, "maybe"),
+        (["ingest", "none.md", "--chunker", "none"], 3, "no chunker named"),
+    ],
+)
+def test_what_is_wrong_about_an_index_is_named(
+    arguments: list[str], status: int, message: str, tmp_path: Path
+) -> None:
+    found, out, error = run("rag", *arguments, folder=tmp_path)
+    assert (found, out) == (status, "")
+    assert message in error
+    assert "hint: " in error
+
+
+def test_a_terminal_shows_hits_as_a_table_and_how_far_an_ingest_is(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n\nwords \x1b[2J here\n")
+    reader, writer = os.openpty()
+    for arguments in (["ingest", "a.md"], ["search", "words"]):
+        done = subprocess.run(  # noqa: S603
+            [*AIKIT, "rag", *arguments],
+            cwd=tmp_path,
+            stdout=writer,
+            stderr=writer,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0
+    os.close(writer)
+    shown = os.read(reader, 65_536).decode()
+    os.close(reader)
+    assert "score  source" in shown
+    assert "a.md > A" in shown
+    assert "\x1b[2J" not in shown

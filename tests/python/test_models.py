@@ -67,8 +67,38 @@ def test_what_is_no_conversation_is_refused_with_an_example(prompt: Any) -> None
 
 
 def test_the_providers_say_what_they_lack() -> None:
-    names = [it["name"] for it in list_models()]
-    assert {"openai", "openai-compatible", "scripted"} <= set(names)
+    rows = {it["name"]: it for it in aikit.Model.list()}
+    assert rows["anthropic"]["lacks"] == ["the key `ANTHROPIC_API_KEY`"]
+    assert list(rows.values()) == list_models()
+    # Each provider of the network has a client in Python.
+    shared: Any = aikit.OpenAI.__mro__[1]
+    names = {it.__name__.lower() for it in shared.__subclasses__()}
+    assert set(rows) - names == {"openai-compatible", "scripted"}
+
+
+def test_a_client_hands_its_options_to_its_models() -> None:
+    model = aikit.Gemini(f"{HTTP}127.0.0.1:9", "key-1234", params={"a": 1}).model("m")
+    assert model.name == "gemini:m"
+    with pytest.raises(errors.InvalidArgsError, match="no option `parms`") as caught:
+        aikit.Gemini(api_key="key-1234", parms={}).model("m")
+    assert "`params`" in (caught.value.hint or "")
+    with pytest.raises(errors.InvalidArgsError, match="`api` of `openai:m` is") as caught:
+        aikit.OpenAI(api_key="key-1234", api="response").model("m")
+    assert "`responses`" in (caught.value.hint or "")
+    with pytest.raises(errors.UnavailableError, match="`MISTRAL_API_KEY` is not set") as missing:
+        aikit.Mistral().model("m")
+    for way in ("models.keys.mistral", "ollama:MODEL", "cassette"):
+        assert way in (missing.value.hint or "")
+    with pytest.raises(errors.NotFoundError, match="no chat models"):
+        aikit.VoyageAI(api_key="key-1234").model("m")
+
+
+def test_what_a_provider_takes_besides_is_sent_as_it_is() -> None:
+    with OpenAIServer() as server:
+        client = aikit.OpenAI(server.base_url, server.api_key, params={"seed": 7, "top_p": 0.5})
+        client.model("echo").complete("hi")
+        body = server.requests[0].json()
+        assert (body["seed"], body["top_p"]) == (7, 0.5)
 
 
 async def test_a_live_server_answers_streams_and_embeds() -> None:

@@ -71,6 +71,24 @@ def test_rules_call_the_first_tool_and_answer_with_its_result() -> None:
     assert json.loads(answer)["choices"][0]["message"]["content"] == "The answer: 42"
 
 
+def test_thorough_calls_each_tool_in_turn_and_answers_with_all_results() -> None:
+    count = {"type": "function", "function": {"name": "count", "parameters": {}}}
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "what is 6 * 7 ?"}]
+    request = {"model": "thorough", "messages": messages, "tools": [CALCULATE, count]}
+    called = []
+    with OpenAIServer() as server:
+        for result in ("42", "six"):
+            message = json.loads(ask(server, "/v1/chat/completions", request)[2])["choices"][0][
+                "message"
+            ]
+            [call] = message["tool_calls"]
+            called.append(call["function"]["name"])
+            messages += [message, {"role": "tool", "tool_call_id": call["id"], "content": result}]
+        answer = json.loads(ask(server, "/v1/chat/completions", request)[2])
+    assert called == ["calculate", "count"]
+    assert answer["choices"][0]["message"]["content"] == "The answers: 42 | six"
+
+
 def test_a_stream_gives_the_same_call_and_usage_as_a_whole_answer() -> None:
     with OpenAIServer() as server:
         _, _, whole = chat(server, "rules", tools=[CALCULATE])

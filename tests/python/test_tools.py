@@ -38,11 +38,22 @@ def plain(value: Any) -> Any:  # noqa: ANN401  # data
     return [plain(it) for it in value] if isinstance(value, list) else value
 
 
+def unescaped(value: Any) -> Any:  # noqa: ANN401  # data
+    """Returns arguments as Python writes them."""
+    if isinstance(value, dict):
+        if set(value) == {"$bytes"}:
+            return base64.b64decode(value["$bytes"])
+        return {name: unescaped(it) for name, it in value.items()}
+    return [unescaped(it) for it in value] if isinstance(value, list) else value
+
+
 @pytest.mark.parametrize(("tool", "case"), GOLDEN)
 def test_golden_case(
     tool: str, case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aikit._ask._is_interactive", lambda: True)
+    monkeypatch.setattr("builtins.input", str.upper)
     with ExitStack() as stack:
         if case.get("server"):
             server = stack.enter_context(HttpServer())
@@ -50,12 +61,13 @@ def test_golden_case(
         for name, text in case.get("files", {}).items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(text.encode())
+        args = unescaped(case["args"])
         if "error" in case:
             with pytest.raises(errors.AikitError) as caught:
-                aikit.tools.invoke(tool, case["args"])
+                aikit.tools.invoke(tool, args)
             assert caught.value.kind == case["error"]
             return
-        answer = plain(aikit.tools.invoke(tool, case["args"]))
+        answer = plain(aikit.tools.invoke(tool, args))
     expected = case["output"]
     for name in case.get("ignore", []):
         answer.pop(name, None)

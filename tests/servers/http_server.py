@@ -14,6 +14,7 @@
 | `/hang-up` | a body that stops before its declared length |
 | `/latin-1` | text in ISO 8859-1, declared |
 | `/binary` | bytes that are no text |
+| `/page` | a page in HTML |
 | `/headers` | many headers, one of them set twice |
 """
 
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
 BOMB_BYTES = 64 << 20
 _BLOCK = b"0123456789abcde\n" * 4096
 _BOMB = gzip.compress(bytes(BOMB_BYTES), 9, mtime=0)
+
+
+_PAGE = """<!doctype html><html lang="en"><head><title>A page</title>
+<meta name="description" content="What it says"><script>var a = "<p>no</p>"</script></head>
+<body><nav>Menu</nav><main><h1>Heading</h1>
+<p>A <a href="other">link</a> and <b>bold</b> text.</p><ul><li>one<li>two</ul></main>
+<footer>Foot</footer></body></html>
+"""
 
 
 class HttpServer(LoopbackServer):
@@ -57,6 +66,8 @@ class HttpServer(LoopbackServer):
                 size = int(query.get("bytes", "1000"))
                 body = (_BLOCK * (size // len(_BLOCK) + 1))[:size]
                 exchange.send(200, body, "text/plain")
+            case "page":
+                exchange.send(200, _PAGE.encode(), "text/html; charset=utf-8")
             case "latin-1":
                 exchange.send(200, "café".encode("latin-1"), "text/plain; charset=iso-8859-1")
             case "binary":

@@ -6,20 +6,23 @@
 | model | behaviour |
 |---|---|
 | `rules` | calls the first tool offered, once, then answers with its result; without tools: echo |
+| `thorough` | calls each tool offered in turn, once, then answers with their results; else: echo |
 | `echo` | repeats the last user message |
 | `scripted` | the replies given to `OpenAIServer(script=…)`, one a request |
 | `hashed` | embeddings: signed hashed bag of words, 64 dimensions, unit length |
 | `empty` | an answer without text |
 | `rate-limited` | status 429 with `Retry-After: 1` |
 | `rate-limited-once` | the first request as `rate-limited`, later ones as `echo` |
+| `bad-request` | status 400 |
+| `too-long` | status 400: the prompt is longer than the context |
 | `broken` | status 500 |
 | `malformed` | status 200 and a body that is not JSON |
 | `truncated` | the stream, or the body, stops in the middle |
 | `slow` | as `echo`, one byte at a time with `drip_s` seconds between |
 
 A wrong or missing key is answered with status 401, an unknown model with 404.
-The arguments of a tool call of `rules` follow from the JSON Schema of the tool's parameters:
-each required property (or the first, if none is) gets the last user message if it is a string
+The arguments of a tool call of `rules` and `thorough` follow from the tool's parameters: each
+required property (or the first, if none is) gets the last user message if it is a string
 (`expression`: the longest piece of arithmetic in it), the first number of the message if it is a
 number (1 if there is none), its first `enum` value, true, `[]` or `{}`.
 
@@ -52,12 +55,15 @@ EMBEDDING_DIMENSIONS = 64
 CREATED = 1_700_000_000  # a fixed time: replies are the same in every run
 MODELS = (
     "rules",
+    "thorough",
     "echo",
     "scripted",
     "hashed",
     "empty",
     "rate-limited",
     "rate-limited-once",
+    "bad-request",
+    "too-long",
     "broken",
     "malformed",
     "truncated",
@@ -128,6 +134,10 @@ class OpenAIServer(LoopbackServer):
         elif model == "rate-limited" or (model == "rate-limited-once" and self._first()):
             headers = {"retry-after": "1"}
             _send_error(exchange, 429, "rate_limit_exceeded", "Rate limit reached.", headers)
+        elif model == "bad-request":
+            _send_error(exchange, 400, "invalid_request_error", "This request makes no sense.")
+        elif model == "too-long":
+            _send_error(exchange, 400, "context_length_exceeded", "The prompt is too long.")
         elif model == "broken":
             _send_error(exchange, 500, "server_error", "The server had an error.")
         elif model == "malformed":
@@ -174,6 +184,8 @@ class OpenAIServer(LoopbackServer):
             return {"role": "assistant", "content": ""}
         if body["model"] == "rules":
             return _follow_rules(body)
+        if body["model"] == "thorough":
+            return _call_each(body)
         return {"role": "assistant", "content": _last_text(body, "user")}
 
     def _send_events(self, model: str, chunks: Sequence[Json], exchange: Exchange) -> None:
@@ -290,6 +302,19 @@ def _follow_rules(body: Json) -> Json:
     return _message({"tool_calls": [{"name": function["name"], "arguments": arguments}]})
 
 
+def _call_each(body: Json) -> Json:
+    """Calls the first tool that was not called yet, or answers with the results of all."""
+    results = [_text_of(it) for it in body["messages"] if it["role"] == "tool"]
+    tools = body.get("tools") or []
+    if not tools:
+        return {"role": "assistant", "content": _last_text(body, "user")}
+    if len(results) >= len(tools):
+        return {"role": "assistant", "content": f"The answers: {' | '.join(results)}"}
+    function = tools[len(results)]["function"]
+    arguments = arguments_for(function.get("parameters") or {}, _last_text(body, "user"))
+    return _message({"tool_calls": [{"name": function["name"], "arguments": arguments}]})
+
+
 def _message(reply: str | Json) -> Json:
     """A reply of the script in the form of the protocol."""
     if isinstance(reply, str):
@@ -307,14 +332,19 @@ def _message(reply: str | Json) -> Json:
 
 
 def _last_text(body: Json, role: str) -> str:
-    """The text of the last message of a role; its parts are joined."""
+    """The text of the last message of a role."""
     for message in reversed(body["messages"]):
         if message["role"] == role:
-            content = message.get("content") or ""
-            if isinstance(content, str):
-                return content
-            return "".join(part.get("text", "") for part in content)
+            return _text_of(message)
     return ""
+
+
+def _text_of(message: Json) -> str:
+    """The text of a message; its parts are joined."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content)
 
 
 def _finish_reason(message: Json) -> str:

@@ -1,25 +1,28 @@
 //! The command line: parses the arguments, runs one command, turns an error into an exit status.
 
 mod commands;
+mod editor;
+mod interpreter;
 mod session;
 mod stdin;
 mod terminal;
 
 use clap::Parser as _;
 
-pub use crate::session::check_profile;
+pub use crate::{interpreter::Interpreter, session::check_profile};
 
 use crate::commands::Cli;
 
-/// Runs one command; `argv` begins with the program's name.
+/// Runs one command; `argv` begins with the program's name. `interpreter` is what runs it, where
+/// that is Python.
 ///
 /// Answers the exit status: 0 or what a script chose, 2 for a wrong command line, else the one of the error's kind.
-pub fn run(argv: impl IntoIterator<Item = String>) -> u8 {
+pub fn run(argv: impl IntoIterator<Item = String>, interpreter: Option<&Interpreter>) -> u8 {
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => return terminal::show_usage(&error),
     };
-    match commands::run(cli) {
+    match commands::run(cli, interpreter) {
         Ok(status) => status,
         Err(error) => terminal::show_error(&error),
     }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    aikit_cli::run(std::env::args()).into()
+    aikit_cli::run(std::env::args(), None).into()
 }

@@ -2,19 +2,23 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
     engine::{Output, OutputSink, StreamName},
     io as runtime,
+    progress::Progress,
     services::{Ask, Question, Reading},
 };
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::stdin;
+use crate::{editor, stdin};
 
 /// Exit status of a program whose reader went away, as the shell shows one that SIGPIPE ended.
 const CLOSED_PIPE_STATUS: u8 = 141;
@@ -26,6 +30,31 @@ const CLOSED_PIPE_STATUS: u8 = 141;
 /// `io` or `no_space` when it cannot be written.
 pub(crate) fn line(text: &str) -> Result<()> {
     write(&mut io::stdout().lock(), &format!("{text}\n"))
+}
+
+/// How wide the terminal is, where the shell says so.
+pub(crate) fn columns() -> Option<usize> {
+    let columns = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (columns > 0).then_some(columns)
+}
+
+/// Prints a piece of text on standard output, at once.
+///
+/// # Errors
+///
+/// `io` or `no_space` when it cannot be written.
+pub(crate) fn text(text: &str) -> Result<()> {
+    write(&mut io::stdout().lock(), text)
+}
+
+/// Prints a line on standard error, beside the result: what control characters it holds is shown
+/// escaped, because it may come from a model.
+pub(crate) fn note(text: &str) {
+    // Without standard error there is no place to complain.
+    drop(write(
+        &mut io::stderr().lock(),
+        &format!("{}\n", escape(text)),
+    ));
 }
 
 /// Prints an error with its traceback and hint on standard error; answers the exit status. A
@@ -70,15 +99,31 @@ enum Ending {
 /// Where a script's output goes when there is no notebook.
 #[derive(Debug, Default)]
 pub(crate) struct TerminalSink {
-    turn: Mutex<()>,
+    turn: Mutex<Bar>,
     ending: Mutex<Option<Ending>>,
+    /// The first task that failed and that nobody awaited.
+    failed_task: Mutex<Option<ErrorKind>>,
     is_ending: CancellationToken,
+    shows_tables: bool,
 }
 
 impl TerminalSink {
+    /// One whose reader is a person.
+    pub(crate) fn for_reader() -> Self {
+        Self {
+            shows_tables: true,
+            ..Self::default()
+        }
+    }
+
     /// Waits until the program must end.
     pub(crate) async fn ending(&self) {
         self.is_ending.cancelled().await;
+    }
+
+    /// Whether the program must end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.is_cancelled()
     }
 
     /// The status with which the script ended the program, if it did.
@@ -99,6 +144,14 @@ impl TerminalSink {
         }
     }
 
+    /// The kind of error of the first task that failed and that nobody awaited.
+    pub(crate) fn failed_task(&self) -> Option<ErrorKind> {
+        *self
+            .failed_task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The first reason stays.
     fn end(&self, reason: Ending) {
         let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,13 +160,51 @@ impl TerminalSink {
     }
 }
 
+/// The bar that is drawn in the last line of standard error, if there is one.
+#[derive(Debug, Default)]
+struct Bar {
+    /// Columns it takes; 0 when there is none.
+    width: usize,
+}
+
+impl Bar {
+    /// Draws a bar over the one before. Where nobody looks, nothing is drawn.
+    fn draw(&mut self, progress: &Progress) {
+        let mut err = io::stderr().lock();
+        if !err.is_terminal() {
+            return;
+        }
+        let line = escape(&progress.line()).replace('\n', " ");
+        let width = line.chars().count();
+        // What a longer one left behind is overwritten, which any terminal can.
+        let padding = " ".repeat(self.width.saturating_sub(width));
+        drop(write!(err, "\r{line}{padding}").and_then(|()| err.flush()));
+        self.width = width;
+        if progress.is_over {
+            drop(writeln!(err));
+            self.width = 0;
+        }
+    }
+
+    /// Leaves the line, because something else is written.
+    fn end(&mut self) {
+        if self.width > 0 {
+            drop(writeln!(io::stderr().lock()));
+            self.width = 0;
+        }
+    }
+}
+
 impl OutputSink for TerminalSink {
     fn emit(&self, output: Output) {
         // One piece at a time, so that two streams do not mix within a line.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bar = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // After an exit, or when nobody can read it, nothing is written any more.
         if self.is_ending.is_cancelled() {
             return;
+        }
+        if !matches!(output, Output::Progress(_)) {
+            bar.end();
         }
         let written = match output {
             Output::Stream {
@@ -134,6 +225,10 @@ impl OutputSink for TerminalSink {
                     None => Ok(()),
                 }
             }
+            Output::Progress(progress) => {
+                bar.draw(&progress);
+                Ok(())
+            }
             Output::Clear { .. } => Ok(()),
         };
         if let Err(error) = written {
@@ -144,6 +239,16 @@ impl OutputSink for TerminalSink {
     fn exit(&self, status: u8) -> Result<()> {
         self.end(Ending::Exit(status));
         Ok(())
+    }
+
+    fn shows_tables(&self) -> bool {
+        self.shows_tables
+    }
+
+    fn task_failed(&self, error: &Error) {
+        let failed = self.failed_task.lock();
+        let mut failed = failed.unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert(error.kind());
     }
 }
 
@@ -164,7 +269,12 @@ pub(crate) struct TerminalAsk;
 
 impl Ask for TerminalAsk {
     fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
-        Box::pin(runtime::spawn_blocking(move || answer(&question)))
+        Box::pin(async move {
+            if question.secret && is_interactive() {
+                return edited(question).await;
+            }
+            runtime::spawn_blocking(move || answer(&question)).await
+        })
     }
 
     fn read<'a>(
@@ -189,31 +299,56 @@ fn answer(question: &Question) -> Result<String> {
         let message = "nobody can be asked: standard input is not a terminal";
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
-    if question.secret && is_terminal {
-        let message = "a terminal cannot hide what is typed here";
-        return Err(Error::new(ErrorKind::Unavailable, message)
-            .with_hint("set the secret in the environment"));
-    }
-    let choices = match &question.choices[..] {
-        [] => String::new(),
-        choices => format!(" [{}]", choices.join("/")),
-    };
-    let prompt = escape(&format!("{}{choices} ", question.prompt));
-    drop(write(&mut io::stderr().lock(), &prompt));
-    let Some(line) = stdin::read(&mut io::stdin().lock(), Reading::Line)? else {
-        return Err(Error::new(
-            ErrorKind::Cancelled,
-            "nobody answered the question",
-        ));
-    };
+    drop(write(&mut io::stderr().lock(), &prompt_of(question)));
+    let line = stdin::read(&mut io::stdin().lock(), Reading::Line)?;
+    let line = line.ok_or_else(editor::unanswered)?;
     let line =
         String::from_utf8(line).map_err(|_| Error::invalid_args("the answer is not UTF-8"))?;
     Ok(line.trim_end_matches('\r').to_owned())
 }
 
-/// A question as it is shown: what it quotes may come from a model, and must neither move the
-/// cursor nor turn the direction of the text, so that the user reads what is asked.
-fn escape(prompt: &str) -> String {
+fn prompt_of(question: &Question) -> String {
+    let choices = match &question.choices[..] {
+        [] => String::new(),
+        choices => format!(" [{}]", choices.join("/")),
+    };
+    escape(&format!("{}{choices} ", question.prompt))
+}
+
+/// Whether somebody sits at a terminal.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Asks through the line editor, which is the only reader of the terminal while cells are typed.
+#[derive(Debug)]
+pub(crate) struct EditedAsk;
+
+impl Ask for EditedAsk {
+    fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
+        Box::pin(edited(question))
+    }
+}
+
+/// Stops the question when nobody waits for the answer any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn edited(question: Question) -> Result<String> {
+    let stop = StopOnDrop(Arc::default());
+    let asked = Arc::clone(&stop.0);
+    let prompt = prompt_of(&question);
+    runtime::spawn_blocking(move || editor::ask(prompt, question.secret, asked)).await
+}
+
+/// A text as it is shown: what it quotes may come from a model or a document, and must neither move
+/// the cursor nor turn the direction of the text, so that the user reads what is there.
+pub(crate) fn escape(prompt: &str) -> String {
     let is_safe = |it: char| matches!(it, '\n' | '\t') || !(it.is_control() || is_format(it));
     let escaped = prompt.chars().map(|it| match it {
         it if is_safe(it) => it.to_string(),

@@ -3,10 +3,14 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! nearest
+//! html  nearest
 //! security
 //! storage  vector
 //! config
+//! project
+//! state
+//! artifacts
+//! sessions
 //! http
 //! models  rag
 //! tools
@@ -15,13 +19,18 @@
 //! ```
 
 pub mod agents;
+pub mod artifacts;
 pub mod config;
+pub mod html;
 pub mod http;
 pub mod models;
 pub mod nearest;
+pub mod project;
 pub mod rag;
 pub mod registry;
 pub mod security;
+pub mod sessions;
+pub mod state;
 pub mod storage;
 pub mod tools;
 pub mod vector;

@@ -7,7 +7,7 @@ const NAMES_MAX: usize = 3;
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let name = name.to_lowercase();
     // A third of the name may be wrong; more is another word.
-    let distance_max = name.chars().count().div_ceil(3).max(1);
+    let distance_max = (name.chars().count() / 3).max(1);
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
         .map(|it| (distance(&name, &it.to_lowercase()), it))
@@ -61,6 +61,7 @@ mod tests {
         assert_eq!(nearest("Read_Fil", known), ["read_file"]);
         assert_eq!(nearest("file", known), ["read_file", "search_files"]);
         assert!(nearest("transmogrify", known).is_empty());
+        assert!(nearest("nothere", ["gather"]).is_empty());
     }
 
     #[test]

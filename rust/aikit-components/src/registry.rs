@@ -5,19 +5,27 @@ use std::{path::PathBuf, sync::Arc};
 use aikit_core::{
     Context, Result,
     context::{Overrides, Principal},
-    services::{Ask, Policy, Services},
+    services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
 
 use crate::{
     config::{Config, Variables},
     http::GuardedClient,
-    models::Catalogue,
+    models::{
+        Catalogue,
+        cassette::{self, Deck},
+    },
+    project::Project,
     security::{
         hosts::HostRule,
+        offline::{NetworkSwitch, OfflinePolicy},
         policy::{Profile, TablePolicy, resolve_roots},
+        process::ProcessGuard,
+        questions::QuestionGuard,
         sandbox::PathGuard,
     },
+    sessions::Sessions,
     tools,
 };
 
@@ -55,6 +63,16 @@ pub struct Components {
     pub context: Context,
     /// Folder that relative paths start at, links resolved.
     pub working_directory: PathBuf,
+    /// The store of the project.
+    pub project: Project,
+    /// The sessions that the project keeps.
+    pub sessions: Sessions,
+    /// The place for a cassette.
+    pub deck: Arc<Deck>,
+    /// Closes the network.
+    pub network: Arc<NetworkSwitch>,
+    /// The configuration that was read.
+    pub config: Arc<Config>,
 }
 
 impl Components {
@@ -64,10 +82,26 @@ impl Components {
     ///
     /// `config` for a setting that is wrong or a folder that cannot be read.
     pub fn assemble(setup: Setup) -> Result<Self> {
+        Self::assemble_with(setup, Arc::default(), Arc::default())
+    }
+
+    /// As [`Components::assemble`], with the deck and the switch of a session before: one that
+    /// goes on in another folder keeps its cassette.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Components::assemble`].
+    pub fn assemble_with(
+        setup: Setup,
+        deck: Arc<Deck>,
+        network: Arc<NetworkSwitch>,
+    ) -> Result<Self> {
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
         let mut folders = vec![setup.working_directory];
-        folders.extend(config.security.roots);
+        folders.extend_from_slice(&config.security.roots);
+        folders.extend_from_slice(&config.security.write_roots);
         let roots = resolve_roots(&folders)?;
+        let write_roots = roots[roots.len() - config.security.write_roots.len()..].to_vec();
         let hosts = config
             .security
             .hosts
@@ -80,29 +114,48 @@ impl Components {
         };
         let working_directory = roots[0].clone();
         let policy = TablePolicy::new(profile, roots.clone(), hosts.collect::<Result<_>>()?)
-            .with_model_hosts(Catalogue::owners_hosts(&*setup.variables));
-        let policy: Arc<dyn Policy> = Arc::new(policy);
+            .with_model_hosts(Catalogue::owners_hosts(&setup.variables))
+            .with_write_roots(write_roots);
+        let policy: Arc<dyn Policy> =
+            Arc::new(OfflinePolicy::new(Arc::new(policy), Arc::clone(&network)));
         let files = PathGuard::new(&roots, Arc::clone(&policy), setup.ask.clone())?;
+        let files: Arc<dyn Files> = Arc::new(files);
+        let place = (working_directory.clone(), setup.variables.clone());
+        let processes = ProcessGuard::new(
+            Arc::clone(&policy),
+            setup.ask.clone(),
+            Arc::clone(&files),
+            place,
+        );
         let http = GuardedClient::new(Arc::clone(&policy), setup.ask.clone());
         let http = Arc::new(http);
-        let default_model = config.models.default;
-        let models = Catalogue::new(setup.variables, default_model, Arc::clone(&http));
+        let models = Catalogue::new(setup.variables, config.models.clone(), Arc::clone(&http))?
+            .with_deck(Arc::clone(&deck));
         let services = Services {
             policy: Some(policy),
-            files: Some(Arc::new(files)),
+            files: Some(files),
+            processes: Some(Arc::new(processes)),
             http: Some(http),
-            ask: setup.ask,
+            ask: setup.ask.map(|it| Arc::new(QuestionGuard::new(it)) as _),
             models: Some(Arc::new(models)),
             ..Services::default()
         };
+        let project = Project::new(working_directory.clone(), profile);
         Ok(Self {
+            sessions: Sessions::new(project.clone()),
+            project,
             services: Arc::new(services),
             tools: tools::Registry::with_built_ins(),
             context: Context::create(Overrides {
                 principal: Some(setup.principal),
+                clock: Some(cassette::clock(&deck)),
+                tape: Some(Arc::clone(&deck) as _),
                 ..Overrides::default()
             }),
             working_directory,
+            deck,
+            network,
+            config: Arc::new(config),
         })
     }
 
@@ -123,7 +176,7 @@ mod tests {
         Setup {
             profile: Profile::Notebook,
             working_directory: folder.to_owned(),
-            variables: Arc::new(|_| None),
+            variables: Variables::none(),
             ask: None,
             principal: Principal::default(),
         }

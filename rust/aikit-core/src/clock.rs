@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use uuid::Uuid;
+pub use uuid::Uuid;
 
 use crate::io;
 
@@ -27,7 +27,20 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// Fills `bytes` with randomness fit for keys.
     fn random(&self, bytes: &mut [u8]);
 
-    /// A random identity (UUID version 4).
+    /// The wall-clock time of events and log lines: what a recording leaves as it is, where
+    /// [`Clock::now`] is what a script is told.
+    fn wall(&self) -> UnixMicros {
+        self.now()
+    }
+
+    /// A random share of a pause, from 0 up to 1: what a recording leaves as it is.
+    fn jitter(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.random(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// A random identity (UUID version 4): what a recording leaves as it is.
     fn uuid(&self) -> Uuid {
         let mut bytes = [0; 16];
         self.random(&mut bytes);

@@ -1,5 +1,6 @@
 //! What flows with a call: identities, user, deadline, cancellation, metrics, events.
 
+mod approval;
 mod cancel;
 mod principal;
 
@@ -8,13 +9,18 @@ use std::{any::Any, pin::pin, sync::Arc, time::Duration};
 use futures::future::{Either, select};
 
 use self::cancel::Cancel;
-pub use self::principal::{Caller, Principal};
+pub use self::{
+    approval::{Approval, Approver, Invocation, Verdict},
+    principal::{Caller, Principal},
+};
 use crate::{
     Error, ErrorKind, Result, Value,
     clock::{Clock, SystemClock},
     event::{Event, EventBus, EventKind, EventLog},
     graph::{ProcedureGraph, ProcedureNode},
     metrics::Metrics,
+    progress::{Progress, ProgressSink},
+    tape::Tape,
     value::Map,
 };
 
@@ -39,8 +45,16 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     /// Where time and randomness come from; only [`Context::create`] reads it.
     pub clock: Option<Arc<dyn Clock>>,
+    /// What records the calls of models and tools; only [`Context::create`] reads it.
+    pub tape: Option<Arc<dyn Tape>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
+    /// Who watches how far work is.
+    pub progress: Option<Arc<dyn ProgressSink>>,
+    /// Who decides what needs an approval; only [`Context::child`] reads it.
+    pub approver: Option<Arc<dyn Approver>>,
+    /// The tool call that this is; only [`Context::child`] reads it.
+    pub invocation: Option<Arc<Invocation>>,
 }
 
 /// Data of the host that travels with a Context: Python's `contextvars` and event loop.
@@ -58,7 +72,11 @@ struct Inner {
     caller: Caller,
     metadata: Map,
     clock: Arc<dyn Clock>,
+    tape: Option<Arc<dyn Tape>>,
     host: Option<HostData>,
+    progress: Option<Arc<dyn ProgressSink>>,
+    approver: Option<Arc<dyn Approver>>,
+    invocation: Option<Arc<Invocation>>,
     deadline: Option<Duration>,
     cancel: Arc<Cancel>,
     events: Arc<EventBus>,
@@ -83,7 +101,11 @@ impl Context {
             principal: Arc::new(overrides.principal.unwrap_or_default()),
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
+            tape: overrides.tape,
             host: overrides.host,
+            progress: overrides.progress,
+            approver: None,
+            invocation: None,
             deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
             events: Arc::default(),
@@ -119,7 +141,11 @@ impl Context {
             },
             metadata,
             clock: Arc::clone(&parent.clock),
+            tape: parent.tape.clone(),
             host: overrides.host.or_else(|| parent.host.clone()),
+            progress: overrides.progress.or_else(|| parent.progress.clone()),
+            approver: overrides.approver.or_else(|| parent.approver.clone()),
+            invocation: overrides.invocation.or_else(|| parent.invocation.clone()),
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
             events: Arc::clone(&parent.events),
@@ -204,7 +230,7 @@ impl Context {
         let event = Event {
             sequence: 0,
             kind,
-            time: inner.clock.now(),
+            time: inner.clock.wall(),
             request_id: Arc::clone(&inner.request_id),
             source: inner.node.as_ref().map(|node| node.name.to_string()),
             data,
@@ -318,9 +344,31 @@ impl Context {
         &self.0.clock
     }
 
+    /// Who decides what needs an approval, when it is not the user of the session.
+    pub fn approver(&self) -> Option<&Arc<dyn Approver>> {
+        self.0.approver.as_ref()
+    }
+
+    /// The innermost tool call around what runs here.
+    pub fn invocation(&self) -> Option<&Arc<Invocation>> {
+        self.0.invocation.as_ref()
+    }
+
+    /// What records and replays calls, while it does one of both.
+    pub fn tape(&self) -> Option<&Arc<dyn Tape>> {
+        self.0.tape.as_ref().filter(|tape| tape.is_running())
+    }
+
     /// What the host attached here or above, when it is a `T`.
     pub fn host<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.0.host.clone()?.downcast().ok()
+    }
+
+    /// Shows how far some work is to whoever watches; see [`crate::meter::Meter`].
+    pub fn show_progress(&self, progress: &Progress) {
+        if let Some(sink) = &self.0.progress {
+            sink.show(progress);
+        }
     }
 
     /// The bus of the request.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use crate::{Error, ErrorKind, Result, context::Context, value::Map};
+use crate::{Error, ErrorKind, Result, context::Context, progress::Progress, value::Map};
 
 /// What a front end needs to know about a language.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub enum Output {
         /// Whether to replace what has the same identity instead of adding.
         update: bool,
     },
+    /// How far some work is; replaces what was shown of the same work.
+    Progress(Progress),
     /// Clears what the cell has shown.
     Clear {
         /// Whether to wait for the next output before clearing.
@@ -84,6 +86,42 @@ pub trait OutputSink: fmt::Debug + Send + Sync {
         let message = "a cell cannot end the kernel";
         Err(Error::new(ErrorKind::Unavailable, message).with_hint("restart it from the front end"))
     }
+
+    /// Whether lists of records are shown as tables in plain text, because there is only that.
+    fn shows_tables(&self) -> bool {
+        false
+    }
+
+    /// Hears of a task that failed and that nobody awaited; its error is in the output already.
+    fn task_failed(&self, _error: &Error) {}
+}
+
+/// What a piece of code is, for editors that colour it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SpanKind {
+    /// A reserved word.
+    Keyword,
+    /// A number.
+    Number,
+    /// A string.
+    Text,
+    /// A comment.
+    Comment,
+    /// A name that is called.
+    Call,
+    /// Anything else: names, operators, white space.
+    Plain,
+}
+
+/// A piece of code.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Span {
+    /// What it is.
+    pub kind: SpanKind,
+    /// Byte offset where it begins.
+    pub start: usize,
+    /// Byte offset where it ends.
+    pub end: usize,
 }
 
 /// One candidate of a completion.
@@ -143,6 +181,16 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
         cursor: usize,
         detail: u8,
     ) -> BoxFuture<'a, Result<Option<Map>>>;
+
+    /// What the pieces of the code are, in order and without gaps; runs no code.
+    fn spans(&self, code: &str) -> Vec<Span> {
+        let whole = Span {
+            kind: SpanKind::Plain,
+            start: 0,
+            end: code.len(),
+        };
+        vec![whole]
+    }
 
     /// Whether the code can be run as it is.
     fn is_complete(&self, code: &str) -> Completeness;

@@ -1,6 +1,6 @@
 //! The one error type of aikit and the table of its kinds.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::value::Value;
 
@@ -21,6 +21,19 @@ struct Parts {
     source: Option<Source>,
     run: Option<Value>,
     traceback: Vec<String>,
+    retry: Retry,
+}
+
+/// Whether and when the call that failed is worth another attempt.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Retry {
+    /// What [`ErrorKind::is_retryable`] says.
+    #[default]
+    ByKind,
+    /// Not before this time has passed: what the other side asked for.
+    After(Duration),
+    /// Not by waiting: somebody has to do something first.
+    Never,
 }
 
 impl Error {
@@ -33,6 +46,7 @@ impl Error {
             source: None,
             run: None,
             traceback: Vec::new(),
+            retry: Retry::ByKind,
         }))
     }
 
@@ -79,6 +93,18 @@ impl Error {
     pub fn with_traceback(mut self, traceback: Vec<String>) -> Self {
         self.0.traceback = traceback;
         self
+    }
+
+    /// Says whether another attempt is worth it, where the kind does not say so itself.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.0.retry = retry;
+        self
+    }
+
+    /// Whether and when another attempt is worth it.
+    pub fn retry(&self) -> Retry {
+        self.0.retry
     }
 
     /// The kind, for callers that branch.

@@ -58,6 +58,8 @@ event_kinds! {
     AgentUsage => "agent.usage",
     /// An ingest finished a document.
     IngestProgress => "rag.ingest.progress",
+    /// An index that is derived from stored rows failed or was damaged and was made anew.
+    IndexRebuilt => "rag.index.rebuilt",
 }
 
 /// A fact: what happened, when, and in which request.

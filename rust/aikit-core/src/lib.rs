@@ -3,11 +3,12 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! error  value  per_process
+//! error  value  per_process  progress
 //! io  metrics
-//! clock
+//! clock  tape
 //! event  graph
 //! context
+//! meter
 //! hook  tracker  procedure
 //! model  storage  script
 //! services
@@ -26,13 +27,16 @@ pub mod event;
 pub mod graph;
 pub mod hook;
 pub mod io;
+pub mod meter;
 pub mod metrics;
 pub mod model;
 pub mod per_process;
 pub mod procedure;
+pub mod progress;
 pub mod script;
 pub mod services;
 pub mod storage;
+pub mod tape;
 pub mod tool;
 pub mod tracker;
 pub mod value;

@@ -234,6 +234,11 @@ pub trait EmbeddingModel: fmt::Debug + Send + Sync {
     /// Full name, `provider:model`, or the name of a local embedder.
     fn name(&self) -> &str;
 
+    /// Most texts of one call.
+    fn batch_max(&self) -> usize {
+        256
+    }
+
     /// Embeds each text; one vector of the same dimension for each, in order.
     fn embed<'a>(
         &'a self,

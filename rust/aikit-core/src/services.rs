@@ -1,5 +1,8 @@
 //! What a tool may touch, given from above, so that tests and tenants give it others.
 
+mod change;
+mod process;
+
 use std::{
     fmt,
     net::IpAddr,
@@ -19,6 +22,11 @@ use crate::{
     value::Map,
 };
 
+pub use self::{
+    change::{Change, ChangeKind, Entry, EntryKind, EntryOptions, NewContent, WriteMode, Written},
+    process::{ProcessOutput, ProcessRequest, Processes},
+};
+
 /// The services of one session. What is missing answers with `unavailable`.
 #[derive(Clone, Debug, Default)]
 pub struct Services {
@@ -30,6 +38,8 @@ pub struct Services {
     pub files: Option<Arc<dyn Files>>,
     /// HTTP, through the guarded client.
     pub http: Option<Arc<dyn HttpClient>>,
+    /// Programs, through the process guard.
+    pub processes: Option<Arc<dyn Processes>>,
     /// Questions to the user.
     pub ask: Option<Arc<dyn Ask>>,
     /// Models by name.
@@ -53,6 +63,17 @@ impl Services {
     /// `unavailable` when the host gave none.
     pub fn http(&self) -> Result<&Arc<dyn HttpClient>> {
         self.http.as_ref().ok_or_else(|| missing("HTTP"))
+    }
+
+    /// Programs, through the process guard.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when the host gave none.
+    pub fn processes(&self) -> Result<&Arc<dyn Processes>> {
+        self.processes
+            .as_ref()
+            .ok_or_else(|| missing("other programs"))
     }
 
     /// Questions to the user.
@@ -90,10 +111,14 @@ fn missing(what: &str) -> Error {
 pub enum Permission {
     /// Reads files.
     FileRead,
+    /// Writes and deletes files.
+    FileWrite,
     /// Opens network connections.
     Network,
     /// Sends data over the network.
     NetworkWrite,
+    /// Runs other programs.
+    Process,
     /// Sends a request to a model.
     Model,
 }
@@ -103,8 +128,10 @@ impl Permission {
     pub const fn name(self) -> &'static str {
         match self {
             Self::FileRead => "file_read",
+            Self::FileWrite => "file_write",
             Self::Network => "network",
             Self::NetworkWrite => "network_write",
+            Self::Process => "process",
             Self::Model => "model",
         }
     }
@@ -133,6 +160,15 @@ pub enum Target<'a> {
     Any,
     /// A file or folder, absolute, its symbolic links resolved.
     Path(&'a Path),
+    /// What would be changed of a file or folder, absolute, its folder's links resolved.
+    Change {
+        /// The file or folder.
+        path: &'a Path,
+        /// What would be done to it.
+        change: &'a Change,
+    },
+    /// A program that would be run.
+    Process(&'a ProcessRequest),
     /// A URL and every address its host stands for.
     Url {
         /// The absolute URL.
@@ -148,6 +184,17 @@ pub enum Target<'a> {
 pub trait Policy: fmt::Debug + Send + Sync {
     /// Decides without doing anything.
     fn decide(&self, cx: &Context, permission: Permission, target: Target<'_>) -> Decision;
+
+    /// What the answer `always` would allow beside this action; `None` where each is asked.
+    fn scope(&self, permission: Permission, target: Target<'_>) -> Option<String> {
+        let (_, _) = (permission, target);
+        None
+    }
+
+    /// Allows for the rest of the session what [`Policy::scope`] says.
+    fn remember(&self, permission: Permission, target: Target<'_>) {
+        let (_, _) = (permission, target);
+    }
 }
 
 /// What to list below a folder.
@@ -197,6 +244,41 @@ pub trait Files: fmt::Debug + Send + Sync {
         path: &'a str,
         options: ListOptions,
     ) -> BoxFuture<'a, Result<Vec<PathBuf>>>;
+
+    /// Lists the files and folders below the folder `path`, sorted by path.
+    fn entries<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        options: EntryOptions,
+    ) -> BoxFuture<'a, Result<Vec<Entry>>> {
+        let (_, _, _) = (cx, path, options);
+        Box::pin(async { Err(missing("folders")) })
+    }
+
+    /// Writes a file, and the folders it stands in where they are missing.
+    fn write<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        content: NewContent,
+    ) -> BoxFuture<'a, Result<Written>> {
+        let (_, _, _) = (cx, path, content);
+        Box::pin(async { Err(missing("writing files")) })
+    }
+
+    /// Deletes a file, a link (not what it leads to), an empty folder, or with `recursive` a
+    /// folder and all in it; with `dry_run` it only says what it would delete. Answers the paths.
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        recursive: bool,
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Vec<PathBuf>>> {
+        let (_, _, _, _) = (cx, path, recursive, dry_run);
+        Box::pin(async { Err(missing("deleting files")) })
+    }
 }
 
 /// An HTTP request.
@@ -243,7 +325,7 @@ fn without_secrets(url: &str) -> String {
 }
 
 /// An HTTP response, whatever its status.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpResponse {
     /// Status code.
     pub status: u16,
@@ -255,6 +337,20 @@ pub struct HttpResponse {
     pub body: Bytes,
     /// How long the exchange took.
     pub elapsed: Duration,
+}
+
+// By hand: address, headers and body may hold secrets.
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("url", &without_secrets(&self.url))
+            .field("headers", &headers)
+            .field("body_bytes", &self.body.len())
+            .field("elapsed", &self.elapsed)
+            .finish()
+    }
 }
 
 /// The only way to the network for tools: every address is checked before it is connected to.
@@ -366,8 +462,22 @@ pub trait Models: fmt::Debug + Send + Sync {
     /// As for [`Models::chat`].
     fn embedding(&self, name: &str, options: ModelOptions) -> Result<Arc<dyn EmbeddingModel>>;
 
-    /// What is usable here and what each lacks: `{name, usable, lacks}` each.
+    /// What is usable here and what each lacks: `{name, summary, usable, lacks, chat, embeddings}`
+    /// each. Asks nobody.
     fn list(&self) -> Vec<Value>;
+
+    /// As [`Models::list`], but servers of the user's own are asked: their rows also have the
+    /// `models` they serve, or the `error` and `hint` that make them unusable. `provider` names
+    /// one of them.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` for an unknown provider.
+    fn check<'a>(
+        &'a self,
+        cx: &'a Context,
+        provider: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<Value>>>;
 }
 
 #[cfg(test)]
@@ -387,6 +497,22 @@ mod tests {
         let shown = format!("{request:?}");
         assert!(!shown.contains("hidden"), "{shown}");
         for known in ["POST", "https://example.org/path", "authorization", "6"] {
+            assert!(shown.contains(known), "{known}: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_logged_of_a_response_holds_no_secret() {
+        let response = HttpResponse {
+            status: 200,
+            url: "https://user:hidden@example.org/path?key=hidden".to_owned(),
+            headers: vec![("set-cookie".to_owned(), "session=hidden".to_owned())],
+            body: Bytes::from_static(b"hidden"),
+            elapsed: Duration::from_secs(1),
+        };
+        let shown = format!("{response:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        for known in ["200", "https://example.org/path", "set-cookie", "6"] {
             assert!(shown.contains(known), "{known}: {shown}");
         }
     }

@@ -1,6 +1,6 @@
 //! Storage: keys with revisions, documents with chunks and vectors, nearest-neighbour indexes.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
@@ -156,15 +156,24 @@ pub struct StoredChunk {
     pub end: usize,
 }
 
+/// What filters look at of a chunk.
+#[derive(Clone, Debug)]
+pub struct ChunkLabel {
+    /// Identity of its document.
+    pub document_id: Arc<str>,
+    /// Metadata of its document; one for all chunks of a document that are read together.
+    pub metadata: Arc<Map>,
+}
+
 /// One chunk that came or went.
 #[derive(Debug)]
-pub struct ChunkChange {
+pub struct ChunkChange<T = Embedded> {
     /// Place in the history of the store.
     pub sequence: u64,
     /// The chunk.
     pub id: ChunkId,
-    /// What came: its embedding, or `corrupt_record`; `None` when the chunk went.
-    pub added: Option<Result<Embedded>>,
+    /// What came, such as its embedding, or `corrupt_record`; `None` when the chunk went.
+    pub added: Option<Result<T>>,
 }
 
 /// The part of a chunk that an index is built from.
@@ -186,12 +195,22 @@ pub struct Term {
 }
 
 /// A page of the history of a store.
-#[derive(Debug, Default)]
-pub struct Changes {
+#[derive(Debug)]
+pub struct Changes<T = Embedded> {
     /// Chunks that came or went, in order.
-    pub items: Vec<ChunkChange>,
+    pub items: Vec<ChunkChange<T>>,
     /// The history does not reach back to where the reader is: it must begin anew at 0.
     pub must_restart: bool,
+}
+
+/// Which store this is, and how far its history is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct History {
+    /// Random name that the store was given when it was made: a file that was deleted and made anew
+    /// is another store, though its numbers begin at 1 again.
+    pub identity: String,
+    /// Sequence number of the last change; 0 before the first.
+    pub sequence: u64,
 }
 
 /// What a store was made with; another embedder's vectors mean nothing beside its own.
@@ -231,8 +250,24 @@ pub trait DocumentStore: fmt::Debug + Send + Sync {
     /// `corrupt_record` for a damaged record.
     fn fetch(&self, ids: Vec<ChunkId>) -> BoxFuture<'_, Result<Vec<StoredChunk>>>;
 
+    /// A document with its chunks and their embeddings; `None` when there is no such document.
+    ///
+    /// # Errors
+    ///
+    /// `corrupt_record` for a damaged record.
+    fn document<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Document>>>;
+
+    /// Which store this is, and how far its history is.
+    fn history(&self) -> BoxFuture<'_, Result<History>>;
+
     /// Up to `limit` chunks that came or went after the sequence number `after`.
     fn changes(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes>>;
+
+    /// As [`DocumentStore::changes`], with the texts instead of the embeddings.
+    fn texts(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<StoredChunk>>>;
+
+    /// As [`DocumentStore::changes`], with what filters look at instead of the embeddings.
+    fn labels(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<ChunkLabel>>>;
 }
 
 /// How near two vectors are; a score is always higher for the nearer.

@@ -60,7 +60,7 @@ where
 {
     cx.check()?;
     check_depth(cx, &operation.name)?;
-    let node = ProcedureNode::new(operation.name, cx.node().cloned(), cx.clock().now());
+    let node = ProcedureNode::new(operation.name, cx.node().cloned(), cx.clock().wall());
     cx.graph().register(Arc::clone(&node));
     let inner = cx.child_at(Arc::clone(&node), operation.timeout);
     let observed = inner.is_observed();
@@ -116,7 +116,7 @@ fn end(node: &Arc<ProcedureNode>, cx: &Context, error: Option<&Error>) {
         }
         Some(_) => Status::Failed,
     };
-    node.finish(status, cx.clock().now(), error.map(ToString::to_string));
+    node.finish(status, cx.clock().wall(), error.map(ToString::to_string));
     if cx.is_observed() {
         let kind = error.map_or(EventKind::ProcedureEnd, |_| EventKind::ProcedureError);
         cx.emit(kind, describe(node, error));

@@ -10,6 +10,7 @@ use aikit_core::{Result, engine::ScriptEngine, services::Ask};
 use aikit_runtime::{api::Session, engines};
 
 use crate::{
+    archive::HistoryPlace,
     connection::ConnectionInfo,
     handlers::input::Asker,
     kernel::{Exit, Kernel, KernelOptions, Program},
@@ -46,7 +47,8 @@ pub fn open(setup: Setup) -> Result<Boot> {
 /// `config` for a wrong connection file, and those of [`Kernel::bind`] and [`open`].
 pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit> {
     let connection = ConnectionInfo::read(&connection_file)?;
-    let parent_pid = (setup.variables)("JPY_PARENT_PID").and_then(|text| text.trim().parse().ok());
+    let parent_pid = setup.variables.get("JPY_PARENT_PID");
+    let parent_pid = parent_pid.and_then(|text| text.trim().parse().ok());
     let options = KernelOptions {
         connection_file: Some(connection_file),
         parent_pid,
@@ -62,9 +64,26 @@ pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit
         ..setup
     })?;
     let program = Program {
+        history: history(&components),
         engine,
         context: components.context,
         asker: Some(asker),
     };
     Ok(kernel.run(program).await)
+}
+
+/// Where the cells are kept: in the store of the project, among what belongs to the tenant.
+fn history(components: &Components) -> Option<HistoryPlace> {
+    if !components.config.kernel.history {
+        return None;
+    }
+    let space = components.project.space(&components.context).ok()?;
+    let project = components.project.clone();
+    Some(HistoryPlace {
+        prefix: space.prefix("history"),
+        open: Arc::new(move || {
+            let project = project.clone();
+            Box::pin(async move { project.keys().await })
+        }),
+    })
 }

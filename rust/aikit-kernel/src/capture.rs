@@ -1,6 +1,7 @@
 //! What a cell prints and shows, on its way to the iopub socket.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -11,6 +12,7 @@ use aikit_core::{
     clock::Clock,
     engine::{Output, OutputSink, StreamName},
     io,
+    progress::Progress,
 };
 use bytes::Bytes;
 
@@ -50,6 +52,8 @@ struct Batch {
     bytes: usize,
     /// Whether a flush is on its way.
     is_timed: bool,
+    /// Identities of the bars that are shown.
+    bars: HashSet<String>,
 }
 
 impl fmt::Debug for CellOutput {
@@ -122,6 +126,25 @@ impl CellOutput {
         }
     }
 
+    /// Draws a bar, or draws it anew in its place.
+    fn show_progress(&self, progress: &Progress) {
+        let is_shown = {
+            let mut batch = self.0.batch();
+            let is_shown = !batch.bars.insert(progress.id.clone());
+            if progress.is_over {
+                batch.bars.remove(&progress.id);
+            }
+            is_shown
+        };
+        let display = progress_bar(progress);
+        self.publish(&if is_shown {
+            UpdateDisplayData(display).into()
+        } else {
+            display.into()
+        });
+        self.wait_for_room();
+    }
+
     fn wait_for_room(&self) {
         let sockets = Arc::clone(&self.0.sockets);
         let context = self.0.context.get().cloned();
@@ -191,9 +214,42 @@ impl OutputSink for CellOutput {
                 self.publish(&content);
                 self.wait_for_room();
             }
+            Output::Progress(progress) => self.show_progress(&progress),
             Output::Clear { wait } => self.publish(&ClearOutput { wait }.into()),
         }
     }
+}
+
+/// A bar as front ends show it.
+fn progress_bar(progress: &Progress) -> DisplayData {
+    let text = |name: &str, text: String| (name.to_owned(), text.into());
+    let (count, times) = (progress.count(), progress.times());
+    // Without a value the element shows that nobody knows how much is left.
+    let state = match (progress.share(), progress.is_over) {
+        (Some(share), _) => format!(" value=\"{share:.4}\""),
+        (None, true) => " value=\"1\"".to_owned(),
+        (None, false) => String::new(),
+    };
+    let percent = progress
+        .share()
+        .map(|share| format!("{:.0}% ", share * 100.0))
+        .unwrap_or_default();
+    let label = escape(&progress.label);
+    let html = format!(
+        "<div>{label} <progress{state}></progress> {percent}{count} <small>{}</small></div>",
+        escape(&times)
+    );
+    DisplayData {
+        data: Object::from_iter([text("text/plain", progress.line()), text("text/html", html)]),
+        metadata: Object::new(),
+        transient: Object::from_iter([text("display_id", progress.id.clone())]),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

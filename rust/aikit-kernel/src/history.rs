@@ -1,4 +1,5 @@
-//! The cells of this session, for the arrow keys and the search of consoles.
+//! The cells of this session, for the arrow keys and the search of consoles, and how requests
+//! choose among them and those of other sessions.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,22 +9,43 @@ use crate::wire::history::{HistoryAccess, HistoryReply, HistoryRequest, HistoryT
 const CELLS_MAX: usize = 10_000;
 /// Most bytes of their code and results together; the newest cell is kept whatever its size.
 const BYTES_MAX: usize = 1 << 26;
-/// The one session there is.
-const SESSION: u32 = 1;
 
 /// The newest cells.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct History {
+    /// Number of this session among those of the project.
+    session: u32,
     cells: VecDeque<Entry>,
     /// Of all cells.
     bytes: usize,
 }
 
-#[derive(Debug)]
-struct Entry {
-    number: u32,
-    input: String,
-    output: Option<String>,
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            session: 1,
+            cells: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+}
+
+/// Cells of other sessions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Elsewhere {
+    /// Those of all others.
+    All,
+    /// Those of one.
+    Session(u32),
+}
+
+/// A cell that ran.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) session: u32,
+    pub(crate) number: u32,
+    pub(crate) input: String,
+    pub(crate) output: Option<String>,
 }
 
 impl Entry {
@@ -36,6 +58,7 @@ impl History {
     /// Remembers a cell and the plain text of its result.
     pub(crate) fn add(&mut self, number: u32, input: String, output: Option<String>) {
         let entry = Entry {
+            session: self.session,
             number,
             input,
             output,
@@ -50,12 +73,40 @@ impl History {
         }
     }
 
-    /// Answers a request.
-    pub(crate) fn find(&self, request: &HistoryRequest) -> HistoryReply {
+    /// Says which number this session has.
+    pub(crate) fn set_session(&mut self, session: u32) {
+        if self.session != session {
+            self.session = session;
+            for cell in &mut self.cells {
+                cell.session = session;
+            }
+        }
+    }
+
+    /// Which cells of other sessions the answer needs, if it needs any.
+    pub(crate) fn elsewhere(&self, request: &HistoryRequest) -> Option<Elsewhere> {
+        match request.hist_access_type {
+            HistoryAccess::Tail => {
+                let has_enough = request.n.is_some_and(|n| n <= self.cells.len());
+                // Kernels that began later have later cells, so the whole is looked at.
+                (!has_enough).then_some(Elsewhere::All)
+            }
+            HistoryAccess::Search => Some(Elsewhere::All),
+            HistoryAccess::Range => {
+                let session = self.asked_session(request)?;
+                (session != self.session).then_some(Elsewhere::Session(session))
+            }
+        }
+    }
+
+    /// Answers a request; `elsewhere` are the cells of other sessions it asked for, in order.
+    pub(crate) fn find(&self, request: &HistoryRequest, elsewhere: &[Entry]) -> HistoryReply {
+        let mut all: Vec<&Entry> = elsewhere.iter().chain(&self.cells).collect();
+        all.sort_by_key(|entry| (entry.session, entry.number));
         let found: Vec<&Entry> = match request.hist_access_type {
-            HistoryAccess::Tail => newest(self.cells.iter().collect(), request.n),
-            HistoryAccess::Range => self.range(request),
-            HistoryAccess::Search => self.search(request),
+            HistoryAccess::Tail => newest(all, request.n),
+            HistoryAccess::Range => self.range(request, all),
+            HistoryAccess::Search => search(request, all),
         };
         let text = |entry: &Entry| {
             if request.output {
@@ -66,36 +117,45 @@ impl History {
         };
         let history = found
             .into_iter()
-            .map(|entry| (SESSION, entry.number, text(entry)))
+            .map(|entry| (entry.session, entry.number, text(entry)))
             .collect();
         HistoryReply { history }
     }
 
-    fn range(&self, request: &HistoryRequest) -> Vec<&Entry> {
-        // 0 is the current session; there is no earlier one.
-        if request.session != 0 && request.session != i64::from(SESSION) {
-            return Vec::new();
-        }
-        let start = request.start.unwrap_or(0);
-        let stop = request.stop.unwrap_or(i64::MAX);
-        let is_inside = |entry: &&Entry| (start..stop).contains(&i64::from(entry.number));
-        self.cells.iter().filter(is_inside).collect()
+    /// The session of a range: 0 is this one, a number below counts back from it.
+    fn asked_session(&self, request: &HistoryRequest) -> Option<u32> {
+        let asked = if request.session > 0 {
+            request.session
+        } else {
+            i64::from(self.session).checked_add(request.session)?
+        };
+        u32::try_from(asked).ok().filter(|session| *session > 0)
     }
 
-    fn search(&self, request: &HistoryRequest) -> Vec<&Entry> {
-        let pattern: Vec<char> = request.pattern.as_deref().unwrap_or("*").chars().collect();
-        let mut seen = HashSet::new();
-        // From the newest, so that the newest of several equal cells is the one that is kept.
-        let mut found: Vec<&Entry> = self
-            .cells
-            .iter()
-            .rev()
-            .filter(|entry| matches_glob(&pattern, &entry.input))
-            .filter(|entry| !request.unique || seen.insert(&entry.input))
-            .collect();
-        found.reverse();
-        newest(found, request.n)
+    fn range<'a>(&self, request: &HistoryRequest, mut all: Vec<&'a Entry>) -> Vec<&'a Entry> {
+        let session = self.asked_session(request);
+        let start = request.start.unwrap_or(0);
+        let stop = request.stop.unwrap_or(i64::MAX);
+        all.retain(|entry| {
+            let is_inside = (start..stop).contains(&i64::from(entry.number));
+            is_inside && Some(entry.session) == session
+        });
+        all
     }
+}
+
+fn search<'a>(request: &HistoryRequest, all: Vec<&'a Entry>) -> Vec<&'a Entry> {
+    let pattern: Vec<char> = request.pattern.as_deref().unwrap_or("*").chars().collect();
+    let mut seen = HashSet::new();
+    // From the newest, so that the newest of several equal cells is the one that is kept.
+    let mut found: Vec<&Entry> = all
+        .into_iter()
+        .rev()
+        .filter(|entry| matches_glob(&pattern, &entry.input))
+        .filter(|entry| !request.unique || seen.insert(&entry.input))
+        .collect();
+    found.reverse();
+    newest(found, request.n)
 }
 
 fn newest(mut entries: Vec<&Entry>, limit: Option<usize>) -> Vec<&Entry> {
@@ -145,7 +205,7 @@ mod tests {
         let text = |text| match text {
             HistoryText::Input(text) | HistoryText::InputOutput(text, _) => text,
         };
-        let found = history.find(request).history;
+        let found = history.find(request, &[]).history;
         found
             .into_iter()
             .map(|(_, number, it)| format!("{number} {}", text(it)))
@@ -156,7 +216,7 @@ mod tests {
     fn the_oldest_cells_go_when_there_are_many_bytes_and_the_newest_stays() {
         let numbers = |history: &History| {
             let all = HistoryRequest::default();
-            let found = history.find(&all).history;
+            let found = history.find(&all, &[]).history;
             found.into_iter().map(|it| it.1).collect::<Vec<_>>()
         };
         let mut history = History::default();
@@ -212,6 +272,39 @@ mod tests {
         assert_eq!(inputs(&request("a = ?", true)), ["3 a = 1"]);
         assert_eq!(inputs(&request("*a*", true)), ["3 a = 1", "4 print(a)"]);
         assert!(inputs(&request("a", false)).is_empty());
+    }
+
+    #[test]
+    fn cells_of_other_sessions_stand_at_their_place() {
+        let mut history = History::default();
+        history.add(1, "own".to_owned(), None);
+        history.set_session(5);
+        let other = |session, input: &str| Entry {
+            session,
+            number: 1,
+            input: input.to_owned(),
+            output: None,
+        };
+        let find = |request: &HistoryRequest| {
+            let elsewhere = vec![other(4, "before"), other(6, "later")];
+            let found = history.find(request, &elsewhere).history;
+            found.into_iter().map(|it| it.0).collect::<Vec<_>>()
+        };
+        assert_eq!(find(&HistoryRequest::default()), [4, 5, 6]);
+        let range = |session| HistoryRequest {
+            hist_access_type: HistoryAccess::Range,
+            session,
+            ..HistoryRequest::default()
+        };
+        assert_eq!(find(&range(-1)), [4]);
+        assert_eq!(find(&range(0)), [5]);
+        assert_eq!(find(&range(6)), [6]);
+        assert_eq!(history.elsewhere(&range(-1)), Some(Elsewhere::Session(4)));
+        assert_eq!(history.elsewhere(&range(5)), None);
+        for before_the_first in [-5, -6, i64::MIN] {
+            assert_eq!(history.elsewhere(&range(before_the_first)), None);
+            assert!(find(&range(before_the_first)).is_empty());
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
+    archive::{Archive, HistoryPlace},
     connection::ConnectionInfo,
     handlers::{
         Desk, Origin, Request, answer,
@@ -24,7 +25,7 @@ use crate::{
         input::Asker,
         lifecycle::interrupt_until_stopped,
     },
-    life,
+    life::{self, Parent},
     socket::{Inboxes, Sockets},
     wire::{
         Content,
@@ -39,7 +40,7 @@ use crate::{
 const SUBSCRIBER_WAIT: Duration = Duration::from_millis(200);
 /// How long a running cell may take to stop when the kernel ends.
 const CELL_STOP_LIMIT: Duration = Duration::from_secs(2);
-/// How long the last messages may take to leave the process.
+/// How long the last cells may take to be kept, and the last messages to leave the process.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 /// A client that runs all cells sends them one by one; a request that comes so soon after the one
 /// before belongs with it.
@@ -71,6 +72,8 @@ pub struct Program {
     pub context: Context,
     /// Asks the user in the front end of this kernel.
     pub asker: Option<Arc<Asker>>,
+    /// Where the cells of all sessions are kept; in memory only when `None`.
+    pub history: Option<HistoryPlace>,
 }
 
 /// Why a kernel ended.
@@ -87,7 +90,7 @@ pub struct Kernel {
     inboxes: Inboxes,
     codec: Arc<Codec>,
     connection: ConnectionInfo,
-    parent_pid: Option<u32>,
+    parent: Option<Parent>,
 }
 
 impl Kernel {
@@ -98,6 +101,8 @@ impl Kernel {
     ///
     /// `config` when an address is wrong or taken, and as of [`ConnectionInfo::write`].
     pub async fn bind(mut connection: ConnectionInfo, options: KernelOptions) -> Result<Self> {
+        // Before anybody can see that the kernel is there, and end because of that.
+        let parent = options.parent_pid.map(Parent::find);
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let codec = Arc::new(Codec::new(connection.key(), Arc::clone(&clock)));
         let given = connection.clone();
@@ -110,7 +115,7 @@ impl Kernel {
             inboxes,
             codec,
             connection,
-            parent_pid: options.parent_pid,
+            parent,
         })
     }
 
@@ -129,13 +134,14 @@ impl Kernel {
             control,
             stdin,
         } = self.inboxes;
-        let desk = Arc::new(Desk::new(
+        let desk = Desk::new(
             program.engine,
             Arc::new(self.sockets),
             self.codec,
             program.context.child(Overrides::default()),
             stdin,
-        ));
+        );
+        let desk = Arc::new(desk.with_archive(program.history.map(Archive::new)));
         if let Some(asker) = program.asker {
             asker.attach(&desk);
         }
@@ -143,7 +149,7 @@ impl Kernel {
         let beside = [
             spawn(answer_control(Arc::clone(&desk), control, stop.clone())),
             spawn(life::watch_signals(Arc::clone(&desk), stop.clone())),
-            spawn(life::watch_parent(Arc::clone(&desk), self.parent_pid, stop)),
+            spawn(life::watch_parent(Arc::clone(&desk), self.parent, stop)),
         ];
         let _beside = beside.map(|task| AbortOnDrop(task.abort_handle()));
         let (ended, finished) = mpsc::channel(1);
@@ -344,6 +350,9 @@ impl ShellLoop {
         // What cells left running in the background ends too.
         desk.context
             .cancel(ErrorKind::Cancelled, "the kernel shuts down");
+        if let Some(archive) = &desk.archive {
+            archive.flush(FLUSH_LIMIT).await;
+        }
         let reply = Content::from(ShutdownReply {
             restart: stop.restart,
         });

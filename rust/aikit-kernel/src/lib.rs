@@ -3,12 +3,13 @@
 //! ```text
 //! wire              messages as data
 //! connection socket the connection file; five sockets, and a client's ends of them
-//! client capture history
+//! client capture history archive
 //! handlers          one file a subject, named like its file in `wire`
 //! kernel life       the loop; signals and the parent
 //! boot              puts a session together
 //! ```
 
+mod archive;
 pub mod boot;
 mod capture;
 pub mod client;
@@ -20,4 +21,5 @@ mod life;
 pub mod socket;
 pub mod wire;
 
+pub use archive::{HistoryPlace, OpenStore};
 pub use handlers::input::Asker;

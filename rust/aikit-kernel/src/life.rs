@@ -44,23 +44,37 @@ pub(crate) async fn watch_signals(desk: Arc<Desk>, _stop: mpsc::Sender<Stop>) {
     }
 }
 
-/// Ends the kernel when the process `parent_pid` is gone.
+/// The process without which the kernel has no purpose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parent {
+    pid: u32,
+    /// A child is adopted by another process when its parent dies, even while the dead parent
+    /// still has a number; for anybody else's death there is only that number.
+    is_real: bool,
+}
+
+impl Parent {
+    /// Looks whether this process is a child of `pid`, which must not have died yet.
+    pub(crate) fn find(pid: u32) -> Self {
+        let is_real = is_parent(pid);
+        Self { pid, is_real }
+    }
+}
+
+/// Ends the kernel when its parent is gone.
 pub(crate) async fn watch_parent(
     desk: Arc<Desk>,
-    parent_pid: Option<u32>,
+    parent: Option<Parent>,
     stop: mpsc::Sender<Stop>,
 ) {
-    let Some(parent_pid) = parent_pid else {
+    let Some(Parent { pid, is_real }) = parent else {
         return;
     };
     let clock: &Arc<dyn Clock> = desk.context.clock();
-    // A child is adopted by another process when its parent dies, even while the dead parent
-    // still has a number; for anybody else's death there is only that number.
-    let is_child = is_parent(parent_pid);
-    while is_alive(parent_pid) && (!is_child || is_parent(parent_pid)) {
+    while is_alive(pid) && (!is_real || is_parent(pid)) {
         clock.sleep(PARENT_INTERVAL).await;
     }
-    debug!(parent_pid, "the parent is gone");
+    debug!(pid, "the parent is gone");
     request_stop(&stop).await;
 }
 

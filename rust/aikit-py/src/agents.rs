@@ -5,15 +5,23 @@
     reason = "PyO3 hands the arguments of a Python call over by value"
 )]
 
-use aikit_components::agents::{self, AgentOptions, Input};
-use aikit_core::{Result, Value, agent::Limits, tool::ToolContext};
+use std::sync::Arc;
+
+use aikit_components::{
+    agents::{self, AgentOptions, Input},
+    security::approval::FunctionApprover,
+    sessions,
+};
+use aikit_core::{Result, Value, agent::Limits, context::Approver, tool::ToolContext};
 use pyo3::prelude::*;
 
 use crate::{
+    callbacks::PyCallable,
     convert::PyValue,
     errors,
     handles::Handle,
     models::{self, Model},
+    sessions::Session,
     tools::Tool,
     wait,
 };
@@ -24,16 +32,25 @@ pub(crate) struct Agent(agents::Agent);
 
 #[pymethods]
 impl Agent {
-    /// An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`.
+    /// An agent of a model and tools; `limits` is a mapping of `requests`, `tool_calls`, `seconds`;
+    /// `approve` decides instead of the user.
     #[new]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the facade gives them all, by position"
+    )]
+    #[pyo3(signature = (name, model, instructions, tools, limits, approve=None))]
     fn new(
         name: String,
         model: PyRef<'_, Model>,
         instructions: String,
         tools: Vec<PyRef<'_, Tool>>,
         limits: PyValue,
+        approve: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = model.py();
+        let approve = approve.map(PyCallable::make).transpose()?;
+        let approver = approve.map(|it| Arc::new(FunctionApprover::new(it)) as Arc<dyn Approver>);
         let make = || {
             agents::Agent::new(AgentOptions {
                 name,
@@ -41,6 +58,7 @@ impl Agent {
                 instructions,
                 tools: tools.iter().map(|tool| tool.inner()).collect(),
                 limits: limits.0.deserialize::<Limits>()?,
+                approver,
             })
         };
         make()
@@ -49,9 +67,17 @@ impl Agent {
     }
 
     /// Runs until the model answers.
-    fn run(&self, py: Python<'_>, prompt: String, history: PyValue) -> PyResult<PyValue> {
-        let agent = self.0.clone();
-        wait::blocking(py, |cx| run(agent, cx, prompt, history.0)).map(PyValue)
+    fn run(
+        &self,
+        py: Python<'_>,
+        prompt: String,
+        history: PyValue,
+        session: Option<PyRef<'_, Session>>,
+    ) -> PyResult<PyValue> {
+        let (agent, session) = (self.0.clone(), session.map(|it| it.inner()));
+        wait::blocking(py, |cx| async move {
+            run(agent, cx, input(prompt, history.0, session)?).await
+        })
     }
 
     /// `run` as an awaitable.
@@ -60,17 +86,26 @@ impl Agent {
         py: Python<'py>,
         prompt: String,
         history: PyValue,
+        session: Option<PyRef<'_, Session>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let agent = self.0.clone();
+        let (agent, session) = (self.0.clone(), session.map(|it| it.inner()));
         wait::awaitable(py, |cx| async move {
-            run(agent, cx, prompt, history.0).await.map(PyValue)
+            run(agent, cx, input(prompt, history.0, session)?).await
         })
     }
 
     /// Starts a run.
-    fn start(&self, py: Python<'_>, prompt: String, history: PyValue) -> PyResult<Handle> {
+    fn start(
+        &self,
+        py: Python<'_>,
+        prompt: String,
+        history: PyValue,
+        session: Option<PyRef<'_, Session>>,
+    ) -> PyResult<Handle> {
         let cx = wait::started(py)?;
-        let input = input(prompt, history.0).map_err(|error| errors::to_python(py, &error))?;
+        let session = session.map(|it| it.inner());
+        let input =
+            input(prompt, history.0, session).map_err(|error| errors::to_python(py, &error))?;
         Ok(Handle::new(self.0.start(&cx, input)))
     }
 
@@ -80,17 +115,16 @@ impl Agent {
     }
 }
 
-async fn run(
-    agent: agents::Agent,
-    cx: ToolContext,
-    prompt: String,
-    history: Value,
-) -> Result<Value> {
-    let run = agent.run(&cx, input(prompt, history)?).await?;
-    Value::from_serialize(&run)
+async fn run(agent: agents::Agent, cx: ToolContext, input: Input) -> Result<PyValue> {
+    let run = agent.run(&cx, input).await?;
+    Value::from_serialize(&run).map(PyValue)
 }
 
-fn input(prompt: String, history: Value) -> Result<Input> {
+fn input(prompt: String, history: Value, session: Option<sessions::Session>) -> Result<Input> {
     let history = models::messages(history)?;
-    Ok(Input { prompt, history })
+    Ok(Input {
+        prompt,
+        history,
+        session,
+    })
 }

@@ -2,7 +2,7 @@
 
 use pyo3::{prelude::*, types::PyBytes};
 
-use crate::errors;
+use crate::{errors, packages};
 
 macro_rules! kernelspec_file {
     ($name:literal) => {
@@ -37,11 +37,23 @@ pub(crate) fn kernelspec_files(
         .collect()
 }
 
-/// Runs one command of the command line; `argv` begins with the program's name. Answers the exit
-/// status.
+/// Runs one command of the command line; `argv` begins with the program's name. `interpreter` is
+/// the program that runs it, its version, and the folders in which Jupyter looks for kernels.
+/// Answers the exit status.
 #[pyfunction]
-pub(crate) fn run_command(py: Python<'_>, argv: Vec<String>) -> u8 {
-    py.detach(|| aikit_cli::run(argv))
+#[pyo3(signature = (argv, interpreter=None))]
+pub(crate) fn run_command(
+    py: Python<'_>,
+    argv: Vec<String>,
+    interpreter: Option<(String, String, Vec<String>)>,
+) -> u8 {
+    packages::register();
+    let interpreter = interpreter.map(|(executable, version, folders)| aikit_cli::Interpreter {
+        executable: executable.into(),
+        version,
+        kernel_folders: folders.into_iter().map(Into::into).collect(),
+    });
+    py.detach(|| aikit_cli::run(argv, interpreter.as_ref()))
 }
 
 /// Raises `InvalidArgsError` with the nearest profile when there is none of that name.

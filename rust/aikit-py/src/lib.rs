@@ -2,6 +2,8 @@
 
 mod agents;
 mod api;
+mod artifacts;
+mod ask;
 mod callbacks;
 mod context;
 mod convert;
@@ -11,8 +13,12 @@ mod interpreter;
 mod kernel;
 mod logging;
 mod models;
+mod packages;
 mod rag;
+mod replay;
 mod session;
+mod sessions;
+mod state;
 mod tools;
 mod vectors;
 mod wait;
@@ -24,14 +30,18 @@ mod _aikit {
     use crate::{
         agents::Agent,
         api::api_modules,
+        artifacts::Artifacts,
         callbacks::Reply,
         context::Scope,
         errors::error_kinds,
         handles::Handle,
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
-        models::{Model, ModelStream, list_models},
+        models::{Model, ModelStream, check_models, list_models},
         rag::{Rag, store_path},
+        replay::{close_network, eject_cassette, insert_cassette},
+        sessions::Session,
+        state::State,
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };

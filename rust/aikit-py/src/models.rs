@@ -256,3 +256,13 @@ pub(crate) fn list_models(py: Python<'_>) -> PyResult<Vec<PyValue>> {
     let models = models.map_err(|error| errors::to_python(py, &error))?;
     Ok(models.list().into_iter().map(PyValue).collect())
 }
+
+/// As `list_models`, but servers of the user's own are asked; `provider` names one of them.
+#[pyfunction]
+pub(crate) fn check_models(py: Python<'_>, provider: Option<String>) -> PyResult<Vec<PyValue>> {
+    wait::blocking(py, move |cx| async move {
+        let models = cx.services.models()?;
+        let rows = models.check(&cx.context, provider.as_deref()).await?;
+        Ok(rows.into_iter().map(PyValue).collect())
+    })
+}

@@ -5,12 +5,15 @@
     reason = "PyO3 hands the arguments of a Python call over by value"
 )]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use aikit_components::rag::{
-    self, Embedder, IngestOptions, RagOptions, Record, SearchOptions, Source,
+    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, RagOptions, Record,
+    SearchOptions, Source, ToolOptions,
 };
-use aikit_core::{Error, Result, Value, procedure, services::ModelOptions, tool::ToolContext};
+use aikit_core::{
+    Error, Result, Value, model::ChatModel, procedure, services::ModelOptions, tool::ToolContext,
+};
 use pyo3::prelude::*;
 
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
     convert::PyValue,
     errors,
     handles::Handle,
+    models::Model,
     session,
     tools::Tool,
     wait,
@@ -37,7 +41,7 @@ enum Embedding {
 #[pymethods]
 impl Rag {
     /// Opens a store; `None` keeps everything in memory. `options` is a mapping of `index`,
-    /// `chunker`, `chunk_size_tokens` and `chunk_overlap_tokens`, of `embedder_name` and `dim` where
+    /// `chunker`, `chunk_size_tokens`, `chunk_overlap_tokens` and `language`, of `embedder_name` and `dim` where
     /// the embedder is a function, and of `base_url` and `api_key` where it is a provider's.
     #[new]
     fn new(path: Option<PathBuf>, embedder: &Bound<'_, PyAny>, options: PyValue) -> PyResult<Self> {
@@ -67,7 +71,7 @@ impl Rag {
     fn ingest(&self, py: Python<'_>, sources: PyValue, options: PyValue) -> PyResult<PyValue> {
         let rag = self.0.clone();
         wait::blocking(py, move |cx| async move {
-            let options = options.0.deserialize::<IngestOptions>()?;
+            let options = IngestOptions::from_value(options.0)?;
             let report = rag.ingest(&cx, read_sources(sources.0)?, options).await?;
             Value::from_serialize(&report).map(PyValue)
         })
@@ -78,7 +82,7 @@ impl Rag {
         let cx = wait::started(py)?;
         let fail = |error: Error| errors::to_python(py, &error);
         let sources = read_sources(sources.0).map_err(fail)?;
-        let options = options.0.deserialize::<IngestOptions>().map_err(fail)?;
+        let options = IngestOptions::from_value(options.0).map_err(fail)?;
         let rag = self.0.clone();
         let handle = procedure::Handle::start(&cx.context.clone(), move |context| async move {
             let report = rag
@@ -89,10 +93,17 @@ impl Rag {
         Ok(Handle::new(handle))
     }
 
-    /// The chunks that fit best, best first.
-    fn search(&self, py: Python<'_>, query: String, k: Whole) -> PyResult<PyValue> {
+    /// The chunks that fit best, best first. `options` is a mapping of `mode`, `fusion`,
+    /// `dense_weight`, `min_score` and `filter`.
+    fn search(
+        &self,
+        py: Python<'_>,
+        query: String,
+        k: Whole,
+        options: PyValue,
+    ) -> PyResult<PyValue> {
         let rag = self.0.clone();
-        wait::blocking(py, move |cx| search(rag, cx, query, k))
+        wait::blocking(py, move |cx| search(rag, cx, (query, k), options))
     }
 
     /// `search` as an awaitable.
@@ -101,9 +112,55 @@ impl Rag {
         py: Python<'py>,
         query: String,
         k: Whole,
+        options: PyValue,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rag = self.0.clone();
-        wait::awaitable(py, move |cx| search(rag, cx, query, k))
+        wait::awaitable(py, move |cx| search(rag, cx, (query, k), options))
+    }
+
+    /// Answers a question with a model that reads `k` chunks; `options` is a mapping of those of
+    /// `search`, `instructions` and `max_tokens`.
+    fn ask(
+        &self,
+        question: String,
+        model: PyRef<'_, Model>,
+        k: Whole,
+        options: PyValue,
+    ) -> PyResult<PyValue> {
+        let (rag, chat) = (self.0.clone(), model.chat());
+        let work = move |cx| ask(rag, cx, chat, (question, k), options);
+        wait::blocking(model.py(), work)
+    }
+
+    /// `ask` as an awaitable.
+    fn aask<'py>(
+        &self,
+        question: String,
+        model: PyRef<'py, Model>,
+        k: Whole,
+        options: PyValue,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (rag, chat) = (self.0.clone(), model.chat());
+        let work = move |cx| ask(rag, cx, chat, (question, k), options);
+        wait::awaitable(model.py(), work)
+    }
+
+    /// Measures how judged questions are answered; `options` is a mapping of `at`,
+    /// `level` and those of `search` but for `k`.
+    fn evaluate(&self, py: Python<'_>, qrels: PyValue, options: PyValue) -> PyResult<PyValue> {
+        let rag = self.0.clone();
+        wait::blocking(py, move |cx| evaluate(rag, cx, qrels, options))
+    }
+
+    /// `evaluate` as an awaitable.
+    fn aevaluate<'py>(
+        &self,
+        py: Python<'py>,
+        qrels: PyValue,
+        options: PyValue,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let rag = self.0.clone();
+        wait::awaitable(py, move |cx| evaluate(rag, cx, qrels, options))
     }
 
     /// Deletes documents; answers how many there were.
@@ -137,8 +194,10 @@ impl Rag {
     }
 
     /// The search as a tool of agents.
-    fn as_tool(&self, py: Python<'_>, name: &str, summary: &str) -> PyResult<Tool> {
-        let tool = self.0.as_tool(name, summary);
+    fn as_tool(&self, py: Python<'_>, name: String, summary: String, k: Whole) -> PyResult<Tool> {
+        let tool = k
+            .named("k")
+            .and_then(|k| self.0.as_tool(ToolOptions { name, summary, k }));
         tool.map(Tool::new)
             .map_err(|error| errors::to_python(py, &error))
     }
@@ -154,6 +213,7 @@ fn read_options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
             .unwrap_or(default.chunk_size_tokens),
         chunk_overlap_tokens: whole::field(given, "chunk_overlap_tokens")?
             .unwrap_or(default.chunk_overlap_tokens),
+        language: word(given, "language").unwrap_or(default.language),
         embedder: default.embedder,
     })
 }
@@ -194,10 +254,66 @@ fn read_source(source: Value) -> Result<Source> {
     }
 }
 
-async fn search(rag: rag::Rag, cx: ToolContext, query: String, k: Whole) -> Result<PyValue> {
-    let k = k.named("k")?;
-    let hits = rag.search(&cx, &query, SearchOptions { k }).await?;
+async fn search(
+    rag: rag::Rag,
+    cx: ToolContext,
+    (query, k): (String, Whole),
+    options: PyValue,
+) -> Result<PyValue> {
+    let options = SearchOptions {
+        k: k.named("k")?,
+        ..SearchOptions::from_value(options.0)?
+    };
+    let hits = rag.search(&cx, &query, options).await?;
     Value::from_serialize(&hits).map(PyValue)
+}
+
+/// How to search, from a mapping that holds more; what was left out has its default.
+fn read_search(mut given: Value) -> Result<SearchOptions> {
+    if let Value::Map(given) = &mut given {
+        given.retain(|name, value| SEARCH.contains(&name.as_str()) && !value.is_null());
+    }
+    SearchOptions::from_value(given)
+}
+
+/// The options of a search but for `k`.
+const SEARCH: [&str; 5] = ["mode", "fusion", "dense_weight", "min_score", "filter"];
+
+async fn ask(
+    rag: rag::Rag,
+    cx: ToolContext,
+    model: Arc<dyn ChatModel>,
+    (question, k): (String, Whole),
+    options: PyValue,
+) -> Result<PyValue> {
+    let given = &options.0;
+    let options = AskOptions {
+        instructions: word(given, "instructions").unwrap_or_default(),
+        max_tokens: whole::field(given, "max_tokens")?,
+        search: SearchOptions {
+            k: k.named("k")?,
+            ..read_search(options.0)?
+        },
+    };
+    let answer = rag.ask(&cx, &model, &question, options).await?;
+    Value::from_serialize(&answer).map(PyValue)
+}
+
+async fn evaluate(
+    rag: rag::Rag,
+    cx: ToolContext,
+    qrels: PyValue,
+    options: PyValue,
+) -> Result<PyValue> {
+    let field = |key: &str| options.0.get(key).cloned().unwrap_or_default();
+    let given = EvaluateOptions::parse(field("at"), &field("level"))?;
+    let given = EvaluateOptions {
+        search: read_search(options.0)?,
+        ..given
+    };
+    let judged = Judged::parse_all(qrels.0)?;
+    let evaluation = rag.evaluate(&cx, judged, given).await?;
+    Value::from_serialize(&evaluation).map(PyValue)
 }
 
 async fn stats(rag: rag::Rag, cx: ToolContext) -> Result<PyValue> {

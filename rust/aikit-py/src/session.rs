@@ -13,7 +13,7 @@ use aikit_components::{
 use aikit_core::{Error, Result, context::Principal};
 use pyo3::prelude::*;
 
-use crate::{errors, logging};
+use crate::{ask::PythonAsk, errors, logging, packages};
 
 /// A session, and where it is valid.
 struct Current {
@@ -39,7 +39,10 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     // Outside the lock: both may let other threads have the interpreter, and one of those that
     // waited for the lock would never give it back.
     logging::start(py)?;
-    let assembled = Arc::new(assemble(folder.clone()).map_err(fail)?);
+    packages::register();
+    let ask = Arc::new(PythonAsk::make(py)?);
+    let assembled = assemble(folder.clone(), ask, before(pid)).map_err(fail)?;
+    let assembled = Arc::new(assembled);
     Ok(keep(pid, folder, assembled))
 }
 
@@ -51,6 +54,13 @@ fn find(pid: u32, folder: &Path) -> Option<Arc<Components>> {
     let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     let session = current.as_ref()?;
     (session.pid == pid && session.folder == folder).then(|| Arc::clone(&session.components))
+}
+
+/// The session that this process had in another folder.
+fn before(pid: u32) -> Option<Arc<Components>> {
+    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let session = current.as_ref().filter(|it| it.pid == pid)?;
+    Some(Arc::clone(&session.components))
 }
 
 /// Keeps the session, unless another thread was first; answers the one that is kept.
@@ -70,12 +80,21 @@ fn keep(pid: u32, folder: PathBuf, components: Arc<Components>) -> Arc<Component
     }
 }
 
-fn assemble(working_directory: PathBuf) -> Result<Components> {
-    Components::assemble(Setup {
+/// A cassette and a closed network hold in whatever folder the program is.
+fn assemble(
+    working_directory: PathBuf,
+    ask: Arc<PythonAsk>,
+    before: Option<Arc<Components>>,
+) -> Result<Components> {
+    let (deck, network) = before.map_or_else(Default::default, |it| {
+        (Arc::clone(&it.deck), Arc::clone(&it.network))
+    });
+    let setup = Setup {
         profile: Profile::Notebook,
         working_directory,
         variables: config::environment(),
-        ask: None,
+        ask: Some(ask),
         principal: Principal::default(),
-    })
+    };
+    Components::assemble_with(setup, deck, network)
 }

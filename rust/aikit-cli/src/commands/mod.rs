@@ -1,11 +1,21 @@
 //! The commands, one file each.
 
+mod agent;
+mod doctor;
 mod kernel;
+mod model;
+mod rag;
+mod repl;
 mod run;
+mod session;
+mod state;
+mod tape;
 mod tool;
 
 use aikit_core::{Error, ErrorKind, Result};
 use clap::{Args, Parser, Subcommand};
+
+use crate::interpreter::Interpreter;
 
 /// A kernel for AI scripting: tools, agents and retrieval in Lua.
 #[derive(Debug, Parser)]
@@ -19,10 +29,24 @@ pub(crate) struct Cli {
 enum Command {
     /// Runs a Lua file
     Run(run::RunArgs),
+    /// Runs Lua cells typed in a terminal
+    Repl(repl::ReplArgs),
     /// Serves one Jupyter connection; front ends call this
     Kernel(kernel::KernelArgs),
+    /// Ingests documents into an index, or searches it
+    Rag(rag::RagArgs),
     /// Lists tools, or calls one
     Tool(tool::ToolArgs),
+    /// Reads and writes values that outlive a session
+    State(state::StateArgs),
+    /// Lists, shows or deletes sessions
+    Session(session::SessionArgs),
+    /// Runs an agent
+    Agent(agent::AgentArgs),
+    /// Lists the providers of models, or asks your own servers what they have
+    Model(model::ModelArgs),
+    /// Looks at what a first use needs, and says what to do
+    Doctor(doctor::DoctorArgs),
     /// Registers the kernel in Jupyter
     Install(PythonArgs),
     /// Removes the kernel from Jupyter
@@ -44,11 +68,18 @@ struct PythonArgs {
 /// # Errors
 ///
 /// The command's own.
-pub(crate) fn run(cli: Cli) -> Result<u8> {
+pub(crate) fn run(cli: Cli, interpreter: Option<&Interpreter>) -> Result<u8> {
     match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Repl(args) => repl::run(&args),
         Command::Kernel(args) => kernel::run(args).map(|()| 0),
+        Command::Rag(args) => rag::run(args),
         Command::Tool(args) => tool::run(args).map(|()| 0),
+        Command::State(args) => state::run(args).map(|()| 0),
+        Command::Session(args) => session::run(args).map(|()| 0),
+        Command::Agent(args) => agent::run(args).map(|()| 0),
+        Command::Model(args) => model::run(args).map(|()| 0),
+        Command::Doctor(args) => doctor::run(&args, interpreter),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";
             let hint = format!(

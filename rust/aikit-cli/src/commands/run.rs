@@ -18,6 +18,7 @@ use aikit_kernel::boot::{self, Boot};
 use clap::Args;
 use futures::future::{Either, select};
 
+use super::tape::{self, TapeArgs};
 use crate::{
     session::{ProfileName, setup},
     terminal::{self, TerminalSink},
@@ -37,12 +38,15 @@ pub(super) struct RunArgs {
     /// What the script may touch
     #[arg(long, value_enum, default_value_t = ProfileName::Notebook)]
     profile: ProfileName,
+    #[command(flatten)]
+    tape: TapeArgs,
     /// Arguments of the script, in its globals `arg` and `ARGS`
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
 }
 
-/// Runs the command; answers the status with which the script ends the program, or 0.
+/// Runs the command; answers the status with which the script ends the program, that of a task
+/// which failed and was not awaited, or 0.
 ///
 /// # Errors
 ///
@@ -57,7 +61,8 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
         name: "arguments".to_owned(),
     };
     execute(&boot, &sink, prelude)?;
-    let outcome = execute(&boot, &sink, Cell { code, name });
+    let run = || execute(&boot, &sink, Cell { code, name });
+    let outcome = tape::within(&boot.components, &args.tape, run);
     // How the program ends says more than how its script was stopped for that.
     if let Some(status) = sink.take_ending()? {
         return Ok(status);
@@ -69,7 +74,8 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
     {
         terminal::line(text)?;
     }
-    Ok(0)
+    // Its error is on standard error already.
+    Ok(sink.failed_task().map_or(0, ErrorKind::exit_status))
 }
 
 /// The name and the code of what is to be run.
@@ -147,7 +153,7 @@ fn quote(text: &str) -> String {
 
 /// Runs one cell; Ctrl-C interrupts it, as often as it is pressed, and an end of the program stops
 /// it.
-fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Result<Option<Map>> {
+pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Result<Option<Map>> {
     let engine: Arc<dyn ScriptEngine> = Arc::clone(&boot.engine);
     let context = boot.components.tool_context().context;
     let cx = context.root_child(Overrides::default());

@@ -1,12 +1,12 @@
-//! `aikit tool list|invoke`: the tools without a notebook.
+//! `aikit tool list|info|invoke`: the tools without a notebook.
 
 use aikit_components::{registry::Components, tools};
-use aikit_core::{Error, Result, Value, io, tool::ToolSpec};
+use aikit_core::{Error, Result, Value, io, services::Reading, tool::ToolSpec};
 use clap::{Args, Subcommand};
 
 use crate::{
     session::{ProfileName, setup},
-    terminal,
+    stdin, terminal,
 };
 
 #[derive(Args, Debug)]
@@ -23,11 +23,19 @@ enum ToolCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Says what one tool does and what it takes
+    Info {
+        /// Name of the tool
+        name: String,
+        /// As JSON, with the schemas
+        #[arg(long)]
+        json: bool,
+    },
     /// Calls one tool and prints its result as JSON
     Invoke {
         /// Name of the tool
         name: String,
-        /// Arguments as a JSON object
+        /// Arguments as a JSON object; `-` reads it from standard input
         #[arg(value_name = "JSON")]
         args: Option<String>,
         /// One argument; may be given several times
@@ -49,6 +57,7 @@ pub(super) fn run(args: ToolArgs) -> Result<()> {
     let components = Components::assemble(setup(ProfileName::Notebook)?)?;
     match args.command {
         ToolCommand::List { json } => list(&components.tools.list(), json),
+        ToolCommand::Info { name, json } => info(components.tools.find(&name)?.spec(), json),
         ToolCommand::Invoke {
             name,
             args,
@@ -56,6 +65,10 @@ pub(super) fn run(args: ToolArgs) -> Result<()> {
             json,
         } => {
             let tool = components.tools.find(&name)?;
+            let args = match args.as_deref() {
+                Some("-") => Some(read_stdin()?),
+                _ => args,
+            };
             let args = arguments(tool.spec(), args.as_deref(), &arg)?;
             let cx = components.tool_context();
             let call = async move { tools::invoke(&cx, &tool, args).await };
@@ -75,6 +88,57 @@ fn list(tools: &[ToolSpec], json: bool) -> Result<()> {
         terminal::line(&format!("{:width$}  {}", tool.name, tool.summary))?;
     }
     Ok(())
+}
+
+fn info(tool: &ToolSpec, json: bool) -> Result<()> {
+    if json {
+        return terminal::line(&describe(tool).to_string());
+    }
+    let permissions: Vec<&str> = tool.permissions.iter().map(|it| it.name()).collect();
+    let touches = match permissions.join(", ") {
+        none if none.is_empty() => "nothing".to_owned(),
+        names => names,
+    };
+    terminal::line(&format!("{}: {}", tool.name, tool.summary))?;
+    terminal::line(&format!("touches: {touches}"))?;
+    for line in members("takes", &tool.input_schema) {
+        terminal::line(&line)?;
+    }
+    let output = tool.output_schema.as_ref();
+    for line in output.iter().flat_map(|schema| members("gives", schema)) {
+        terminal::line(&line)?;
+    }
+    Ok(())
+}
+
+/// A line for each member of an object that a schema describes.
+fn members(title: &str, schema: &Value) -> Vec<String> {
+    let Some(properties) = schema.get("properties").and_then(Value::as_map) else {
+        return Vec::new();
+    };
+    let required = schema.get("required").and_then(Value::as_list);
+    let is_required =
+        |name: &str| required.is_some_and(|names| names.iter().any(|it| it.as_str() == Some(name)));
+    let width = properties.keys().map(|it| it.chars().count()).max();
+    let width = width.unwrap_or(0);
+    let mut lines = vec![format!("{title}:")];
+    for (name, property) in properties {
+        let text = property.get("description").and_then(Value::as_str);
+        // The first line says what it is; some go on.
+        let text = text
+            .unwrap_or_default()
+            .split('\n')
+            .next()
+            .unwrap_or_default();
+        let mark = if title == "takes" && is_required(name) {
+            " (required)"
+        } else {
+            ""
+        };
+        let line = format!("  {name:width$}  {text}{mark}");
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
 }
 
 fn describe(tool: &ToolSpec) -> Value {
@@ -97,8 +161,21 @@ fn show(value: &Value, json: bool) -> Result<()> {
     terminal::line(&text)
 }
 
-/// The arguments of both forms together; `--arg` goes over the JSON object.
+/// The whole standard input.
+fn read_stdin() -> Result<String> {
+    let bytes = stdin::read(&mut std::io::stdin().lock(), Reading::All)?;
+    String::from_utf8(bytes.unwrap_or_default()).map_err(|_| {
+        Error::invalid_args("standard input is not UTF-8").with_hint("give a JSON object")
+    })
+}
+
+/// The arguments, in one of their two forms.
 fn arguments(tool: &ToolSpec, json: Option<&str>, pairs: &[String]) -> Result<Value> {
+    if json.is_some() && !pairs.is_empty() {
+        // Which of two values of one name counts would be a guess.
+        let message = "the arguments are given as JSON and with `--arg`";
+        return Err(Error::invalid_args(message).with_hint("give them in one of the two forms"));
+    }
     let mut args = match json {
         None => Value::map::<String>([]),
         Some(text) => {
@@ -155,12 +232,18 @@ mod tests {
     #[test]
     fn the_schema_decides_what_a_value_is() {
         let pairs = ["text=12".to_owned(), "count=12".to_owned()];
-        let args = arguments(&tool(), Some(r#"{"count": 1, "more": null}"#), &pairs).unwrap();
-        let expected = [
-            ("count", Value::Int(12)),
-            ("more", Value::Null),
-            ("text", Value::from("12")),
-        ];
+        let args = arguments(&tool(), None, &pairs).unwrap();
+        let expected = [("count", Value::Int(12)), ("text", Value::from("12"))];
+        assert_eq!(args, Value::map(expected));
+    }
+
+    #[test]
+    fn two_forms_of_arguments_are_not_mixed() {
+        let pairs = ["count=12".to_owned()];
+        let error = arguments(&tool(), Some(r#"{"count": 1}"#), &pairs).unwrap_err();
+        assert!(error.message().contains("`--arg`"), "{error}");
+        let args = arguments(&tool(), Some(r#"{"count": 1, "more": null}"#), &[]).unwrap();
+        let expected = [("count", Value::Int(1)), ("more", Value::Null)];
         assert_eq!(args, Value::map(expected));
     }
 

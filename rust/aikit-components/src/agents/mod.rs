@@ -2,6 +2,8 @@
 
 mod limits;
 mod run;
+mod session;
+mod spec;
 mod tool;
 
 use std::{collections::HashSet, sync::Arc};
@@ -9,12 +11,15 @@ use std::{collections::HashSet, sync::Arc};
 use aikit_core::{
     Error, Result, Value,
     agent::{AgentRun, Limits},
+    context::Approver,
     model::{ChatModel, Message, ToolDefinition},
     procedure::Handle,
     tool::{DynTool, ToolContext},
 };
 
+pub use self::spec::AgentSpec;
 use self::tool::AgentTool;
+use crate::sessions::Session;
 
 /// What an agent is made of.
 #[derive(Clone, Debug)]
@@ -29,6 +34,8 @@ pub struct AgentOptions {
     pub tools: Vec<Arc<dyn DynTool>>,
     /// Bounds of one run.
     pub limits: Limits,
+    /// Who decides what needs an approval; the user of the session when there is none.
+    pub approver: Option<Arc<dyn Approver>>,
 }
 
 impl AgentOptions {
@@ -40,6 +47,7 @@ impl AgentOptions {
             instructions: String::new(),
             tools: Vec::new(),
             limits: Limits::default(),
+            approver: None,
         }
     }
 }
@@ -51,12 +59,16 @@ pub struct Input {
     pub prompt: String,
     /// The conversation so far, such as [`AgentRun::messages`] of an earlier run.
     pub history: Vec<Message>,
+    /// The session whose conversation is continued, in place of a history.
+    pub session: Option<Session>,
 }
 
 impl From<String> for Input {
     fn from(prompt: String) -> Self {
-        let history = Vec::new();
-        Self { prompt, history }
+        Self {
+            prompt,
+            ..Self::default()
+        }
     }
 }
 
@@ -127,11 +139,16 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// Each carries what was done until then as its `run`: `limit_exceeded` before the request or
+    /// `invalid_args` for a history beside a session, and those of the session. Each of the others
+    /// carries what was done until then as its `run`: `limit_exceeded` before the request or
     /// the tool calls that would exceed a limit, `denied` when a hook stops the agent, the model's
     /// own, `cancelled` and `timeout`.
     pub async fn run(&self, cx: &ToolContext, input: impl Into<Input>) -> Result<AgentRun> {
-        run::run(&self.0, cx, input.into()).await
+        let mut input = input.into();
+        let Some(session) = input.session.take() else {
+            return run::run(&self.0, cx, input).await;
+        };
+        session::go_on(&self.0, cx, &session, input).await
     }
 
     /// Starts a run on the I/O runtime; the handle keeps its events, and its result is the

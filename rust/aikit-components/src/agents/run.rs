@@ -103,6 +103,7 @@ async fn looped(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRu
     // Arguments that a model chose are never the user's, and the time limit is the run's own.
     let limited = cx.context.child(Overrides {
         caller: Some(Caller::Agent),
+        approver: parts.options.approver.clone(),
         timeout: limits::time(&options.limits)?,
         ..Overrides::default()
     });
@@ -239,9 +240,17 @@ impl Running<'_> {
             Err(error) => Err(error),
         };
         self.cx.context.check()?;
-        // A user who pressed stop while a function of theirs ran meant the run, not the call.
+        // A user who pressed stop while a function of theirs ran meant the run, not the call; and
+        // what a cassette does not have is a fault of the test, which no model can mend.
         let answer = match answer {
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Interrupted | ErrorKind::CassetteMiss
+                ) =>
+            {
+                return Err(error);
+            }
             answer => answer,
         };
         let is_error = answer.is_err();

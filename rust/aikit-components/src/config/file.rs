@@ -30,10 +30,19 @@ pub(super) fn find(folder: &Path, variables: &Variables) -> Option<PathBuf> {
 /// The home folder, as it is named and with its links resolved.
 fn home(variables: &Variables) -> Vec<PathBuf> {
     let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    let named = variables(name).filter(|it| !it.is_empty());
+    let named = variables.get(name).filter(|it| !it.is_empty());
     let named = named.map(PathBuf::from);
     let resolved = named.as_ref().and_then(|it| it.canonicalize().ok());
     named.into_iter().chain(resolved).collect()
+}
+
+/// Where programs keep what a user would not miss: `XDG_STATE_HOME`, or `.local/state` in the home
+/// folder.
+pub(super) fn state_folder(variables: &Variables) -> Option<PathBuf> {
+    let named = variables.get("XDG_STATE_HOME").map(PathBuf::from);
+    // A relative one is to be ignored, says the specification of these folders.
+    let named = named.filter(|it| it.is_absolute());
+    named.or_else(|| Some(home(variables).first()?.join(".local/state")))
 }
 
 /// Whether there is a file, and only this user and the administrator can have written it.

@@ -2,46 +2,70 @@
 //! project or the home folder reaches, under the environment variables `AIKIT_SECTION__KEY`.
 
 mod file;
+mod kernel;
 mod models;
 mod security;
+mod shell;
+mod variables;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use aikit_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
-pub use self::{models::ModelsConfig, security::SecurityConfig};
+pub use self::{
+    kernel::KernelConfig,
+    models::ModelsConfig,
+    security::SecurityConfig,
+    shell::{HistoryFile, ShellConfig},
+    variables::Variables,
+};
 use crate::{nearest, security::policy::Profile};
 
 /// Name of the file.
 pub const FILE_NAME: &str = "aikit.toml";
 
-/// Looks up an environment variable, or what stands for one in a test.
-pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// What the names of all variables of aikit begin with.
+const PREFIX: &str = "AIKIT_";
+
+/// Variables that are no keys of the file: the model of a call that names none, and what the tests
+/// of aikit itself read.
+const OTHER_VARIABLES: [&str; 7] = [
+    "AIKIT_MODEL",
+    "AIKIT_REQUIRE_CHROMIUM",
+    "AIKIT_REQUIRE_MANUAL",
+    "AIKIT_REQUIRE_MINILM",
+    "AIKIT_SCREENSHOTS",
+    "AIKIT_SOAK",
+    "AIKIT_TEST_STORE",
+];
 
 /// The environment of this process.
 pub fn environment() -> Variables {
-    Arc::new(|name| std::env::var(name).ok())
+    Variables::of_process()
 }
 
 // One row per key, so that a key can be set in the environment and named in a suggestion.
 const KEYS: &[(&str, &[&str])] = &[
+    ("kernel", KernelConfig::KEYS),
     ("models", ModelsConfig::KEYS),
     ("security", SecurityConfig::KEYS),
+    ("shell", ShellConfig::KEYS),
 ];
 
 /// Every setting of a session. What is not set has a default that works.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Config {
+    /// What the kernel keeps.
+    pub kernel: KernelConfig,
     /// Which models are used.
     pub models: ModelsConfig,
     /// Who may touch what.
     pub security: SecurityConfig,
+    /// What the shell keeps.
+    pub shell: ShellConfig,
     /// The file that was read, if there was one.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -55,8 +79,10 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// `config` for a file that cannot be read, an unknown key or a value of the wrong type.
+    /// `config` for a file that cannot be read, an unknown key, an unknown variable that begins with
+    /// `AIKIT_`, or a value of the wrong type.
     pub fn load(folder: &Path, variables: &Variables, profile: Profile) -> Result<Self> {
+        check_variables(variables)?;
         let file = file::find(folder, variables);
         let mut table = file.as_deref().map_or_else(|| Ok(Table::new()), read)?;
         check_keys(&table, file.as_deref())?;
@@ -65,12 +91,9 @@ impl Config {
         } else {
             tell_widening(&table, file.as_deref());
         }
-        for (section, keys) in KEYS {
-            for key in *keys {
-                let name = format!("AIKIT_{section}__{key}").to_uppercase();
-                if let Some(text) = variables(&name).filter(|text| !text.is_empty()) {
-                    set(&mut table, section, key, parse_variable(&text));
-                }
+        for (section, key, name) in keys() {
+            if let Some(text) = variables.get(&name).filter(|text| !text.is_empty()) {
+                set(&mut table, section, key, parse_variable(&text));
             }
         }
         let mut config: Self =
@@ -82,9 +105,53 @@ impl Config {
                 })?;
         let base = file.as_deref().and_then(Path::parent).unwrap_or(folder);
         config.security.resolve_below(base);
+        config.shell.resolve_below(base);
+        config.shell.state_folder = file::state_folder(variables);
         config.file = file;
         Ok(config)
     }
+}
+
+/// Every key: its section, its name, the name of its variable.
+fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    let of_section = |(section, keys): &(&'static str, &'static [&'static str])| {
+        let section = *section;
+        let named = move |key: &&'static str| {
+            let name = format!("{PREFIX}{section}__{key}").to_uppercase();
+            (section, *key, name)
+        };
+        keys.iter().map(named)
+    };
+    KEYS.iter().flat_map(of_section)
+}
+
+/// A misspelt variable must not be a setting that nobody reads.
+fn check_variables(variables: &Variables) -> Result<()> {
+    let known: Vec<String> = keys().map(|(_, _, name)| name).collect();
+    let is_known = |name: &str| {
+        known.iter().any(|it| it == name)
+            || OTHER_VARIABLES.contains(&name)
+            || !name.starts_with(PREFIX)
+    };
+    let mut names = variables.names();
+    names.sort_unstable();
+    let Some(name) = names.iter().find(|name| !is_known(name)) else {
+        return Ok(());
+    };
+    let settings = known.iter().map(String::as_str).chain(["AIKIT_MODEL"]);
+    // Most leave the section out.
+    let word = name.rsplit("__").next().unwrap_or(name);
+    let word = word.strip_prefix(PREFIX).unwrap_or(word).to_lowercase();
+    let meant = keys().find(|(_, key, _)| *key == word);
+    let hint = meant.map_or_else(
+        || {
+            let all: Vec<&str> = settings.clone().collect();
+            let otherwise = format!("the variables are {}", all.join(", "));
+            nearest::hint(name, settings, otherwise)
+        },
+        |(_, _, meant)| format!("did you mean `{meant}`?"),
+    );
+    Err(wrong(None, &format!("there is no setting `{name}`")).with_hint(hint))
 }
 
 fn read(file: &Path) -> Result<Table> {
@@ -199,15 +266,8 @@ mod tests {
         std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
         let below = folder.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
-        let variables = variables.to_vec();
-        let lookup = move |name: &str| {
-            variables
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        let lookup: Variables = Arc::new(lookup);
-        Config::load(&below, &lookup, profile)
+        let variables = Variables::of(variables.iter().copied());
+        Config::load(&below, &variables, profile)
     }
 
     #[test]
@@ -237,8 +297,7 @@ mod tests {
             std::fs::write(root.join(file), "").unwrap();
         }
         let home = root.join(home).to_string_lossy().into_owned();
-        let variables: Variables =
-            Arc::new(move |name| (name == "HOME" || name == "USERPROFILE").then(|| home.clone()));
+        let variables = Variables::of([("HOME", home.clone()), ("USERPROFILE", home)]);
         let config = Config::load(&root.join(working), &variables, Profile::Notebook).unwrap();
         config
             .file
@@ -275,7 +334,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE_NAME);
         std::fs::write(&file, "[security]\nhosts = [\"*\"]\n").unwrap();
-        let nothing: Variables = Arc::new(|_| None);
+        let nothing = Variables::none();
         let load = || Config::load(folder.path(), &nothing, Profile::Notebook).unwrap();
         assert_eq!(load().security.hosts, ["*"]);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -316,6 +375,26 @@ mod tests {
                 "{:?}",
                 error.hint()
             );
+        }
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_refused_with_the_nearest_known_one() {
+        let cases = [
+            ("AIKIT_SECURITY__ROOTZ", "`AIKIT_SECURITY__ROOTS`"),
+            ("AIKIT_PROFILE", "`AIKIT_SECURITY__PROFILE`"),
+            ("AIKIT_MODE", "`AIKIT_MODEL`"),
+            ("AIKIT_WHATEVER_THIS_IS", "AIKIT_MODELS__DEFAULT"),
+        ];
+        for (name, suggestion) in cases {
+            let error = load("", &[(name, "x")]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().contains(name), "{error}");
+            let hint = error.hint().unwrap();
+            assert!(hint.contains(suggestion), "{name}: {hint}");
+        }
+        for name in ["AIKIT_MODEL", "AIKITCHEN_STOVE", "PATH", "AIKIT_SOAK"] {
+            assert!(load("", &[(name, "x")]).is_ok(), "{name}");
         }
     }
 

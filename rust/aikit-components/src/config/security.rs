@@ -15,6 +15,9 @@ pub struct SecurityConfig {
     /// Folders that may be read beside the working directory.
     #[serde(deserialize_with = "one_or_many")]
     pub roots: Vec<PathBuf>,
+    /// Folders that may be written, and read, beside the working directory.
+    #[serde(deserialize_with = "one_or_many")]
+    pub write_roots: Vec<PathBuf>,
     /// Hosts that may be reached although their addresses are private: `name`, `name:port`,
     /// an address or a network such as `10.0.0.0/8`.
     #[serde(deserialize_with = "one_or_many")]
@@ -22,14 +25,14 @@ pub struct SecurityConfig {
 }
 
 impl SecurityConfig {
-    pub(super) const KEYS: &[&str] = &["hosts", "profile", "roots"];
+    pub(super) const KEYS: &[&str] = &["hosts", "profile", "roots", "write_roots"];
 
     /// Keys that allow more than without them.
-    pub(super) const WIDENING: &[&str] = &["hosts", "roots"];
+    pub(super) const WIDENING: &[&str] = &["hosts", "roots", "write_roots"];
 
     /// Relative folders start at `base`, the folder of the file they stand in.
     pub(super) fn resolve_below(&mut self, base: &Path) {
-        for root in &mut self.roots {
+        for root in self.roots.iter_mut().chain(&mut self.write_roots) {
             *root = base.join(&*root);
         }
     }

@@ -6,7 +6,7 @@ use aikit_core::{
     Context, Error, ErrorKind, Result,
     context::Overrides,
     io,
-    services::{Ask, HttpClient, HttpRequest, HttpResponse, Permission, Policy, Target},
+    services::{Ask, Decision, HttpClient, HttpRequest, HttpResponse, Permission, Policy, Target},
 };
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
@@ -103,6 +103,7 @@ impl GuardedClient {
     }
 
     async fn exchange(&self, cx: &Context, request: HttpRequest) -> Result<HttpResponse> {
+        self.check_open(cx, Permission::Network)?;
         let started = cx.clock().monotonic();
         let mut budget = Budget {
             cx,
@@ -156,12 +157,21 @@ impl GuardedClient {
         url: &str,
     ) -> Result<Client> {
         let url = parse_url(url)?;
+        self.check_open(cx, permission)?;
         let addresses = cx.within(io::entered(self.addresses(&url))).await??;
         let wish = Wish {
             permission,
             body_bytes: None,
         };
         self.allowed(cx, wish, &url, addresses).await
+    }
+
+    /// Where nothing may leave at all, no name is looked up either.
+    fn check_open(&self, cx: &Context, permission: Permission) -> Result<()> {
+        match self.policy.decide(cx, permission, Target::Any) {
+            Decision::Deny { rule, hint } => Err(denied(&rule, &hint)),
+            _ => Ok(()),
+        }
     }
 
     async fn allowed(

@@ -1,4 +1,4 @@
-//! The one place where a model is called: hooks, tracking, time limit and usage.
+//! The one place where a model is called: hooks, recording, retries, tracking, time limit and usage.
 
 use std::{
     collections::HashSet,
@@ -27,6 +27,8 @@ use futures::{
 
 use super::{
     answer::{Answer, messages_value},
+    cassette,
+    retry::Attempts,
     scripted::in_pieces,
 };
 
@@ -37,8 +39,9 @@ const CALL_TIME_MAX: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 ///
-/// `invalid_args` for a temperature or a length out of range, the model's own, `timeout` after ten
-/// minutes or at the deadline of `cx`, its cancellation, and `denied` when a hook stops the call.
+/// `invalid_args` for a temperature or a length out of range, the model's own after the attempts
+/// that are worth it, `timeout` after ten minutes or at the deadline of `cx`, its cancellation,
+/// `denied` when a hook stops the call, and `cassette_miss`.
 pub async fn complete(
     cx: &ToolContext,
     model: &Arc<dyn ChatModel>,
@@ -53,7 +56,7 @@ pub async fn complete(
             if let Some(response) = replaced {
                 return Ok(response);
             }
-            let response = model.complete(&inner, request).await?;
+            let response = answered(&inner, &**model, request).await?;
             accepted(&cx.services, &inner, model.name(), response).await
         },
     )
@@ -86,7 +89,9 @@ pub fn stream(
 ///
 /// # Errors
 ///
-/// The model's own, `timeout` after ten minutes or at the deadline of `cx`, and its cancellation.
+/// The model's own after the attempts that are worth it, `timeout` after ten minutes or at the
+/// deadline of `cx`, its cancellation, `bad_response` for another number of vectors than texts or
+/// vectors of different dimensions, and `cassette_miss`.
 pub async fn embed(
     cx: &Context,
     model: &Arc<dyn EmbeddingModel>,
@@ -94,7 +99,9 @@ pub async fn embed(
 ) -> Result<Vec<Vec<f32>>> {
     let operation = operation("embeddings", model.name());
     track(cx, operation, |inner| async move {
-        let vectors = model.embed(&inner, texts).await?;
+        let call = cassette::embedding(model.name(), &texts);
+        let work = || embedded(&inner, &**model, &texts);
+        let vectors = cassette::taped(&inner, || Ok(call), work, cassette::VECTORS).await?;
         inner
             .metrics()
             .add("usage.embedded_texts", count(vectors.len() as u64));
@@ -123,6 +130,56 @@ fn operation(word: &str, model: &str) -> Operation {
     Operation::new(format!("{word} {model}")).with_timeout(Some(CALL_TIME_MAX))
 }
 
+/// One whole answer: the recorded one, or the model's after the attempts that are worth it.
+async fn answered(
+    cx: &Context,
+    model: &dyn ChatModel,
+    request: ChatRequest,
+) -> Result<ChatResponse> {
+    let work = || async {
+        let mut attempts = Attempts::default();
+        loop {
+            match model.complete(cx, request.clone()).await {
+                Ok(response) => return Ok(response),
+                Err(error) => attempts.pause(cx, error).await?,
+            }
+        }
+    };
+    let call = || cassette::chat(model.name(), &request);
+    cassette::taped(cx, call, work, cassette::RESPONSE).await
+}
+
+/// The vectors of all texts, batch by batch; only a batch that failed is asked for again.
+async fn embedded(
+    cx: &Context,
+    model: &dyn EmbeddingModel,
+    texts: &[String],
+) -> Result<Vec<Vec<f32>>> {
+    let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(texts.len());
+    for batch in texts.chunks(model.batch_max().max(1)) {
+        let mut attempts = Attempts::default();
+        let answered = loop {
+            match model.embed(cx, batch.to_vec()).await {
+                Ok(answered) => break answered,
+                Err(error) => attempts.pause(cx, error).await?,
+            }
+        };
+        let dimension = vectors.first().or(answered.first()).map_or(0, Vec::len);
+        let fits = answered.len() == batch.len();
+        if !fits || answered.iter().any(|it| it.len() != dimension) {
+            let message = format!(
+                "`{}` answered {} vectors for {} texts, or vectors of different dimensions",
+                model.name(),
+                answered.len(),
+                batch.len()
+            );
+            return Err(Error::new(ErrorKind::BadResponse, message));
+        }
+        vectors.extend(answered);
+    }
+    Ok(vectors)
+}
+
 /// Passes the pieces of one answer on, and ends with the answer.
 async fn pump(
     services: &Services,
@@ -131,23 +188,65 @@ async fn pump(
     request: ChatRequest,
     mut sender: mpsc::Sender<ChatEvent>,
 ) -> Result<ChatResponse> {
-    let replaced = replaced(services, &inner, model.name(), &request).await?;
-    let is_replaced = replaced.is_some();
-    let mut events = match replaced {
-        Some(response) => in_pieces(response),
-        None => model.stream(&inner, request).await?,
+    if let Some(response) = replaced(services, &inner, model.name(), &request).await? {
+        return pass_on(in_pieces(response), model.name(), &mut sender, |_| {}).await;
+    }
+    let mut recording = None;
+    if let Some(tape) = inner.tape() {
+        let call = cassette::chat(model.name(), &request)?;
+        if let Some(outcome) = tape.find(&call)? {
+            let events = cassette::events(outcome)?;
+            let response = pass_on(events, model.name(), &mut sender, |_| {}).await?;
+            return accepted(services, &inner, model.name(), response).await;
+        }
+        recording = Some(cassette::Recording::new(Arc::clone(tape), call));
+    }
+    let mut attempts = Attempts::default();
+    let outcome = loop {
+        let mut is_visible = false;
+        let seen = |piece: &ChatEvent| {
+            is_visible = true;
+            if let Some(recording) = &mut recording {
+                recording.piece(piece);
+            }
+        };
+        let outcome = match model.stream(&inner, request.clone()).await {
+            Ok(events) => pass_on(events, model.name(), &mut sender, seen).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            // What was shown cannot be taken back.
+            Err(error) if !is_visible => match attempts.pause(&inner, error).await {
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            },
+            outcome => break outcome,
+        }
     };
+    if let Some(recording) = recording {
+        recording.end(&outcome);
+    }
+    accepted(services, &inner, model.name(), outcome?).await
+}
+
+/// Sends the pieces of one stream on; answers its end.
+async fn pass_on(
+    mut events: BoxStream<'static, Result<ChatEvent>>,
+    model: &str,
+    sender: &mut mpsc::Sender<ChatEvent>,
+    mut seen: impl FnMut(&ChatEvent),
+) -> Result<ChatResponse> {
     while let Some(event) = events.next().await {
         match event? {
-            ChatEvent::Done(response) if is_replaced => return Ok(*response),
-            ChatEvent::Done(response) => {
-                return accepted(services, &inner, model.name(), *response).await;
+            ChatEvent::Done(response) => return Ok(*response),
+            piece => {
+                seen(&piece);
+                // The receiver lives as long as the one who polls this future.
+                drop(sender.send(piece).await);
             }
-            // The receiver lives as long as the one who polls this future.
-            piece => drop(sender.send(piece).await),
         }
     }
-    let message = format!("`{}` stopped without an end of its answer", model.name());
+    let message = format!("`{model}` stopped without an end of its answer");
     Err(Error::new(ErrorKind::BadResponse, message))
 }
 

@@ -3,18 +3,29 @@
 use std::{fmt, sync::Arc};
 
 use aikit_core::{
-    Error, ErrorKind, Result, Value,
+    Context, Error, ErrorKind, Result, Value,
     model::{ChatModel, EmbeddingModel},
     services::{ModelOptions, Models},
     value::Map,
 };
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use url::Url;
 
-use super::providers::{Endpoint, PROVIDERS, Place, Provider};
-use crate::{http::GuardedClient, nearest, security::hosts::HostRule};
-
-/// Looks up a setting by the name of its environment variable.
-type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
+use super::{
+    cassette::{Deck, is_secret_name},
+    check,
+    providers::{Endpoint, PROVIDERS, Place, Provider},
+    replayed::Replayed,
+};
+use crate::{
+    config::{ModelsConfig, Variables},
+    http::GuardedClient,
+    nearest,
+    security::hosts::HostRule,
+};
 
 /// Names the model to take when none is given.
 const DEFAULT_MODEL_VARIABLE: &str = "AIKIT_MODEL";
@@ -24,33 +35,65 @@ const COMPATIBLE: &str = "openai-compatible";
 
 /// The models that this host can reach.
 pub struct Catalogue {
-    variables: Arc<Variables>,
-    default_model: Option<String>,
+    variables: Variables,
+    config: ModelsConfig,
     http: Arc<GuardedClient>,
+    deck: Arc<Deck>,
 }
 
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Catalogue")
-            .field("default_model", &self.default_model)
+            .field("config", &self.config)
             .finish_non_exhaustive()
     }
 }
 
 impl Catalogue {
     /// Makes a catalogue whose keys and addresses come from `variables`, by the name of the
-    /// environment variable. `default_model` is what the configuration names; the variable
-    /// `AIKIT_MODEL` goes before it. All requests leave through `http`.
+    /// environment variable. What `config` says comes after them: its keys, and its default model
+    /// after the variable `AIKIT_MODEL`. All requests leave through `http`.
+    ///
+    /// # Errors
+    ///
+    /// `config` for a key of a provider that is not known.
     pub fn new(
-        variables: Arc<Variables>,
-        default_model: Option<String>,
+        variables: Variables,
+        config: ModelsConfig,
         http: Arc<GuardedClient>,
-    ) -> Self {
-        Self {
-            variables,
-            default_model,
-            http,
+    ) -> Result<Self> {
+        if let Some(unknown) = config.keys.keys().find(|it| find(it).is_err()) {
+            let message = format!("there is no setting `models.keys.{unknown}`");
+            let known = PROVIDERS.iter().filter(|it| it.key_variable.is_some());
+            let hint = nearest::hint(unknown, known.map(|it| it.name), "name a provider");
+            return Err(Error::new(ErrorKind::Config, message).with_hint(hint));
         }
+        Ok(Self {
+            variables,
+            config,
+            http,
+            deck: Arc::default(),
+        })
+    }
+
+    /// The same catalogue for a session whose cassettes are in `deck`: while one is replayed, a
+    /// model needs no key. No cassette will hold the value of a variable that is named like a
+    /// secret.
+    #[must_use]
+    pub fn with_deck(mut self, deck: Arc<Deck>) -> Self {
+        let names = self.variables.names().into_iter();
+        let keys = PROVIDERS.iter().filter_map(|it| it.key_variable);
+        let names = names.filter(|it| is_secret_name(it));
+        for name in names.chain(keys.map(str::to_owned)) {
+            if let Some(secret) = self.variable(&name) {
+                deck.hide(&secret);
+            }
+        }
+        for secret in self.config.keys.values() {
+            deck.hide(secret);
+        }
+        self.deck = deck;
+        self
     }
 
     /// The hosts of the providers and of the addresses that `variables` name: what models may be
@@ -62,7 +105,8 @@ impl Catalogue {
                 Place::Default { url, variable } => (Some(url.to_owned()), Some(variable)),
                 Place::Given { variable } => (None, Some(variable)),
             };
-            url.into_iter().chain(variable.and_then(variables))
+            url.into_iter()
+                .chain(variable.and_then(|it| variables.get(it)))
         });
         // What is no address is said when a model is made of it.
         let rule = |text: String| {
@@ -74,7 +118,7 @@ impl Catalogue {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        (self.variables)(name).filter(|value| !value.trim().is_empty())
+        self.variables.get_text(name)
     }
 
     /// The provider of `name` and everything that is needed to reach it.
@@ -82,15 +126,15 @@ impl Catalogue {
         let (provider, model) = split(name, options.base_url.is_some())?;
         check_options(provider, &options.extra)?;
         let key = options.api_key.filter(|key| !key.is_empty());
+        if let Some(key) = &key {
+            self.deck.hide(key);
+        }
         // The owner's key goes to the owner's address: a script that names another address has
         // to bring a key of its own.
         let is_elsewhere = options.base_url.is_some();
-        let owners = || {
-            self.variable(provider.key_variable?)
-                .filter(|_| !is_elsewhere)
-        };
+        let owners = || self.owners_key(provider).filter(|_| !is_elsewhere);
         let api_key = key.or_else(owners);
-        if provider.needs_key && api_key.is_none() {
+        if provider.needs_key && api_key.is_none() && !self.deck.is_replaying() {
             return Err(missing_key(provider, name, is_elsewhere));
         }
         let endpoint = Endpoint {
@@ -102,9 +146,19 @@ impl Catalogue {
             base_url: self.base_url(provider, options.base_url)?,
             api_key,
             extra: options.extra,
+            start: provider.start,
             http: Arc::clone(&self.http),
         };
         Ok((provider, endpoint))
+    }
+
+    /// The key that the environment or the configuration has for a provider.
+    fn owners_key(&self, provider: &Provider) -> Option<String> {
+        let variable = provider.key_variable.and_then(|it| self.variable(it));
+        let written = || self.config.keys.get(provider.name).cloned();
+        variable
+            .or_else(written)
+            .filter(|key| !key.trim().is_empty())
     }
 
     fn base_url(&self, provider: &Provider, given: Option<String>) -> Result<String> {
@@ -114,7 +168,9 @@ impl Catalogue {
             Place::Given { variable } => (None, variable),
         };
         let given = given.or_else(|| self.variable(variable));
-        let Some(text) = given.or_else(|| default.map(str::to_owned)) else {
+        let replayed = || self.deck.is_replaying().then(|| NOWHERE.to_owned());
+        let given = given.or_else(|| default.map(str::to_owned));
+        let Some(text) = given.or_else(replayed) else {
             let message = format!("`{}` needs `base_url`", provider.name);
             let hint = "give the address of the server, such as http://127.0.0.1:8080/v1";
             return Err(Error::new(ErrorKind::Unavailable, message).with_hint(hint));
@@ -133,57 +189,131 @@ impl Catalogue {
 
     fn default_name(&self) -> Result<String> {
         self.variable(DEFAULT_MODEL_VARIABLE)
-            .or_else(|| self.default_model.clone())
+            .or_else(|| self.config.default.clone())
             .ok_or_else(|| {
-                let message = "no model is given, and none is configured";
+                let message = format!(
+                    "no model is given: neither `{DEFAULT_MODEL_VARIABLE}` nor `models.default` \
+                     of aikit.toml names one"
+                );
                 Error::new(ErrorKind::Unavailable, message).with_hint(WAYS)
             })
     }
 }
 
 /// The three quickest ways to a model.
-const WAYS: &str = "either set `OPENAI_API_KEY` and name a model such as `openai:gpt-5-mini` (or \
-    set `AIKIT_MODEL` to it), or start a local server (llama.cpp, vLLM, LM Studio) and give its \
-    `base_url` such as http://127.0.0.1:8080/v1, or use `scripted:demo` with a list of `answers`";
+const WAYS: &str = "either set a key such as `OPENAI_API_KEY` and name a model such as \
+    `openai:gpt-5-mini` (or set `AIKIT_MODEL` to it), or start a local server (`ollama serve`, \
+    llama.cpp, vLLM, LM Studio) and name `ollama:MODEL` or give its `base_url` such as \
+    http://127.0.0.1:8080/v1, or replay a cassette; for tests there is `scripted:demo` with a \
+    list of `answers`";
+
+/// Where a model is whose answers are replayed, when no address is given.
+const NOWHERE: &str = "http://replay.invalid";
 
 impl Models for Catalogue {
     fn chat(&self, name: Option<&str>, options: ModelOptions) -> Result<Arc<dyn ChatModel>> {
         let name = name.map_or_else(|| self.default_name(), |name| Ok(name.to_owned()))?;
         let (provider, endpoint) = self.endpoint(&name, options)?;
-        (provider.chat)(&endpoint)
+        let Some(chat) = provider.chat else {
+            let message = format!("`{}` has no chat models", provider.name);
+            let hint = "use it for embeddings, as `embedder` of an index";
+            return Err(Error::not_found(message).with_hint(hint));
+        };
+        let needs_key = provider.needs_key && endpoint.api_key.is_none();
+        if self.deck.is_replaying() && (needs_key || endpoint.base_url == NOWHERE) {
+            let error = move || missing_key(provider, &name, false);
+            return Ok(Arc::new(Replayed::new(endpoint.name, error)));
+        }
+        chat(&endpoint)
     }
 
     fn embedding(&self, name: &str, options: ModelOptions) -> Result<Arc<dyn EmbeddingModel>> {
         let (provider, endpoint) = self.endpoint(name, options)?;
         let Some(embedding) = provider.embedding else {
             let message = format!("`{}` has no embeddings", provider.name);
-            let hint = "take an embedding model of `openai` or `openai-compatible`";
+            let having = PROVIDERS.iter().filter(|it| it.embedding.is_some());
+            let names: Vec<_> = having.map(|it| format!("`{}`", it.name)).collect();
+            let hint = format!("take an embedding model of {}", names.join(", "));
             return Err(Error::not_found(message).with_hint(hint));
         };
+        let needs_key = provider.needs_key && endpoint.api_key.is_none();
+        if self.deck.is_replaying() && (needs_key || endpoint.base_url == NOWHERE) {
+            let name = endpoint.name.clone();
+            let error = move || missing_key(provider, &name, false);
+            return Ok(Arc::new(Replayed::new(endpoint.name, error)));
+        }
         embedding(&endpoint)
     }
 
     fn list(&self) -> Vec<Value> {
-        let describe = |provider: &Provider| {
-            let lacks = self.lacks(provider);
-            Value::map([
-                ("name", Value::from(provider.name)),
-                ("summary", Value::from(provider.summary)),
-                ("usable", Value::from(lacks.is_empty())),
-                ("lacks", Value::from(lacks)),
-            ])
-        };
-        PROVIDERS.iter().map(describe).collect()
+        PROVIDERS.iter().map(|it| self.described(it)).collect()
+    }
+
+    fn check<'a>(
+        &'a self,
+        cx: &'a Context,
+        provider: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<Value>>> {
+        async move {
+            let asked = match provider {
+                Some(name) => vec![find(name)?],
+                None => PROVIDERS.iter().collect(),
+            };
+            let checks = asked.into_iter().map(|it| self.checked(cx, it));
+            Ok(join_all(checks).await)
+        }
+        .boxed()
     }
 }
 
 impl Catalogue {
+    fn described(&self, provider: &Provider) -> Value {
+        let lacks = self.lacks(provider);
+        Value::map([
+            ("name", Value::from(provider.name)),
+            ("summary", Value::from(provider.summary)),
+            ("usable", Value::from(lacks.is_empty())),
+            ("lacks", Value::from(lacks)),
+            ("chat", Value::from(provider.chat.is_some())),
+            ("embeddings", Value::from(provider.embedding.is_some())),
+        ])
+    }
+
+    /// The row of a provider; where the server is the user's own, also what it says: its `models`,
+    /// or the `error` that makes it unusable.
+    async fn checked(&self, cx: &Context, provider: &'static Provider) -> Value {
+        let mut row = self.described(provider);
+        let Value::Map(map) = &mut row else {
+            return row;
+        };
+        let Some(listing) = provider.listing.filter(|_| self.lacks(provider).is_empty()) else {
+            return row;
+        };
+        let name = format!("{}:?", provider.name);
+        let listed = match self.endpoint(&name, ModelOptions::default()) {
+            Ok((_, endpoint)) => check::models(cx, &endpoint, listing).await,
+            Err(error) => Err(error),
+        };
+        match listed {
+            Ok(models) => drop(map.insert("models".to_owned(), Value::from(models))),
+            Err(error) => {
+                map.insert("usable".to_owned(), Value::Bool(false));
+                map.insert("error".to_owned(), Value::from(error.message()));
+                map.insert(
+                    "hint".to_owned(),
+                    Value::from(error.hint().map(str::to_owned)),
+                );
+            }
+        }
+        row
+    }
+
     /// What a model of `provider` must be given beside its name.
     fn lacks(&self, provider: &Provider) -> Vec<String> {
         let mut lacks = Vec::new();
         if let Some(variable) = provider.key_variable
             && provider.needs_key
-            && self.variable(variable).is_none()
+            && self.owners_key(provider).is_none()
         {
             lacks.push(format!("the key `{variable}`"));
         }
@@ -196,25 +326,29 @@ impl Catalogue {
     }
 }
 
-/// Splits `provider:model`. A name without a known provider is a model of an OpenAI-compatible
-/// server when an address is given, because such names may hold colons themselves.
-fn split(name: &str, has_address: bool) -> Result<(&'static Provider, &str)> {
-    let find = |wanted: &str| PROVIDERS.iter().find(|it| it.name == wanted);
-    let (prefix, rest) = name.split_once(':').unwrap_or((name, ""));
-    let (provider, model) = match find(prefix) {
-        Some(provider) => (Some(provider), rest),
-        None => (find(COMPATIBLE).filter(|_| has_address), name),
-    };
-    let Some(provider) = provider else {
+/// The provider of this name.
+fn find(name: &str) -> Result<&'static Provider> {
+    let found = PROVIDERS.iter().find(|it| it.name == name);
+    found.ok_or_else(|| {
         let known = PROVIDERS.iter().map(|it| it.name);
-        let message = format!("no provider of models named `{prefix}`");
         let listed: Vec<_> = known.clone().map(|it| format!("`{it}`")).collect();
         let otherwise = format!(
             "write `provider:model` with one of {}, or give `base_url`",
             listed.join(", ")
         );
-        let hint = nearest::hint(prefix, known, otherwise);
-        return Err(Error::not_found(message).with_hint(hint));
+        let hint = nearest::hint(name, known, otherwise);
+        Error::not_found(format!("no provider of models named `{name}`")).with_hint(hint)
+    })
+}
+
+/// Splits `provider:model`. A name without a known provider is a model of an OpenAI-compatible
+/// server when an address is given, because such names may hold colons themselves.
+fn split(name: &str, has_address: bool) -> Result<(&'static Provider, &str)> {
+    let (prefix, rest) = name.split_once(':').unwrap_or((name, ""));
+    let (provider, model) = match find(prefix) {
+        Ok(provider) => (provider, rest),
+        Err(_) if has_address => (find(COMPATIBLE)?, name),
+        Err(error) => return Err(error),
     };
     if model.is_empty() && provider.place != Place::Here {
         let message = format!("`{name}` names no model");
@@ -252,9 +386,11 @@ fn missing_key(provider: &Provider, name: &str, is_elsewhere: bool) -> Error {
     }
     let message = format!("`{name}` needs a key: `{variable}` is not set");
     let hint = format!(
-        "either set `{variable}` or give `api_key`, or start a local server (llama.cpp, vLLM, LM \
-         Studio) and give its `base_url` with `{COMPATIBLE}:MODEL`, or use `scripted:demo` with a \
-         list of `answers`"
+        "either set `{variable}`, or `models.keys.{}` of aikit.toml, or give `api_key`; or go without a key: start a local server and \
+         name `ollama:MODEL` (or `{COMPATIBLE}:MODEL` with its `base_url`), in the call or as \
+         `models.default` of aikit.toml, or replay a cassette; for tests there is `scripted:demo` \
+         with a list of `answers`",
+        provider.name
     );
     Error::new(ErrorKind::Unavailable, message).with_hint(hint)
 }

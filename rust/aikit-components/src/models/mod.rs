@@ -2,10 +2,14 @@
 
 mod answer;
 mod call;
+pub mod cassette;
 mod catalogue;
+mod check;
 mod describe;
 mod function;
 mod providers;
+mod replayed;
+mod retry;
 mod rig;
 mod scripted;
 

@@ -1,13 +1,15 @@
 //! Adapter to rig-core: its wires as chat and embedding models, over the guarded HTTP client.
 
 mod convert;
+pub(super) mod dialect;
 mod fault;
 mod transport;
+pub(super) mod wires;
 
 use std::fmt;
 
 use aikit_core::{
-    Error, ErrorKind, Result,
+    Result,
     context::Context,
     io,
     model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, EmbeddingModel},
@@ -19,26 +21,37 @@ use futures::{
 };
 use rig_core::{
     Model,
+    completion::CompletionRequest,
     operation::{Completion, Embedding},
     streaming::{CompletionStream, Item, StreamEvent},
     wire::{Encoded, Wire, WireFrame},
 };
 
-pub(super) use self::fault::Link;
+use serde_json::Value as Json;
 
-/// Texts embedded in one request.
+use self::fault::Link;
+
+/// Most texts of one request for embeddings.
 const EMBEDDING_BATCH: usize = 256;
 
 /// A chat model behind a wire of rig.
-pub(super) struct RigChat<W> {
+struct RigChat<W> {
     link: Link,
     wire: W,
+    /// What the provider takes beside what every provider takes.
+    params: Option<Json>,
 }
 
 impl<W> RigChat<W> {
     /// Makes a model of a wire that speaks to `link`.
-    pub(super) fn new(link: Link, wire: W) -> Self {
-        Self { link, wire }
+    fn new(link: Link, wire: W, params: Option<Json>) -> Self {
+        Self { link, wire, params }
+    }
+
+    fn request(&self, request: ChatRequest) -> Result<CompletionRequest> {
+        let mut request = convert::request(request)?;
+        request.additional_params.clone_from(&self.params);
+        Ok(request)
     }
 }
 
@@ -66,7 +79,7 @@ where
     ) -> BoxFuture<'a, Result<ChatResponse>> {
         async move {
             let model = Model::new(self.wire.clone(), self.link.transport(cx));
-            let call = model.call(convert::request(request)?);
+            let call = model.call(self.request(request)?);
             match cx.within(io::entered(call)).await? {
                 Ok(response) => convert::response(&response, self.link.name()),
                 Err(error) => Err(self.link.fault(&error)),
@@ -83,7 +96,7 @@ where
         async move {
             let model = Model::new(self.wire.clone(), self.link.transport(cx));
             let reply = model
-                .stream(convert::request(request)?)
+                .stream(self.request(request)?)
                 .map_err(|error| self.link.fault(&error))?;
             let arriving = Arriving {
                 reply,
@@ -134,15 +147,23 @@ impl Arriving {
 }
 
 /// An embedding model behind a wire of rig.
-pub(super) struct RigEmbedding<W> {
+struct RigEmbedding<W> {
     link: Link,
     wire: W,
+    batch: usize,
 }
 
 impl<W> RigEmbedding<W> {
     /// Makes a model of a wire that speaks to `link`.
-    pub(super) fn new(link: Link, wire: W) -> Self {
-        Self { link, wire }
+    fn new(link: Link, wire: W) -> Self {
+        let batch = EMBEDDING_BATCH;
+        Self { link, wire, batch }
+    }
+
+    /// Sends at most `batch` texts at once.
+    fn with_batch(mut self, batch: usize) -> Self {
+        self.batch = batch;
+        self
     }
 }
 
@@ -163,6 +184,10 @@ where
         self.link.name()
     }
 
+    fn batch_max(&self) -> usize {
+        self.batch
+    }
+
     fn embed<'a>(
         &'a self,
         cx: &'a Context,
@@ -170,24 +195,10 @@ where
     ) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
         async move {
             let model = Model::new(self.wire.clone(), self.link.transport(cx));
-            let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(texts.len());
-            for batch in texts.chunks(EMBEDDING_BATCH) {
-                let call = model.call(batch.to_vec());
-                let answered = cx.within(io::entered(call)).await?;
-                let answered = answered.map_err(|error| self.link.fault(&error))?;
-                vectors.extend(answered.embeddings.into_iter().map(|it| narrowed(&it.vec)));
-            }
-            let dimension = vectors.first().map_or(0, Vec::len);
-            if vectors.len() == texts.len() && vectors.iter().all(|it| it.len() == dimension) {
-                return Ok(vectors);
-            }
-            let message = format!(
-                "`{}` answered {} vectors for {} texts, or vectors of different dimensions",
-                self.link.name(),
-                vectors.len(),
-                texts.len()
-            );
-            Err(Error::new(ErrorKind::BadResponse, message))
+            let answered = cx.within(io::entered(model.call(texts))).await?;
+            let answered = answered.map_err(|error| self.link.fault(&error))?;
+            let vectors = answered.embeddings.into_iter();
+            Ok(vectors.map(|it| narrowed(&it.vec)).collect())
         }
         .boxed()
     }

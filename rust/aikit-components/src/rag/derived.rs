@@ -1,19 +1,18 @@
-//! What is derived from the stored rows and never stored itself: the vector index and the counts
-//! of terms. It follows the history of the store, so it sees what other processes write.
+//! The vector index and the counts of terms, derived from the stored rows and never stored. They
+//! follow the history of the store, so they see what other processes write.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use aikit_core::{
     Error, Result, io,
-    storage::{ChunkId, DocumentStore, Embedded, Scored, Term, VectorIndex},
-};
-use futures::{
-    FutureExt as _,
-    future::{BoxFuture, Shared, WeakShared},
+    storage::{ChunkId, DocumentStore, Embedded, IdFilter, Scored, Term, VectorIndex},
 };
 use tracing::warn;
 
-use super::{embedders::Embedder, embedding::Statistics};
+use super::{embedders::Embedder, embedding::Statistics, ids::Ids, reading::Readings};
 use crate::vector;
 
 /// Rows of the history read at once: at 1,024 numbers each, 4 MB.
@@ -29,16 +28,15 @@ const CANDIDATES_PER_HIT: usize = 20;
 /// Least candidates that are scored exactly.
 const CANDIDATES_MIN: usize = 200;
 
-/// What a search needs in memory.
+/// Most candidates that are scored exactly, unless more hits are wanted.
+const CANDIDATES_MAX: usize = 1_000;
+
+/// What a search by vectors needs in memory.
 #[derive(Debug)]
 pub(super) struct Derived {
     follower: Arc<Follower>,
-    /// The reading of the history that is under way, for all who wait for it. It ends when nobody
-    /// does.
-    reading: Mutex<Option<WeakShared<Reading>>>,
+    readings: Readings<SharedState>,
 }
-
-type Reading = BoxFuture<'static, Result<SharedState, Arc<Error>>>;
 
 // Std locks: they are never held across an await.
 type SharedState = Arc<RwLock<State>>;
@@ -53,6 +51,8 @@ struct Follower {
     embedder: Embedder,
     store: Arc<dyn DocumentStore>,
     current: Mutex<SharedState>,
+    /// Up to where the history is in the current state.
+    reached: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -92,20 +92,33 @@ impl Derived {
             embedder,
             store,
             current: Mutex::new(Arc::new(RwLock::new(state))),
+            reached: AtomicU64::new(0),
         };
         Ok(Self {
             follower: Arc::new(follower),
-            reading: Mutex::default(),
+            readings: Readings::default(),
         })
     }
 
-    /// The chunks nearest to a question, best first.
-    pub(super) async fn search(&self, question: Embedded, k: usize) -> Result<Vec<Scored>> {
-        let state = self.follow().await?;
+    /// The `k` chunks nearest to a question, best first; of `kept` alone, if that is given. `seen`
+    /// is a place in the history that the answer must not be older than.
+    pub(super) async fn search(
+        &self,
+        question: Embedded,
+        (k, kept): (usize, Option<Arc<Ids>>),
+        seen: u64,
+    ) -> Result<Vec<Scored>> {
+        let state = if self.follower.reached.load(Ordering::Acquire) >= seen {
+            self.follower.current()
+        } else {
+            self.follow().await?
+        };
         let embedder = self.follower.embedder.clone();
         io::spawn_blocking(move || {
             let state = state.read().unwrap_or_else(PoisonError::into_inner);
-            state.search(&embedder, &question, k)
+            let keeps = kept.map(|kept| move |id| kept.contains(id));
+            let filter = keeps.as_ref().map(|it| it as &IdFilter<'_>);
+            state.search(&embedder, &question, k, filter)
         })
         .await
     }
@@ -119,27 +132,11 @@ impl Derived {
 
     /// The state, with all that was stored before this call.
     async fn follow(&self) -> Result<SharedState> {
-        let (reading, is_mine) = self.reading();
-        let mut outcome = reading.await;
-        if !is_mine {
-            // It may have begun before the last write; whatever is under way now began later.
-            outcome = self.reading().0.await;
-        }
-        outcome.map_err(|error| Error::from_value(&error.to_value()))
-    }
-
-    /// The reading under way, or a new one and `true`.
-    fn reading(&self) -> (Shared<Reading>, bool) {
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = reading.as_ref().and_then(WeakShared::upgrade);
-        if let Some(under_way) = under_way.filter(|it| it.peek().is_none()) {
-            return (under_way, false);
-        }
-        let follower = Arc::clone(&self.follower);
-        let begun = async move { follower.follow().await.map_err(Arc::new) };
-        let begun = begun.boxed().shared();
-        *reading = begun.downgrade();
-        (begun, true)
+        let begin = || {
+            let follower = Arc::clone(&self.follower);
+            async move { follower.follow().await }
+        };
+        self.readings.follow(begin).await
     }
 }
 
@@ -155,6 +152,7 @@ impl Follower {
                 return self.rebuild(Statistics::default(), 0).await;
             };
             if page.last == 0 {
+                self.reached.fetch_max(seen, Ordering::AcqRel);
                 return Ok(state);
             }
             let follower = Arc::clone(&self);
@@ -322,13 +320,20 @@ impl State {
         (ids, rows)
     }
 
-    fn search(&self, embedder: &Embedder, question: &Embedded, k: usize) -> Result<Vec<Scored>> {
+    fn search(
+        &self,
+        embedder: &Embedder,
+        question: &Embedded,
+        k: usize,
+        filter: Option<&IdFilter<'_>>,
+    ) -> Result<Vec<Scored>> {
         let Some(weigher) = embedder.0.weigher() else {
-            return self.index.search(&question.vector, k, None);
+            return self.index.search(&question.vector, k, filter);
         };
         let vector = weigher.question(question, &self.statistics);
-        let candidates = k.saturating_mul(CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
-        let mut found = self.index.search(&vector, candidates, None)?;
+        let candidates = k.saturating_mul(CANDIDATES_PER_HIT);
+        let candidates = candidates.clamp(CANDIDATES_MIN, CANDIDATES_MAX.max(k));
+        let mut found = self.index.search(&vector, candidates, filter)?;
         let none: &[Term] = &[];
         for hit in &mut found {
             let terms = self.statistics.terms(hit.id).unwrap_or(none);

@@ -9,7 +9,7 @@ use aikit_core::{
 use futures::future::BoxFuture;
 
 /// A text with what stands above it, as an embedder is given it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct EmbedInput {
     pub(super) text: String,
     /// Title of the document and headings, outermost first.
@@ -17,6 +17,17 @@ pub(super) struct EmbedInput {
 }
 
 impl EmbedInput {
+    /// The input of a chunk: its text below its headings, and below the title of the document
+    /// unless the outermost heading is the title.
+    pub(super) fn of(title: Option<&str>, headings: &[String], text: &str) -> Self {
+        let title = title.filter(|title| headings.first().map(String::as_str) != Some(title));
+        let title = title.map(str::to_owned).into_iter();
+        Self {
+            text: text.to_owned(),
+            above: title.chain(headings.iter().cloned()).collect(),
+        }
+    }
+
     /// Everything in one text, for embedders that take no more.
     pub(super) fn into_text(self) -> String {
         if self.above.is_empty() {
@@ -34,9 +45,20 @@ pub(super) trait Embed: std::fmt::Debug + Send + Sync {
     /// Length of the vectors, where it is known before the first one.
     fn dimension(&self) -> Option<usize>;
 
+    /// Makes it ready, so that what is missing is said when an index is opened.
+    fn prepare<'a>(&'a self, _cx: &'a Context) -> BoxFuture<'a, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// How nearness of its vectors is measured.
     fn metric(&self) -> Metric {
         Metric::Cosine
+    }
+
+    /// Whether near vectors mean alike texts; else they are only spelt alike, and a search that
+    /// also looks for words gives them less weight.
+    fn is_semantic(&self) -> bool {
+        true
     }
 
     /// Embeds texts, one answer for each, in order.

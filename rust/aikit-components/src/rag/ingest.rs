@@ -1,21 +1,26 @@
 //! Ingest: finds sources, reads, splits and embeds them, and stores what changed.
 
+use std::{collections::HashMap, time::Duration};
+
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     event::EventKind,
     io,
-    storage::{Chunk, Document, DocumentHead, DocumentStore},
+    meter::Meter,
+    storage::{Chunk, Document, DocumentHead, DocumentStore, Embedded},
     tool::ToolContext,
     value::Map,
 };
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::{
     Inner,
     chunking::{Piece, Size},
     embedding::EmbedInput,
     loaders::Loader,
+    search::check_word,
     sources::{self, Content, Found, Heads, Item, Source, ends_the_call},
 };
 
@@ -26,11 +31,14 @@ const PARALLEL: usize = 4;
 const BATCH_DOCUMENTS: usize = 64;
 const BATCH_CHUNKS: usize = 1_024;
 
+/// An ingest that takes no longer is not worth a bar.
+const BAR_DELAY: Duration = Duration::from_millis(500);
+
 /// Heads read at once.
 const PAGE_HEADS: usize = 4_096;
 
 /// Changes when loaders or chunkers make something else of the same bytes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What happens to documents whose file is no longer where it was.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -53,6 +61,19 @@ pub struct IngestOptions {
     pub metadata: Map,
 }
 
+impl IngestOptions {
+    /// Reads options as a script or a program gives them.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` that names the option which does not fit.
+    pub fn from_value(given: Value) -> Result<Self> {
+        check_word(&given, "gone", &["delete", "keep"])?;
+        let read: Result<Self> = given.deserialize();
+        read.map_err(|error| error.with_hint("the options are `gone` and `metadata`"))
+    }
+}
+
 /// What an ingest did.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct IngestReport {
@@ -68,6 +89,8 @@ pub struct IngestReport {
     pub failed: Vec<Failure>,
     /// Chunks written.
     pub chunks: usize,
+    /// Those of them whose text was new and was embedded; the others kept their embeddings.
+    pub embedded: usize,
 }
 
 /// A source that could not be ingested.
@@ -85,7 +108,8 @@ pub struct Failure {
 #[derive(Debug)]
 enum Outcome {
     Unchanged,
-    Changed(Document),
+    /// The document, and how many of its chunks were embedded for it.
+    Changed(Document, usize),
 }
 
 /// Ingests all sources.
@@ -118,13 +142,14 @@ pub(super) async fn run(
     let mut prepared = prepared.buffer_unordered(PARALLEL);
     let mut batch = Batch::default();
     let mut done = 0;
+    let mut meter = Meter::start(&cx.context, "Documents", Some(total as u64), BAR_DELAY);
     while let Some((id, outcome)) = prepared.next().await {
         cx.context.check()?;
         done += 1;
         match outcome {
             Ok(Outcome::Unchanged) => report.unchanged += 1,
-            Ok(Outcome::Changed(document)) => {
-                batch.push(document, heads.contains_key(&id));
+            Ok(Outcome::Changed(document, embedded)) => {
+                batch.push((document, embedded), heads.contains_key(&id));
                 if batch.is_full() {
                     batch.store(inner, &mut report).await?;
                 }
@@ -132,13 +157,24 @@ pub(super) async fn run(
             Err(error) if ends_the_call(&error) => return Err(error),
             Err(error) => report.failed.push(failure(&id, &error)),
         }
-        progress(&cx.context, done, total, &id);
+        progress(&cx.context, (done, total, &id), &report, &batch);
+        meter.update(done as u64);
     }
+    meter.close();
     batch.store(inner, &mut report).await?;
     if options.gone == Gone::Delete {
         report.deleted = delete_gone(inner, cx, &heads, &found).await?;
     }
     report.failed.sort_by(|a, b| a.source.cmp(&b.source));
+    if inner
+        .keyword
+        .is_worth_saving(report.chunks + report.deleted)
+    {
+        // Else whoever searches first would wait for it, in each new process again.
+        if let Err(error) = inner.keyword.catch_up().await {
+            warn!(%error, "the keyword index is made by the next search");
+        }
+    }
     Ok(report)
 }
 
@@ -147,11 +183,13 @@ pub(super) async fn run(
 struct Batch {
     documents: Vec<Document>,
     chunks: usize,
+    embedded: usize,
     updated: usize,
 }
 
 impl Batch {
-    fn push(&mut self, document: Document, is_known: bool) {
+    fn push(&mut self, (document, embedded): (Document, usize), is_known: bool) {
+        self.embedded += embedded;
         self.chunks += document.chunks.len();
         self.updated += usize::from(is_known);
         self.documents.push(document);
@@ -169,6 +207,7 @@ impl Batch {
         let count = batch.documents.len();
         inner.store.upsert(batch.documents).await?;
         report.chunks += batch.chunks;
+        report.embedded += batch.embedded;
         report.updated += batch.updated;
         report.added += count - batch.updated;
         Ok(())
@@ -202,22 +241,41 @@ async fn prepare(
         Ok((title.or(document.title), pieces))
     })
     .await?;
-    let chunks = embed(inner, &cx.context, title.as_deref(), pieces).await?;
-    Ok(Outcome::Changed(Document {
+    let known = match known {
+        Some(head) => stored(inner, &head.id).await,
+        None => HashMap::new(),
+    };
+    let (chunks, embedded) = embed(inner, &cx.context, (title.as_deref(), known), pieces).await?;
+    let document = Document {
         id: item.id,
         origin: item.origin,
         title,
         content_hash,
         metadata: item.metadata,
         chunks,
-    }))
+    };
+    Ok(Outcome::Changed(document, embedded))
+}
+
+/// The embeddings of a stored document by what they were made from.
+async fn stored(inner: &Inner, id: &str) -> HashMap<EmbedInput, Embedded> {
+    // One that is damaged is embedded anew.
+    let Ok(Some(document)) = inner.store.document(id).await else {
+        return HashMap::new();
+    };
+    let title = document.title.as_deref();
+    let chunks = document.chunks.into_iter().map(|chunk| {
+        let input = EmbedInput::of(title, &chunk.headings, &chunk.text);
+        (input, chunk.embedded)
+    });
+    chunks.collect()
 }
 
 /// A hash of everything that shapes the stored document.
 fn fingerprint(item: &Item, text: &str, loader: &Loader, chunking: (&str, Size)) -> Result<String> {
     let title = match &item.content {
         Content::Record(record) => record.title.clone(),
-        Content::File => None,
+        Content::File | Content::Page => None,
     };
     let (chunker, size) = chunking;
     let shape = (
@@ -240,39 +298,53 @@ fn fingerprint(item: &Item, text: &str, loader: &Loader, chunking: (&str, Size))
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// The chunks of pieces, and how many of them had to be embedded: those whose text is `known` keep
+/// the embedding they have.
 async fn embed(
     inner: &Inner,
     cx: &Context,
-    title: Option<&str>,
+    (title, known): (Option<&str>, HashMap<EmbedInput, Embedded>),
     pieces: Vec<Piece>,
-) -> Result<Vec<Chunk>> {
-    if pieces.is_empty() {
-        return Ok(Vec::new());
-    }
-    let inputs: Vec<EmbedInput> = pieces
+) -> Result<(Vec<Chunk>, usize)> {
+    let inputs = pieces
         .iter()
-        .map(|piece| {
-            let title =
-                title.filter(|title| piece.headings.first().map(String::as_str) != Some(title));
-            let above = title.map(str::to_owned).into_iter();
-            EmbedInput {
-                text: piece.text.clone(),
-                above: above.chain(piece.headings.iter().cloned()).collect(),
-            }
-        })
+        .map(|piece| EmbedInput::of(title, &piece.headings, &piece.text));
+    let found: Vec<Result<Embedded, EmbedInput>> = inputs
+        .map(|input| known.get(&input).cloned().ok_or(input))
         .collect();
-    let embedded = inner.embed(cx, inputs).await?;
-    let chunks = pieces
-        .into_iter()
-        .zip(embedded)
-        .map(|(piece, embedded)| Chunk {
+    let new: Vec<EmbedInput> = found
+        .iter()
+        .filter_map(|it| it.as_ref().err().cloned())
+        .collect();
+    let count = new.len();
+    let made = if new.is_empty() {
+        Vec::new()
+    } else {
+        inner.embed(cx, new).await?
+    };
+    if made.len() != count {
+        let message = format!(
+            "the embedder answered {} vectors for {count} texts",
+            made.len()
+        );
+        return Err(Error::new(ErrorKind::BadResponse, message)
+            .with_hint("check the model or function that embeds"));
+    }
+    let mut made = made.into_iter();
+    let mut chunks = Vec::with_capacity(pieces.len());
+    for (piece, found) in pieces.into_iter().zip(found) {
+        let Some(embedded) = found.ok().or_else(|| made.next()) else {
+            break;
+        };
+        chunks.push(Chunk {
             text: piece.text,
             headings: piece.headings,
             start: piece.start,
             end: piece.end,
             embedded,
         });
-    Ok(chunks.collect())
+    }
+    Ok((chunks, count))
 }
 
 /// Deletes the documents whose file is gone. A file that is there but was not listed, because
@@ -322,12 +394,20 @@ fn failure(source: &str, error: &Error) -> Failure {
     }
 }
 
-fn progress(cx: &Context, done: usize, total: usize, id: &str) {
+/// Tells how far an ingest is; documents of a batch that is not stored yet count as well.
+fn progress(cx: &Context, at: (usize, usize, &str), report: &IngestReport, batch: &Batch) {
     if cx.is_observed() {
+        let (done, total, id) = at;
+        let added = report.added + batch.documents.len() - batch.updated;
         let data = Value::map([
             ("done", Value::from(done)),
             ("total", Value::from(total)),
             ("source", Value::from(id)),
+            ("added", Value::from(added)),
+            ("updated", Value::from(report.updated + batch.updated)),
+            ("unchanged", Value::from(report.unchanged)),
+            ("failed", Value::from(report.failed.len())),
+            ("chunks", Value::from(report.chunks + batch.chunks)),
         ]);
         cx.emit(EventKind::IngestProgress, data);
     }

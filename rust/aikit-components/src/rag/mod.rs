@@ -1,15 +1,26 @@
 //! Retrieval: documents go in, the chunks that fit a question come out.
 //!
-//! The truth is rows in a store (documents, chunks, vectors, a history); the vector index is
-//! derived from it when the index is opened and follows what any process writes.
+//! The truth is rows in a store (documents, chunks, vectors, a history); the vector index, the
+//! keyword index and what filters look at are derived from it and follow what any process writes.
 
+mod answer;
 mod chunking;
 mod derived;
 mod embedders;
 mod embedding;
+mod evaluate;
+mod filter;
+mod fuse;
+mod ids;
 mod ingest;
+mod keyword;
+mod labels;
 mod loaders;
+mod local_model;
+mod packages;
 mod place;
+mod reading;
+mod search;
 mod sources;
 mod tool;
 
@@ -24,27 +35,32 @@ use aikit_core::{
     storage::{DocumentStore, Embedded, EmbedderSettings, Metric},
     tool::{DynTool, ToolContext},
     tracker::{Operation, track},
-    value::Map,
 };
 use serde::{Deserialize, Serialize};
 
-use self::{derived::Derived, embedding::EmbedInput, tool::SearchTool};
+use self::{
+    derived::Derived,
+    embedding::EmbedInput,
+    keyword::{Keyword, Language},
+    labels::Labels,
+    tool::SearchTool,
+};
 use crate::storage;
 
 pub use self::{
+    answer::{Answer, AskOptions, Citation, Unverified},
     chunking::{CHUNKERS, Chunker},
     embedders::{EMBEDDERS, Embedder, EmbedderKind},
+    evaluate::{CUTOFFS_DEFAULT, EvaluateOptions, Evaluation, Judged, Latency, Level, Measures},
+    fuse::Fusion,
     ingest::{Failure, Gone, IngestOptions, IngestReport},
     loaders::{LOADERS, Loader},
+    packages::{Finder, find_packages_with},
     place::store_path,
+    search::{Hit, K_DEFAULT, K_MAX, Mode, SearchOptions, StageScores},
     sources::{Record, Source},
+    tool::ToolOptions,
 };
-
-/// Hits of a search that names no number.
-pub const K_DEFAULT: usize = 5;
-
-/// Most hits of a search.
-pub const K_MAX: usize = 1_000;
 
 /// Largest chunk that may be asked for.
 const CHUNK_TOKENS_MAX: usize = 100_000;
@@ -58,12 +74,14 @@ pub struct RagOptions {
     pub embedder: Embedder,
     /// Kind of vector index: `flat` or `hnsw`.
     pub index: String,
-    /// Name of the chunker: `tokens` or `whole`.
+    /// Name of the chunker: `tokens`, `markdown` or `whole`.
     pub chunker: String,
     /// Most tokens of a chunk.
     pub chunk_size_tokens: usize,
     /// Tokens that two chunks of one section share.
     pub chunk_overlap_tokens: usize,
+    /// Language of the documents, whose words the keyword index stems: its English name, or `none`.
+    pub language: String,
 }
 
 impl Default for RagOptions {
@@ -75,45 +93,9 @@ impl Default for RagOptions {
             chunker: "tokens".to_owned(),
             chunk_size_tokens: 512,
             chunk_overlap_tokens: 64,
+            language: "english".to_owned(),
         }
     }
-}
-
-/// How to search.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SearchOptions {
-    /// Number of hits, 1 to 1000.
-    pub k: usize,
-}
-
-impl Default for SearchOptions {
-    fn default() -> Self {
-        Self { k: K_DEFAULT }
-    }
-}
-
-/// A chunk that a search found.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Hit {
-    /// Identity of the chunk: its document and its place there.
-    pub id: String,
-    /// The text.
-    pub text: String,
-    /// How well it fits; higher is better. Comparable within one answer only.
-    pub score: f32,
-    /// Path or id of the document.
-    pub source: String,
-    /// Title of the document.
-    pub title: Option<String>,
-    /// Headings above the text, outermost first.
-    pub headings: Vec<String>,
-    /// First character of the text in the document.
-    pub start: usize,
-    /// One past its last character.
-    pub end: usize,
-    /// What is known about the document.
-    pub metadata: Map,
 }
 
 /// What an index holds.
@@ -147,6 +129,8 @@ struct Inner {
     settings: EmbedderSettings,
     store: Arc<dyn DocumentStore>,
     derived: Derived,
+    keyword: Keyword,
+    labels: Labels,
 }
 
 impl Rag {
@@ -154,12 +138,15 @@ impl Rag {
     ///
     /// # Errors
     ///
-    /// `invalid_args` for sizes that make no sense, `not_found` for an unknown kind of index or
-    /// chunker, `config` when the store was made with another embedder, those of the store, and those
-    /// of a model that is asked for the length of its vectors.
+    /// `invalid_args` for sizes that make no sense, `not_found` for an unknown kind of index, chunker
+    /// or language, `config` when the store was made with another embedder, those of the store, and
+    /// those of the embedder: a folder without a model, a model that is asked for the length of its
+    /// vectors and fails.
     pub async fn open(cx: &Context, options: RagOptions) -> Result<Self> {
         check_sizes(&options)?;
         let chunker = Chunker::find(&options.chunker)?;
+        let language = Language::find(&options.language)?;
+        cx.within(options.embedder.0.prepare(cx)).await??;
         let backend = storage::find(if options.path.is_some() {
             "sqlite"
         } else {
@@ -173,20 +160,25 @@ impl Rag {
             options.embedder.clone(),
             Arc::clone(&store),
         )?;
+        let keyword = Keyword::new(Arc::clone(&store), language, options.path.as_deref());
+        keyword.check_file().await?;
         Ok(Self(Arc::new(Inner {
             options,
             chunker,
             settings,
+            labels: Labels::new(Arc::clone(&store)),
             store,
             derived,
+            keyword,
         })))
     }
 
     /// Reads, splits, embeds and stores documents; what is stored already is left alone.
     ///
     /// Every document is written with its chunks in one transaction. A source that fails is named
-    /// in the report and does not stop the others. Publishes `rag.ingest.progress` with `done`,
-    /// `total` and `source` after each document.
+    /// in the report and does not stop the others. Of a document that changed, chunks whose text is
+    /// the same keep their embeddings. Publishes `rag.ingest.progress` after each document with
+    /// `done`, `total` and `source`, and with the counts of the report so far.
     ///
     /// # Errors
     ///
@@ -212,8 +204,8 @@ impl Rag {
     ///
     /// # Errors
     ///
-    /// `invalid_args` when `k` is outside 1 to 1000 or the question is empty, those of the
-    /// embedder and the store.
+    /// `invalid_args` when an option is out of its range, a filter is wrong or the question is
+    /// empty, those of the embedder and the store.
     pub async fn search(
         &self,
         cx: &ToolContext,
@@ -222,7 +214,7 @@ impl Rag {
     ) -> Result<Vec<Hit>> {
         let operation = Operation::new(format!("retrieval {}", self.source()));
         track(&cx.context, operation, |inner| async move {
-            self.find(&inner, query, options).await
+            search::run(&self.0, &inner, query, options).await
         })
         .await
     }
@@ -264,13 +256,14 @@ impl Rag {
         })
     }
 
-    /// The search as a tool that agents call with `query` and `k`.
+    /// The search as a tool that agents call with `query` and, if they want another number of
+    /// hits, `k`.
     ///
     /// # Errors
     ///
-    /// `invalid_args` for a name that no tool can have.
-    pub fn as_tool(&self, name: &str, summary: &str) -> Result<Arc<dyn DynTool>> {
-        Ok(Arc::new(SearchTool::new(self.clone(), name, summary)?))
+    /// `invalid_args` for a name that no tool can have, and for a `k` outside 1 to 1000.
+    pub fn as_tool(&self, options: ToolOptions) -> Result<Arc<dyn DynTool>> {
+        Ok(Arc::new(SearchTool::new(self.clone(), options)?))
     }
 
     /// The index in a few words: the name of its file.
@@ -278,35 +271,6 @@ impl Rag {
         let path = self.0.options.path.as_deref();
         let name = path.and_then(Path::file_name).and_then(OsStr::to_str);
         name.unwrap_or("memory")
-    }
-
-    async fn find(&self, cx: &Context, query: &str, options: SearchOptions) -> Result<Vec<Hit>> {
-        check_question(query, options)?;
-        let inner = &self.0;
-        let input = EmbedInput {
-            text: query.to_owned(),
-            above: Vec::new(),
-        };
-        let embedded = inner.embed(cx, vec![input]).await?;
-        let question = embedded.into_iter().next().unwrap_or_default();
-        let found = inner.derived.search(question, options.k).await?;
-        let ids = found.iter().map(|it| it.id).collect();
-        let mut hits = Vec::with_capacity(found.len());
-        for chunk in inner.store.fetch(ids).await? {
-            let scored = found.iter().find(|it| it.id == chunk.id);
-            hits.push(Hit {
-                id: format!("{}#{}", chunk.document_id, chunk.position),
-                text: chunk.text,
-                score: scored.map_or(0.0, |it| it.score),
-                source: chunk.document_id,
-                title: chunk.title,
-                headings: chunk.headings,
-                start: chunk.start,
-                end: chunk.end,
-                metadata: chunk.metadata,
-            });
-        }
-        Ok(hits)
     }
 }
 
@@ -320,18 +284,6 @@ impl Inner {
         }
         Ok(embedded)
     }
-}
-
-fn check_question(query: &str, options: SearchOptions) -> Result<()> {
-    if !(1..=K_MAX).contains(&options.k) {
-        return Err(Error::invalid_args(format!("`k` is `{}`", options.k))
-            .with_hint(format!("ask for 1 to {K_MAX} hits")));
-    }
-    if query.trim().is_empty() {
-        return Err(Error::invalid_args("the question is empty")
-            .with_hint("say in some words what to look for"));
-    }
-    Ok(())
 }
 
 fn check_vector(vector: &[f32], settings: &EmbedderSettings, metric: Metric) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Where the store of an index is: a name in the project, or a path below it.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use aikit_core::{Error, ErrorKind, Result};
 
-use crate::config;
+use crate::{config, security::folder};
 
 /// Folder of the indexes that are opened by name, below the working directory.
 const FOLDER: &str = ".aikit/rag";
@@ -30,10 +30,7 @@ pub fn store_path(working_directory: &Path, place: &str) -> Result<PathBuf> {
     } else {
         working_directory.join(given)
     };
-    let is_plain = path
-        .components()
-        .all(|part| !matches!(part, Component::ParentDir));
-    if !is_plain || !path.starts_with(working_directory) || leads_out(working_directory, &path) {
+    if !folder::is_inside(working_directory, &path) {
         let message = format!("an index at `{place}` would be outside the working directory");
         return Err(Error::new(ErrorKind::Denied, message)
             .with_hint("give a name, or a path below the working directory without `..`"));
@@ -50,19 +47,6 @@ pub fn store_path(working_directory: &Path, place: &str) -> Result<PathBuf> {
         return Err(Error::new(ErrorKind::Denied, message).with_hint("give the index another name"));
     }
     Ok(path)
-}
-
-/// Whether a symbolic link on the way to `path` leads out of the working directory.
-fn leads_out(working_directory: &Path, path: &Path) -> bool {
-    let existing = path.ancestors().find(|it| it.symlink_metadata().is_ok());
-    let Some(existing) = existing.filter(|it| it.starts_with(working_directory)) else {
-        return false;
-    };
-    match (existing.canonicalize(), working_directory.canonicalize()) {
-        (Ok(resolved), Ok(home)) => !resolved.starts_with(home),
-        // A link to nothing would be followed when the file is made.
-        _ => true,
-    }
 }
 
 #[cfg(test)]

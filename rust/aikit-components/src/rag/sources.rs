@@ -1,20 +1,29 @@
-//! Sources of an ingest: the files that paths and globs lead to, records, and their texts.
+//! Sources of an ingest: the files that paths and globs lead to, pages, records, and their texts.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use aikit_core::{
-    Error, ErrorKind, Result, io, services::ListOptions, storage::DocumentHead, tool::ToolContext,
+    Error, ErrorKind, Result, io,
+    services::{HttpRequest, ListOptions},
+    storage::DocumentHead,
+    tool::ToolContext,
     value::Map,
 };
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::loaders::{self, Loader};
 
 /// Largest file that is read.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Largest page that is read, after decompression, and how long it may take.
+const PAGE_BYTES_MAX: u64 = 16 << 20;
+const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Most files of one source.
 const FILES_MAX: usize = 100_000;
@@ -22,7 +31,8 @@ const FILES_MAX: usize = 100_000;
 /// Where documents come from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// A file, a folder with everything below, or a glob such as `docs/*.md` or `docs/**/*.md`.
+    /// A file, a folder with everything below, a glob such as `docs/*.md` or `docs/**/*.md`, or the
+    /// address of a page, `https://…`.
     Path(String),
     /// A text given by the caller.
     Record(Record),
@@ -59,6 +69,7 @@ pub(super) struct Item {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     File,
+    Page,
     Record(Record),
 }
 
@@ -102,6 +113,12 @@ pub(super) async fn find(
                     metadata,
                 });
             }
+            Source::Path(address) if is_address(&address) => found.push(Item {
+                id: address.split('#').next().unwrap_or_default().to_owned(),
+                origin: None,
+                content: Content::Page,
+                metadata: given.clone(),
+            }),
             Source::Path(path) => match list(cx, &path, heads).await {
                 Ok(listing) => {
                     found.folders.extend(listing.folder);
@@ -164,6 +181,7 @@ fn is_below(folder: &Path, head: &DocumentHead) -> bool {
     let id = Path::new(&head.id);
     // An empty path is the working directory; what is outside of it has an absolute id.
     let is_inside = id.starts_with(folder) && (id.is_relative() || folder.is_absolute());
+    // Pages and records have no origin: they are below no folder.
     is_inside && head.origin.is_some()
 }
 
@@ -238,50 +256,109 @@ fn split_glob(path: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Whether a source is the address of a page, not a path.
+fn is_address(source: &str) -> bool {
+    let scheme = source.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|it| it.eq_ignore_ascii_case("http") || it.eq_ignore_ascii_case("https"))
+}
+
+/// The text of an item, what reads it, and its title where the caller gave one.
 pub(super) async fn read(
     cx: &ToolContext,
     item: &Item,
 ) -> Result<(String, &'static Loader, Option<String>)> {
-    let record = match &item.content {
-        Content::Record(record) => record,
-        Content::File => {
-            let files = cx.services.files()?;
-            let part = files.read(&cx.context, &item.id, 0, FILE_BYTES_MAX).await?;
-            if part.total_bytes > FILE_BYTES_MAX {
-                let message = format!("the file has {} bytes", part.total_bytes);
-                return Err(Error::new(ErrorKind::LimitExceeded, message)
-                    .with_hint(format!("files up to {FILE_BYTES_MAX} bytes are read")));
-            }
-            let loader = Loader::find(&item.id).unwrap_or_else(Loader::plain);
-            let text = io::spawn_blocking(move || {
-                loaders::decode(&part.bytes)
-                    .map(std::borrow::Cow::into_owned)
-                    .ok_or_else(|| {
-                        Error::new(ErrorKind::Protocol, "the file is binary, not text")
-                            .with_hint("convert it to text, Markdown or reStructuredText")
-                    })
-            })
-            .await?;
-            return Ok((text, loader, None));
+    match &item.content {
+        Content::File => read_file(cx, &item.id).await,
+        Content::Page => read_page(cx, &item.id).await,
+        Content::Record(record) => {
+            let loader = match record.format.as_deref() {
+                None => Loader::plain(),
+                Some(name) => Loader::named(name)?,
+            };
+            Ok((record.text.clone(), loader, record.title.clone()))
         }
+    }
+}
+
+async fn read_file(
+    cx: &ToolContext,
+    path: &str,
+) -> Result<(String, &'static Loader, Option<String>)> {
+    let files = cx.services.files()?;
+    let part = files.read(&cx.context, path, 0, FILE_BYTES_MAX).await?;
+    if part.total_bytes > FILE_BYTES_MAX {
+        let message = format!("the file has {} bytes", part.total_bytes);
+        return Err(Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint(format!("files up to {FILE_BYTES_MAX} bytes are read")));
+    }
+    let loader = Loader::find(path).unwrap_or_else(Loader::plain);
+    let text = io::spawn_blocking(move || {
+        loader
+            .decode(&part.bytes, None)
+            .ok_or_else(|| is_binary("the file is binary, not text"))
+    });
+    Ok((text.await?, loader, None))
+}
+
+/// Fetches a page through the guarded client.
+async fn read_page(
+    cx: &ToolContext,
+    address: &str,
+) -> Result<(String, &'static Loader, Option<String>)> {
+    let request = HttpRequest {
+        method: "GET".to_owned(),
+        url: address.to_owned(),
+        headers: vec![(
+            "accept".to_owned(),
+            "text/html, text/markdown, text/plain, */*;q=0.5".to_owned(),
+        )],
+        body: None,
+        timeout: PAGE_TIMEOUT,
+        max_bytes: PAGE_BYTES_MAX,
     };
-    let loader = match record.format.as_deref() {
-        None => Loader::plain(),
-        Some(name) => loaders::LOADERS
-            .iter()
-            .find(|loader| loader.name == name)
-            .ok_or_else(|| {
-                let names: Vec<&str> = loaders::LOADERS.iter().map(|it| it.name).collect();
-                Error::not_found(format!("no loader named `{name}`"))
-                    .with_hint(format!("use one of {}", names.join(", ")))
-            })?,
-    };
-    Ok((record.text.clone(), loader, record.title.clone()))
+    let response = cx.services.http()?.send(&cx.context, request).await?;
+    if !(200..300).contains(&response.status) {
+        let message = format!("the server answered with status {}", response.status);
+        let kind = match response.status {
+            404 | 410 => ErrorKind::NotFound,
+            _ => ErrorKind::Network,
+        };
+        return Err(Error::new(kind, message).with_hint("open the address in a browser"));
+    }
+    let headers = response.headers.iter();
+    let mut content_type = headers.filter(|(name, _)| name == "content-type");
+    let content_type = content_type.next().map(|(_, value)| value.clone());
+    let path = Url::parse(&response.url).map_or_else(|_| String::new(), |it| it.path().to_owned());
+    let said = content_type.as_deref().unwrap_or_default();
+    let loader = Loader::of_media_type(said, &path)
+        .ok_or_else(|| is_binary(&format!("the page is `{said}`, not text")))?;
+    let text = io::spawn_blocking(move || {
+        loader
+            .decode(&response.body, content_type.as_deref())
+            .ok_or_else(|| is_binary("the page is binary, not text"))
+    });
+    Ok((text.await?, loader, None))
+}
+
+fn is_binary(message: &str) -> Error {
+    let names: Vec<&str> = loaders::LOADERS.iter().map(|it| it.name).collect();
+    Error::new(ErrorKind::Protocol, message)
+        .with_hint(format!("convert it to one of {}", names.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_told_from_a_path() {
+        for address in ["http://a.b/c", "HTTPS://a"] {
+            assert!(is_address(address), "{address}");
+        }
+        for path in ["https", "a/http://b", "ftp://a", "docs", "file:///a"] {
+            assert!(!is_address(path), "{path}");
+        }
+    }
 
     #[test]
     fn a_glob_is_split_from_the_folder_it_begins_in() {

@@ -1,15 +1,21 @@
 //! Who may do what, and the guards that hold every caller to it.
 
 pub mod address;
+pub mod approval;
+pub(crate) mod folder;
 pub mod hosts;
 pub mod limits;
+pub mod offline;
+pub mod place;
 pub mod policy;
+pub mod process;
+pub mod questions;
 pub mod sandbox;
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     event::EventKind,
-    services::{Ask, Decision, Permission, Policy, Question, Target},
+    services::{Ask, Decision, Permission, Policy, Target},
 };
 
 /// Lets an action go on, or says which rule forbids it; asks the user where the policy wants so.
@@ -28,7 +34,9 @@ pub async fn enforce(
     let outcome = match &decision {
         Decision::Allow => Ok(()),
         Decision::Deny { rule, hint } => Err(denied(rule, hint)),
-        Decision::Ask(action) => approve(cx, ask, action).await,
+        Decision::Ask(action) => {
+            approval::approve(cx, (policy, ask), (permission, target), action).await
+        }
     };
     record(cx, permission, target, &decision, outcome.is_ok());
     outcome
@@ -37,35 +45,6 @@ pub async fn enforce(
 /// The error of a rule that forbids an action.
 pub(crate) fn denied(rule: &str, hint: &str) -> Error {
     Error::new(ErrorKind::Denied, rule).with_hint(hint)
-}
-
-async fn approve(cx: &Context, ask: Option<&dyn Ask>, action: &str) -> Result<()> {
-    let needed = || {
-        let message = format!("an approval is needed: {action}");
-        Error::new(ErrorKind::ApprovalNeeded, message)
-            .with_hint("run the call where the user can be asked, or do it yourself beforehand")
-    };
-    let ask = ask.ok_or_else(needed)?;
-    let question = Question {
-        prompt: format!("Allow once: {action}?"),
-        choices: vec!["yes".to_owned(), "no".to_owned()],
-        secret: false,
-    };
-    let answer = match ask.ask(cx, question).await {
-        Ok(answer) => answer,
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            return Err(needed().with_source(error));
-        }
-        Err(error) => return Err(error),
-    };
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    let message = format!("the user did not allow it: {action}");
-    Err(denied(
-        &message,
-        "answer `yes` when asked, to allow it once",
-    ))
 }
 
 fn record(
@@ -96,6 +75,10 @@ fn record(
             ("decision", Value::from(word)),
             ("rule", rule.map(String::as_str).into()),
             ("allowed", Value::Bool(allowed)),
+            (
+                "digest",
+                cx.invocation().map(|it| it.digest.as_str()).into(),
+            ),
         ]);
         cx.emit(EventKind::PolicyDecision, data);
     }
@@ -104,7 +87,11 @@ fn record(
 fn describe(target: Target<'_>) -> Value {
     match target {
         Target::Any => Value::Null,
-        Target::Path(path) => Value::from(path.to_string_lossy().into_owned()),
+        Target::Path(path) | Target::Change { path, .. } => {
+            Value::from(path.to_string_lossy().into_owned())
+        }
+        // Without its arguments: they may carry secrets.
+        Target::Process(request) => Value::from(request.program.as_str()),
         // Without query and fragment: they may carry secrets.
         Target::Url { url, .. } => Value::from(url.split(['?', '#']).next().unwrap_or_default()),
     }

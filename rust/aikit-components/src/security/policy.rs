@@ -1,8 +1,11 @@
 //! The table of who may do what: a decision for profile, caller, permission and target.
 
+mod changes;
+
 use std::{
     net::IpAddr,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use aikit_core::{
@@ -36,14 +39,18 @@ pub struct TablePolicy {
     roots: Vec<PathBuf>,
     hosts: Vec<HostRule>,
     model_hosts: Vec<HostRule>,
+    writable: Vec<PathBuf>,
+    remembered: Arc<changes::Remembered>,
 }
 
 impl TablePolicy {
     /// A policy that lets files below `roots` (absolute, links resolved; the working directory
-    /// first) be read and that knows the allow list `hosts`.
+    /// first) be read, the working directory be written, and that knows the allow list `hosts`.
     pub fn new(profile: Profile, roots: Vec<PathBuf>, hosts: Vec<HostRule>) -> Self {
         Self {
             profile,
+            writable: roots.first().cloned().into_iter().collect(),
+            remembered: Arc::default(),
             roots,
             hosts,
             model_hosts: Vec::new(),
@@ -55,6 +62,14 @@ impl TablePolicy {
     #[must_use]
     pub fn with_model_hosts(mut self, hosts: Vec<HostRule>) -> Self {
         self.model_hosts = hosts;
+        self
+    }
+
+    /// The same policy with folders that may be written beside the working directory; they are
+    /// among the roots.
+    #[must_use]
+    pub fn with_write_roots(mut self, folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.writable.extend(folders);
         self
     }
 
@@ -240,6 +255,8 @@ impl Policy for TablePolicy {
     fn decide(&self, cx: &Context, permission: Permission, target: Target<'_>) -> Decision {
         match permission {
             Permission::FileRead => self.decide_read(cx.caller(), target),
+            Permission::FileWrite => self.decide_write(cx.caller(), target),
+            Permission::Process => self.decide_process(cx.caller(), target),
             Permission::Network | Permission::NetworkWrite => {
                 self.decide_network(cx.caller(), permission, target)
             }
@@ -249,6 +266,14 @@ impl Policy for TablePolicy {
                 "this version has no setting for it",
             ),
         }
+    }
+
+    fn scope(&self, permission: Permission, target: Target<'_>) -> Option<String> {
+        changes::scope(permission, target)
+    }
+
+    fn remember(&self, _: Permission, target: Target<'_>) {
+        self.remembered.add(target);
     }
 }
 
@@ -267,13 +292,14 @@ fn host_and_port(url: &str) -> Option<(String, u16)> {
 /// Whether a file is of the kind that holds keys or passwords.
 fn is_key_file(path: &Path) -> bool {
     const FOLDERS: [&str; 5] = [".aws", ".azure", ".gnupg", ".kube", ".ssh"];
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 8] = [
         ".env",
         ".git-credentials",
         ".netrc",
         ".npmrc",
         ".pgpass",
         ".pypirc",
+        "aikit.toml",
         "credentials",
     ];
     const PREFIXES: [&str; 5] = [".env.", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa"];
@@ -301,7 +327,10 @@ fn is_key_file(path: &Path) -> bool {
 pub fn resolve_roots(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let resolve = |folder: &PathBuf| {
         let resolved = folder.canonicalize().map_err(|error| {
-            let message = format!("`{}` in `security.roots` cannot be read", folder.display());
+            let message = format!(
+                "the folder `{}` of the setting `roots` or `write_roots` cannot be read",
+                folder.display()
+            );
             Error::new(ErrorKind::Config, message)
                 .with_hint("make the folder, or take it out of the list")
                 .with_source(error)
@@ -309,7 +338,10 @@ pub fn resolve_roots(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
         if resolved.is_dir() {
             return Ok(resolved);
         }
-        let message = format!("`{}` in `security.roots` is not a folder", folder.display());
+        let message = format!(
+            "`{}` of the setting `roots` or `write_roots` is not a folder",
+            folder.display()
+        );
         Err(Error::new(ErrorKind::Config, message).with_hint("list the folder that holds it"))
     };
     folders.iter().map(resolve).collect()

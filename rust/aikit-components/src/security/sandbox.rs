@@ -1,5 +1,8 @@
 //! The path guard: the only code that opens files a user or an agent names.
 
+mod change;
+mod entries;
+
 use std::{
     io::{Read as _, Seek as _, SeekFrom},
     path::{Component, Path, PathBuf},
@@ -8,11 +11,14 @@ use std::{
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, io,
-    services::{Ask, Decision, FilePart, Files, ListOptions, Permission, Policy, Target},
+    services::{
+        Ask, Decision, Entry, EntryOptions, FilePart, Files, ListOptions, NewContent, Permission,
+        Policy, Target, Written,
+    },
 };
 use cap_std::{
     ambient_authority,
-    fs::{Dir, OpenOptions, OpenOptionsExt as _},
+    fs::{Dir, FileTypeExt as _, OpenOptions, OpenOptionsExt as _},
 };
 use futures::future::BoxFuture;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -45,7 +51,33 @@ struct Root {
 struct Place {
     root: Arc<Root>,
     relative: PathBuf,
-    is_folder: bool,
+    kind: PlaceKind,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum PlaceKind {
+    File,
+    Folder,
+    /// Neither: what it is, for messages.
+    Other(&'static str),
+}
+
+impl PlaceKind {
+    fn of(kind: cap_std::fs::FileType) -> Self {
+        if kind.is_file() {
+            return Self::File;
+        }
+        if kind.is_dir() {
+            return Self::Folder;
+        }
+        Self::Other(if kind.is_fifo() {
+            "a pipe"
+        } else if kind.is_socket() {
+            "a socket"
+        } else {
+            "a device"
+        })
+    }
 }
 
 impl Place {
@@ -188,8 +220,10 @@ impl Files for PathGuard {
     ) -> BoxFuture<'a, Result<Vec<PathBuf>>> {
         Box::pin(async move {
             let place = self.locate(cx, path).await?;
-            if !place.is_folder {
-                return Ok(vec![self.shown(&place.absolute())]);
+            match place.kind {
+                PlaceKind::Folder => {}
+                PlaceKind::File => return Ok(vec![self.shown(&place.absolute())]),
+                PlaceKind::Other(what) => return Err(not_regular(path, what)),
             }
             let globs = Globs::new(&options)?;
             let cancelled = cx.clone();
@@ -203,6 +237,39 @@ impl Files for PathGuard {
             Ok(readable.take(most).map(|path| self.shown(&path)).collect())
         })
     }
+
+    fn entries<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        options: EntryOptions,
+    ) -> BoxFuture<'a, Result<Vec<Entry>>> {
+        Box::pin(self.list_entries(cx, path, options))
+    }
+
+    fn write<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        content: NewContent,
+    ) -> BoxFuture<'a, Result<Written>> {
+        Box::pin(self.write_file(cx, path, content))
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context,
+        path: &'a str,
+        recursive: bool,
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Vec<PathBuf>>> {
+        Box::pin(self.delete_path(cx, path, recursive, dry_run))
+    }
+}
+
+fn not_regular(named: &str, what: &str) -> Error {
+    Error::invalid_args(format!("`{named}` is {what}"))
+        .with_hint("name a regular file; a pipe or a device would block or never end")
 }
 
 fn resolve(root: Arc<Root>, relative: &Path) -> std::io::Result<Place> {
@@ -217,11 +284,11 @@ fn resolve(root: Arc<Root>, relative: &Path) -> std::io::Result<Place> {
     } else {
         relative
     };
-    let is_folder = root.folder.metadata(&relative)?.is_dir();
+    let kind = PlaceKind::of(root.folder.metadata(&relative)?.file_type());
     Ok(Place {
         root,
         relative,
-        is_folder,
+        kind,
     })
 }
 
@@ -236,13 +303,11 @@ fn read_part(place: &Place, named: &str, offset: u64, limit: u64) -> Result<File
     let metadata = file.metadata().map_err(fail)?;
     if !metadata.is_file() {
         // A pipe or a device would block or never end.
-        let what = if metadata.is_dir() {
-            "a folder"
-        } else {
-            "not a regular file"
-        };
-        return Err(Error::invalid_args(format!("`{named}` is {what}"))
-            .with_hint("name a file; `search_files` looks into folders"));
+        return Err(match PlaceKind::of(metadata.file_type()) {
+            PlaceKind::Other(what) => not_regular(named, what),
+            _ => Error::invalid_args(format!("`{named}` is a folder"))
+                .with_hint("name a file; `list_directory` and `search_files` look into folders"),
+        });
     }
     if offset > 0 {
         file.seek(SeekFrom::Start(offset)).map_err(fail)?;
@@ -273,7 +338,7 @@ fn explain(named: &str, error: std::io::Error) -> Error {
         .with_hint("change the permissions of the file, or run as a user who may read it")
         .with_source(error),
         Kind::NotFound | Kind::NotADirectory => {
-            Error::not_found(format!("there is no file `{named}`"))
+            Error::not_found(format!("there is no file or folder `{named}`"))
                 .with_hint("paths are relative to the working directory")
                 .with_source(error)
         }

@@ -10,8 +10,9 @@ use std::{
 use aikit_core::{
     Result,
     storage::{
-        Batch, Changes, ChunkChange, ChunkId, Document, DocumentHead, DocumentStore, Embedded,
-        EmbedderSettings, Entry, KeyChange, KeyValueStore, Record, Revision, StoredChunk,
+        Batch, Changes, Chunk, ChunkChange, ChunkId, ChunkLabel, Document, DocumentHead,
+        DocumentStore, EmbedderSettings, Entry, History, KeyChange, KeyValueStore, Record,
+        Revision, StoredChunk,
     },
 };
 use bytes::Bytes;
@@ -234,8 +235,42 @@ impl DocumentStore for Documents {
         ready(Ok(found.collect())).boxed()
     }
 
+    fn document<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Document>>> {
+        let state = self.lock();
+        let found = state.documents.get(id);
+        ready(Ok(found.map(|(document, _)| document.clone()))).boxed()
+    }
+
+    fn history(&self) -> BoxFuture<'_, Result<History>> {
+        let history = History {
+            // Nothing outlives the store that could be taken for another one's.
+            identity: String::new(),
+            sequence: self.lock().sequence,
+        };
+        ready(Ok(history)).boxed()
+    }
+
     fn changes(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes>> {
-        ready(Ok(self.lock().changes(after, limit))).boxed()
+        let state = self.lock();
+        let embedded = |id| Some(state.chunk(id)?.1.embedded.clone());
+        ready(Ok(state.changes(after, limit, embedded))).boxed()
+    }
+
+    fn texts(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<StoredChunk>>> {
+        let state = self.lock();
+        ready(Ok(state.changes(after, limit, |id| state.stored(id)))).boxed()
+    }
+
+    fn labels(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<ChunkLabel>>> {
+        let state = self.lock();
+        let label = |id| {
+            let (document, _, _) = state.chunk(id)?;
+            Some(ChunkLabel {
+                document_id: document.id.as_str().into(),
+                metadata: Arc::new(document.metadata.clone()),
+            })
+        };
+        ready(Ok(state.changes(after, limit, label))).boxed()
     }
 }
 
@@ -280,16 +315,21 @@ impl DocumentState {
         true
     }
 
-    fn stored(&self, id: ChunkId) -> Option<StoredChunk> {
+    /// A chunk with its document and its place there.
+    fn chunk(&self, id: ChunkId) -> Option<(&Document, &Chunk, usize)> {
         let (document_id, position) = self.chunks.get(&id)?;
         let (document, _) = self.documents.get(document_id)?;
-        let chunk = document.chunks.get(*position)?;
+        Some((document, document.chunks.get(*position)?, *position))
+    }
+
+    fn stored(&self, id: ChunkId) -> Option<StoredChunk> {
+        let (document, chunk, position) = self.chunk(id)?;
         Some(StoredChunk {
             id,
-            document_id: document_id.clone(),
+            document_id: document.id.clone(),
             title: document.title.clone(),
             metadata: document.metadata.clone(),
-            position: *position,
+            position,
             text: chunk.text.clone(),
             headings: chunk.headings.clone(),
             start: chunk.start,
@@ -297,13 +337,13 @@ impl DocumentState {
         })
     }
 
-    fn embedded(&self, id: ChunkId) -> Option<Embedded> {
-        let (document_id, position) = self.chunks.get(&id)?;
-        let (document, _) = self.documents.get(document_id)?;
-        Some(document.chunks.get(*position)?.embedded.clone())
-    }
-
-    fn changes(&self, after: u64, limit: usize) -> Changes {
+    /// A page of the history with what `added` says of each chunk that is there.
+    fn changes<T>(
+        &self,
+        after: u64,
+        limit: usize,
+        added: impl Fn(ChunkId) -> Option<T>,
+    ) -> Changes<T> {
         if after != 0 && after < self.forgotten {
             return Changes {
                 items: Vec::new(),
@@ -311,14 +351,12 @@ impl DocumentState {
             };
         }
         let later = (Bound::Excluded(after), Bound::Unbounded);
-        let added = self.added.range(later).take(limit);
-        let added = added.filter_map(|(sequence, id)| {
-            let embedded = self.embedded(*id)?;
-            Some((*sequence, *id, Some(Ok(embedded))))
-        });
+        let present = self.added.range(later).take(limit);
+        let present =
+            present.filter_map(|(sequence, id)| Some((*sequence, *id, Some(Ok(added(*id)?)))));
         let deleted = self.deleted.range(later).take(limit);
         let deleted = deleted.map(|(sequence, id)| (*sequence, *id, None));
-        let mut items: Vec<ChunkChange> = added
+        let mut items: Vec<ChunkChange<T>> = present
             .chain(deleted)
             .map(|(sequence, id, added)| ChunkChange {
                 sequence,

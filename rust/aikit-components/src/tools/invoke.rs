@@ -4,14 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
-    context::Overrides,
+    context::{Caller, Overrides},
     hook::HookPoint,
     services::{Decision, Services, Target},
     tool::{DynTool, ToolContext, ToolSpec},
     tracker::{Operation, track},
 };
 
-use crate::security::{denied, enforce, limits};
+use crate::{
+    models::cassette,
+    security::{approval, denied, enforce, limits},
+};
 
 /// Longest time of a call whose tool names none.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -32,19 +35,19 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
     };
     let operation = Operation::new(format!("tool:{}", spec.name));
     track(&cx.context, operation, |inner| async move {
+        let inner = bound(inner, spec, &args);
         inner.metrics().add("tool.calls", 1.0);
         tool.check(&args)?;
         if let Some(answer) = ask_before(&inner, &cx.services, spec, &args).await? {
             limits::check_output(&spec.name, &answer)?;
             return Ok(answer);
         }
-        check_permissions(&inner, &cx.services, spec).await?;
         let observed_args = cx
             .services
             .hooks
             .has(HookPoint::ToolAfter)
             .then(|| args.clone());
-        let answer = call(cx, &inner, tool, args).await?;
+        let answer = taped(cx, &inner, tool, args).await?;
         limits::check_output(&spec.name, &answer)?;
         let Some(args) = observed_args else {
             return Ok(answer);
@@ -54,6 +57,39 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
         Ok(answer)
     })
     .await
+}
+
+/// The Context of the call. What needs an approval is bound to the tool and its arguments; a user
+/// approves nothing, so a user's calls are spared the digest.
+fn bound(inner: Context, spec: &ToolSpec, args: &Value) -> Context {
+    if inner.caller() == Caller::User || spec.permissions.is_empty() {
+        return inner;
+    }
+    inner.child(Overrides {
+        invocation: Some(Arc::new(approval::invocation(&spec.name, args))),
+        ..Overrides::default()
+    })
+}
+
+/// The call, or its recorded answer: of a tool that touches the outside, which is what differs from
+/// run to run. A recorded answer touches nothing, so it needs no permission.
+async fn taped(
+    cx: &ToolContext,
+    inner: &Context,
+    tool: &Arc<dyn DynTool>,
+    args: Value,
+) -> Result<Value> {
+    let spec = tool.spec();
+    if spec.permissions.is_empty() {
+        return call(cx, inner, tool, args).await;
+    }
+    let recorded = args.clone();
+    let asked = || Ok(cassette::tool(&spec.name, &recorded));
+    let work = || async {
+        check_permissions(inner, &cx.services, spec).await?;
+        call(cx, inner, tool, args).await
+    };
+    cassette::taped(inner, asked, work, cassette::Form::DATA).await
 }
 
 /// The call itself, within the tool's time limit.

@@ -5,8 +5,10 @@ mod data;
 mod file;
 mod function;
 mod invoke;
+mod knowledge;
 mod registry;
 mod schema;
+mod system;
 mod text;
 mod web;
 
@@ -25,6 +27,8 @@ pub const BUILT_IN: &[(&str, &[ToolConstructor])] = &[
     ("data", data::TOOLS),
     ("file", file::TOOLS),
     ("web", web::TOOLS),
+    ("system", system::TOOLS),
+    ("knowledge", knowledge::TOOLS),
 ];
 
 /// Tools an agent can be given together.
@@ -55,9 +59,24 @@ pub const GROUPS: &[Group] = &[
         contains: |_, permissions| permissions == [Permission::FileRead],
     },
     Group {
+        name: "files",
+        summary: "Tools that read, write, list and delete files.",
+        contains: |folder, _| folder == "file",
+    },
+    Group {
         name: "web",
         summary: "Tools that use the network.",
         contains: |folder, _| folder == "web",
+    },
+    Group {
+        name: "system",
+        summary: "Tools that use the machine, such as its programs.",
+        contains: |folder, _| folder == "system",
+    },
+    Group {
+        name: "knowledge",
+        summary: "Tools that know, or ask who knows.",
+        contains: |folder, _| folder == "knowledge",
     },
     Group {
         name: "safe",

@@ -173,6 +173,7 @@ fn a_conversation_goes_on() {
     let input = Input {
         prompt: "again?".to_owned(),
         history: first.messages,
+        session: None,
     };
     let second = run(agent, input).unwrap();
     assert_eq!((second.output.as_str(), second.messages.len()), ("Ada", 4));

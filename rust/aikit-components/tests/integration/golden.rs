@@ -81,7 +81,13 @@ fn check_case(tool: &str, name: &str, case: &Value) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text.as_str().unwrap()).unwrap();
     }
-    let cx = session::open(folder.path(), Setup::default());
+    let cx = session::open(
+        folder.path(),
+        Setup {
+            loud: true,
+            ..Setup::default()
+        },
+    );
     let outcome = session::invoke(&cx, tool, case.get("args").cloned().unwrap());
     if let Some(kind) = case.get("error").and_then(Value::as_str) {
         let error = outcome.expect_err(name);
@@ -137,4 +143,69 @@ fn search_files_answers_its_golden_cases() {
 #[test]
 fn request_http_answers_its_golden_cases() {
     check("request_http");
+}
+
+#[test]
+fn match_regex_answers_its_golden_cases() {
+    check("match_regex");
+}
+
+#[test]
+fn diff_text_answers_its_golden_cases() {
+    check("diff_text");
+}
+
+#[test]
+fn render_template_answers_its_golden_cases() {
+    check("render_template");
+}
+
+#[test]
+fn convert_base64_answers_its_golden_cases() {
+    check("convert_base64");
+}
+
+#[test]
+fn hash_data_answers_its_golden_cases() {
+    check("hash_data");
+}
+
+#[test]
+fn compute_date_answers_its_golden_cases() {
+    check("compute_date");
+}
+
+#[test]
+fn write_file_answers_its_golden_cases() {
+    check("write_file");
+}
+
+#[test]
+fn edit_file_answers_its_golden_cases() {
+    check("edit_file");
+}
+
+#[test]
+fn delete_file_answers_its_golden_cases() {
+    check("delete_file");
+}
+
+#[test]
+fn list_directory_answers_its_golden_cases() {
+    check("list_directory");
+}
+
+#[test]
+fn read_webpage_answers_its_golden_cases() {
+    check("read_webpage");
+}
+
+#[test]
+fn run_process_answers_its_golden_cases() {
+    check("run_process");
+}
+
+#[test]
+fn ask_user_answers_its_golden_cases() {
+    check("ask_user");
 }

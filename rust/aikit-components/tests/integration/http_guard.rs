@@ -119,6 +119,7 @@ fn an_agent_reaches_what_is_listed_and_asks_before_it_sends() {
         caller: Caller::Agent,
         hosts: &hosts,
         ask,
+        ..Setup::default()
     };
     let url = server.url("/");
     assert_eq!(send(agent(None), request("GET", &url)).unwrap().status, 200);
@@ -153,6 +154,7 @@ fn an_agent_asks_before_it_sends_a_body_whatever_the_method() {
                 ..Answers::default()
             })
         }),
+        ..Setup::default()
     };
     for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT"] {
         let mut secret = request(method, &server.url("/"));

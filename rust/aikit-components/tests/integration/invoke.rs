@@ -354,7 +354,7 @@ fn an_agent_reads_a_key_file_only_when_the_user_says_yes() {
             Setup {
                 caller,
                 ask: ask.clone(),
-                hosts: &[],
+                ..Setup::default()
             },
         );
         let mut events = cx.context.events().subscribe("policy.*");

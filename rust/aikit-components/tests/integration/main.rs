@@ -3,6 +3,12 @@
 #[cfg(test)]
 mod agents;
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod cassette;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod http_guard;
@@ -17,13 +23,19 @@ mod models;
 #[cfg(test)]
 mod path_guard;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod rag;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod shared_client;
+#[cfg(test)]
+mod state;
 #[cfg(test)]
 mod storage;
 #[cfg(test)]

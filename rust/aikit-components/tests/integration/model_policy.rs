@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aikit_components::{
-    config::Variables,
+    config::{ModelsConfig, Variables},
     http::GuardedClient,
     models::Catalogue,
     security::policy::{Profile, TablePolicy},
@@ -50,20 +50,18 @@ fn a_served_session_reaches_models_on_the_allow_list_and_the_owners_own() {
     let address = server.base_url.clone();
     let in_session = |variables: Variables| {
         let policy = TablePolicy::new(Profile::Served, Vec::new(), Vec::new())
-            .with_model_hosts(Catalogue::owners_hosts(&*variables));
+            .with_model_hosts(Catalogue::owners_hosts(&variables));
         let http = GuardedClient::new(Arc::new(policy), None);
-        Catalogue::new(variables, None, Arc::new(http))
+        Catalogue::new(variables, ModelsConfig::default(), Arc::new(http)).unwrap()
     };
-    let error = refusal(&in_session(Arc::new(|_| None)), &address);
+    let error = refusal(&in_session(Variables::none()), &address);
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
     assert!(
         error.hint().unwrap().contains("AIKIT_SECURITY__HOSTS"),
         "{error:?}"
     );
     let own = address.clone();
-    let catalogue = in_session(Arc::new(move |name| {
-        (name == "OPENAI_COMPATIBLE_BASE_URL").then(|| own.clone())
-    }));
+    let catalogue = in_session(Variables::of([("OPENAI_COMPATIBLE_BASE_URL", own)]));
     for base_url in [None, Some(address)] {
         let options = ModelOptions {
             base_url,
@@ -74,9 +72,10 @@ fn a_served_session_reaches_models_on_the_allow_list_and_the_owners_own() {
     }
     assert_eq!(server.requests().len(), 2);
     // Even the owner cannot name the metadata service.
-    let catalogue = in_session(Arc::new(|name| {
-        (name == "OPENAI_COMPATIBLE_BASE_URL").then(|| "http://169.254.169.254/v1".to_owned())
-    }));
+    let catalogue = in_session(Variables::of([(
+        "OPENAI_COMPATIBLE_BASE_URL",
+        "http://169.254.169.254/v1",
+    )]));
     let model = catalogue.chat(Some("openai-compatible:tiny"), ModelOptions::default());
     let error = complete(model.unwrap(), asking("hi")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use aikit_components::models::{self, FunctionModel};
+use aikit_components::{
+    config::{ModelsConfig, Variables},
+    models::{self, Catalogue, FunctionModel},
+    security::policy::Profile,
+};
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     graph::Status,
@@ -14,7 +18,7 @@ use aikit_core::{
 use futures::future::BoxFuture;
 
 use crate::support::{
-    asking, calling, catalogue, catalogue_with, complete, counted, hook, scripted, stream,
+    asking, calling, catalogue, catalogue_with, complete, counted, guarded, hook, scripted, stream,
     tool_context, wait,
 };
 
@@ -230,19 +234,37 @@ fn keys_and_the_default_model_come_from_the_given_variables() {
     let model = catalogue.chat(None, ModelOptions::default()).unwrap();
     assert_eq!(model.name(), "openai:gpt");
     assert!(!format!("{model:?} {catalogue:?}").contains("sk-very-secret"));
-    let usable = catalogue.list().into_iter().map(|it| {
-        let name = it.get("name").unwrap().as_str().unwrap().to_owned();
-        (name, it.get("usable").unwrap().as_bool().unwrap())
+    let usable = catalogue.list().into_iter().filter(|it| {
+        let usable = it.get("usable").and_then(Value::as_bool);
+        usable.unwrap()
     });
-    let expected = [
-        ("openai", true),
-        ("openai-compatible", false),
-        ("scripted", true),
-    ];
-    assert_eq!(
-        usable.collect::<Vec<_>>(),
-        expected.map(|(name, it)| (name.to_owned(), it))
+    let names = usable.map(|it| it.get("name").unwrap().as_str().unwrap().to_owned());
+    // With a key, on this machine, or in this process.
+    let expected = ["openai", "ollama", "llamacpp", "scripted"];
+    assert_eq!(names.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn keys_of_the_configuration_come_after_the_variables_and_of_known_providers() {
+    let catalogue = |keys: &[(&str, &str)], variables: Variables| {
+        let keys = keys.iter();
+        let keys = keys.map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
+        let config = ModelsConfig {
+            keys: keys.collect(),
+            ..ModelsConfig::default()
+        };
+        Catalogue::new(variables, config, Arc::new(guarded(Profile::Notebook)))
+    };
+    let written = catalogue(&[("groq", "gsk-very-secret")], Variables::none()).unwrap();
+    assert!(
+        written
+            .chat(Some("groq:m"), ModelOptions::default())
+            .is_ok()
     );
+    assert!(!format!("{written:?}").contains("secret"));
+    let error = catalogue(&[("grok", "x")], Variables::none()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.hint().unwrap().contains("`groq`"), "{error:?}");
 }
 
 #[test]
@@ -251,7 +273,15 @@ fn every_provider_of_the_table_says_what_it_lacks() {
         let name = row.get("name").unwrap().as_str().unwrap();
         let lacks = row.get("lacks").unwrap().as_list().unwrap();
         assert_eq!(row.get("usable"), Some(&Value::from(lacks.is_empty())));
-        let found = catalogue().chat(Some(&format!("{name}:m")), ModelOptions::default());
+        let full = format!("{name}:m");
+        let found = match row.get("chat").and_then(Value::as_bool) {
+            Some(true) => catalogue()
+                .chat(Some(&full), ModelOptions::default())
+                .map(drop),
+            _ => catalogue()
+                .embedding(&full, ModelOptions::default())
+                .map(drop),
+        };
         if !lacks.is_empty() {
             let error = found.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{name}");

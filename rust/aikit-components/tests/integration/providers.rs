@@ -17,7 +17,7 @@ use futures::StreamExt as _;
 use serde_json::json;
 
 use crate::support::{
-    asking, catalogue, catalogue_with, complete,
+    asking, catalogue, catalogue_with, complete, hurried_context,
     server::{Ending, HELLO, Reply, Server},
     stream, tool_context, wait,
 };
@@ -288,7 +288,7 @@ fn every_failure_of_a_provider_has_its_kind_and_never_the_key() {
     for (status, body, kind) in cases {
         let server = Server::start(vec![Reply::json(status, &body)]);
         let whole = complete(model(&server), asking("hi")).unwrap_err();
-        let streamed = stream(tool_context(), model(&server)).1.unwrap_err();
+        let streamed = stream(hurried_context(), model(&server)).1.unwrap_err();
         for error in [whole, streamed] {
             assert_eq!(error.kind(), kind, "status {status}, {body}: {error}");
             let shown = format!("{error:?} {}", error.to_value());
@@ -307,6 +307,69 @@ fn a_limit_of_rate_says_how_long_to_wait() {
     let server = Server::start(vec![reply]);
     let error = complete(model(&server), asking("hi")).unwrap_err();
     assert_eq!(error.hint(), Some("try again in 7 s"));
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[test]
+fn what_passes_is_asked_again_and_what_does_not_is_not() {
+    let told = |code: &str| format!(r#"{{"error": {{"message": "no", "code": "{code}"}}}}"#);
+    let busy = Reply::json(429, &told("rate_limit_exceeded"));
+    let server = Server::start(vec![busy, Reply::json(503, ""), Reply::json(200, HELLO)]);
+    let response = complete(model(&server), asking("hi")).unwrap();
+    assert_eq!(response.message.to_text(), "Hello é😀");
+    assert_eq!((response.usage.requests, server.requests().len()), (1, 3));
+    for (status, code) in [(401, "invalid_api_key"), (429, "insufficient_quota")] {
+        let server = Server::start(vec![Reply::json(status, &told(code))]);
+        assert!(complete(model(&server), asking("hi")).is_err());
+        assert_eq!(server.requests().len(), 1, "{code}");
+    }
+}
+
+#[test]
+fn a_stream_is_begun_again_only_while_nothing_was_shown() {
+    let busy = Reply::json(503, "");
+    let server = Server::start(vec![busy, Reply::events(&[STREAM.as_bytes()])]);
+    let (texts, result) = stream(hurried_context(), model(&server));
+    assert_eq!(texts.concat(), "Grüß dich 😀");
+    assert!(result.is_ok() && server.requests().len() == 2);
+    // An error among the pieces: text was shown, so the caller is told.
+    let cut = STREAM.find("dich").unwrap();
+    let cut = STREAM[..cut].rfind("data:").unwrap();
+    let error = "data: {\"error\": {\"message\": \"overloaded\", \"code\": \"server_error\"}}\n\n";
+    let pieces = [&STREAM.as_bytes()[..cut], error.as_bytes()];
+    let server = Server::start(vec![Reply::events(&pieces)]);
+    let (texts, result) = stream(hurried_context(), model(&server));
+    assert_eq!(texts.concat(), "Grüß ");
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::ProviderUnavailable);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn only_the_batch_that_failed_is_embedded_again() {
+    let batch = |count: usize| {
+        let rows: Vec<_> = (0..count)
+            .map(|index| json!({"object": "embedding", "index": index, "embedding": [0.5]}))
+            .collect();
+        json!({"object": "list", "model": "e", "data": rows}).to_string()
+    };
+    let server = Server::start(vec![
+        Reply::json(200, &batch(256)),
+        Reply::json(503, ""),
+        Reply::json(200, &batch(44)),
+    ]);
+    let model = catalogue()
+        .embedding("openai-compatible:e", options(&server))
+        .unwrap();
+    let texts = vec!["a".to_owned(); 300];
+    let vectors = wait(async move {
+        let cx = hurried_context();
+        models::embed(&cx.context, &model, texts).await.unwrap()
+    });
+    assert_eq!((vectors.len(), server.requests().len()), (300, 3));
+    assert_eq!(
+        server.requests()[2].body["input"].as_array().unwrap().len(),
+        44
+    );
 }
 
 #[test]

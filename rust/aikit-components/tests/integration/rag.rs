@@ -1,8 +1,13 @@
 //! `Rag` on real files, behind the real path guard.
 
+mod answer;
 mod cancelled;
+mod evaluated;
 mod faults;
+mod hybrid;
 mod ingest;
+mod keyword;
+mod pages;
 mod quality;
 mod search;
 mod tracked;
@@ -58,7 +63,17 @@ pub(crate) fn ingest_with(
 
 pub(crate) fn search(rag: &Rag, cx: &ToolContext, query: &str, k: usize) -> Result<Vec<Hit>> {
     let (rag, cx, query) = (rag.clone(), cx.clone(), query.to_owned());
-    wait(async move { rag.search(&cx, &query, SearchOptions { k }).await })
+    wait(async move {
+        rag.search(
+            &cx,
+            &query,
+            SearchOptions {
+                k,
+                ..SearchOptions::default()
+            },
+        )
+        .await
+    })
 }
 
 pub(crate) fn path(path: &str) -> Source {

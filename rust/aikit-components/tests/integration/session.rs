@@ -6,10 +6,13 @@ use std::{
 };
 
 use aikit_components::{
+    config,
     http::GuardedClient,
     security::{
         hosts::HostRule,
         policy::{Profile, TablePolicy, resolve_roots},
+        process::ProcessGuard,
+        questions::QuestionGuard,
         sandbox::PathGuard,
     },
     tools::{self, Registry},
@@ -17,7 +20,7 @@ use aikit_components::{
 use aikit_core::{
     Context, Result, Value,
     context::{Caller, Overrides},
-    services::{Ask, Question, Services},
+    services::{Ask, Files, Question, Services},
     tool::ToolContext,
 };
 use futures::future::BoxFuture;
@@ -38,12 +41,25 @@ impl Ask for Answers {
     }
 }
 
+/// Answers every question with the question in capitals.
+#[derive(Debug)]
+struct Loud;
+
+impl Ask for Loud {
+    fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async move { Ok(question.prompt.to_uppercase()) })
+    }
+}
+
 /// What a test sets.
 #[derive(Debug, Default)]
 pub(crate) struct Setup<'a> {
     pub(crate) caller: Caller,
     pub(crate) hosts: &'a [&'a str],
     pub(crate) ask: Option<Arc<Answers>>,
+    /// Whether somebody answers with the question in capitals.
+    pub(crate) loud: bool,
+    pub(crate) served: bool,
 }
 
 /// A notebook session over `folder`.
@@ -54,15 +70,29 @@ pub(crate) fn open(folder: &Path, setup: Setup<'_>) -> ToolContext {
         .iter()
         .map(|it| HostRule::parse(it).unwrap())
         .collect();
-    let policy = Arc::new(TablePolicy::new(Profile::Notebook, roots.clone(), hosts));
+    let profile = if setup.served {
+        Profile::Served
+    } else {
+        Profile::Notebook
+    };
+    let policy = Arc::new(TablePolicy::new(profile, roots.clone(), hosts));
     let ask = setup.ask.map(|it| it as Arc<dyn Ask>);
+    let ask = ask.or_else(|| setup.loud.then(|| Arc::new(Loud) as Arc<dyn Ask>));
     let files = PathGuard::new(&roots, policy.clone(), ask.clone()).unwrap();
+    let files: Arc<dyn Files> = Arc::new(files);
+    let processes = ProcessGuard::new(
+        policy.clone(),
+        ask.clone(),
+        files.clone(),
+        (roots[0].clone(), config::environment()),
+    );
     let http = GuardedClient::new(policy.clone(), ask.clone());
     let services = Services {
         policy: Some(policy),
-        files: Some(Arc::new(files)),
+        files: Some(files),
+        processes: Some(Arc::new(processes)),
         http: Some(Arc::new(http)),
-        ask,
+        ask: ask.map(|it| Arc::new(QuestionGuard::new(it)) as Arc<dyn Ask>),
         ..Services::default()
     };
     let overrides = Overrides {

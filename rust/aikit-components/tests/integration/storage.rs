@@ -24,6 +24,13 @@ impl Place {
         opened.unwrap().unwrap()
     }
 
+    /// Another store beside it.
+    pub(crate) fn other(&self) -> Stores {
+        let path = self.folder.path().join("other.db");
+        let opened = io::wait(self.backend.open(Some(path)), || Ok(()));
+        opened.unwrap().unwrap()
+    }
+
     /// Two handles on one store: of two processes where the backend can, else of one.
     pub(crate) fn open_twice(&self) -> (Stores, Stores) {
         let first = self.open();

@@ -66,7 +66,7 @@ fn names_are_unique_snake_case_and_no_group() {
         let is_snake_case = spec
             .name
             .chars()
-            .all(|it| it.is_ascii_lowercase() || it == '_');
+            .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_');
         assert!(is_snake_case, "{}", spec.name);
         assert!(
             !GROUPS.iter().any(|group| group.name == spec.name),
@@ -131,21 +131,49 @@ fn groups_hold_what_they_say() {
         let tools = registry.resolve(&[group.to_owned()]).unwrap();
         tools.iter().map(|tool| tool.spec().name.clone()).collect()
     };
-    assert_eq!(names("text"), ["count_words"]);
-    assert_eq!(names("data"), ["calculate", "query_json"]);
-    assert_eq!(names("files_read"), ["read_file", "search_files"]);
-    assert_eq!(names("web"), ["request_http"]);
-    assert_eq!(names("safe"), ["count_words", "calculate", "query_json"]);
+    let text = ["count_words", "match_regex", "diff_text", "render_template"];
+    let data = [
+        "calculate",
+        "compute_date",
+        "convert_base64",
+        "hash_data",
+        "query_json",
+    ];
+    assert_eq!(names("text"), text);
+    assert_eq!(names("data"), data);
+    let reading = ["read_file", "list_directory", "search_files"];
+    assert_eq!(names("files_read"), reading);
+    let files = [
+        "read_file",
+        "write_file",
+        "edit_file",
+        "delete_file",
+        "list_directory",
+        "search_files",
+    ];
+    assert_eq!(names("files"), files);
+    assert_eq!(names("web"), ["request_http", "read_webpage"]);
+    assert_eq!(names("system"), ["run_process"]);
+    assert_eq!(names("knowledge"), ["ask_user"]);
+    let safe: Vec<&str> = text.into_iter().chain(data).chain(["ask_user"]).collect();
+    assert_eq!(names("safe"), safe);
     let mixed = [
         "calculate".to_owned(),
-        "safe".to_owned(),
+        "data".to_owned(),
         "read_file".to_owned(),
     ];
     let mixed = registry.resolve(&mixed).unwrap();
     let mixed: Vec<&str> = mixed.iter().map(|tool| &*tool.spec().name).collect();
     assert_eq!(
         mixed,
-        ["calculate", "count_words", "query_json", "read_file"]
+        [
+            "calculate",
+            "compute_date",
+            "convert_base64",
+            "hash_data",
+            "query_json",
+            "read_file"
+        ]
     );
 }
 

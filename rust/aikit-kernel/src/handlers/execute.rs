@@ -77,6 +77,9 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
             .ok()
             .and_then(Option::as_ref)
             .and_then(plain_text);
+        if let Some(archive) = &desk.archive {
+            archive.add(execution_count, &asked.code, text.as_deref());
+        }
         desk.history()
             .add(execution_count, asked.code.clone(), text);
     }

@@ -6,6 +6,7 @@ pub(crate) mod lifecycle;
 
 mod comm;
 mod complete;
+mod history;
 mod inspect;
 mod is_complete;
 mod kernel_info;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
+    archive::Archive,
     history::History,
     socket::Sockets,
     wire::{
@@ -41,6 +43,8 @@ pub(crate) struct Desk {
     /// Number of the last cell that counted.
     execution_count: AtomicU32,
     history: Mutex<History>,
+    /// Where the cells of all sessions are kept.
+    pub(crate) archive: Option<Archive>,
     current: Mutex<lifecycle::Current>,
     /// What arrives on the stdin socket; one question at a time reads it.
     answers: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
@@ -77,9 +81,16 @@ impl Desk {
             context,
             execution_count,
             history,
+            archive: None,
             current,
             answers: tokio::sync::Mutex::new(answers),
         }
+    }
+
+    /// Keeps the cells beyond this session.
+    pub(crate) fn with_archive(mut self, archive: Option<Archive>) -> Self {
+        self.archive = archive;
+        self
     }
 
     /// Broadcasts a message that belongs to `request`.
@@ -140,7 +151,7 @@ async fn answer_content(desk: &Arc<Desk>, request: &Request, content: &Content) 
         Content::CompleteRequest(asked) => complete::reply(desk, asked).await,
         Content::InspectRequest(asked) => inspect::reply(desk, asked).await,
         Content::IsCompleteRequest(asked) => is_complete::reply(desk, asked).into(),
-        Content::HistoryRequest(asked) => desk.history().find(asked).into(),
+        Content::HistoryRequest(asked) => history::reply(desk, asked).await.into(),
         Content::CommInfoRequest(_) => comm::info().into(),
         Content::CommOpen(opened) => {
             desk.publish(request, &comm::refuse(opened).into());

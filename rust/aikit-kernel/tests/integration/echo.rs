@@ -30,6 +30,7 @@ impl EchoEngine {
     pub(crate) fn into_program(self) -> Program {
         Program {
             asker: Some(Arc::clone(&self.asker)),
+            history: None,
             engine: Arc::new(self),
             context: Context::default(),
         }

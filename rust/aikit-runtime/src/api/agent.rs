@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use aikit_components::agents::{Agent, AgentOptions, Input};
+use aikit_components::{
+    agents::{Agent, AgentOptions, Input},
+    security::approval::FunctionApprover,
+};
 use aikit_core::{
     Error, Result, Value,
     agent::{AgentRun, Limits},
+    context::Approver,
     event::Event,
     model::Message,
     procedure::Handle,
@@ -16,7 +20,7 @@ use futures::{StreamExt as _, stream};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, model, optional,
-    ready, required, tool,
+    ready, required, sessions, tool,
 };
 
 /// The module.
@@ -64,17 +68,30 @@ const OPTIONS: &[Param] = &[
     ),
     optional("limits", Kind::Options(LIMITS), "Bounds of one run."),
     optional(
+        "approve",
+        Kind::Function,
+        "Decides instead of the user: gets `{tool, args, action, detail, always, digest}`, gives \
+         true, false, `yes`, `no` or `always`.",
+    ),
+    optional(
         "name",
         Kind::String,
         "Name in events and messages: letters, digits, `_`, `-`.",
     ),
 ];
 
-const HISTORY: &[Param] = &[optional(
-    "history",
-    Kind::List(&Kind::Table),
-    "The conversation so far: `messages` of an earlier run.",
-)];
+const HISTORY: &[Param] = &[
+    optional(
+        "history",
+        Kind::List(&Kind::Table),
+        "The conversation so far: `messages` of an earlier run.",
+    ),
+    optional(
+        "session",
+        Kind::Object(sessions::NAME),
+        "The session whose conversation is continued, in place of a history.",
+    ),
+];
 
 const PROMPT: Param = required("prompt", Kind::String, "What the user says.");
 
@@ -140,6 +157,8 @@ fn make(session: &Session, mut args: Args) -> Result<Return> {
     let cx = args.cx.clone();
     options.tools = tool::resolve(session, &cx, given.items("tools"))?;
     options.limits = limits(given.options("limits"))?;
+    let approve = given.function("approve");
+    options.approver = approve.map(|it| Arc::new(FunctionApprover::new(it)) as Arc<dyn Approver>);
     let fields = Map::from_iter([
         ("name".to_owned(), Value::from(options.name.as_str())),
         ("model".to_owned(), Value::from(options.model.name())),
@@ -159,8 +178,10 @@ fn limits(mut given: Args) -> Result<Limits> {
     Ok(limits)
 }
 
-fn input(args: &mut Args) -> Result<Input> {
-    let history = args.options("options").items("history").into_iter();
+fn input(session: &Session, args: &mut Args) -> Result<Input> {
+    let mut given = args.options("options");
+    let continued = sessions::argument(session, given.take("session"))?;
+    let history = given.items("history").into_iter();
     let history: Result<Vec<Message>> = history
         .map(|item| item.into_value().unwrap_or_default().deserialize())
         .collect();
@@ -171,19 +192,20 @@ fn input(args: &mut Args) -> Result<Input> {
     Ok(Input {
         prompt: args.required_string("prompt")?,
         history,
+        session: continued,
     })
 }
 
 async fn run(session: Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
-    let input = input(&mut args)?;
+    let input = input(&session, &mut args)?;
     let done: AgentRun = agent.run(&session.tool_context(&args.cx), input).await?;
     Value::from_serialize(&done).map(Return::Value)
 }
 
 fn stream_run(session: &Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
-    let input = input(&mut args)?;
+    let input = input(session, &mut args)?;
     let handle = agent.start(&session.tool_context(&args.cx), input);
     session.insert_stream(stream::unfold(Some((handle, 0)), next).boxed())
 }

@@ -146,6 +146,14 @@ impl Args {
         }
     }
 
+    /// Takes a function, if one was given.
+    pub fn function(&mut self, name: &str) -> Option<Arc<dyn Callable>> {
+        match self.take(name) {
+            Some(Arg::Callable(function)) => Some(function),
+            _ => None,
+        }
+    }
+
     /// Takes a count or size, if it was given.
     ///
     /// # Errors

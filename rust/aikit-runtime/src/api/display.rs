@@ -83,4 +83,28 @@ const FUNCTIONS: &[ApiFunction] = &[
         example: "display.json({a = {1, 2}})",
         call: Call::Engine,
     },
+    ApiFunction {
+        name: "table",
+        summary: "Shows a list of records as a table.",
+        params: &[
+            required("records", Kind::Anything, "Tables with text keys."),
+            optional("options", OPTIONS, "How to show it."),
+        ],
+        returns: "a handle with `:update(value)`",
+        example: "display.table({{name = 'a', size = 1}, {name = 'b', size = 2}})",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "png",
+        summary: "Shows an image.",
+        params: &[
+            required("bytes", Kind::String, "The bytes of a PNG file."),
+            optional("options", OPTIONS, "How to show it."),
+        ],
+        returns: "a handle with `:update(value)`",
+        example: "local hex = '89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49\
+                  444154789c636000000002000148afa4710000000049454e44ae426082' \
+                  display.png((hex:gsub('%x%x', function(b) return string.char(tonumber(b, 16)) end)))",
+        call: Call::Engine,
+    },
 ];

@@ -7,14 +7,19 @@
 
 mod agent;
 mod args;
+mod artifact;
 mod display;
 mod host;
 mod json;
 mod model;
 mod params;
 pub mod pipe;
+mod progress;
 mod rag;
+mod replay;
 mod session;
+mod sessions;
+mod state;
 mod task;
 mod tool;
 mod vector;
@@ -207,12 +212,17 @@ pub struct Created {
 pub const MODULES: &[&ApiModule] = &[
     &task::MODULE,
     &display::MODULE,
+    &progress::MODULE,
     &json::MODULE,
     &tool::MODULE,
     &model::MODULE,
     &agent::MODULE,
     &rag::MODULE,
     &vector::MODULE,
+    &state::MODULE,
+    &sessions::MODULE,
+    &artifact::MODULE,
+    &replay::MODULE,
 ];
 
 /// The module `name`.

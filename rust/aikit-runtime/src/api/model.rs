@@ -33,7 +33,8 @@ const OPTIONS: &[Param] = &[
     optional(
         "base_url",
         Kind::String,
-        "Address of an OpenAI-compatible server.",
+        "Address of the provider's API; without a provider in the name, of an OpenAI-compatible \
+         server.",
     ),
     secret(
         "api_key",
@@ -45,7 +46,27 @@ const OPTIONS: &[Param] = &[
         Kind::List(&Kind::Any),
         "What a `scripted:` model answers: texts, or `{text, tool_calls = {{name, arguments}}}`.",
     ),
+    optional(
+        "api",
+        Kind::String,
+        "`chat` (the default) or `responses`: which API of `openai`, `openai-compatible`, \
+         `openrouter` and `xai`.",
+    ),
+    optional(
+        "api_version",
+        Kind::String,
+        "Version of the API of `azure`, such as `2024-10-21`.",
+    ),
+    optional(
+        "params",
+        Kind::Table,
+        "What is sent with each request as it is, by the provider's own names, such as \
+         `{reasoning_effort = 'low'}`.",
+    ),
 ];
+
+/// Options that go to the provider.
+const OF_PROVIDERS: [&str; 4] = ["answers", "api", "api_version", "params"];
 
 const REQUEST: &[Param] = &[
     optional("prompt", Kind::String, "What the user says."),
@@ -126,20 +147,44 @@ const CLASS: ApiClass = ApiClass {
     fields: &[("name", "Its full name, `provider:model`.")],
 };
 
-const FUNCTIONS: &[ApiFunction] = &[ApiFunction {
-    name: "list",
-    summary: "Lists the providers: what is usable here and what each lacks.",
-    params: &[],
-    returns: "a list of records with `name`, `usable`, `lacks`",
-    example: "print(#Model.list())",
-    call: Call::Host(|session, _| {
-        let session = session.clone();
-        Box::pin(async move {
-            let models = session.components().services.models()?.list();
-            Ok(Return::Value(Value::List(models)))
-        })
-    }),
-}];
+const FUNCTIONS: &[ApiFunction] = &[
+    ApiFunction {
+        name: "list",
+        summary: "Lists the providers: what is usable here and what each lacks. Asks nobody.",
+        params: &[],
+        returns: "a list of records with `name`, `summary`, `usable`, `lacks`, `chat`, \
+                  `embeddings`",
+        example: "print(#Model.list())",
+        call: Call::Host(|session, _| {
+            let session = session.clone();
+            Box::pin(async move {
+                let models = session.components().services.models()?.list();
+                Ok(Return::Value(Value::List(models)))
+            })
+        }),
+    },
+    ApiFunction {
+        name: "check",
+        summary: "As `list`, but servers of your own are asked for the models they have.",
+        params: &[optional(
+            "provider",
+            Kind::String,
+            "The only one to look at, such as `ollama`.",
+        )],
+        returns: "the records of `list`; those of servers also with `models`, or `error` and \
+                  `hint`",
+        example: "print(Model.check('scripted')[1].usable)",
+        call: Call::Host(|session, mut args| {
+            let session = session.clone();
+            Box::pin(async move {
+                let provider = args.string("provider");
+                let models = session.components().services.models()?;
+                let rows = models.check(&args.cx, provider.as_deref()).await?;
+                Ok(Return::Value(Value::List(rows)))
+            })
+        }),
+    },
+];
 
 /// What the session keeps for a handle.
 #[derive(Debug)]
@@ -151,9 +196,11 @@ struct Kept {
 
 fn options(mut given: Args) -> ModelOptions {
     let mut extra = Map::new();
-    match given.value("answers") {
-        Value::Null => {}
-        answers => drop(extra.insert("answers".to_owned(), answers)),
+    for name in OF_PROVIDERS {
+        match given.value(name) {
+            Value::Null => {}
+            value => drop(extra.insert(name.to_owned(), value)),
+        }
     }
     ModelOptions {
         base_url: given.string("base_url"),

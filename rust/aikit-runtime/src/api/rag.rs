@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use aikit_components::rag::{
-    self, Embedder, IngestOptions, K_DEFAULT, Rag, RagOptions, Record, SearchOptions, Source,
+    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, K_DEFAULT, Rag, RagOptions,
+    Record, SearchOptions, Source, ToolOptions,
 };
 use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
 
 use super::{
-    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
-    ready, required, secret, tool,
+    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, model,
+    optional, ready, required, secret, tool,
 };
 
 /// The module.
@@ -23,8 +24,9 @@ const OPEN: &[Param] = &[
     optional(
         "embedder",
         Kind::Either(&[Kind::String, Kind::Function]),
-        "`lexical` (the default: words, not meaning), `provider:model`, or a function that takes a \
-         list of texts and gives a list of vectors.",
+        "`lexical` (the default: words, not meaning), `minilm` (meaning; needs the extra of that \
+         name), `local:PATH` (a model's folder), `provider:model`, or a function that takes a list \
+         of texts and gives a list of vectors.",
     ),
     optional(
         "dim",
@@ -54,7 +56,7 @@ const OPEN: &[Param] = &[
     optional(
         "chunker",
         Kind::String,
-        "`tokens` (the default) or `whole`.",
+        "`tokens` (the default), `markdown` (sections) or `whole`.",
     ),
     optional(
         "chunk_size_tokens",
@@ -65,6 +67,12 @@ const OPEN: &[Param] = &[
         "chunk_overlap_tokens",
         Kind::Integer,
         "Tokens that two chunks of one section share.",
+    ),
+    optional(
+        "language",
+        Kind::String,
+        "Language of the documents, for searches by words: `english` (the default), `german` and \
+         others, or `none`.",
     ),
 ];
 
@@ -81,11 +89,83 @@ const INGEST: &[Param] = &[
     ),
 ];
 
-const SEARCH: &[Param] = &[optional(
+const SEARCH: &[Param] = &[K, MODE, FUSION, DENSE_WEIGHT, MIN_SCORE, FILTER];
+
+const K: Param = optional(
     "k",
     Kind::Integer,
     "Number of hits, 1 to 1000; 5 when left out.",
-)];
+);
+
+const MODE: Param = optional(
+    "mode",
+    Kind::String,
+    "`hybrid` (vectors and words, the default), `dense` (vectors) or `keyword` (words).",
+);
+
+const FUSION: Param = optional(
+    "fusion",
+    Kind::String,
+    "How a hybrid search makes one order of two: `convex` (scores, the default) or `rrf` (ranks).",
+);
+
+const DENSE_WEIGHT: Param = optional(
+    "dense_weight",
+    Kind::Number,
+    "Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2 with `lexical`.",
+);
+
+const MIN_SCORE: Param = optional(
+    "min_score",
+    Kind::Number,
+    "Hits with a lower score are left out.",
+);
+
+const FILTER: Param = optional(
+    "filter",
+    Kind::Table,
+    "Which documents are searched, by their metadata: `{year = {gte = 2024}, lang = \"en\"}`. \
+     Operators are `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `one_of`, `none_of`, `exists`; `all_of`, \
+     `any_of` and `negate` combine filters.",
+);
+
+const ASK: &[Param] = &[
+    optional(
+        "model",
+        model::MODEL,
+        "The model that answers; the configured one when left out.",
+    ),
+    optional(
+        "instructions",
+        Kind::String,
+        "What the model is told beside how it answers, such as a language or a length.",
+    ),
+    optional("max_tokens", Kind::Integer, "Longest answer in tokens."),
+    K,
+    MODE,
+    FUSION,
+    DENSE_WEIGHT,
+    MIN_SCORE,
+    FILTER,
+];
+
+const EVALUATE: &[Param] = &[
+    optional(
+        "at",
+        Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]),
+        "Where results are cut, 1 to 1000; 1, 5 and 10 when left out.",
+    ),
+    optional(
+        "level",
+        Kind::String,
+        "What the judgements name: `document` (the default) or `chunk`.",
+    ),
+    MODE,
+    FUSION,
+    DENSE_WEIGHT,
+    MIN_SCORE,
+    FILTER,
+];
 
 /// Name of the class.
 const NAME: &str = "RAG";
@@ -105,11 +185,11 @@ const CLASS: ApiClass = ApiClass {
                         Kind::String,
                         Kind::List(&Kind::Either(&[Kind::String, Kind::Table])),
                     ]),
-                    "A file, a folder, a glob (`docs/*.md` is one folder, `docs/**/*.md` everything below), or a list of them and of records `{id, text, metadata}`.",
+                    "A file, a folder, a glob (`docs/*.md` is one folder, `docs/**/*.md` everything below), the address of a page (`https://…`), or a list of them and of records `{id, text, metadata}`.",
                 ),
                 optional("options", Kind::Options(INGEST), "How to ingest."),
             ],
-            returns: "a record with `added`, `updated`, `unchanged`, `deleted`, `failed`, `chunks`",
+            returns: "a record with `added`, `updated`, `unchanged`, `deleted`, `failed`, `chunks`, `embedded`",
             example: "RAG.open():ingest({{id = 'a', text = 'owls hunt at night'}}).added",
             call: Call::Host(|session, args| Box::pin(ingest(session.clone(), args))),
         },
@@ -120,9 +200,40 @@ const CLASS: ApiClass = ApiClass {
                 required("query", Kind::String, "The question."),
                 optional("options", Kind::Options(SEARCH), "How to search."),
             ],
-            returns: "a list of records with `id`, `text`, `score`, `source`, `title`, `metadata`",
+            returns: "a list of records with `id`, `text`, `score`, `scores`, `source`, `title`, \
+                      `headings`, `metadata`",
             example: "print(#RAG.open():search('anything'))",
             call: Call::Host(|session, args| Box::pin(search(session.clone(), args))),
+        },
+        ApiFunction {
+            name: "ask",
+            summary: "Answers a question from the documents, with citations that were looked up.",
+            params: &[
+                required("question", Kind::String, "The question."),
+                optional("options", Kind::Options(ASK), "How to answer."),
+            ],
+            returns: "a record with `text`, `answered`, `citations` (`number`, `id`, `quote`, \
+                      `source`, `title`, `headings`, `start`, `end`, `metadata` each), \
+                      `unverified`, `draft`, `hits`, `usage`, `model`",
+            example: "RAG.open():ask('what is honey?', {model = Model('scripted:none', {answers = {}})}).answered",
+            call: Call::Host(|session, args| Box::pin(ask(session.clone(), args))),
+        },
+        ApiFunction {
+            name: "evaluate",
+            summary: "Asks judged questions and measures what is found.",
+            params: &[
+                required(
+                    "qrels",
+                    Kind::List(&Kind::Table),
+                    "Records with `query` and `relevant`: an id, a list of ids, or a table from ids \
+                     to grades.",
+                ),
+                optional("options", Kind::Options(EVALUATE), "How to evaluate."),
+            ],
+            returns: "a record with `queries`, `at` (`k`, `recall`, `precision`, `mrr`, `ndcg` \
+                      each), `latency` (`mean_ms`, `p50_ms`, `p95_ms`) and `missed`",
+            example: "RAG.open():evaluate({{query = 'owls', relevant = 'a'}}, {at = 5}).at[1].recall",
+            call: Call::Host(|session, args| Box::pin(evaluate(session.clone(), args))),
         },
         ApiFunction {
             name: "delete",
@@ -154,6 +265,11 @@ const CLASS: ApiClass = ApiClass {
                     "Its name; `search_documents` when left out.",
                 ),
                 optional("summary", Kind::String, "What can be found here."),
+                optional(
+                    "k",
+                    Kind::Integer,
+                    "Hits of a call that names no number, 1 to 1000; 5 when left out.",
+                ),
             ],
             returns: "a `Tool`",
             example: "RAG.open():as_tool().name",
@@ -201,6 +317,7 @@ async fn open(session: Session, mut args: Args) -> Result<Return> {
         chunk_overlap_tokens: given
             .size("chunk_overlap_tokens")?
             .unwrap_or(defaults.chunk_overlap_tokens),
+        language: given.string("language").unwrap_or(defaults.language),
         path,
     };
     let path = options.path.as_ref().map(|path| path.display().to_string());
@@ -237,15 +354,7 @@ fn embedder(session: &Session, given: &mut Args) -> Result<Embedder> {
 
 async fn ingest(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let mut given = args.options("options");
-    let mut options = Map::new();
-    for name in ["gone", "metadata"] {
-        match given.value(name) {
-            Value::Null => {}
-            value => drop(options.insert(name.to_owned(), value)),
-        }
-    }
-    let options: IngestOptions = Value::Map(options).deserialize()?;
+    let options = IngestOptions::from_value(read(&mut args.options("options"), INGEST))?;
     let sources = match args.take("sources") {
         Some(Arg::List(items)) => items,
         one => one.into_iter().collect(),
@@ -269,14 +378,64 @@ async fn ingest(session: Session, mut args: Args) -> Result<Return> {
     Value::from_serialize(&report).map(Return::Value)
 }
 
+/// The options that were given, by the names of `params`.
+fn read(given: &mut Args, params: &[Param]) -> Value {
+    let mut options = Map::new();
+    for param in params {
+        match given.value(param.name) {
+            Value::Null => {}
+            value => drop(options.insert(param.name.to_owned(), value)),
+        }
+    }
+    Value::Map(options)
+}
+
+fn how_to_search(given: &mut Args) -> Result<SearchOptions> {
+    let k = given.size("k")?.unwrap_or(K_DEFAULT);
+    Ok(SearchOptions {
+        k,
+        ..SearchOptions::from_value(read(given, SEARCH))?
+    })
+}
+
 async fn search(session: Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let k = args.options("options").size("k")?.unwrap_or(K_DEFAULT);
+    let options = how_to_search(&mut args.options("options"))?;
     let query = args.required_string("query")?;
     let hits = opened
-        .search(&session.tool_context(&args.cx), &query, SearchOptions { k })
+        .search(&session.tool_context(&args.cx), &query, options)
         .await?;
     Value::from_serialize(&hits).map(Return::Value)
+}
+
+async fn ask(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let question = args.required_string("question")?;
+    let mut given = args.options("options");
+    let model = model::resolve(&session, given.take("model"))?;
+    let options = AskOptions {
+        search: how_to_search(&mut given)?,
+        instructions: given.string("instructions").unwrap_or_default(),
+        max_tokens: given.size("max_tokens")?.map(|tokens| tokens as u64),
+    };
+    let cx = session.tool_context(&args.cx);
+    let answer = opened.ask(&cx, &model, &question, options).await?;
+    Value::from_serialize(&answer).map(Return::Value)
+}
+
+async fn evaluate(session: Session, mut args: Args) -> Result<Return> {
+    let opened = session.object::<Rag>(args.this)?;
+    let judged = args.items("qrels").into_iter();
+    let judged = judged.map(|it| it.into_value().unwrap_or_default());
+    let judged = Judged::parse_all(Value::List(judged.collect()))?;
+    let mut given = args.options("options");
+    let options = EvaluateOptions {
+        search: how_to_search(&mut given)?,
+        ..EvaluateOptions::parse(given.value("at"), &given.value("level"))?
+    };
+    let cx = session.tool_context(&args.cx);
+    let evaluation = opened.evaluate(&cx, judged, options).await?;
+    Value::from_serialize(&evaluation).map(Return::Value)
 }
 
 async fn delete(session: Session, mut args: Args) -> Result<Return> {
@@ -301,11 +460,11 @@ async fn stats(session: Session, args: Args) -> Result<Return> {
 
 fn as_tool(session: &Session, mut args: Args) -> Result<Return> {
     let opened = session.object::<Rag>(args.this)?;
-    let name = args
-        .string("name")
-        .unwrap_or_else(|| "search_documents".to_owned());
-    let summary = args.string("summary").unwrap_or_else(|| {
-        "Searches the documents and returns the chunks that fit a question best.".to_owned()
-    });
-    tool::hand_out(session, opened.as_tool(&name, &summary)?)
+    let default = ToolOptions::default();
+    let options = ToolOptions {
+        name: args.string("name").unwrap_or(default.name),
+        summary: args.string("summary").unwrap_or(default.summary),
+        k: args.size("k")?.unwrap_or(default.k),
+    };
+    tool::hand_out(session, opened.as_tool(options)?)
 }

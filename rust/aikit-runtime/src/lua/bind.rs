@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::{
-    convert,
+    clock, convert,
     error::{self, IntoLua as _},
     natives,
     object::{ObjectHandle, StreamHandle},
@@ -26,6 +26,7 @@ pub(super) fn bind(state: &State) -> mlua::Result<()> {
     let lua = &state.lua;
     let globals = lua.globals();
     natives::install(lua)?;
+    clock::install(lua)?;
     for module in MODULES {
         let table = if module.name.is_empty() {
             globals.clone()

@@ -14,7 +14,7 @@ use aikit_core::{
 use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 
 use super::{
-    display,
+    clock, display,
     error::{self, IntoLua as _},
     inspect, interrupt, raw, sandbox,
     source::{self, KEEP, Prepared},
@@ -36,6 +36,7 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result
         return Ok(inspect::describe_name(names, host, name, detail).await);
     }
     sandbox::make_room(&state.lua).map_err(error::from_setup)?;
+    clock::seed(&state.lua, &run.cx).map_err(error::from_setup)?;
     state.keep_source(&cell.name, &cell.code);
     let prepared = source::prepare(&cell.code);
     let function = compile(state, &cell, &prepared)?;

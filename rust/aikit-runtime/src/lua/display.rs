@@ -8,6 +8,7 @@ use super::{
     error::{self, IntoLua as _},
     interrupt,
     natives::is_stream,
+    object::ObjectHandle,
     records,
     state::State,
     text, thread,
@@ -42,8 +43,19 @@ fn bundle_of(value: &Value) -> Result<Map> {
         && let Some(html) = records::html(table)
     {
         bundle.insert("text/html".to_owned(), html.into());
+        if shows_tables()
+            && let Some(plain) = records::plain(table)
+        {
+            bundle.insert("text/plain".to_owned(), plain.into());
+        }
     }
     unless_stopped(bundle)
+}
+
+/// Whether who reads the output sees text only, and wants tables in it.
+fn shows_tables() -> bool {
+    let run = State::current().and_then(|state| state.run());
+    run.is_ok_and(|run| run.sink.shows_tables())
 }
 
 /// What was written while the run is asked to stop is not whole, and not shown.
@@ -64,8 +76,13 @@ fn has_text(table: &Table) -> bool {
 
 /// The bundle of a value that shows itself, or that is one.
 fn own_bundle(value: &Value) -> Result<Option<Map>> {
-    let Value::Table(table) = value else {
-        return Ok(None);
+    let table = match value {
+        Value::Table(table) => table,
+        Value::UserData(userdata) => {
+            let handle = userdata.borrow::<ObjectHandle>().ok();
+            return Ok(handle.and_then(|it| it.bundle().cloned()));
+        }
+        _ => return Ok(None),
     };
     let shows = table
         .metatable()
@@ -198,6 +215,56 @@ pub(super) fn json(lua: &Lua) -> mlua::Result<Function> {
         let bundle = [
             ("application/json".to_owned(), data),
             ("text/plain".to_owned(), Data::from(text::of(&value))),
+        ];
+        display(Map::from_iter(bundle), options)
+    })
+}
+
+/// What a PNG file begins with.
+const PNG_BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// `display.png(bytes)`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn png(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_function(|_, (bytes, options): (LuaString, Option<Table>)| {
+        let bytes = bytes.as_bytes();
+        convert::check_size(bytes.len()).into_lua()?;
+        if !bytes.starts_with(PNG_BEGIN) {
+            let message = format!("these {} bytes are no PNG image", bytes.len());
+            let hint = "give the bytes of the file, such as `Tool.read_file{path = …}.bytes`; other \
+                        images are shown by `display{['image/jpeg'] = bytes}`";
+            return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+        }
+        let plain = format!("PNG image, {} bytes", bytes.len());
+        let bundle = [
+            ("image/png".to_owned(), Data::Bytes(bytes.to_vec().into())),
+            ("text/plain".to_owned(), Data::from(plain)),
+        ];
+        display(Map::from_iter(bundle), options)
+    })
+}
+
+/// `display.table(records)`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_function(|_, (records, options): (Table, Option<Table>)| {
+        let html = records::html(&records).ok_or_else(|| {
+            let message = "`display.table` takes a list of records";
+            let hint = "write `display.table({{name = 'a', size = 1}, {name = 'b', size = 2}})`";
+            error::to_lua(Error::invalid_args(message).with_hint(hint))
+        })?;
+        let bundle = [
+            ("text/html".to_owned(), Data::from(html)),
+            (
+                "text/plain".to_owned(),
+                Data::from(text::of(&Value::Table(records))),
+            ),
         ];
         display(Map::from_iter(bundle), options)
     })

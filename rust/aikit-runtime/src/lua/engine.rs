@@ -8,7 +8,7 @@ use std::sync::{
 use aikit_core::{
     Context, Error, ErrorKind, Result,
     context::Overrides,
-    engine::{Cell, Completeness, Completion, LanguageInfo, OutputSink, ScriptEngine},
+    engine::{Cell, Completeness, Completion, LanguageInfo, OutputSink, ScriptEngine, Span},
     value::Map,
 };
 use futures::future::{BoxFuture, Either, select};
@@ -18,7 +18,9 @@ use tokio::sync::oneshot;
 use super::{
     cell,
     complete::{self, Names},
-    inspect, source,
+    inspect,
+    progress::Shown,
+    source, spans,
     state::Run,
     task::FailedTasks,
     thread::{self, Ended, Job, LuaThread},
@@ -124,7 +126,10 @@ impl LuaEngine {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         // It may have been cancelled while it waited for its turn.
         cx.check()?;
-        let cx = cx.child(Overrides::default());
+        let cx = cx.child(Overrides {
+            progress: Some(Arc::new(Shown(Arc::clone(&sink)))),
+            ..Overrides::default()
+        });
         let (reply, answer) = oneshot::channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let ended = self.begin(&cx, &is_over);
@@ -241,6 +246,10 @@ impl ScriptEngine for LuaEngine {
             let path = inspect::name_at(code, cursor);
             Ok(inspect::describe(&self.names, &*self.host, &path, detail).await)
         })
+    }
+
+    fn spans(&self, code: &str) -> Vec<Span> {
+        spans::spans(code)
     }
 
     fn is_complete(&self, code: &str) -> Completeness {

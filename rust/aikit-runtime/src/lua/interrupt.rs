@@ -224,11 +224,14 @@ impl Control {
 
     /// The run has ended: later ones are not asked any more.
     pub(super) fn settle(&self) {
+        // Under the lock: who was about to send a signal has sent it, or sees that the run is over.
+        let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         self.asked.store(false, Ordering::SeqCst);
     }
 
-    /// Makes the Lua thread look at the flag. Nothing happens when it has ended.
-    pub(super) fn signal(&self) {
+    /// Makes the Lua thread look at the flag, unless what was to be stopped `is_over`. Nothing
+    /// happens when the thread has ended.
+    pub(super) fn signal_unless(&self, is_over: &impl Fn() -> bool) {
         // Of a parent there is neither the thread nor, perhaps, whoever holds the lock.
         if !self.is_of_this_process() {
             return;
@@ -238,7 +241,7 @@ impl Control {
         }
         let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = self.thread.load(Ordering::SeqCst);
-        if thread != 0 {
+        if thread != 0 && !is_over() {
             self.sent.store(true, Ordering::SeqCst);
             // SAFETY: the thread clears `thread` under the same lock before it ends.
             unsafe { libc::pthread_kill(thread as libc::pthread_t, signal::SIGNAL) };
@@ -384,7 +387,7 @@ pub(super) fn stop_here() -> mlua::Error {
     if let Some(control) = OWN.get() {
         control.ask();
         // Delivered before the call returns, because the thread sends it to itself.
-        control.signal();
+        control.signal_unless(&|| false);
     }
     mlua::Error::external(Interrupted)
 }

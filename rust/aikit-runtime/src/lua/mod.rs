@@ -6,11 +6,11 @@
 //! ```text
 //! signal
 //! interrupt | lexer  grammar
-//! coroutine | source
+//! coroutine | source  spans
 //! raw
 //! error  object  callable  convert  state  thread  stop
 //! text  records  display  complete  inspect  outline
-//! task  cell
+//! clock  task  cell
 //! natives  bind  sandbox
 //! engine
 //! ```
@@ -18,6 +18,7 @@
 mod bind;
 mod callable;
 mod cell;
+mod clock;
 mod complete;
 mod convert;
 mod coroutine;
@@ -31,11 +32,13 @@ mod lexer;
 mod natives;
 mod object;
 mod outline;
+mod progress;
 mod raw;
 mod records;
 mod sandbox;
 mod signal;
 mod source;
+mod spans;
 mod state;
 mod stop;
 mod task;

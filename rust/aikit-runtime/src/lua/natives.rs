@@ -12,7 +12,7 @@ use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
 use super::{
     cell, convert, display,
     error::{self, IntoLua as _},
-    interrupt,
+    interrupt, progress,
     state::State,
     task, text,
 };
@@ -43,6 +43,9 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
         display::shortcut(lua, "image/svg+xml")
     }),
     ("display", "json", display::json),
+    ("display", "png", display::png),
+    ("display", "table", display::table),
+    ("progress", "progress", progress::function),
 ];
 
 /// The function of a row that each engine implements.

@@ -22,6 +22,13 @@ pub(super) struct ObjectHandle {
     pub(super) host: Arc<dyn Host>,
 }
 
+impl ObjectHandle {
+    /// The MIME bundle of an object that shows itself: its field `__mime`.
+    pub(super) fn bundle(&self) -> Option<&Map> {
+        self.fields.get("__mime")?.as_map()
+    }
+}
+
 impl Drop for ObjectHandle {
     fn drop(&mut self) {
         self.host.release(Resource::Object(self.id.0));

@@ -1,4 +1,4 @@
-//! A list of records as an HTML table.
+//! A list of records as a table: in HTML, and as text for a terminal.
 
 use std::fmt::Write as _;
 
@@ -11,19 +11,17 @@ use super::text::{self, Budget, MEMBERS_MAX};
 const ROWS_MAX: usize = 200;
 /// Longest text of a cell, and longest name of a column, in bytes.
 const CELL_BYTES_MAX: usize = 4 << 10;
+/// Longest text of a cell where columns are aligned, in characters.
+const CELL_CHARS_MAX: usize = 60;
 
 /// A list of records as an HTML table; `None` when it is something else, or too wide for one.
 pub(super) fn html(table: &Table) -> Option<String> {
     let mut budget = Budget::new();
-    let first: Value = table.raw_get(1).ok()?;
-    let length = first.as_table().and_then(|_| length(table, &mut budget))?;
-    let mut columns = IndexSet::new();
-    let mut records = Vec::new();
-    for position in 1..=length.min(ROWS_MAX) {
-        let record: Table = table.raw_get(position).ok()?;
-        add_columns(&mut columns, &record, &mut budget)?;
-        records.push(record);
-    }
+    let Found {
+        length,
+        columns,
+        records,
+    } = find(table, &mut budget)?;
     let mut html = "<table><thead><tr>".to_owned();
     for column in &columns {
         cell(&mut html, "th", column, &mut budget)?;
@@ -43,6 +41,84 @@ pub(super) fn html(table: &Table) -> Option<String> {
         let _ = write!(html, "<p>… {} more rows</p>", length - count);
     }
     Some(html)
+}
+
+/// The same as lines with aligned columns.
+pub(super) fn plain(table: &Table) -> Option<String> {
+    let mut budget = Budget::new();
+    let found = find(table, &mut budget)?;
+    let mut rows = vec![
+        found
+            .columns
+            .iter()
+            .map(|it| one_line(it))
+            .collect::<Vec<_>>(),
+    ];
+    for record in &found.records {
+        let cells = found.columns.iter().map(|column| {
+            let value: Value = record.raw_get(column.as_str()).ok()?;
+            Some(one_line(&shown(&value, &mut budget)))
+        });
+        // A row that is not whole is left out.
+        let Some(cells) = cells.collect() else { break };
+        rows.push(cells);
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|it| it.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..found.columns.len()).map(width).collect();
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+    let left_out = found.length - (rows.len() - 1);
+    rows.insert(1, rule);
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells.map(|(it, width)| format!("{it:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text.truncate(text.trim_end_matches('\n').len());
+    if left_out > 0 {
+        let _ = write!(text, "\n… {left_out} more rows");
+    }
+    Some(text)
+}
+
+/// A text without line ends and control characters, cut where it is long.
+fn one_line(text: &str) -> String {
+    let flat = text
+        .chars()
+        .map(|it| if it.is_control() { ' ' } else { it });
+    let mut line: String = flat.clone().take(CELL_CHARS_MAX).collect();
+    if flat.count() > CELL_CHARS_MAX {
+        line.push('…');
+    }
+    line
+}
+
+/// The records of a list, and the columns they have.
+struct Found {
+    length: usize,
+    columns: IndexSet<String>,
+    records: Vec<Table>,
+}
+
+fn find(table: &Table, budget: &mut Budget) -> Option<Found> {
+    let first: Value = table.raw_get(1).ok()?;
+    let length = first.as_table().and_then(|_| length(table, budget))?;
+    let mut columns = IndexSet::new();
+    let mut records = Vec::new();
+    for position in 1..=length.min(ROWS_MAX) {
+        let record: Table = table.raw_get(position).ok()?;
+        add_columns(&mut columns, &record, budget)?;
+        records.push(record);
+    }
+    Some(Found {
+        length,
+        columns,
+        records,
+    })
 }
 
 /// How many items a table has, when it has nothing else.
@@ -76,18 +152,22 @@ fn row(record: &Table, columns: &IndexSet<String>, budget: &mut Budget) -> Optio
     let mut row = "<tr>".to_owned();
     for column in columns {
         let value: Value = record.raw_get(column.as_str()).ok()?;
-        let shown = match &value {
-            Value::Nil => String::new(),
-            Value::String(text) if text.as_bytes().len() > CELL_BYTES_MAX => {
-                text::beginning(text, CELL_BYTES_MAX) + "…"
-            }
-            Value::String(text) => text.to_string_lossy(),
-            other => text::within(budget, CELL_BYTES_MAX, other),
-        };
-        cell(&mut row, "td", &shown, budget)?;
+        cell(&mut row, "td", &shown(&value, budget), budget)?;
     }
     row.push_str("</tr>");
     Some(row)
+}
+
+/// The text of a cell.
+fn shown(value: &Value, budget: &mut Budget) -> String {
+    match value {
+        Value::Nil => String::new(),
+        Value::String(text) if text.as_bytes().len() > CELL_BYTES_MAX => {
+            text::beginning(text, CELL_BYTES_MAX) + "…"
+        }
+        Value::String(text) => text.to_string_lossy(),
+        other => text::within(budget, CELL_BYTES_MAX, other),
+    }
 }
 
 /// Writes one cell; `None` when it is too much.

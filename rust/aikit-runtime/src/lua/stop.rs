@@ -56,7 +56,7 @@ impl Stop {
             // A wake is no proof.
             if self.cx.check().is_err() {
                 self.asked.store(true, Ordering::SeqCst);
-                control.signal();
+                control.signal_unless(&|| !self.polled.load(Ordering::SeqCst));
             }
             self.cx.clock().sleep(thread::AGAIN).await;
         }

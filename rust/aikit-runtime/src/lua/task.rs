@@ -113,9 +113,11 @@ impl Shared {
         for frame in error.traceback() {
             let _ = writeln!(text, "  {frame}");
         }
+        let error = Error::from_value(&error.to_value());
         drop(outcome);
         let name = StreamName::Stderr;
         self.run.sink.emit(Output::Stream { name, text });
+        self.run.sink.task_failed(&error);
     }
 }
 

@@ -244,12 +244,13 @@ pub(super) fn stop_until(
     cx: &Context,
     is_over: impl Fn() -> bool + Send + 'static,
 ) {
-    control.signal();
     let clock = Arc::clone(cx.clock());
+    // The first at once, whoever asks; its run may be over already.
+    control.signal_unless(&is_over);
     drop(io::spawn(async move {
         while !is_over() {
             clock.sleep(AGAIN).await;
-            control.signal();
+            control.signal_unless(&is_over);
         }
     }));
 }

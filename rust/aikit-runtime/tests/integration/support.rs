@@ -6,12 +6,13 @@ use std::{
 };
 
 use aikit_components::{
+    config::Variables,
     registry::{Components, Setup},
     security::policy::Profile,
 };
 use aikit_core::{
     Context, Error, Result, Value,
-    context::Principal,
+    context::{Overrides, Principal},
     engine::{Cell, Output, OutputSink, ScriptEngine as _},
     io,
     services::{Ask, Question},
@@ -88,7 +89,7 @@ impl Fixture {
         let components = Components::assemble(Setup {
             profile: Profile::Notebook,
             working_directory: folder.path().to_owned(),
-            variables: Arc::new(|_| None),
+            variables: Variables::none(),
             ask: Some(Arc::new(Loud)),
             principal: Principal::default(),
         })
@@ -99,9 +100,9 @@ impl Fixture {
             Border::Pipe => {
                 let (ours, theirs) = tokio::io::duplex(64);
                 let (reader, writer) = tokio::io::split(theirs);
-                let served = session.clone();
+                let (served, cx) = (session.clone(), session.components().context.clone());
                 drop(io::spawn(async move {
-                    pipe::serve(served, Context::default(), reader, writer).await
+                    pipe::serve(served, cx, reader, writer).await
                 }));
                 let (reader, writer) = tokio::io::split(ours);
                 Arc::new(pipe::PipeHost::new(reader, writer))
@@ -119,7 +120,8 @@ impl Fixture {
 
     /// Runs a cell; what it shows.
     pub(crate) fn run(&self, code: &str) -> Result<Option<Map>> {
-        self.run_in(&Context::default(), code)
+        let context = &self.session.components().context;
+        self.run_in(&context.root_child(Overrides::default()), code)
     }
 
     /// Runs a cell in a Context.

@@ -203,7 +203,7 @@ fn a_run_that_is_stopped_runs_none_of_its_code_any_more() {
                pcall(function() {work} end)
                caught = caught + 1
              end
-             local ok, err = pcall(timeout, 0.5, work)
+             local ok, err = pcall(timeout, 0.02, work)
              sleep(0)
              return err.kind, closed, caught"
         );

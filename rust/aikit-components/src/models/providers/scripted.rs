@@ -14,7 +14,9 @@ pub(super) const PROVIDER: Provider = Provider {
     needs_key: false,
     place: Place::Here,
     options: &["answers"],
-    chat,
+    start: None,
+    listing: None,
+    chat: Some(chat),
     embedding: None,
 };
 

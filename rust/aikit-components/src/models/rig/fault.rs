@@ -1,14 +1,14 @@
 //! What a provider's failure means: its kind, where it happened, what to do, and no secret.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use aikit_core::{Context, Error, ErrorKind, Result};
+use aikit_core::{Context, Error, ErrorKind, Result, error::Retry};
 use rig_core::error::{ErrorKind as RigKind, ProviderError};
 use rig_core::http_client;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::transport::{BODY_BYTES_MAX, Refused, TooLong, Transport};
+use super::transport::{BODY_BYTES_MAX, KeyHeader, Refused, TooLong, Transport};
 use crate::{http::GuardedClient, models::providers::Endpoint};
 
 /// How much of a provider's own words an error repeats.
@@ -20,6 +20,8 @@ pub(in crate::models) struct Link {
     name: String,
     url: String,
     secret: Option<String>,
+    key_header: Option<&'static str>,
+    start: Option<&'static str>,
     http: Arc<GuardedClient>,
 }
 
@@ -49,13 +51,25 @@ impl Link {
             name: endpoint.name.clone(),
             url: without_password(&endpoint.base_url),
             secret: endpoint.api_key.clone(),
+            key_header: None,
+            start: endpoint.start,
             http: Arc::clone(&endpoint.http),
         })
     }
 
+    /// Sends the key as this header, in place of the query that a wire writes.
+    pub(super) fn with_key_header(mut self, name: &'static str) -> Self {
+        self.key_header = Some(name);
+        self
+    }
+
     /// What sends the requests of one call.
     pub(super) fn transport(&self, cx: &Context) -> Transport {
-        Transport::new(Arc::clone(&self.http), cx.clone())
+        let key = self.key_header.map(|name| KeyHeader {
+            name,
+            key: self.secret.clone().unwrap_or_default(),
+        });
+        Transport::new(Arc::clone(&self.http), cx.clone(), key)
     }
 
     /// Full name of the model.
@@ -104,8 +118,21 @@ impl Link {
             return Error::new(ErrorKind::BadResponse, message).with_hint("try again");
         }
         let message = format!("`{name}`: cannot reach {url}: {cause}");
-        Error::new(ErrorKind::ProviderUnavailable, message)
-            .with_hint("check that the server runs and that `base_url` is its address")
+        let error = Error::new(ErrorKind::ProviderUnavailable, message).with_hint(self.missing());
+        // A server of this machine that does not run is not started by waiting.
+        if failed.is_connect() && is_here(url) {
+            return error.with_retry(Retry::Never);
+        }
+        error
+    }
+
+    /// What to do when nobody answers.
+    fn missing(&self) -> String {
+        let check = "check that the server runs and that `base_url` is its address";
+        match self.start {
+            Some(start) => format!("{start}; {check}"),
+            None => check.to_owned(),
+        }
     }
 
     /// The guard did not let the request out.
@@ -116,7 +143,8 @@ impl Link {
         };
         let Self { name, url, .. } = self;
         let message = format!("`{name}`: cannot reach {url}: {}", refusal.message());
-        let error = Error::new(kind, message);
+        // A host that is not known, and a rule that forbids, stay so.
+        let error = Error::new(kind, message).with_retry(Retry::Never);
         match refusal.hint() {
             Some(hint) => error.with_hint(hint.to_owned()),
             None => error,
@@ -139,7 +167,7 @@ impl Link {
         let words = if told.words.is_empty() {
             report.message
         } else {
-            told.words
+            told.words.clone()
         };
         let words: String = self.scrub(&words).chars().take(WORDS_CHARS_MAX).collect();
         let Self { name, url, .. } = self;
@@ -151,11 +179,40 @@ impl Link {
             }
             _ => format!("`{name}`: {url}{said}: {words}"),
         };
-        let fault = Error::new(kind, message);
-        match hint(kind, error) {
+        let fault = Error::new(kind, message).with_retry(retry(kind, &told, error));
+        match self.hint(kind, &told, error) {
             Some(hint) => fault.with_hint(hint),
             None => fault,
         }
+    }
+
+    /// What to do about a reply of this kind.
+    fn hint(&self, kind: ErrorKind, told: &Told, error: &ProviderError) -> Option<String> {
+        Some(match kind {
+            ErrorKind::ModelAuth => match &self.secret {
+                Some(_) => "check the key, and that it may use this model".to_owned(),
+                None => "the server wants a key: give `api_key`".to_owned(),
+            },
+            ErrorKind::NotFound => {
+                let check = "check the name of the model, and `base_url`";
+                match self.start {
+                    Some(start) => format!("{check}; {start}"),
+                    None => format!("{check}; `aikit model check` lists what servers have"),
+                }
+            }
+            ErrorKind::ContextTooLong => {
+                "shorten the conversation or the tools' results".to_owned()
+            }
+            ErrorKind::RateLimited => match retry_after(told, error) {
+                Some(wait) => format!("try again in {} s", wait.as_secs_f64().ceil()),
+                None => "try again later, or ask less often".to_owned(),
+            },
+            ErrorKind::ProviderUnavailable => "try again later".to_owned(),
+            ErrorKind::BadResponse => {
+                "check that `base_url` is the address of the API, often ending in /v1".to_owned()
+            }
+            _ => return None,
+        })
     }
 
     /// `text` without the key.
@@ -171,7 +228,19 @@ impl Link {
 struct Told {
     words: String,
     code: String,
+    /// How long to wait, where the body says so.
+    retry_after: Option<Duration>,
     is_error: bool,
+}
+
+/// Google's `RetryInfo`: `{"retryDelay": "34.5s"}` among the details of an error.
+fn retry_delay(details: &Json) -> Option<Duration> {
+    let delay = details
+        .as_array()?
+        .iter()
+        .find_map(|it| it.get("retryDelay"))?;
+    let seconds: f64 = delay.as_str()?.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 impl Told {
@@ -181,15 +250,16 @@ impl Told {
         let error = json.get("error").unwrap_or(&json);
         let text = |key: &str| error.get(key).and_then(Json::as_str).unwrap_or_default();
         let words = error.as_str().unwrap_or_else(|| text("message"));
-        let code = if text("code").is_empty() {
-            text("type")
-        } else {
-            text("code")
-        };
+        // OpenAI's code, Anthropic's type, Google's status.
+        let codes = ["code", "type", "status"].map(text);
+        let code = codes.into_iter().find(|it| !it.is_empty());
+        let code = code.unwrap_or_default();
+        let retry_after = error.get("details").and_then(retry_delay);
         let words = if words.is_empty() { body.trim() } else { words };
         Self {
             words: words.to_owned(),
             code: code.to_lowercase(),
+            retry_after,
             is_error: json.get("error").is_some_and(|it| !it.is_null()),
         }
     }
@@ -209,11 +279,21 @@ impl Told {
             "context window",
             "maximum context",
             "prompt is too long",
+            "exceeds the maximum number of tokens",
+            "too many tokens",
         ]) {
             Some(ErrorKind::ContextTooLong)
+        } else if says(&["api key not valid", "api_key_invalid", "api key expired"]) {
+            // Google refuses a key with status 400.
+            Some(ErrorKind::ModelAuth)
         } else if says(&["content_filter", "content_policy", "content filter"]) {
             Some(ErrorKind::ContentFiltered)
-        } else if says(&["rate_limit", "rate limit", "insufficient_quota"]) {
+        } else if says(&[
+            "rate_limit",
+            "rate limit",
+            "insufficient_quota",
+            "resource_exhausted",
+        ]) {
             Some(ErrorKind::RateLimited)
         } else if says(&["server_error", "overloaded", "unavailable"]) {
             Some(ErrorKind::ProviderUnavailable)
@@ -238,29 +318,37 @@ fn of_status(status: u16, told: &Told) -> ErrorKind {
     }
 }
 
-fn hint(kind: ErrorKind, error: &ProviderError) -> Option<String> {
-    Some(match kind {
-        ErrorKind::ModelAuth => "check the key, and that it may use this model".to_owned(),
-        ErrorKind::NotFound => {
-            "check the name of the model, and `base_url`, which often ends in /v1".to_owned()
-        }
-        ErrorKind::ContextTooLong => "shorten the conversation or the tools' results".to_owned(),
-        ErrorKind::RateLimited => match retry_after(error) {
-            Some(wait) => format!("try again in {wait} s"),
-            None => "try again later, or ask less often".to_owned(),
-        },
-        ErrorKind::ProviderUnavailable => "try again later".to_owned(),
-        ErrorKind::BadResponse => {
-            "check that `base_url` is the address of the API, often ending in /v1".to_owned()
-        }
-        _ => return None,
+/// Whether and when the request is worth another attempt.
+fn retry(kind: ErrorKind, told: &Told, error: &ProviderError) -> Retry {
+    // Nobody's quota fills up within a minute.
+    if kind == ErrorKind::RateLimited && told.code.contains("quota") {
+        return Retry::Never;
+    }
+    match retry_after(told, error) {
+        Some(wait) if kind.is_retryable() => Retry::After(wait),
+        _ => Retry::ByKind,
+    }
+}
+
+/// Whether an address is on this machine.
+fn is_here(url: &str) -> bool {
+    let parsed = Url::parse(url).ok();
+    parsed.is_some_and(|url| match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
     })
 }
 
-/// How long the provider asks to wait, in seconds.
-fn retry_after(error: &ProviderError) -> Option<u64> {
-    let value = error.provider_response_headers()?.get("retry-after")?;
-    value.to_str().ok()?.trim().parse().ok()
+/// How long the provider asks to wait: by the header, else by the body.
+fn retry_after(told: &Told, error: &ProviderError) -> Option<Duration> {
+    let header = || {
+        let value = error.provider_response_headers()?.get("retry-after")?;
+        let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    };
+    header().or(told.retry_after)
 }
 
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {

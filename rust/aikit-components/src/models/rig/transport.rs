@@ -5,13 +5,16 @@ use std::{fmt, sync::Arc};
 use aikit_core::{Context, services::Permission};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, future};
+use reqwest::header::HeaderValue;
 use rig_core::http_client::{
-    Error, HttpClientExt, LazyBody, MultipartForm, Request, Response, Result, StreamingResponse,
+    Error, HttpClientExt, LazyBody, MultipartForm, Request, Response, StreamingResponse,
 };
 use rig_reqwest::ReqwestClient;
 use url::Url;
 
 use crate::http::GuardedClient;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Longest body of one answer in bytes, after decompression: about 250,000 streamed tokens, or
 /// one batch of embeddings several times over.
@@ -41,17 +44,56 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// A key that goes into a header instead of the query `key` of the address: addresses are shown
+/// and logged.
+#[derive(Clone)]
+pub(super) struct KeyHeader {
+    pub(super) name: &'static str,
+    pub(super) key: String,
+}
+
+// By hand: it holds the key.
+impl fmt::Debug for KeyHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyHeader")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Sends the requests of one call of a model. A server that never stops must not fill the memory,
 /// so even a whole answer is read piece by piece.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     http: Arc<GuardedClient>,
     cx: Context,
+    key: Option<KeyHeader>,
 }
 
 impl Transport {
-    pub(super) fn new(http: Arc<GuardedClient>, cx: Context) -> Self {
-        Self { http, cx }
+    pub(super) fn new(http: Arc<GuardedClient>, cx: Context, key: Option<KeyHeader>) -> Self {
+        Self { http, cx, key }
+    }
+
+    /// The request with its key where it belongs.
+    fn signed<T>(&self, mut request: Request<T>) -> Result<Request<T>, Box<Error>> {
+        let Some(KeyHeader { name, key }) = &self.key else {
+            return Ok(request);
+        };
+        let mut url = Url::parse(&request.uri().to_string()).map_err(boxed)?;
+        let kept: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(name, _)| name != "key")
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        url.set_query(None);
+        if !kept.is_empty() {
+            url.query_pairs_mut().extend_pairs(kept);
+        }
+        *request.uri_mut() = url.as_str().parse().map_err(boxed)?;
+        let value = HeaderValue::from_str(key).map_err(boxed)?;
+        request.headers_mut().insert(*name, value);
+        Ok(request)
     }
 
     /// A client that reaches the host of `request` and nothing else.
@@ -84,6 +126,7 @@ impl HttpClientExt for Transport {
     {
         let (transport, request) = (self.clone(), request.map(Into::<Bytes>::into));
         async move {
+            let request = transport.signed(request).map_err(|error| *error)?;
             let client = transport.client(&request).await?;
             let response = client.send_streaming(request).await?;
             Ok(response.map(|body| -> LazyBody<U> {
@@ -118,9 +161,14 @@ impl HttpClientExt for Transport {
         T: Into<Bytes> + Send,
     {
         let request = request.map(Into::<Bytes>::into);
+        let request = self.signed(request).map_err(|error| *error)?;
         let response = self.client(&request).await?.send_streaming(request).await?;
         Ok(response.map(|body| -> _ { Box::pin(bounded(body)) as _ }))
     }
+}
+
+fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> Box<Error> {
+    Box::new(Error::instance(error))
 }
 
 /// The same pieces, but an error instead of the one too many.

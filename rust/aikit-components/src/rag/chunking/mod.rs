@@ -2,6 +2,8 @@
 //!
 //! A chunker is one row of [`CHUNKERS`] and one file.
 
+mod blocks;
+mod markdown;
 mod tokens;
 mod whole;
 
@@ -23,6 +25,11 @@ pub struct Chunker {
 
 /// Every chunker.
 pub const CHUNKERS: &[Chunker] = &[
+    Chunker {
+        name: "markdown",
+        summary: "Makes chunks of sections; keeps code and tables in one piece where they fit.",
+        split: markdown::split,
+    },
     Chunker {
         name: "tokens",
         summary: "Fills chunks with whole paragraphs up to a number of tokens; begins anew at headings.",

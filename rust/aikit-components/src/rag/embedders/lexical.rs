@@ -48,7 +48,7 @@ const PROJECTION_WEIGHT: f32 = 0.01;
 
 /// Words that say how a sentence is built and nothing about what; the list of the Snowball
 /// project's English stemmer, with the verbs that questions are made of.
-const STOP_WORDS: &str = "a about above after again against ain all also am an and another any are \
+pub(in crate::rag) const STOP_WORDS: &str = "a about above after again against ain all also am an and another any are \
     aren as at be because been before being below between both but by can cannot could couldn d did \
     didn do does doesn doing don done down during each few for from further get got had hadn has \
     hasn have haven having he her here hers herself him himself his how i if in into is isn it its \
@@ -73,6 +73,10 @@ impl Embed for Lexical {
 
     fn metric(&self) -> Metric {
         Metric::Dot
+    }
+
+    fn is_semantic(&self) -> bool {
+        false
     }
 
     fn embed<'a>(
@@ -123,14 +127,15 @@ impl Weigh for Lexical {
         score: f32,
         statistics: &Statistics,
     ) -> f32 {
-        let counts: HashMap<u32, f32> = chunk.iter().map(|it| (it.hash, it.weight)).collect();
         let (chunk_length, mean_length) = (length(chunk), statistics.mean_length());
         let (mut reached, mut possible) = (0.0, f32::EPSILON);
         for term in &question.terms {
             let weight = statistics.weight(term.hash);
             possible += weight;
-            if let Some(count) = counts.get(&term.hash) {
-                reached += weight * saturated(*count, chunk_length, mean_length);
+            // Terms are stored in the order of their hashes.
+            if let Ok(place) = chunk.binary_search_by_key(&term.hash, |it| it.hash) {
+                let count = chunk[place].weight;
+                reached += weight * saturated(count, chunk_length, mean_length);
             }
         }
         let projected = score / (1.0 + score.abs());

@@ -4,6 +4,8 @@
 
 mod function;
 mod lexical;
+mod local;
+mod minilm;
 mod provider;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use aikit_core::{
     services::Services,
 };
 
+pub(super) use self::lexical::STOP_WORDS;
 use super::embedding::Embed;
 
 /// A row of [`EMBEDDERS`].
@@ -31,6 +34,19 @@ pub const EMBEDDERS: &[EmbedderKind] = &[
         name: "lexical",
         summary: "Compares words and parts of words, not meanings; needs no download and no key.",
         by_name: |name, _, _| (name == lexical::NAME).then(|| Ok(Embedder::lexical())),
+    },
+    EmbedderKind {
+        name: "minilm",
+        summary: "Compares meanings of English texts, in this process, by a model that the extra \
+                  `minilm` installs.",
+        by_name: |name, _, _| (name == minilm::NAME).then(|| minilm::open().map(Embedder)),
+    },
+    EmbedderKind {
+        name: "local",
+        summary: "A BERT model in a folder on disk, in this process, by `local:PATH`.",
+        by_name: |name, _, services| {
+            local::by_name(name, services).map(|opened| opened.map(Embedder))
+        },
     },
     EmbedderKind {
         name: "provider",
@@ -80,11 +96,12 @@ impl Embedder {
         )))
     }
 
-    /// Finds an embedder by `lexical` or `provider:model`.
+    /// Finds an embedder by `lexical`, `minilm`, `local:PATH` or `provider:model`.
     ///
     /// # Errors
     ///
-    /// `not_found` for an unknown name, and those of the provider.
+    /// `not_found` for an unknown name, `unavailable` when `minilm` is not installed, and those of
+    /// the provider. What is in a folder is looked at when an index is opened with it.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "as for `Models::embedding`: options are made for one call"
@@ -96,7 +113,7 @@ impl Embedder {
             }
         }
         Err(Error::not_found(format!("no embedder named `{name}`"))
-            .with_hint("use `lexical`, `provider:model`, or a function"))
+            .with_hint("use `lexical`, `minilm`, `local:PATH`, `provider:model`, or a function"))
     }
 
     /// Name that a store remembers.

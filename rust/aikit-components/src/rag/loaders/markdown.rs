@@ -6,7 +6,8 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
     let mut found = Vec::new();
     let mut fence: Option<&str> = None;
     let mut previous: Option<(usize, &str)> = None;
-    for (start, line) in lines(text) {
+    let begin = front_matter(text);
+    for (start, line) in lines(text).skip_while(|(start, _)| *start < begin) {
         let bare = line.trim_start();
         let mark = ["```", "~~~"].into_iter().find(|it| bare.starts_with(it));
         if mark.is_some() && (fence.is_none() || fence == mark) {
@@ -42,6 +43,17 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
     found
 }
 
+/// Where the text begins after a block of data between lines of `---`, which is no heading.
+fn front_matter(text: &str) -> usize {
+    let mut all = lines(text);
+    if all.next().is_none_or(|(_, line)| line.trim_end() != "---") {
+        return 0;
+    }
+    let ends = |(_, line): &(usize, &str)| matches!(line.trim_end(), "---" | "...");
+    let end = all.find(ends);
+    end.map_or(0, |(start, line)| start + line.len())
+}
+
 /// `## Title ##`
 fn numbered(line: &str) -> Option<(usize, &str)> {
     let title = line.trim_start_matches('#');
@@ -73,6 +85,16 @@ fn underline(line: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn data_above_a_text_is_no_heading() {
+        let titles =
+            |text: &str| -> Vec<String> { headings(text).into_iter().map(|it| it.title).collect() };
+        assert_eq!(titles("---\ntitle: x\n---\n# One\n"), ["One"]);
+        assert_eq!(titles("---\ntitle: x\n...\nTwo\n---\n"), ["Two"]);
+        assert_eq!(titles("---\n\nTwo\n---\n"), Vec::<String>::new());
+        assert_eq!(titles("text\n\n---\n\nTwo\n---\n"), ["Two"]);
+    }
 
     #[test]
     fn both_kinds_of_headings_are_found_and_code_is_not() {

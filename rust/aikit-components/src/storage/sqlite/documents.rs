@@ -5,18 +5,19 @@ use std::sync::Arc;
 use aikit_core::{
     Result,
     storage::{
-        Changes, Chunk, ChunkChange, ChunkId, Document, DocumentHead, DocumentStore, Embedded,
-        EmbedderSettings, StoredChunk, Term,
+        Changes, Chunk, ChunkId, ChunkLabel, Document, DocumentHead, DocumentStore, Embedded,
+        EmbedderSettings, History, StoredChunk, Term,
     },
     value::Map,
 };
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use rusqlite::{OptionalExtension as _, Transaction};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     failed,
+    history::{self, Bodies, changes},
     pool::{Database, advance, counter},
     signed, to_count, to_row, unsigned,
 };
@@ -123,25 +124,81 @@ impl DocumentStore for Documents {
         found.boxed()
     }
 
-    fn changes(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes>> {
+    fn document<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Document>>> {
+        let id = id.to_owned();
         self.0
-            .read(move |transaction| changes(transaction, after, limit))
+            .read(move |transaction| document(transaction, id))
+            .boxed()
+    }
+
+    fn history(&self) -> BoxFuture<'_, Result<History>> {
+        async move {
+            match self.0.read(history::history).await? {
+                Some(history) => Ok(history),
+                None => self.0.write(history::name_store).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn changes(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes>> {
+        let embedding = "embedding";
+        self.0
+            .read(move |transaction| {
+                changes(transaction, (after, limit), embedding, |id, row| {
+                    let bytes: Vec<u8> = row.get(2).map_err(failed)?;
+                    Ok(decode_embedding(id, &bytes))
+                })
+            })
+            .boxed()
+    }
+
+    fn texts(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<StoredChunk>>> {
+        self.0
+            .read(move |transaction| {
+                let mut documents = Bodies::new(transaction);
+                changes(transaction, (after, limit), "record", |id, row| {
+                    let bytes: Vec<u8> = row.get(2).map_err(failed)?;
+                    let position = row.get::<_, i64>(4).map(to_count).map_err(failed)?;
+                    let (document_id, document) = documents.of(row)?;
+                    Ok(document.and_then(|document| {
+                        stored(id, &bytes, (&document_id, position), &document)
+                    }))
+                })
+            })
+            .boxed()
+    }
+
+    fn labels(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Changes<ChunkLabel>>> {
+        self.0
+            .read(move |transaction| {
+                let mut documents = Bodies::new(transaction);
+                changes(transaction, (after, limit), "x''", |_, row| {
+                    let (document_id, document) = documents.of(row)?;
+                    Ok(document.map(|document| ChunkLabel {
+                        document_id,
+                        metadata: Arc::clone(&document.metadata),
+                    }))
+                })
+            })
             .boxed()
     }
 }
 
 fn embedder(transaction: &Transaction<'_>) -> Result<Option<EmbedderSettings>> {
+    setting(transaction, EMBEDDER)
+}
+
+/// The setting `name`, if it was ever written.
+pub(super) fn setting<T: DeserializeOwned>(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Result<Option<T>> {
     let found: Option<Vec<u8>> = transaction
-        .query_row(
-            "SELECT record FROM settings WHERE name = ?1",
-            [EMBEDDER],
-            |row| row.get(0),
-        )
-        .optional()
+        .prepare_cached("SELECT record FROM settings WHERE name = ?1")
+        .and_then(|mut it| it.query_row([name], |row| row.get(0)).optional())
         .map_err(failed)?;
-    found
-        .map(|bytes| record::decode(EMBEDDER, &bytes))
-        .transpose()
+    found.map(|bytes| record::decode(name, &bytes)).transpose()
 }
 
 fn claim(transaction: &Transaction<'_>, settings: EmbedderSettings) -> Result<EmbedderSettings> {
@@ -282,53 +339,92 @@ fn fetch(transaction: &Transaction<'_>, id: ChunkId) -> Result<Option<StoredChun
     let Some((document_id, position, chunk, document)) = row else {
         return Ok(None);
     };
-    let chunk: ChunkBody = record::decode(&chunk_key(id), &chunk)?;
-    let document: DocumentBody = record::decode(&document_id, &document)?;
-    Ok(Some(StoredChunk {
+    let document = Body::decode(&document_id, &document)?;
+    stored(id, &chunk, (&document_id, position), &document).map(Some)
+}
+
+/// A chunk as it is handed out, from its record, its place and its document.
+fn stored(
+    id: ChunkId,
+    record: &[u8],
+    (document_id, position): (&str, usize),
+    document: &Body,
+) -> Result<StoredChunk> {
+    let chunk: ChunkBody = record::decode(&chunk_key(id), record)?;
+    Ok(StoredChunk {
         id,
-        document_id,
-        title: document.title,
-        metadata: document.metadata,
+        document_id: document_id.to_owned(),
+        title: document.title.clone(),
+        metadata: Map::clone(&document.metadata),
         position,
         text: chunk.text,
         headings: chunk.headings,
         start: chunk.start,
         end: chunk.end,
+    })
+}
+
+/// The record of a document, shared by its chunks.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    title: Option<String>,
+    metadata: Arc<Map>,
+}
+
+impl Body {
+    pub(super) fn decode(document_id: &str, record: &[u8]) -> Result<Self> {
+        let body: DocumentBody = record::decode(document_id, record)?;
+        Ok(Self {
+            title: body.title,
+            metadata: Arc::new(body.metadata),
+        })
+    }
+}
+
+fn document(transaction: &Transaction<'_>, id: String) -> Result<Option<Document>> {
+    let found: Option<(Option<String>, String, Vec<u8>)> = transaction
+        .prepare_cached("SELECT origin, content_hash, record FROM documents WHERE id = ?1")
+        .and_then(|mut it| {
+            it.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()
+        })
+        .map_err(failed)?;
+    let Some((origin, content_hash, record)) = found else {
+        return Ok(None);
+    };
+    let body: DocumentBody = record::decode(&id, &record)?;
+    Ok(Some(Document {
+        chunks: chunks(transaction, &id)?,
+        id,
+        origin,
+        title: body.title,
+        content_hash,
+        metadata: body.metadata,
     }))
 }
 
-fn changes(transaction: &Transaction<'_>, after: u64, limit: usize) -> Result<Changes> {
-    if after != 0 && after < counter(transaction, "forgotten")? {
-        return Ok(Changes {
-            items: Vec::new(),
-            must_restart: true,
-        });
-    }
+fn chunks(transaction: &Transaction<'_>, document_id: &str) -> Result<Vec<Chunk>> {
     let mut statement = transaction
         .prepare_cached(
-            "SELECT sequence, id, embedding FROM chunks WHERE sequence > ?1
-             UNION ALL
-             SELECT sequence, id, NULL FROM deleted_chunks WHERE sequence > ?1
-             ORDER BY sequence LIMIT ?2",
+            "SELECT id, record, embedding FROM chunks WHERE document_id = ?1 ORDER BY position",
         )
         .map_err(failed)?;
-    let mut rows = statement
-        .query((signed(after), to_row(limit)))
-        .map_err(failed)?;
-    let mut items = Vec::new();
+    let mut rows = statement.query([document_id]).map_err(failed)?;
+    let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let id = unsigned(row.get(1).map_err(failed)?);
-        let embedding: Option<Vec<u8>> = row.get(2).map_err(failed)?;
-        items.push(ChunkChange {
-            sequence: unsigned(row.get(0).map_err(failed)?),
-            id,
-            added: embedding.map(|bytes| decode_embedding(id, &bytes)),
+        let id = unsigned(row.get(0).map_err(failed)?);
+        let record: Vec<u8> = row.get(1).map_err(failed)?;
+        let embedding: Vec<u8> = row.get(2).map_err(failed)?;
+        let body: ChunkBody = record::decode(&chunk_key(id), &record)?;
+        found.push(Chunk {
+            text: body.text,
+            headings: body.headings,
+            start: body.start,
+            end: body.end,
+            embedded: decode_embedding(id, &embedding)?,
         });
     }
-    Ok(Changes {
-        items,
-        must_restart: false,
-    })
+    Ok(found)
 }
 
 fn chunk_key(id: ChunkId) -> String {

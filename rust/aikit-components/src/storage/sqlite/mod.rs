@@ -4,6 +4,8 @@
 //! of connections reads.
 
 mod documents;
+mod folder;
+mod history;
 mod keys;
 mod pool;
 

@@ -13,7 +13,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
-use super::{failed, signed, unsigned};
+use super::{failed, folder, signed, unsigned};
+use crate::storage::identity;
 
 /// How long a write waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -164,8 +165,8 @@ impl Database {
 impl Connections {
     async fn open(path: PathBuf) -> Result<Self> {
         let (connection, place) = io::spawn_blocking(move || {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
+            if let Some(parent) = path.parent() {
+                folder::make(parent)?;
             }
             let mut connection = connect(&path)?;
             prepare(&mut connection, &path)?;
@@ -213,19 +214,6 @@ impl Place {
         Err(Error::new(ErrorKind::DataLossSuspected, message)
             .with_hint("open it again; if that was a mistake, bring the file back before"))
     }
-}
-
-/// Device and number of the file, where the system has them.
-#[cfg(unix)]
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = path.metadata().ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Path) -> Option<(u64, u64)> {
-    None
 }
 
 /// Takes the next value of a counter and moves it on by `count`.

@@ -26,7 +26,10 @@ fn drop_after(rag: &Rag, cx: &ToolContext, polls: usize) -> bool {
     wait(async move {
         // Out of the place where the first poll may be thrown away.
         tokio::task::yield_now().await;
-        let options = SearchOptions { k: 1 };
+        let options = SearchOptions {
+            k: 1,
+            ..SearchOptions::default()
+        };
         let mut searched = Box::pin(rag.search(&cx, "common", options));
         polled(&mut searched, polls).await
     })
@@ -101,8 +104,11 @@ fn a_search_that_is_cancelled_does_not_end_another_one() {
     ingest(&writer, &cx, documents(0..40)).unwrap();
     let both: (Result<_>, Result<_>) = wait(async move {
         let cancelled = cx.with_context(cx.context.child(Overrides::default()));
-        let options = SearchOptions { k: 40 };
-        let mut first = Box::pin(reader.search(&cancelled, "common", options));
+        let options = SearchOptions {
+            k: 40,
+            ..SearchOptions::default()
+        };
+        let mut first = Box::pin(reader.search(&cancelled, "common", options.clone()));
         let mut second = Box::pin(reader.search(&cx, "common", options));
         // Both wait for the same rows, the first has begun to read them.
         assert!((&mut first).now_or_never().is_none());
@@ -129,7 +135,10 @@ fn what_is_written_while_a_search_reads_is_found_by_the_next() {
         let (searching, reading) = (reader.clone(), cx.clone());
         let (written, writing) = (writer.clone(), cx.clone());
         let has_ended = wait(async move {
-            let options = SearchOptions { k: 1 };
+            let options = SearchOptions {
+                k: 1,
+                ..SearchOptions::default()
+            };
             let searched = searching.search(&reading, "common", options);
             let mut searched = Box::pin(searched.fuse());
             let has_ended = polled(&mut searched, polls).await;

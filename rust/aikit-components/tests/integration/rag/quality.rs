@@ -1,19 +1,20 @@
-//! How often the lexical embedder finds the answer in Python's manual: 497 real files and
+//! How often a search finds the answer in Python's manual, without a model: 497 real files and
 //! questions whose answers are known.
 
 use std::path::{Path, PathBuf};
 
-use aikit_components::rag::RagOptions;
+use aikit_components::rag::{Mode, RagOptions, SearchOptions};
 use serde::Deserialize;
 
-use super::{context_in, ingest, open, path, search};
+use super::{context_in, ingest, open, path};
+use crate::support::wait;
 
 const QUESTIONS: usize = 53;
 
-/// What was measured (49 and, in the first wording, 37) less one, which another edition of the
-/// manual may cost. The target, 70 %, is 38: the first wording misses it by one.
+/// What was measured (49 and, in the first wording, 38) less one, which another edition of the
+/// manual may cost. The target, 70 %, is 38.
 const FOUND_MIN: usize = 48;
-const FOUND_FIRST_MIN: usize = 36;
+const FOUND_FIRST_MIN: usize = 37;
 
 #[derive(Debug, Deserialize)]
 struct Question {
@@ -79,8 +80,10 @@ fn most_questions_find_their_answer_in_the_first_five_chunks() {
     let rag = open(RagOptions::default()).unwrap();
     let report = ingest(&rag, &cx, vec![path(".")]).unwrap();
     assert_eq!((report.failed.len(), report.added >= 450), (0, true));
-    let is_answered = |asked: &str, question: &Question| {
-        let hits = search(&rag, &cx, asked, 5).unwrap();
+    let is_answered_by = |asked: &str, question: &Question, options: &SearchOptions| {
+        let (rag, cx, asked, options) =
+            (rag.clone(), cx.clone(), asked.to_owned(), options.clone());
+        let hits = wait(async move { rag.search(&cx, &asked, options).await }).unwrap();
         let answers = question.answers.iter().map(|it| plain(&it.phrase));
         let answers: Vec<String> = answers.collect();
         hits.iter().any(|hit| {
@@ -88,6 +91,23 @@ fn most_questions_find_their_answer_in_the_first_five_chunks() {
             answers.iter().any(|answer| text.contains(answer))
         })
     };
+    let is_answered = |asked: &str, question: &Question| {
+        is_answered_by(asked, question, &SearchOptions::default())
+    };
+    for mode in [Mode::Dense, Mode::Keyword] {
+        let options = SearchOptions {
+            mode,
+            ..SearchOptions::default()
+        };
+        let count = |asked: fn(&Question) -> &str| {
+            let found = questions
+                .iter()
+                .filter(|it| is_answered_by(asked(it), it, &options));
+            found.count()
+        };
+        let (found, found_first) = (count(|it| &it.wording), count(|it| &it.first_wording));
+        println!("{mode:?} alone: {found}, in their first wording {found_first}");
+    }
     let of = |asked: fn(&Question) -> &str| {
         let (found, missed): (Vec<&Question>, Vec<&Question>) =
             questions.iter().partition(|it| is_answered(asked(it), it));

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use aikit_components::rag::{Embedder, Rag, RagOptions, Record, Source};
+use aikit_components::rag::{Embedder, Rag, RagOptions, Record, Source, ToolOptions};
 use aikit_core::{
     Context, ErrorKind, Result, Value, io, model::EmbeddingModel, script::Callable,
     services::ModelOptions, tool::ToolContext,
@@ -275,10 +275,12 @@ fn the_tool_answers_what_the_search_answers() {
     let (_folder, cx) = here();
     let rag = open(RagOptions::default()).unwrap();
     ingest(&rag, &cx, records()).unwrap();
-    let tool = rag
-        .as_tool("search_documents", "Searches the documents about fruit.")
-        .unwrap();
-    let error = rag.as_tool("my docs", "Searches.").unwrap_err();
+    let tool = rag.as_tool(ToolOptions::default()).unwrap();
+    let named = |name: &str| ToolOptions {
+        name: name.to_owned(),
+        ..ToolOptions::default()
+    };
+    let error = rag.as_tool(named("my docs")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgs);
     assert_eq!(
         tool.spec().usage(),

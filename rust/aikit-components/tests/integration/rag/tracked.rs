@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aikit_components::{
-    rag::{Embedder, Rag, RagOptions, Record, SearchOptions, Source},
+    rag::{Embedder, Rag, RagOptions, Record, SearchOptions, Source, ToolOptions},
     tools,
 };
 use aikit_core::{
@@ -67,7 +67,11 @@ fn every_operation_is_one_procedure() {
 fn a_search_of_the_tool_is_recorded_once_below_it() {
     let folder = tempfile::tempdir().unwrap();
     let cx = context_in(folder.path());
-    let tool = ingested(None, &cx).as_tool("find", "Finds notes.").unwrap();
+    let tool = ingested(None, &cx).as_tool(ToolOptions {
+        name: "find".to_owned(),
+        ..ToolOptions::default()
+    });
+    let tool = tool.unwrap();
     let cx = cx.with_context(cx.context.root_child(Overrides::default()));
     let mut events = cx.context.events().subscribe("procedure.start");
     let args = Value::map([("query", Value::from("words"))]);

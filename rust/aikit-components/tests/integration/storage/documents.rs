@@ -136,6 +136,95 @@ fn a_chunk_comes_back_as_it_was_written() {
 }
 
 #[test]
+fn texts_and_labels_tell_the_same_history() {
+    for place in places() {
+        let documents = place.open().documents;
+        upsert(&documents, vec![document("a", 1, 3), document("b", 1, 2)]).unwrap();
+        upsert(&documents, vec![document("a", 2, 1)]).unwrap();
+        let plain = |after: u64, limit: usize| -> Vec<(u64, ChunkId, bool)> {
+            let items = changes(&documents, after, limit).items.into_iter();
+            items
+                .map(|it| (it.sequence, it.id, it.added.is_some()))
+                .collect()
+        };
+        for (after, limit) in [(0, 100), (0, 2), (5, 3)] {
+            let store = Arc::clone(&documents);
+            let (texts, labels) = wait(async move {
+                let texts = store.texts(after, limit).await.unwrap();
+                (texts, store.labels(after, limit).await.unwrap())
+            });
+            assert!(!texts.must_restart && !labels.must_restart);
+            let row = |it: (u64, ChunkId, bool)| it;
+            let of_texts = texts.items.iter();
+            let of_texts = of_texts.map(|it| row((it.sequence, it.id, it.added.is_some())));
+            assert_eq!(of_texts.collect::<Vec<_>>(), plain(after, limit));
+            let of_labels = labels.items.iter();
+            let of_labels = of_labels.map(|it| row((it.sequence, it.id, it.added.is_some())));
+            assert_eq!(of_labels.collect::<Vec<_>>(), plain(after, limit));
+            for (text, label) in texts.items.iter().zip(&labels.items) {
+                let (Some(text), Some(label)) = (&text.added, &label.added) else {
+                    continue;
+                };
+                let (text, label) = (text.as_ref().unwrap(), label.as_ref().unwrap());
+                let fetched = fetch(&documents, vec![text.id]).unwrap().remove(0);
+                assert_eq!(
+                    (&text.text, &text.title, text.position, &text.headings),
+                    (
+                        &fetched.text,
+                        &fetched.title,
+                        fetched.position,
+                        &fetched.headings
+                    )
+                );
+                assert_eq!(*label.document_id, *text.document_id);
+                assert_eq!(*label.metadata, text.metadata);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_document_comes_back_with_its_chunks() {
+    for place in places() {
+        let documents = place.open().documents;
+        let written = Document {
+            origin: Some("docs".to_owned()),
+            ..document("a", 3, 2)
+        };
+        upsert(&documents, vec![document("b", 1, 1), written.clone()]).unwrap();
+        let get = |id: &'static str| {
+            let documents = Arc::clone(&documents);
+            wait(async move { documents.document(id).await }).unwrap()
+        };
+        assert_eq!(format!("{:?}", get("a").unwrap()), format!("{written:?}"));
+        assert!(get("absent").is_none());
+    }
+}
+
+#[test]
+fn a_store_keeps_its_name_and_another_one_has_another() {
+    for place in places() {
+        let (one, two) = place.open_twice();
+        let history = |documents: &Documents| {
+            let documents = Arc::clone(documents);
+            wait(async move { documents.history().await }).unwrap()
+        };
+        let before = history(&one.documents);
+        assert_eq!((before.sequence, &before), (0, &history(&two.documents)));
+        upsert(&one.documents, vec![document("a", 1, 3)]).unwrap();
+        delete(&one.documents, &["a"]);
+        let after = history(&two.documents);
+        assert_eq!((after.sequence, &after.identity), (6, &before.identity));
+        let last = changes(&two.documents, 0, 100).items.pop().unwrap();
+        assert_eq!(last.sequence, after.sequence);
+        if place.backend.is_persistent {
+            let other = history(&place.other().documents);
+            assert_ne!(other.identity, before.identity);
+        }
+    }
+}
+
+#[test]
 fn heads_come_in_pages_in_the_order_of_ids() {
     for place in places() {
         let documents = place.open().documents;

@@ -2,15 +2,21 @@
 
 pub(crate) mod server;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aikit_components::{
+    config::{ModelsConfig, Variables},
     http::GuardedClient,
     models::{self, Catalogue},
     security::policy::{Profile, TablePolicy},
 };
 use aikit_core::{
     Context, Result, Value,
+    clock::{Clock, SystemClock, UnixMicros},
+    context::Overrides,
     graph::ProcedureNode,
     hook::{Hook, HookAction, HookPoint},
     io,
@@ -39,6 +45,43 @@ pub(crate) fn tool_context() -> ToolContext {
     }
 }
 
+/// A clock on which a pause of up to a minute passes at once, and a longer one, as a time limit of
+/// a call, as it does.
+#[derive(Debug)]
+struct Hurried;
+
+impl Clock for Hurried {
+    fn now(&self) -> UnixMicros {
+        SystemClock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        SystemClock.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        if duration <= Duration::from_mins(1) {
+            return Box::pin(async {});
+        }
+        SystemClock.sleep(duration)
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        SystemClock.random(bytes);
+    }
+}
+
+/// As [`tool_context`], but nobody waits for the pauses between attempts.
+pub(crate) fn hurried_context() -> ToolContext {
+    ToolContext {
+        context: Context::create(Overrides {
+            clock: Some(Arc::new(Hurried)),
+            ..Overrides::default()
+        }),
+        services: Arc::new(Services::default()),
+    }
+}
+
 /// A catalogue that knows no key.
 pub(crate) fn catalogue() -> Catalogue {
     catalogue_with(|_| None, None)
@@ -47,13 +90,14 @@ pub(crate) fn catalogue() -> Catalogue {
 /// A catalogue of a user's own machine.
 pub(crate) fn catalogue_with(
     variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    default_model: Option<String>,
+    default: Option<String>,
 ) -> Catalogue {
-    Catalogue::new(
-        Arc::new(variables),
-        default_model,
-        Arc::new(guarded(Profile::Notebook)),
-    )
+    let config = ModelsConfig {
+        default,
+        ..ModelsConfig::default()
+    };
+    let http = Arc::new(guarded(Profile::Notebook));
+    Catalogue::new(Variables::new(variables), config, http).unwrap()
 }
 
 /// The HTTP client of a session without an allow list.
@@ -124,7 +168,7 @@ pub(crate) fn hook(cx: &ToolContext, point: HookPoint, action: HookAction) -> Ar
 
 /// One whole answer.
 pub(crate) fn complete(model: Arc<dyn ChatModel>, request: ChatRequest) -> Result<ChatResponse> {
-    wait(async move { models::complete(&tool_context(), &model, request).await })
+    wait(async move { models::complete(&hurried_context(), &model, request).await })
 }
 
 /// The pieces of text and the end of a streamed answer to `hi`.

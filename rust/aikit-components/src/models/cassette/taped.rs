@@ -1,0 +1,101 @@
+//! The way of a call past the tape: it is made and recorded, or answered with what was recorded.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    Context, ErrorKind, Result, Value,
+    model::{ChatEvent, ChatResponse},
+    tape::{Tape, TapeCall},
+};
+
+use super::form::{self, Form};
+
+/// Does `work`, or gives the recorded outcome of `call` in its place.
+///
+/// # Errors
+///
+/// Those of the work or the recorded one; `cassette_miss`.
+pub(crate) async fn taped<T, F: Future<Output = Result<T>>>(
+    cx: &Context,
+    call: impl FnOnce() -> Result<TapeCall>,
+    work: impl FnOnce() -> F,
+    form: Form<T>,
+) -> Result<T> {
+    let Some(tape) = cx.tape() else {
+        return work().await;
+    };
+    let call = call()?;
+    if let Some(outcome) = tape.find(&call)? {
+        return (form.read)(form::recorded(outcome)?);
+    }
+    let outcome = work().await;
+    match &outcome {
+        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?)),
+        Err(error) if is_callers(error.kind()) => {}
+        Err(error) => tape.keep(call, form::error(error)),
+    }
+    outcome
+}
+
+/// Whether it was the caller who ended the call, which says nothing about what was called.
+fn is_callers(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ApprovalNeeded
+            | ErrorKind::Cancelled
+            | ErrorKind::Denied
+            | ErrorKind::Interrupted
+            | ErrorKind::Timeout
+    )
+}
+
+/// An answer that is recorded while it arrives. When it is left half-way, what had arrived is kept.
+pub(crate) struct Recording {
+    tape: Arc<dyn Tape>,
+    call: Option<TapeCall>,
+    pieces: Vec<Value>,
+}
+
+impl Recording {
+    /// Begins to record the answer to `call`.
+    pub(crate) const fn new(tape: Arc<dyn Tape>, call: TapeCall) -> Self {
+        Self {
+            tape,
+            call: Some(call),
+            pieces: Vec::new(),
+        }
+    }
+
+    /// Records a piece.
+    pub(crate) fn piece(&mut self, piece: &ChatEvent) {
+        self.pieces.extend(form::piece(piece));
+    }
+
+    /// Records the end.
+    pub(crate) fn end(mut self, outcome: &Result<ChatResponse>) {
+        let pieces = std::mem::take(&mut self.pieces);
+        let (Some(call), false) = (
+            self.call.take(),
+            outcome
+                .as_ref()
+                .is_err_and(|error| is_callers(error.kind())),
+        ) else {
+            return;
+        };
+        match form::streamed(pieces, outcome) {
+            Ok(answer) => self.tape.keep(call, answer),
+            Err(error) => tracing::warn!(%error, "an answer was not recorded"),
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let pieces = std::mem::take(&mut self.pieces);
+        if let Some(call) = self.call.take()
+            && !pieces.is_empty()
+        {
+            self.tape.keep(call, form::left(pieces));
+        }
+    }
+}

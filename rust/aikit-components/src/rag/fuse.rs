@@ -1,0 +1,149 @@
+//! Fusion: one order from what two kinds of search found.
+
+use std::collections::HashMap;
+
+use aikit_core::storage::{ChunkId, Scored};
+use serde::{Deserialize, Serialize};
+
+/// Ranks count less the further down they are; with this added, the first few are near each other.
+/// Source: Cormack, Clarke & Büttcher 2009.
+const RANK_OFFSET: f32 = 60.0;
+
+/// How two lists become one.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fusion {
+    /// A weighted sum of the scores, each brought to 0 to 1 within its list.
+    /// Source: Bruch, Gai & Ingber 2023.
+    #[default]
+    Convex,
+    /// A weighted sum of reciprocal ranks, whatever the scores are.
+    Rrf,
+}
+
+/// What each kind of search said of a chunk, and both together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fused {
+    pub(super) id: ChunkId,
+    /// 0 to 1 for `convex`; small for `rrf`.
+    pub(super) score: f32,
+    pub(super) dense: Option<f32>,
+    pub(super) keyword: Option<f32>,
+}
+
+/// Fuses two lists that are ordered best first; `dense_weight` is the share of the first, 0 to 1.
+/// The answer is ordered best first, equal scores by id.
+pub(super) fn fuse(
+    fusion: Fusion,
+    dense: &[Scored],
+    keyword: &[Scored],
+    dense_weight: f32,
+) -> Vec<Fused> {
+    let mut fused: HashMap<ChunkId, Fused> = HashMap::with_capacity(dense.len() + keyword.len());
+    let lists = [(dense, dense_weight), (keyword, 1.0 - dense_weight)];
+    for (place, (list, weight)) in lists.into_iter().enumerate() {
+        for (rank, hit) in list.iter().enumerate() {
+            let part = match fusion {
+                Fusion::Convex => normalised(hit.score, list),
+                Fusion::Rrf => reciprocal(rank),
+            };
+            let entry = fused.entry(hit.id).or_insert(Fused {
+                id: hit.id,
+                score: 0.0,
+                dense: None,
+                keyword: None,
+            });
+            entry.score += weight * part;
+            if place == 0 {
+                entry.dense = Some(hit.score);
+            } else {
+                entry.keyword = Some(hit.score);
+            }
+        }
+    }
+    let mut fused: Vec<Fused> = fused.into_values().collect();
+    fused.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    fused
+}
+
+/// A score within its list: 1 for the best, 0 for the last.
+fn normalised(score: f32, list: &[Scored]) -> f32 {
+    let (Some(best), Some(least)) = (list.first(), list.last()) else {
+        return 0.0;
+    };
+    let range = best.score - least.score;
+    if range > 0.0 {
+        (score - least.score) / range
+    } else {
+        1.0
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+fn reciprocal(rank: usize) -> f32 {
+    1.0 / (RANK_OFFSET + 1.0 + rank as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(hits: &[(u64, f32)]) -> Vec<Scored> {
+        let hits = hits.iter().map(|(id, score)| Scored {
+            id: *id,
+            score: *score,
+        });
+        hits.collect()
+    }
+
+    fn ids(fused: &[Fused]) -> Vec<u64> {
+        fused.iter().map(|it| it.id).collect()
+    }
+
+    #[test]
+    fn weights_decide_between_the_two_lists() {
+        let dense = list(&[(1, 0.9), (2, 0.5), (3, 0.1)]);
+        let keyword = list(&[(3, 20.0), (2, 15.0), (1, 10.0)]);
+        let of = |weight| fuse(Fusion::Convex, &dense, &keyword, weight);
+        assert_eq!(ids(&of(1.0)), [1, 2, 3]);
+        assert_eq!(ids(&of(0.0)), [3, 2, 1]);
+        let half = of(0.5);
+        assert_eq!(ids(&half), [1, 2, 3]);
+        assert!(half.iter().all(|it| (it.score - 0.5).abs() < 1e-6));
+        assert_eq!((half[0].dense, half[0].keyword), (Some(0.9), Some(10.0)));
+    }
+
+    #[test]
+    fn what_one_list_alone_has_is_kept() {
+        let fused = fuse(Fusion::Convex, &list(&[(7, 0.3)]), &list(&[(8, 4.0)]), 0.2);
+        assert_eq!(ids(&fused), [8, 7]);
+        assert_eq!((fused[1].dense, fused[1].keyword), (Some(0.3), None));
+        assert!((fused[0].score - 0.8).abs() < 1e-6 && (fused[1].score - 0.2).abs() < 1e-6);
+        assert_eq!(fuse(Fusion::Rrf, &[], &[], 0.5), []);
+    }
+
+    #[test]
+    fn ranks_decide_whatever_the_scores_are() {
+        let dense = list(&[(1, 1e9), (2, 0.1)]);
+        let keyword = list(&[(2, 3.0), (4, 2.0)]);
+        let fused = fuse(Fusion::Rrf, &dense, &keyword, 0.5);
+        assert_eq!(ids(&fused), [2, 1, 4]);
+        let expected = 0.5 / 62.0 + 0.5 / 61.0;
+        assert!((fused[0].score - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn scores_stay_between_0_and_1() {
+        let of = |ids: std::ops::Range<u16>, score: fn(f32) -> f32| -> Vec<Scored> {
+            let hit = |id: u16| Scored {
+                id: u64::from(id),
+                score: score(f32::from(id)),
+            };
+            ids.map(hit).collect()
+        };
+        let (dense, keyword) = (of(0..100, |it| -it), of(50..150, |it| 1000.0 / it));
+        let fused = fuse(Fusion::Convex, &dense, &keyword, 0.35);
+        assert_eq!(fused.len(), 150);
+        assert!(fused.iter().all(|it| (0.0..=1.0).contains(&it.score)));
+    }
+}

@@ -1,0 +1,284 @@
+//! Search: by vectors, by words, or by both; of all documents, or of those that a filter keeps.
+
+use std::sync::Arc;
+
+use aikit_core::{Context, Error, Result, Value, storage::Scored, value::Map};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Inner,
+    embedding::EmbedInput,
+    filter::Filter,
+    fuse::{self, Fused, Fusion},
+    ids::Ids,
+};
+use crate::nearest;
+
+/// Hits of a search that names no number.
+pub const K_DEFAULT: usize = 5;
+
+/// Most hits of a search.
+pub const K_MAX: usize = 1_000;
+
+/// How many chunks each kind of search hands to the fusion, for each hit and at least.
+const CANDIDATES_PER_HIT: usize = 5;
+const CANDIDATES_MIN: usize = 100;
+
+/// Share of the vectors in a fused score: of those that compare meaning, and of those that compare
+/// spelling as the words do.
+const DENSE_WEIGHT: f32 = 0.5;
+const DENSE_WEIGHT_LEXICAL: f32 = 0.2;
+
+/// What a question is compared with.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Vectors and words, and the two orders fused.
+    #[default]
+    Hybrid,
+    /// The vectors of the embedder.
+    Dense,
+    /// The words, by BM25; needs no embedder at all.
+    Keyword,
+}
+
+/// How to search.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchOptions {
+    /// Number of hits, 1 to 1000.
+    pub k: usize,
+    /// What the question is compared with.
+    pub mode: Mode,
+    /// How the two orders of a hybrid search become one.
+    pub fusion: Fusion,
+    /// Share of the vectors in a fused score, 0 to 1; 0.5 when left out, 0.2 with the embedder
+    /// `lexical`.
+    pub dense_weight: Option<f32>,
+    /// Hits with a lower score are left out.
+    pub min_score: Option<f32>,
+    /// Which documents are searched, by their metadata.
+    pub filter: Map,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self {
+            k: K_DEFAULT,
+            mode: Mode::default(),
+            fusion: Fusion::default(),
+            dense_weight: None,
+            min_score: None,
+            filter: Map::new(),
+        }
+    }
+}
+
+impl SearchOptions {
+    /// Reads options as a script or a program gives them.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` that names the option which does not fit.
+    pub fn from_value(given: Value) -> Result<Self> {
+        check_word(&given, "mode", &["hybrid", "dense", "keyword"])?;
+        check_word(&given, "fusion", &["convex", "rrf"])?;
+        given.deserialize().map_err(|error| {
+            error.with_hint(
+                "the options are `k`, `mode`, `fusion`, `dense_weight`, `min_score`, `filter`",
+            )
+        })
+    }
+}
+
+/// Checks an option that is one of a few words.
+pub(super) fn check_word(given: &Value, option: &str, words: &[&str]) -> Result<()> {
+    let Some(word) = given.get(option).and_then(Value::as_str) else {
+        return Ok(());
+    };
+    if words.contains(&word) {
+        return Ok(());
+    }
+    let all = format!("use one of {}", words.join(", "));
+    let hint = nearest::hint(word, words.iter().copied(), all);
+    Err(Error::invalid_args(format!("`{option}` is `{word}`")).with_hint(hint))
+}
+
+/// What each kind of search said of a hit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct StageScores {
+    /// Nearness of the vectors; none when it was not among the nearest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense: Option<f32>,
+    /// BM25 of the words; none when it was not among the best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<f32>,
+}
+
+/// A chunk that a search found.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Hit {
+    /// Identity of the chunk: its document and its place there.
+    pub id: String,
+    /// The text.
+    pub text: String,
+    /// How well it fits; higher is better. Comparable within one answer only.
+    pub score: f32,
+    /// What each kind of search said of it, in its own measure.
+    #[serde(default)]
+    pub scores: StageScores,
+    /// Path or id of the document.
+    pub source: String,
+    /// Title of the document.
+    pub title: Option<String>,
+    /// Headings above the text, outermost first.
+    pub headings: Vec<String>,
+    /// First character of the text in the document.
+    pub start: usize,
+    /// One past its last character.
+    pub end: usize,
+    /// What is known about the document.
+    pub metadata: Map,
+}
+
+/// Finds the chunks that fit a question best, best first.
+pub(super) async fn run(
+    inner: &Inner,
+    cx: &Context,
+    query: &str,
+    options: SearchOptions,
+) -> Result<Vec<Hit>> {
+    check(query, &options)?;
+    let filter = if options.filter.is_empty() {
+        None
+    } else {
+        Some(Filter::parse(&options.filter)?)
+    };
+    let seen = inner.store.history().await?.sequence;
+    let kept = match filter {
+        None => None,
+        Some(filter) => Some(inner.labels.kept(filter, seen).await?),
+    };
+    if kept.as_ref().is_some_and(|it| it.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let fused = find(inner, cx, query, (&options, kept), seen).await?;
+    hits(inner, fused, &options).await
+}
+
+/// All candidates, best first.
+async fn find(
+    inner: &Inner,
+    cx: &Context,
+    query: &str,
+    (options, kept): (&SearchOptions, Option<Arc<Ids>>),
+    seen: u64,
+) -> Result<Vec<Fused>> {
+    let candidates = match options.mode {
+        Mode::Hybrid => (options.k * CANDIDATES_PER_HIT).max(CANDIDATES_MIN),
+        Mode::Dense | Mode::Keyword => options.k,
+    };
+    let wanted = (candidates, kept);
+    let dense = async {
+        let input = EmbedInput {
+            text: query.to_owned(),
+            above: Vec::new(),
+        };
+        let embedded = inner.embed(cx, vec![input]).await?;
+        let question = embedded.into_iter().next().unwrap_or_default();
+        inner.derived.search(question, wanted.clone(), seen).await
+    };
+    let keyword = inner.keyword.search(cx, query, wanted.clone(), seen);
+    let alone = |list: Vec<Scored>, is_dense: bool| {
+        let fused = list.into_iter().map(|hit| Fused {
+            id: hit.id,
+            score: hit.score,
+            dense: is_dense.then_some(hit.score),
+            keyword: (!is_dense).then_some(hit.score),
+        });
+        fused.collect()
+    };
+    match options.mode {
+        Mode::Dense => Ok(alone(dense.await?, true)),
+        Mode::Keyword => Ok(alone(keyword.await?, false)),
+        Mode::Hybrid => {
+            let (dense, keyword) = futures::try_join!(dense, keyword)?;
+            let weight = options.dense_weight.unwrap_or_else(|| inner.dense_weight());
+            Ok(fuse::fuse(options.fusion, &dense, &keyword, weight))
+        }
+    }
+}
+
+/// The first `k` candidates that are still there, with their texts.
+async fn hits(inner: &Inner, mut fused: Vec<Fused>, options: &SearchOptions) -> Result<Vec<Hit>> {
+    if let Some(least) = options.min_score {
+        fused.retain(|it| it.score >= least);
+    }
+    let mut hits = Vec::with_capacity(options.k.min(fused.len()));
+    let mut rest = fused.as_slice();
+    // A chunk may have gone since it was found; the next one takes its place.
+    while hits.len() < options.k && !rest.is_empty() {
+        let (next, later) = rest.split_at((options.k - hits.len()).min(rest.len()));
+        rest = later;
+        let ids = next.iter().map(|it| it.id).collect();
+        for chunk in inner.store.fetch(ids).await? {
+            let Some(found) = next.iter().find(|it| it.id == chunk.id) else {
+                continue;
+            };
+            hits.push(Hit {
+                id: format!("{}#{}", chunk.document_id, chunk.position),
+                text: chunk.text,
+                score: found.score,
+                scores: StageScores {
+                    dense: found.dense,
+                    keyword: found.keyword,
+                },
+                source: chunk.document_id,
+                title: chunk.title,
+                headings: chunk.headings,
+                start: chunk.start,
+                end: chunk.end,
+                metadata: chunk.metadata,
+            });
+        }
+    }
+    Ok(hits)
+}
+
+impl Inner {
+    /// The share of the vectors in a fused score, where nobody asks for another.
+    fn dense_weight(&self) -> f32 {
+        if self.options.embedder.0.is_semantic() {
+            DENSE_WEIGHT
+        } else {
+            DENSE_WEIGHT_LEXICAL
+        }
+    }
+}
+
+/// Refuses a number of hits that is out of its range.
+pub(super) fn check_k(k: usize) -> Result<()> {
+    if (1..=K_MAX).contains(&k) {
+        return Ok(());
+    }
+    Err(Error::invalid_args(format!("`k` is `{k}`"))
+        .with_hint(format!("ask for 1 to {K_MAX} hits")))
+}
+
+fn check(query: &str, options: &SearchOptions) -> Result<()> {
+    check_k(options.k)?;
+    if query.trim().is_empty() {
+        return Err(Error::invalid_args("the question is empty")
+            .with_hint("say in some words what to look for"));
+    }
+    if let Some(weight) = options.dense_weight.filter(|it| !(0.0..=1.0).contains(it)) {
+        return Err(Error::invalid_args(format!("`dense_weight` is `{weight}`"))
+            .with_hint("use 0 (words alone) to 1 (vectors alone)"));
+    }
+    if options.min_score.is_some_and(f32::is_nan) {
+        return Err(
+            Error::invalid_args("`min_score` is no number").with_hint("use a number such as 0.3")
+        );
+    }
+    Ok(())
+}

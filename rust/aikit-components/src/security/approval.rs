@@ -1,0 +1,311 @@
+//! Asks for an approval, of the function an agent was given or of the user, so that nothing a
+//! model writes can pass for a part of the question.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value,
+    context::{Approval, Approver, Invocation, Verdict},
+    per_process::PerProcess,
+    script::Callable,
+    services::{Ask, Decision, Permission, Policy, Question, Target},
+};
+use futures::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::denied;
+
+/// Longest sentence that is shown, in characters.
+const ACTION_CHARACTERS_MAX: usize = 4000;
+
+/// Most lines of a difference that are shown, and most characters of one.
+const DETAIL_LINES_MAX: usize = 60;
+const DETAIL_CHARACTERS_MAX: usize = 200;
+
+/// Asks for one action; `Ok` when it is allowed.
+///
+/// # Errors
+///
+/// `denied` when the answer is no, `approval_needed` when nobody can be asked.
+pub(super) async fn approve(
+    cx: &Context,
+    (policy, ask): (&dyn Policy, Option<&dyn Ask>),
+    (permission, target): (Permission, Target<'_>),
+    action: &str,
+) -> Result<()> {
+    let approval = Approval {
+        invocation: cx.invocation().cloned(),
+        action: visible(action, ACTION_CHARACTERS_MAX),
+        detail: detail(target),
+        always: policy
+            .scope(permission, target)
+            .map(|it| visible(&it, ACTION_CHARACTERS_MAX)),
+    };
+    let verdict = match (cx.approver(), ask) {
+        (Some(approver), _) => approver.approve(cx, &approval).await?,
+        (None, Some(ask)) => {
+            let turn = take_turn(cx).await?;
+            // Somebody may have answered `always` meanwhile.
+            if policy.decide(cx, permission, target) == Decision::Allow {
+                return Ok(());
+            }
+            let verdict = ask_user(cx, ask, &approval).await?;
+            drop(turn);
+            verdict
+        }
+        (None, None) => return Err(needed(&approval)),
+    };
+    match verdict {
+        Verdict::Yes => Ok(()),
+        Verdict::Always => {
+            policy.remember(permission, target);
+            Ok(())
+        }
+        Verdict::No => {
+            let message = format!("the user did not allow it: {}", approval.action);
+            let hint = "answer `yes` when asked, to allow it once";
+            Err(denied(&message, hint))
+        }
+    }
+}
+
+/// One question at a time: two at once could not be told apart, and an answer could count for the
+/// other one.
+static TURN: PerProcess<Arc<Semaphore>> = PerProcess::new();
+
+/// Waits until nobody else asks the user.
+pub(super) async fn take_turn(cx: &Context) -> Result<OwnedSemaphorePermit> {
+    let turn = Arc::clone(TURN.get_or_init(|| Arc::new(Semaphore::new(1))));
+    let turn = cx.within(turn.acquire_owned()).await?;
+    turn.map_err(|error| Error::internal("nobody can ask").with_source(error))
+}
+
+async fn ask_user(cx: &Context, ask: &dyn Ask, approval: &Approval) -> Result<Verdict> {
+    let question = question(approval);
+    match ask.ask(cx, question).await {
+        Ok(answer) => Ok(Verdict::from_value(&Value::String(answer)).unwrap_or(Verdict::No)),
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            Err(needed(approval).with_source(error))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn needed(approval: &Approval) -> Error {
+    let message = format!("an approval is needed: {}", approval.action);
+    Error::new(ErrorKind::ApprovalNeeded, message).with_hint(
+        "run the call where the user can be asked: a notebook or a terminal; or give the agent \
+         a function that decides, as its option `approve`",
+    )
+}
+
+/// The question to a person.
+fn question(approval: &Approval) -> Question {
+    let mut prompt = String::new();
+    if let Some(invocation) = &approval.invocation {
+        // A name of a tool is a word, so it needs no care.
+        let _ = writeln!(prompt, "Tool `{}` needs an approval.", invocation.tool);
+    }
+    for line in approval.detail.lines() {
+        let _ = writeln!(prompt, "  | {line}");
+    }
+    let _ = write!(prompt, "Allow once: {}?", approval.action);
+    let mut choices = vec!["yes".to_owned(), "no".to_owned()];
+    if let Some(always) = &approval.always {
+        let _ = write!(prompt, " (`always` allows, for this session, {always})");
+        choices.push("always".to_owned());
+    }
+    Question {
+        prompt,
+        choices,
+        secret: false,
+    }
+}
+
+fn detail(target: Target<'_>) -> String {
+    let Target::Change { change, .. } = target else {
+        return String::new();
+    };
+    let mut lines: Vec<String> = change
+        .detail
+        .lines()
+        .take(DETAIL_LINES_MAX)
+        .map(|line| visible(line, DETAIL_CHARACTERS_MAX))
+        .collect();
+    let more = change.detail.lines().count() - lines.len();
+    if more > 0 {
+        lines.push(format!("… and {more} more lines"));
+    }
+    lines.join("\n")
+}
+
+/// `text` on one line, with every character that a terminal or a page would not show as itself
+/// written as its code: line ends, escapes, marks that turn the direction of writing.
+pub(super) fn visible(text: &str, characters_max: usize) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (index, character) in text.chars().enumerate() {
+        if index == characters_max {
+            let _ = write!(shown, "… ({} characters)", text.chars().count());
+            break;
+        }
+        let is_hidden = character.is_control()
+            || matches!(character,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        if is_hidden {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// The call of a tool with the digest that an approval is bound to.
+pub(crate) fn invocation(tool: &str, args: &Value) -> Invocation {
+    let mut hasher = blake3::Hasher::new();
+    hash(&mut hasher, &Value::from(tool));
+    hash(&mut hasher, args);
+    Invocation {
+        tool: tool.to_owned(),
+        args: args.clone(),
+        digest: hasher.finalize().to_hex().to_string(),
+    }
+}
+
+/// Feeds a value so that two values give the same bytes exactly when they are equal: each part
+/// begins with its type and length, and members are sorted.
+fn hash(hasher: &mut blake3::Hasher, value: &Value) {
+    let mut part = |tag: u8, bytes: &[u8]| {
+        hasher.update(&[tag]);
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    match value {
+        Value::Null => part(0, &[]),
+        Value::Bool(it) => part(1, &[u8::from(*it)]),
+        Value::Int(it) => part(2, &it.to_le_bytes()),
+        // One pattern for all that are not a number, and one zero.
+        Value::Float(it) if it.is_nan() => part(3, &f64::NAN.to_le_bytes()),
+        Value::Float(it) => part(3, &(it + 0.0).to_le_bytes()),
+        Value::String(it) => part(4, it.as_bytes()),
+        Value::Bytes(it) => part(5, it),
+        Value::List(items) => {
+            part(6, &(items.len() as u64).to_le_bytes());
+            for item in items {
+                hash(hasher, item);
+            }
+        }
+        Value::Map(map) => {
+            part(7, &(map.len() as u64).to_le_bytes());
+            let mut members: Vec<_> = map.iter().collect();
+            members.sort_unstable_by_key(|(key, _)| key.as_str());
+            for (key, member) in members {
+                hash(hasher, &Value::from(key.as_str()));
+                hash(hasher, member);
+            }
+        }
+    }
+}
+
+/// A function that decides: it gets `{tool, args, action, detail, always, digest}` and answers
+/// `true`, `false`, `yes`, `no` or `always`.
+#[derive(Debug)]
+pub struct FunctionApprover(Arc<dyn Callable>);
+
+impl FunctionApprover {
+    /// Decides with `function`.
+    pub const fn new(function: Arc<dyn Callable>) -> Self {
+        Self(function)
+    }
+}
+
+impl Approver for FunctionApprover {
+    fn approve<'a>(
+        &'a self,
+        cx: &'a Context,
+        approval: &'a Approval,
+    ) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(async move {
+            let call = approval.invocation.as_deref();
+            let request = Value::map([
+                ("tool", call.map(|it| it.tool.as_str()).into()),
+                ("args", call.map(|it| it.args.clone()).into()),
+                ("action", Value::from(approval.action.as_str())),
+                ("detail", Value::from(approval.detail.as_str())),
+                ("always", approval.always.as_deref().into()),
+                ("digest", call.map(|it| it.digest.as_str()).into()),
+            ]);
+            let answer = self.0.call(cx, vec![request]).await?;
+            Verdict::from_value(&answer).ok_or_else(|| {
+                let name = self.0.name();
+                let message = format!("`{name}` answered `{answer}` to an approval");
+                Error::invalid_args(message)
+                    .with_hint("answer true, false, `yes`, `no` or `always`")
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_shown_can_pass_for_the_question() {
+        let cases = [
+            (
+                "a\nAllow once: nothing? [yes/no] yes",
+                "a\\nAllow once: nothing? [yes/no] yes",
+            ),
+            ("\u{1b}[2J\rx", "\\u{1b}[2J\\rx"),
+            ("abc\u{202e}txt.exe", "abc\\u{202e}txt.exe"),
+            ("zero\u{200b}width", "zero\\u{200b}width"),
+            ("é – 漢字", "é – 漢字"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(visible(text, 100), expected);
+        }
+        assert_eq!(visible("abcdef", 3), "abc… (6 characters)");
+    }
+
+    #[test]
+    fn a_digest_is_of_the_tool_and_of_every_argument() {
+        let args = |pairs: &[(&str, Value)]| Value::map(pairs.iter().cloned());
+        let digest = |tool: &str, args: &Value| invocation(tool, args).digest;
+        let one = args(&[("path", Value::from("a")), ("content", Value::from("b"))]);
+        let turned = args(&[("content", Value::from("b")), ("path", Value::from("a"))]);
+        assert_eq!(digest("t", &one), digest("t", &turned));
+        assert_eq!(digest("t", &one).len(), 64);
+        let others = [
+            ("u", one.clone()),
+            ("t", args(&[("path", Value::from("a"))])),
+            (
+                "t",
+                args(&[("path", Value::from("ab")), ("content", Value::from(""))]),
+            ),
+            (
+                "t",
+                args(&[("path", Value::from("b")), ("content", Value::from("a"))]),
+            ),
+            (
+                "t",
+                args(&[
+                    ("path", Value::from("a")),
+                    ("content", Value::List(vec![Value::from("b")])),
+                ]),
+            ),
+            (
+                "t",
+                args(&[
+                    ("path", Value::from("a")),
+                    ("content", Value::Bytes("b".into())),
+                ]),
+            ),
+        ];
+        for (tool, args) in others {
+            assert_ne!(digest(tool, &args), digest("t", &one), "{tool} {args}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The process guard: the only code that runs programs a user or an agent names.
+
+use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    context::{Caller, Overrides},
+    io,
+    services::{Ask, Files, Permission, Policy, ProcessOutput, ProcessRequest, Processes, Target},
+};
+use bytes::Bytes;
+use futures::future::{BoxFuture, Either, join3, select};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, Command},
+};
+
+use super::enforce;
+use crate::config::Variables;
+
+/// Variables of this process that a program of an agent inherits; the others may hold keys.
+const INHERITED: [&str; 14] = [
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TEMP",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "VIRTUAL_ENV",
+];
+
+/// How long the outputs of a program that has ended may still be open: what it left running is
+/// killed, so they close at once.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs programs in folders of the session.
+#[derive(Clone)]
+pub struct ProcessGuard {
+    policy: Arc<dyn Policy>,
+    ask: Option<Arc<dyn Ask>>,
+    files: Arc<dyn Files>,
+    working_directory: PathBuf,
+    variables: Variables,
+}
+
+impl std::fmt::Debug for ProcessGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessGuard")
+            .field("working_directory", &self.working_directory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProcessGuard {
+    /// Guards the programs of a session; `files` decides in which folders they run, `variables`
+    /// is the environment of this process.
+    pub fn new(
+        policy: Arc<dyn Policy>,
+        ask: Option<Arc<dyn Ask>>,
+        files: Arc<dyn Files>,
+        (working_directory, variables): (PathBuf, Variables),
+    ) -> Self {
+        Self {
+            policy,
+            ask,
+            files,
+            working_directory,
+            variables,
+        }
+    }
+
+    fn command(&self, cx: &Context, request: &ProcessRequest) -> Command {
+        let folder = self.working_directory.join(&request.folder);
+        // A relative path starts where paths start, not where the program will run.
+        let program = if request.program.contains('/') {
+            self.working_directory.join(&request.program).into()
+        } else {
+            std::ffi::OsString::from(&request.program)
+        };
+        let mut command = Command::new(program);
+        command
+            .args(&request.args)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        if cx.caller() == Caller::Agent {
+            command.env_clear();
+            let inherited = INHERITED
+                .iter()
+                .filter_map(|name| Some((*name, self.variables.get(name)?)));
+            command.envs(inherited);
+        }
+        command.envs(request.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+impl Processes for ProcessGuard {
+    fn run<'a>(
+        &'a self,
+        cx: &'a Context,
+        mut request: ProcessRequest,
+    ) -> BoxFuture<'a, Result<ProcessOutput>> {
+        Box::pin(async move {
+            check(&request)?;
+            // What is approved and what is run is the same folder, whatever it was called.
+            let folder = self.files.resolve(cx, &request.folder).await?;
+            request.folder = self
+                .working_directory
+                .join(folder)
+                .to_string_lossy()
+                .into_owned();
+            let (policy, ask) = (&*self.policy, self.ask.as_deref());
+            enforce(
+                cx,
+                policy,
+                ask,
+                Permission::Process,
+                Target::Process(&request),
+            )
+            .await?;
+            let limited = cx.child(Overrides {
+                timeout: Some(request.timeout),
+                ..Overrides::default()
+            });
+            let begun = cx.clock().monotonic();
+            let child = {
+                // The caller may be a thread of Python's; pipes belong to the one runtime.
+                let _entered = io::runtime().enter();
+                self.command(cx, &request).spawn()
+            };
+            let child = child.map_err(|error| cannot_run(&request, error))?;
+            let outcome = limited.within(wait(cx, child, &request)).await;
+            match outcome {
+                Ok(output) => {
+                    let mut output = output?;
+                    output.elapsed = cx.clock().monotonic().saturating_sub(begun);
+                    Ok(output)
+                }
+                Err(error) if error.kind() == ErrorKind::Timeout && cx.check().is_ok() => {
+                    let message = format!(
+                        "`{}` ran longer than {:?} and was ended",
+                        request.program, request.timeout
+                    );
+                    Err(Error::new(ErrorKind::Timeout, message)
+                        .with_hint("give it less to do, or a longer `timeout_s`"))
+                }
+                Err(error) => Err(error),
+            }
+        })
+    }
+}
+
+fn check(request: &ProcessRequest) -> Result<()> {
+    let has_zero = std::iter::once(&request.program)
+        .chain(&request.args)
+        .chain(request.variables.iter().map(|(_, value)| value))
+        .any(|it| it.contains('\0'));
+    if request.program.trim().is_empty() || has_zero {
+        return Err(
+            Error::invalid_args("`program` or an argument is no text for a program")
+                .with_hint("give the name or the path of a program; a zero byte is in no argument"),
+        );
+    }
+    let is_name = |it: &str| !it.is_empty() && !it.contains(['=', '\0']);
+    if let Some((name, _)) = request.variables.iter().find(|(name, _)| !is_name(name)) {
+        let shown = super::approval::visible(name, 40);
+        return Err(
+            Error::invalid_args(format!("`{shown}` is no name of a variable"))
+                .with_hint("a name is not empty and has no `=`"),
+        );
+    }
+    Ok(())
+}
+
+fn cannot_run(request: &ProcessRequest, error: std::io::Error) -> Error {
+    use std::io::ErrorKind as Kind;
+    let program = &request.program;
+    let (kind, message, hint) = match error.kind() {
+        Kind::NotFound => (
+            ErrorKind::NotFound,
+            format!("there is no program `{program}`"),
+            if program.contains(' ') {
+                "give the arguments one by one in `args`: there is no shell that takes them apart"
+            } else {
+                "install it, or give its path"
+            },
+        ),
+        Kind::PermissionDenied => (
+            ErrorKind::Denied,
+            format!("the operating system does not let `{program}` be run"),
+            "make the file executable, or name the program that reads it",
+        ),
+        _ => (
+            ErrorKind::Io,
+            format!("`{program}` cannot be run: {error}"),
+            "look at the program and its arguments",
+        ),
+    };
+    Error::new(kind, message).with_hint(hint).with_source(error)
+}
+
+/// Waits for the program while it reads and writes.
+async fn wait(cx: &Context, mut child: Child, request: &ProcessRequest) -> Result<ProcessOutput> {
+    let group = Group(child.id());
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let input = request.stdin.clone();
+    let feed = async move {
+        if let Some(mut stdin) = stdin {
+            // A program that does not read its input is no error.
+            drop(stdin.write_all(&input).await);
+        }
+    };
+    let most = request.max_bytes;
+    let reading = join3(feed, read(stdout, most), read(stderr, most));
+    let mut reading = std::pin::pin!(reading);
+    // Read on after its end, but not for what it left running in the background.
+    let mut outputs = None;
+    let status = loop {
+        tokio::select! {
+            read = &mut reading, if outputs.is_none() => outputs = Some(read),
+            status = child.wait() => break status,
+        }
+    };
+    drop(group);
+    let status = status.map_err(|error| {
+        Error::new(
+            ErrorKind::Io,
+            format!("`{}` was lost: {error}", request.program),
+        )
+        .with_source(error)
+    })?;
+    let outputs = match outputs {
+        Some(outputs) => Some(outputs),
+        None => match select(reading, cx.clock().sleep(CLOSE_LIMIT)).await {
+            Either::Left((outputs, _)) => Some(outputs),
+            Either::Right(_) => None,
+        },
+    };
+    let ((), (stdout, out_cut), (stderr, err_cut)) = outputs.unwrap_or_else(|| {
+        let nothing = || (Bytes::new(), true);
+        ((), nothing(), nothing())
+    });
+    Ok(ProcessOutput {
+        exit_code: status.code(),
+        signal: signal(status),
+        stdout,
+        stderr,
+        limited: out_cut || err_cut,
+        elapsed: Duration::ZERO,
+    })
+}
+
+#[cfg(unix)]
+fn signal(status: std::process::ExitStatus) -> Option<i32> {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    status.signal()
+}
+
+#[cfg(not(unix))]
+fn signal(_: std::process::ExitStatus) -> Option<i32> {
+    None
+}
+
+/// Reads to the end and keeps the first `most` bytes, so that a program never waits for a reader.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> (Bytes, bool) {
+    let Some(mut pipe) = pipe else {
+        return (Bytes::new(), false);
+    };
+    let mut kept = Vec::new();
+    let mut is_cut = false;
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        match pipe.read(&mut buffer).await {
+            Ok(0) | Err(_) => return (kept.into(), is_cut),
+            Ok(count) => {
+                let room = most - kept.len();
+                kept.extend_from_slice(&buffer[..count.min(room)]);
+                is_cut |= count > room;
+            }
+        }
+    }
+}
+
+/// A program and all it started; killed when this is dropped.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let id = self.0.and_then(|id| i32::try_from(id).ok());
+        if let Some(id) = id {
+            kill_group(id);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "there is no safe function for this")]
+fn kill_group(id: i32) {
+    // SAFETY: the call takes two numbers and touches no memory. The group was made for the
+    // program, and its id stays taken while one of its members is there.
+    unsafe {
+        libc::killpg(id, libc::SIGKILL);
+    }
+}
+
+#[cfg(not(unix))]
+fn kill_group(_: i32) {}

@@ -1,0 +1,410 @@
+//! State: values that outlive a session, shared by whoever has the scope.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value,
+    storage::{Batch, Entry, KeyValueStore, Record},
+    tracker::{Operation, track},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    project::{self, Attempts, Place, Project, escape},
+    security::policy::Profile,
+};
+
+/// Longest key in bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Largest value in bytes, as it is stored.
+pub const VALUE_BYTES_MAX: usize = 16 << 20;
+
+/// Deepest nesting of a value.
+pub const DEPTH_MAX: usize = 128;
+
+/// Most keys that are listed at once.
+pub const KEYS_MAX: usize = 100_000;
+
+/// Longest identity of a scope in bytes.
+const ID_BYTES_MAX: usize = 256;
+
+/// Who shares a state.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Scope {
+    /// Everybody of the tenant.
+    #[default]
+    Global,
+    /// One user.
+    User(String),
+    /// One session.
+    Session(String),
+    /// One agent.
+    Agent(String),
+    /// One workflow.
+    Workflow(String),
+    /// One tool.
+    Tool(String),
+    /// Whoever knows the name.
+    Custom(String),
+}
+
+/// A word before the colon, and what it makes of an identity.
+type Kind = (&'static str, fn(String) -> Scope);
+
+const KINDS: &[Kind] = &[
+    ("user", Scope::User),
+    ("session", Scope::Session),
+    ("agent", Scope::Agent),
+    ("workflow", Scope::Workflow),
+    ("tool", Scope::Tool),
+    ("custom", Scope::Custom),
+];
+
+impl FromStr for Scope {
+    type Err = Error;
+
+    /// Reads `global` or `KIND:ID`.
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "global" {
+            return Ok(Self::Global);
+        }
+        let (kind, id) = text.split_once(':').unwrap_or((text, ""));
+        let Some((_, make)) = KINDS.iter().find(|(known, _)| *known == kind) else {
+            let shown: String = text.chars().take(40).collect();
+            let kinds: Vec<String> = KINDS.iter().map(|(it, _)| format!("`{it}:ID`")).collect();
+            return Err(
+                Error::invalid_args(format!("`{}` is no scope", shown.escape_debug()))
+                    .with_hint(format!("use `global` or one of {}", kinds.join(", "))),
+            );
+        };
+        project::check_name(
+            &format!("the identity of the scope `{kind}`"),
+            id,
+            ID_BYTES_MAX,
+        )?;
+        Ok(make(id.to_owned()))
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, id) = match self {
+            Self::Global => return f.write_str("global"),
+            Self::User(id) => ("user", id),
+            Self::Session(id) => ("session", id),
+            Self::Agent(id) => ("agent", id),
+            Self::Workflow(id) => ("workflow", id),
+            Self::Tool(id) => ("tool", id),
+            Self::Custom(id) => ("custom", id),
+        };
+        write!(f, "{kind}:{id}")
+    }
+}
+
+/// The values of one scope. A cheap handle; others may write at the same time.
+#[derive(Clone, Debug)]
+pub struct State {
+    store: Arc<dyn KeyValueStore>,
+    /// The beginning of the scope's keys, with a slash at its end.
+    prefix: String,
+    scope: Scope,
+}
+
+/// What the record of a key holds.
+#[derive(Deserialize, Serialize)]
+struct Stored {
+    value: Value,
+}
+
+impl State {
+    /// Opens the values of a scope in the store of the project.
+    ///
+    /// # Errors
+    ///
+    /// `denied` for the scope of another user, and without a tenant, where many users share the
+    /// process; those of the store.
+    pub async fn open(cx: &Context, project: &Project, scope: Scope) -> Result<Self> {
+        Self::open_at(cx, project, scope, &Place::Project).await
+    }
+
+    /// Opens the values of a scope in any store; a program's own path is not checked.
+    ///
+    /// # Errors
+    ///
+    /// As for [`State::open`].
+    pub async fn open_at(
+        cx: &Context,
+        project: &Project,
+        scope: Scope,
+        place: &Place,
+    ) -> Result<Self> {
+        let prefix = prefix(cx, project, &scope)?;
+        let store = cx.within(project.open(place)).await??;
+        Ok(Self {
+            store,
+            prefix,
+            scope,
+        })
+    }
+
+    /// Opens the values of a scope for a script, whose path stays in the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`State::open`], and `denied` for a path that leads elsewhere.
+    pub async fn open_inside(
+        cx: &Context,
+        project: &Project,
+        scope: Scope,
+        place: &Place,
+    ) -> Result<Self> {
+        let prefix = prefix(cx, project, &scope)?;
+        let store = cx.within(project.open_inside(place)).await??;
+        Ok(Self {
+            store,
+            prefix,
+            scope,
+        })
+    }
+
+    /// Who shares it.
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where it is kept.
+    pub(crate) fn store(&self) -> &Arc<dyn KeyValueStore> {
+        &self.store
+    }
+
+    /// The beginning of its keys in the store.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The value of `key`; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for what is no key, `corrupt_record` for a damaged record.
+    pub async fn get(&self, cx: &Context, key: &str) -> Result<Option<Value>> {
+        let full = self.full(key)?;
+        track(cx, Operation::new("state get"), |_| async move {
+            let found = self.store.get(&full).await?;
+            found.map(|record| read(key, &record)).transpose()
+        })
+        .await
+    }
+
+    /// Writes the value of `key`; when this returns, it is kept whatever happens.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for what is no key or nested too deeply, `limit_exceeded` for a value that is
+    /// too large, those of the store.
+    pub async fn set(&self, cx: &Context, key: &str, value: &Value) -> Result<()> {
+        let batch = Batch {
+            puts: vec![(self.full(key)?, write(key, value)?)],
+            ..Batch::default()
+        };
+        track(cx, Operation::new("state set"), |_| async move {
+            self.store.apply(batch).await.map(drop)
+        })
+        .await
+    }
+
+    /// Deletes `key`; answers whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`State::get`].
+    pub async fn delete(&self, cx: &Context, key: &str) -> Result<bool> {
+        let full = self.full(key)?;
+        track(cx, Operation::new("state delete"), |cx| async move {
+            let mut attempts = Attempts::new(&cx);
+            loop {
+                // A damaged record can be deleted too, so its value is not read.
+                let entries = self.store.scan(&full, None, 1).await?;
+                let Some(entry) = entries.into_iter().find(|entry| entry.key == full) else {
+                    return Ok(false);
+                };
+                let expect = entry
+                    .record
+                    .ok()
+                    .map(|it| (full.clone(), Some(it.revision)));
+                let batch = Batch {
+                    expect: expect.into_iter().collect(),
+                    deletes: vec![full.clone()],
+                    ..Batch::default()
+                };
+                match self.store.apply(batch).await {
+                    Ok(_) => return Ok(true),
+                    Err(error) => attempts.again(error).await?,
+                }
+            }
+        })
+        .await
+    }
+
+    /// The keys that begin with `prefix`, in the order of their bytes.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when there are more than [`KEYS_MAX`], those of the store.
+    pub async fn keys(&self, cx: &Context, prefix: &str) -> Result<Vec<String>> {
+        let full = format!("{}{prefix}", self.prefix);
+        track(cx, Operation::new("state keys"), |_| async move {
+            let own = |entry: Entry| {
+                let key = entry.key.strip_prefix(&self.prefix);
+                key.unwrap_or_default().to_owned()
+            };
+            let keys = project::collect(&*self.store, &full, KEYS_MAX + 1, own).await?;
+            if keys.len() > KEYS_MAX {
+                let message = format!("the scope `{}` has more than {KEYS_MAX} keys", self.scope);
+                return Err(Error::new(ErrorKind::LimitExceeded, message)
+                    .with_hint("list a part of them with a longer prefix"));
+            }
+            Ok(keys)
+        })
+        .await
+    }
+
+    /// Writes `new` when the value of `key` is `expected`; answers whether it did. Null stands for
+    /// a key that is absent, too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`State::set`].
+    pub async fn compare_and_set(
+        &self,
+        cx: &Context,
+        key: &str,
+        expected: &Value,
+        new: &Value,
+    ) -> Result<bool> {
+        let (full, written) = (self.full(key)?, write(key, new)?);
+        track(
+            cx,
+            Operation::new("state compare_and_set"),
+            |cx| async move {
+                let mut attempts = Attempts::new(&cx);
+                loop {
+                    let record = self.store.get(&full).await?;
+                    let found = record.as_ref().map(|it| read(key, it)).transpose()?;
+                    if found.unwrap_or_default() != *expected {
+                        return Ok(false);
+                    }
+                    let batch = replace(&full, record.as_ref(), written.clone());
+                    match self.store.apply(batch).await {
+                        Ok(_) => return Ok(true),
+                        // It changed in between, perhaps back to what is expected.
+                        Err(error) => attempts.again(error).await?,
+                    }
+                }
+            },
+        )
+        .await
+    }
+
+    /// Changes the value of `key` by a function, so that no change of others is lost: when somebody
+    /// wrote it meanwhile, the function is called again with what they wrote. Answers the new value.
+    ///
+    /// # Errors
+    ///
+    /// The function's own, `conflict` when others are in the way all the time, and as for
+    /// [`State::set`].
+    pub async fn update<F, C>(&self, cx: &Context, key: &str, change: C) -> Result<Value>
+    where
+        F: Future<Output = Result<Value>> + Send,
+        C: Fn(Option<Value>) -> F + Send,
+    {
+        let full = self.full(key)?;
+        track(cx, Operation::new("state update"), |cx| async move {
+            let mut attempts = Attempts::new(&cx);
+            loop {
+                let record = self.store.get(&full).await?;
+                let found = record.as_ref().map(|it| read(key, it)).transpose()?;
+                let new = change(found).await?;
+                let batch = replace(&full, record.as_ref(), write(key, &new)?);
+                match self.store.apply(batch).await {
+                    Ok(_) => return Ok(new),
+                    Err(error) => attempts.again(error).await?,
+                }
+            }
+        })
+        .await
+    }
+
+    fn full(&self, key: &str) -> Result<String> {
+        project::check_name("the key", key, KEY_BYTES_MAX)?;
+        Ok(format!("{}{key}", self.prefix))
+    }
+}
+
+/// The beginning of the keys of a scope.
+pub(crate) fn prefix(cx: &Context, project: &Project, scope: &Scope) -> Result<String> {
+    if let (Scope::User(id), Profile::Served) = (scope, project.profile())
+        && *id != cx.principal().id
+    {
+        let message = format!("the scope `{scope}` belongs to another user");
+        return Err(Error::new(ErrorKind::Denied, message)
+            .with_hint("use the scope of the session's own user"));
+    }
+    let space = project.space(cx)?.prefix("state");
+    Ok(format!("{space}{}/", escape(&scope.to_string())))
+}
+
+fn read(key: &str, record: &Record) -> Result<Value> {
+    let stored: Stored = project::decode(&format!("the value of `{key}`"), &record.value)?;
+    Ok(stored.value)
+}
+
+fn write(key: &str, value: &Value) -> Result<Bytes> {
+    if depth_exceeds(value, DEPTH_MAX) {
+        let message = format!("the value of `{key}` is nested deeper than {DEPTH_MAX} levels");
+        return Err(Error::invalid_args(message).with_hint("flatten it, or store it in parts"));
+    }
+    let stored = Stored {
+        value: value.clone(),
+    };
+    project::encode(&format!("the value of `{key}`"), &stored, VALUE_BYTES_MAX)
+}
+
+fn depth_exceeds(value: &Value, most: usize) -> bool {
+    let exceeds = |value: &Value| most == 0 || depth_exceeds(value, most - 1);
+    match value {
+        Value::List(items) => items.iter().any(exceeds),
+        Value::Map(map) => map.values().any(exceeds),
+        _ => false,
+    }
+}
+
+/// A write that happens only when the key is as it was read.
+fn replace(full: &str, record: Option<&Record>, written: Bytes) -> Batch {
+    Batch {
+        expect: vec![(full.to_owned(), record.map(|it| it.revision))],
+        puts: vec![(full.to_owned(), written)],
+        deletes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_written_and_read() {
+        for text in ["global", "user:ada", "session:1", "custom:a:b/c", "tool:x"] {
+            assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
+        }
+        for text in ["", "globe", "session", "session:", "custom: ", "user:a\nb"] {
+            let error = text.parse::<Scope>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{text}");
+            assert!(error.hint().is_some());
+        }
+        let long = format!("custom:{}", "x".repeat(ID_BYTES_MAX + 1));
+        assert!(long.parse::<Scope>().is_err());
+    }
+}

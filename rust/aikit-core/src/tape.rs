@@ -1,0 +1,33 @@
+//! What records the calls that leave the process, and gives the recorded answers again.
+
+use std::fmt;
+
+use crate::{Result, Value};
+
+/// A call as a recording knows it: what is asked, without anything that differs from run to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TapeCall {
+    /// What is called: `chat`, `embed` or `tool`.
+    pub kind: &'static str,
+    /// What it is asked.
+    pub request: Value,
+}
+
+/// Records calls and their outcomes, or gives the outcomes that were recorded.
+///
+/// The one place that calls a model or a tool asks it before the call and tells it afterwards;
+/// models and tools know nothing of it.
+pub trait Tape: fmt::Debug + Send + Sync {
+    /// Whether anything is recorded or replayed now.
+    fn is_running(&self) -> bool;
+
+    /// The recorded outcome of `call`; `None` when the call is to be made.
+    ///
+    /// # Errors
+    ///
+    /// `cassette_miss` when there is none and none may be made.
+    fn find(&self, call: &TapeCall) -> Result<Option<Value>>;
+
+    /// Keeps the outcome of a call that was made, when calls are recorded.
+    fn keep(&self, call: TapeCall, outcome: Value);
+}

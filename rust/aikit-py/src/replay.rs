@@ -1,0 +1,48 @@
+//! Cassettes and the closed network, seen from Python.
+
+use std::path::PathBuf;
+
+use aikit_components::models::cassette::Mode;
+use pyo3::prelude::*;
+
+use crate::{convert::PyValue, errors, session};
+
+/// Begins with the cassette `path`; answers whether it is recorded or replayed.
+#[pyfunction]
+pub(crate) fn insert_cassette(
+    py: Python<'_>,
+    path: PathBuf,
+    mode: &str,
+    strict: bool,
+) -> PyResult<&'static str> {
+    let deck = &session::current(py)?.deck;
+    let inserted = Mode::parse(mode).and_then(|mode| {
+        let path = std::path::absolute(path)?;
+        py.detach(|| deck.insert(&path, mode, strict))
+    });
+    inserted
+        .map(Mode::name)
+        .map_err(|error| errors::to_python(py, &error))
+}
+
+/// Takes the cassette out; a recording is written when it is kept.
+#[pyfunction]
+pub(crate) fn eject_cassette(py: Python<'_>, keep: bool) -> PyResult<PyValue> {
+    let deck = &session::current(py)?.deck;
+    let report = py.detach(|| deck.eject(keep));
+    report
+        .map(|it| PyValue(it.to_value()))
+        .map_err(|error| errors::to_python(py, &error))
+}
+
+/// Closes the network, or takes back one closing.
+#[pyfunction]
+pub(crate) fn close_network(py: Python<'_>, closed: bool) -> PyResult<()> {
+    let network = &session::current(py)?.network;
+    if closed {
+        network.close();
+    } else {
+        network.open();
+    }
+    Ok(())
+}

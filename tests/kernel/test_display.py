@@ -1,0 +1,101 @@
+"""What cells show: displays that are replaced, cleared outputs, bars, images, tables."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel.conversation import Conversation, Heard
+
+
+def shown(heard: Heard) -> list[tuple[str, str, str]]:
+    """Type, identity and plain text of what a cell displayed, in order."""
+    return [
+        (
+            it["msg_type"],
+            it["content"]["transient"].get("display_id", ""),
+            it["content"]["data"]["text/plain"],
+        )
+        for it in heard.broadcasts
+        if "display_data" in it["msg_type"]
+    ]
+
+
+def test_a_handle_and_an_identity_replace_what_is_shown(kernel: Conversation) -> None:
+    heard = kernel.execute(
+        "h = display('a', {display_id = 'one'})\nh:update('b')\n"
+        "update_display('c', {display_id = 'one'})"
+    )
+    assert shown(heard) == [
+        ("display_data", "one", '"a"'),
+        ("update_display_data", "one", '"b"'),
+        ("update_display_data", "one", '"c"'),
+    ]
+    # Also from a later cell, which is what people do.
+    assert shown(kernel.execute("h:update('d')")) == [("update_display_data", "one", '"d"')]
+
+
+def test_an_output_is_cleared_in_its_turn(kernel: Conversation) -> None:
+    heard = kernel.execute("print('a')\nclear_output(true)\nprint('b')")
+    outline = ["busy", "execute_input", "stdout: a\n", "clear_output", "stdout: b\n", "idle"]
+    assert heard.outline == outline
+    assert heard.first("clear_output") == {"wait": True}
+
+
+def test_a_bar_is_one_display_that_is_replaced(kernel: Conversation) -> None:
+    heard = kernel.execute("for i in progress({'a', 'b'}, {label = 'A & B'}) do end")
+    states = shown(heard)
+    assert [kind for kind, _, _ in states] == ["display_data", "update_display_data"]
+    assert len({identity for _, identity, _ in states}) == 1
+    assert states[0][2].startswith("A & B:   0%")
+    assert states[-1][2].startswith("A & B: 100% ████████████████████ 2/2 [")
+    html = heard.broadcasts[-2]["content"]["data"]["text/html"]
+    assert html.startswith('<div>A &amp; B <progress value="1.0000"></progress> 100% 2/2 <small>')
+
+
+def test_a_bar_stays_where_its_loop_was_left(kernel: Conversation) -> None:
+    heard = kernel.execute("for i in progress(4) do if i == 3 then break end end")
+    assert shown(heard)[-1][2].startswith(" 50% ")
+    heard = kernel.execute("for i in progress(4) do if i == 2 then error('x') end end")
+    assert heard.content["status"] == "error"
+    assert shown(heard)[-1][2].startswith(" 25% ")
+
+
+def test_an_interrupted_loop_leaves_its_bar(kernel: Conversation) -> None:
+    msg_id = kernel.start("for i in progress(1000000000) do end")
+    kernel.control("interrupt_request")
+    assert kernel.hear(msg_id).content["ename"] == "KeyboardInterrupt"
+    assert kernel.execute("1").content["status"] == "ok"
+
+
+def test_a_bar_of_a_long_loop_is_not_drawn_at_every_step(kernel: Conversation) -> None:
+    heard = kernel.execute("for i in progress(100000) do end")
+    assert 2 <= len(shown(heard)) < 100
+
+
+def test_images_and_tables_have_their_media_types(kernel: Conversation) -> None:
+    png = bytes.fromhex("89504e470d0a1a0a") + b"rest"
+    escaped = "".join(f"\\{byte:03}" for byte in png)
+    data = kernel.execute(f'display.png("{escaped}")').first("display_data")["data"]
+    assert base64.b64decode(data["image/png"]) == png
+    data = kernel.execute("display.table({{a = 1}, {a = 2}})").first("display_data")["data"]
+    assert "<th>a</th>" in data["text/html"]
+    assert kernel.execute("display.png('GIF89a')").content["ename"] == "invalid_args"
+    assert kernel.execute("display.table({1, 2})").content["ename"] == "invalid_args"
+
+
+def test_a_long_ingest_shows_how_far_it_is(kernel: Conversation) -> None:
+    # An embedder that takes its time.
+    heard = kernel.execute(
+        "local function slow(texts) sleep(0.2) local vectors = {} "
+        "for i = 1, #texts do vectors[i] = {1, i} end return vectors end\n"
+        "local records = {} for i = 1, 20 do "
+        "records[i] = {id = 'r' .. i, text = 'text number ' .. i} end\n"
+        "RAG.open(nil, {embedder = slow, dim = 2}):ingest(records).added"
+    )
+    assert heard.first("execute_result")["data"]["text/plain"] == "20"
+    states = [text for _, _, text in shown(heard)]
+    assert states[-1].startswith("Documents: 100% ████████████████████ 20/20 [")
+    # What is quick shows nothing.
+    assert shown(kernel.execute("RAG.open():ingest({{id = 'a', text = 'b'}})")) == []

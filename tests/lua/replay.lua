@@ -1,0 +1,57 @@
+-- The module `Replay`: what a model answered is given again, and only that.
+
+local function ask(prompt)
+  -- A script of its own each time: what it says later is not asked for.
+  return Model("scripted:demo", {answers = {"answer to " .. prompt}}):complete(prompt).text
+end
+
+local first = Replay.record("run.cassette", function()
+  return ask("one") .. ", " .. ask("two")
+end)
+assert(first == "answer to one, answer to two")
+
+Replay.replay("run.cassette")
+local model = Model("scripted:demo", {answers = {"never given"}})
+-- In another order than that of the recording.
+assert(model:complete("two").text == "answer to two")
+local text = ""
+for piece in model:stream("one") do text = text .. piece.text end
+assert(text == "answer to one")
+
+local function fails(kind, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert(not ok and err.kind == kind, tostring(err) .. " is " .. tostring(err.kind))
+  print(kind, err.hint)
+  return err
+end
+local miss = fails("cassette_miss", model.complete, model, "three")
+assert(miss.message:find("asked:    user: three", 1, true), miss.message)
+fails("cassette_miss", model.complete, model, "one")
+fails("conflict", Replay.record, "other.cassette")
+local report = Replay.stop()
+assert(report.mode == "replay" and report.entries == 2 and report.unused == 0)
+fails("invalid_args", Replay.stop)
+
+-- Without `strict`, what is missing is asked for.
+assert(Replay.replay("run.cassette", {strict = false}, function() return ask("four") end) == "answer to four")
+assert(Replay.auto("run.cassette", {}, function() return ask("two") end) == "answer to two")
+
+-- A recording that fails, or is not kept, writes nothing.
+local error = fails("invalid_args", Replay.record, "none.cassette", function()
+  ask("five")
+  Tool.invoke("calculate", {})
+end)
+assert(error.message:find("expression", 1, true), error.message)
+Replay.record("none.cassette")
+Replay.stop{keep = false}
+fails("not_found", Replay.replay, "none.cassette")
+fails("denied", Replay.record, "../out.cassette")
+
+-- The clock stands still while a cassette is in.
+Replay.replay("run.cassette")
+local now = os.time()
+sleep(0.01)
+assert(os.time() == now and os.date("!%c", now) == os.date("!%c"))
+Replay.stop()
+assert(os.time{year = 2026, month = 1, day = 2} > 1.7e9)
+print("ok")
