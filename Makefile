@@ -95,6 +95,7 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 	$(BIN)/python benches/kernel/import.py
 	$(BIN)/python benches/kernel/start.py
 	$(BIN)/python benches/kernel/interrupt.py
+	$(BIN)/python benches/rag/search.py
 	$(BIN)/python benches/rag/embed.py
 	$(BIN)/python -m pip install --group bench
 	$(BIN)/python benches/rag/quality.py

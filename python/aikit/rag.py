@@ -422,7 +422,7 @@ class RAG:
                 BM25; asks no embedder).
             fusion: How a hybrid search makes one order of two: ``convex`` adds the scores of each
                 list, brought to 0 to 1; ``rrf`` adds reciprocal ranks.
-            dense_weight: Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2
+            dense_weight: Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.1
                 with the embedder ``lexical``.
             min_score: Hits with a lower score are left out.
             filter: Which documents are searched, by their metadata:

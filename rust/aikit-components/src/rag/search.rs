@@ -27,7 +27,7 @@ const CANDIDATES_MIN: usize = 100;
 /// Share of the vectors in a fused score: of those that compare meaning, and of those that compare
 /// spelling as the words do.
 const DENSE_WEIGHT: f32 = 0.5;
-const DENSE_WEIGHT_LEXICAL: f32 = 0.2;
+const DENSE_WEIGHT_LEXICAL: f32 = 0.1;
 
 /// What a question is compared with.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -52,7 +52,7 @@ pub struct SearchOptions {
     pub mode: Mode,
     /// How the two orders of a hybrid search become one.
     pub fusion: Fusion,
-    /// Share of the vectors in a fused score, 0 to 1; 0.5 when left out, 0.2 with the embedder
+    /// Share of the vectors in a fused score, 0 to 1; 0.5 when left out, 0.1 with the embedder
     /// `lexical`.
     pub dense_weight: Option<f32>,
     /// Hits with a lower score are left out.

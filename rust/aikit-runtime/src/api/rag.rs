@@ -112,7 +112,7 @@ const FUSION: Param = optional(
 const DENSE_WEIGHT: Param = optional(
     "dense_weight",
     Kind::Number,
-    "Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.2 with `lexical`.",
+    "Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.1 with `lexical`.",
 );
 
 const MIN_SCORE: Param = optional(
