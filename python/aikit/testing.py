@@ -127,7 +127,8 @@ def no_network() -> Iterator[None]:
     """Lets no model and no tool of aikit reach the network in the block of ``with``.
 
     What tries is refused with ``DeniedError``, the machine's own addresses included. It may be
-    nested. Sockets that Python opens by itself are not its concern.
+    nested. No program is started, as it could go out by itself. Sockets that Python opens by
+    itself are not its concern.
     """
     _aikit.close_network(True)
     try:

@@ -419,3 +419,48 @@ def test_a_terminal_shows_hits_as_a_table_and_how_far_an_ingest_is(tmp_path: Pat
     assert "score  source" in shown
     assert "a.md > A" in shown
     assert "\x1b[2J" not in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT")
+def test_ctrl_c_also_ends_the_program_that_a_tool_started(tmp_path: Path) -> None:
+    # The program says who it is by a pipe, which ends with it.
+    os.mkfifo(tmp_path / "life")
+    command = json.dumps({"program": "sh", "args": ["-c", "exec >life; echo on; exec sleep 60"]})
+    started = subprocess.Popen(  # noqa: S603
+        [*AIKIT, "tool", "invoke", "run_process", command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with (tmp_path / "life").open() as life:
+        assert life.readline() == "on\n"
+        started.send_signal(signal.SIGINT)
+        _, error = started.communicate(timeout=60)
+        assert started.returncode == 130, error
+        assert life.read() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_model_tells_a_terminal_nothing(tmp_path: Path) -> None:
+    with OpenAIServer(script=["hidden\x1b[8m text\x1b]52;c;eA==\x07"]) as server:
+        reader, writer = os.openpty()
+        done = subprocess.run(  # noqa: S603
+            [*AIKIT, "agent", "run", "hi", "--model", "openai-compatible:scripted"],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "OPENAI_COMPATIBLE_BASE_URL": server.base_url,
+                "OPENAI_COMPATIBLE_API_KEY": server.api_key,
+            },
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+        os.close(writer)
+        printed = os.read(reader, 4096).decode()
+        os.close(reader)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in printed
+    assert r"hidden\u{1b}[8m text" in printed

@@ -203,9 +203,9 @@ def test_typed_lines_are_kept_for_the_user_alone(
 
 
 def test_a_setting_says_where_lines_are_kept(tmp_path: Path, environment: dict[str, str]) -> None:
-    for setting, expected in (("false", None), ('"typed"', "x = 1\n")):
-        (tmp_path / "aikit.toml").write_text(f"[shell]\nhistory = {setting}\n")
-        terminal = Terminal(tmp_path, environment)
+    (tmp_path / "aikit.toml").write_text("[shell]\nhistory = false\n")
+    for variables, expected in (({}, None), ({"AIKIT_SHELL__HISTORY": "typed"}, "x = 1\n")):
+        terminal = Terminal(tmp_path, environment | variables)
         terminal.expect(PROMPT)
         terminal.enter("x = 1")
         terminal.expect(PROMPT)
@@ -214,6 +214,14 @@ def test_a_setting_says_where_lines_are_kept(tmp_path: Path, environment: dict[s
         assert not (tmp_path / "state").exists()
         typed = tmp_path / "typed"
         assert (typed.read_text() if typed.exists() else None) == expected
+
+
+def test_the_file_of_a_project_chooses_no_file_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "aikit.toml").write_text('[shell]\nhistory = "../.bashrc"\n')
+    status, _, error = pipe("1", tmp_path, "repl")
+    assert status == 2
+    assert "`shell.history` names a file" in error
+    assert "AIKIT_SHELL__HISTORY" in error
 
 
 def test_colours_are_off_when_asked_for(tmp_path: Path, environment: dict[str, str]) -> None:

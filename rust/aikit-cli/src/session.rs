@@ -1,10 +1,15 @@
 //! What a command works with: the process's environment and working directory.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use aikit_components::{config, nearest, registry::Setup, security::policy::Profile};
-use aikit_core::{Error, Result, context::Principal};
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    context::{Overrides, Principal},
+    io,
+};
 use clap::ValueEnum;
+use futures::future::{Either, select};
 
 use crate::terminal::TerminalAsk;
 
@@ -60,4 +65,30 @@ pub(crate) fn setup(profile: ProfileName) -> Result<Setup> {
         ask: Some(Arc::new(TerminalAsk)),
         principal: Principal::default(),
     })
+}
+
+/// Waits for what `work` makes of a Context below `cx`. Ctrl-C cancels it, so that what it has
+/// started ends with it.
+///
+/// # Errors
+///
+/// Those of the work; `interrupted` after Ctrl-C.
+pub(crate) fn wait<T, F>(cx: &Context, work: impl FnOnce(Context) -> F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let cx = cx.child(Overrides::default());
+    let running = work(cx.clone());
+    let waited = async move {
+        let (mut running, pressed) = (Box::pin(running), pin!(tokio::signal::ctrl_c()));
+        match select(&mut running, pressed).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => {
+                cx.cancel(ErrorKind::Interrupted, "interrupted by Ctrl-C");
+                running.await
+            }
+        }
+    };
+    io::wait(waited, || Ok(())).flatten()
 }

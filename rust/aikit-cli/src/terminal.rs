@@ -38,6 +38,16 @@ pub(crate) fn columns() -> Option<usize> {
     (columns > 0).then_some(columns)
 }
 
+/// Text of a model or of a document as standard output gets it: a terminal must do nothing that
+/// only the program may tell it, such as hide the question that follows.
+pub(crate) fn foreign(text: &str) -> String {
+    if io::stdout().is_terminal() {
+        escape(text)
+    } else {
+        text.to_owned()
+    }
+}
+
 /// Prints a piece of text on standard output, at once.
 ///
 /// # Errors
@@ -64,12 +74,13 @@ pub(crate) fn show_error(error: &Error) -> u8 {
         return CLOSED_PIPE_STATUS;
     }
     let mut out = io::stderr().lock();
-    drop(writeln!(out, "error: {}", error.message()));
+    // What an error quotes may come from a model, a server or a document.
+    drop(writeln!(out, "error: {}", escape(error.message())));
     for frame in error.traceback() {
-        drop(writeln!(out, "  {frame}"));
+        drop(writeln!(out, "  {}", escape(frame)));
     }
     if let Some(hint) = error.hint() {
-        drop(writeln!(out, "hint: {hint}"));
+        drop(writeln!(out, "hint: {}", escape(hint)));
     }
     error.kind().exit_status()
 }

@@ -12,7 +12,6 @@ use aikit_components::{
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     event::{Event, EventKind},
-    io,
     procedure::Handle,
     services::ModelOptions,
 };
@@ -20,7 +19,7 @@ use clap::{Args, Subcommand};
 
 use super::tape::{self, TapeArgs};
 use crate::{
-    session::{ProfileName, setup},
+    session::{ProfileName, setup, wait},
     terminal,
 };
 
@@ -87,10 +86,11 @@ pub(super) fn run(args: AgentArgs) -> Result<()> {
     let components = Components::assemble(setup(args.profile)?)?;
     tape::within(&components, &args.tape, || {
         let agent = agent(&components, &args)?;
-        let handle = agent.start(&components.tool_context(), prompt);
-        let is_json = args.json;
-        let told = io::wait(async move { tell(handle, is_json).await }, || Ok(()));
-        told.flatten()
+        let (cx, is_json) = (components.tool_context(), args.json);
+        wait(&cx.context.clone(), move |context| {
+            let handle = agent.start(&cx.with_context(context), prompt);
+            async move { tell(handle, is_json).await }
+        })
     })
 }
 
@@ -129,7 +129,7 @@ async fn tell(handle: Handle, is_json: bool) -> Result<()> {
         if event.kind == EventKind::AgentTextDelta && !is_json {
             let text = event.data.get("text").and_then(Value::as_str);
             let text = text.unwrap_or_default();
-            terminal::text(text)?;
+            terminal::text(&terminal::foreign(text))?;
             ends_line = text.ends_with('\n') || (text.is_empty() && ends_line);
         } else if let Some(line) = describe(&event) {
             terminal::note(&line);

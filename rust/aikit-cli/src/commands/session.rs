@@ -60,7 +60,7 @@ pub(super) fn run(args: SessionArgs) -> Result<()> {
         || Ok(()),
     );
     for line in lines.flatten()? {
-        terminal::line(&line)?;
+        terminal::line(&terminal::foreign(&line))?;
     }
     Ok(())
 }

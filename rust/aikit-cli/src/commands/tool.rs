@@ -1,11 +1,11 @@
 //! `aikit tool list|info|invoke`: the tools without a notebook.
 
 use aikit_components::{registry::Components, tools};
-use aikit_core::{Error, Result, Value, io, services::Reading, tool::ToolSpec};
+use aikit_core::{Error, Result, Value, services::Reading, tool::ToolSpec};
 use clap::{Args, Subcommand};
 
 use crate::{
-    session::{ProfileName, setup},
+    session::{ProfileName, setup, wait},
     stdin, terminal,
 };
 
@@ -71,8 +71,9 @@ pub(super) fn run(args: ToolArgs) -> Result<()> {
             };
             let args = arguments(tool.spec(), args.as_deref(), &arg)?;
             let cx = components.tool_context();
-            let call = async move { tools::invoke(&cx, &tool, args).await };
-            let result = io::wait(call, || Ok(())).flatten()?;
+            let result = wait(&cx.context.clone(), move |context| async move {
+                tools::invoke(&cx.with_context(context), &tool, args).await
+            })?;
             show(&result, json)
         }
     }

@@ -86,6 +86,7 @@ impl Config {
         let file = file::find(folder, variables);
         let mut table = file.as_deref().map_or_else(|| Ok(Table::new()), read)?;
         check_keys(&table, file.as_deref())?;
+        check_history(&table, file.as_deref())?;
         if profile == Profile::Served {
             drop_widening(&mut table, file.as_deref());
         } else {
@@ -105,7 +106,7 @@ impl Config {
                 })?;
         let base = file.as_deref().and_then(Path::parent).unwrap_or(folder);
         config.security.resolve_below(base);
-        config.shell.resolve_below(base);
+        config.shell.resolve_below(folder);
         config.shell.state_folder = file::state_folder(variables);
         config.file = file;
         Ok(config)
@@ -178,6 +179,17 @@ fn check_keys(table: &Table, file: Option<&Path>) -> Result<()> {
                 keys.iter().copied(),
             ));
         }
+    }
+    Ok(())
+}
+
+/// A file that comes with a project must not choose which of the user's files is written.
+fn check_history(table: &Table, file: Option<&Path>) -> Result<()> {
+    let history = table.get("shell").and_then(|shell| shell.get("history"));
+    if history.is_some_and(Toml::is_str) {
+        let message = "`shell.history` names a file, which only the environment may";
+        let hint = "set `AIKIT_SHELL__HISTORY`, or write `true` or `false`";
+        return Err(wrong(file, message).with_hint(hint));
     }
     Ok(())
 }

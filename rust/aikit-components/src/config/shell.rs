@@ -58,10 +58,10 @@ impl ShellConfig {
         }
     }
 
-    /// A relative file starts at `base`, the folder of the file it stands in.
-    pub(super) fn resolve_below(&mut self, base: &Path) {
+    /// A relative path starts at `folder`, the working directory.
+    pub(super) fn resolve_below(&mut self, folder: &Path) {
         if let HistoryFile::At(path) = &mut self.history {
-            *path = base.join(&*path);
+            *path = folder.join(&*path);
         }
     }
 }

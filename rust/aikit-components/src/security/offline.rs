@@ -52,10 +52,9 @@ impl OfflinePolicy {
 
 impl Policy for OfflinePolicy {
     fn decide(&self, cx: &Context, permission: Permission, target: Target<'_>) -> Decision {
-        let leaves = matches!(
-            permission,
-            Permission::Model | Permission::Network | Permission::NetworkWrite
-        );
+        use Permission::{Model, Network, NetworkWrite, Process};
+        // A program could go out by itself.
+        let leaves = matches!(permission, Model | Network | NetworkWrite | Process);
         if leaves && self.switch.is_closed() {
             return Decision::Deny {
                 rule: "the network is closed by `no_network`".to_owned(),

@@ -1,10 +1,11 @@
 //! The table of who may do what: a decision for profile, caller, permission and target.
 
 mod changes;
+mod kinds;
 
 use std::{
     net::IpAddr,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -16,6 +17,7 @@ use aikit_core::{
 use serde::Deserialize;
 use url::Url;
 
+use self::kinds::{is_kept_by_aikit, is_key_file, is_of_the_system};
 use super::{
     address::{Zone, zone},
     hosts::HostRule,
@@ -93,6 +95,24 @@ impl TablePolicy {
         };
         if !self.roots.iter().any(|root| path.starts_with(root)) {
             return self.outside(path);
+        }
+        if is_kept_by_aikit(path) {
+            return deny(
+                format!(
+                    "no tool reads `{}`: it holds what aikit keeps",
+                    path.display()
+                ),
+                "use `State`, `Session`, `Artifact` or `RAG`, which know whose it is",
+            );
+        }
+        if caller == Caller::Agent && is_of_the_system(path) {
+            return deny(
+                format!(
+                    "agents may not read `{}`: it shows this machine",
+                    path.display()
+                ),
+                "read it yourself and give the agent the part it needs",
+            );
         }
         match (caller, self.profile) {
             (Caller::Agent, profile) if is_key_file(path) => match profile {
@@ -289,36 +309,6 @@ fn host_and_port(url: &str) -> Option<(String, u16)> {
     Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
 }
 
-/// Whether a file is of the kind that holds keys or passwords.
-fn is_key_file(path: &Path) -> bool {
-    const FOLDERS: [&str; 5] = [".aws", ".azure", ".gnupg", ".kube", ".ssh"];
-    const NAMES: [&str; 8] = [
-        ".env",
-        ".git-credentials",
-        ".netrc",
-        ".npmrc",
-        ".pgpass",
-        ".pypirc",
-        "aikit.toml",
-        "credentials",
-    ];
-    const PREFIXES: [&str; 5] = [".env.", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa"];
-    const ENDINGS: [&str; 6] = [".env", ".jks", ".key", ".p12", ".pem", ".pfx"];
-
-    let parts = path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
-        _ => None,
-    });
-    let parts: Vec<String> = parts.collect();
-    let Some((name, folders)) = parts.split_last() else {
-        return false;
-    };
-    folders.iter().any(|it| FOLDERS.contains(&it.as_str()))
-        || NAMES.contains(&name.as_str())
-        || PREFIXES.iter().any(|it| name.starts_with(it))
-        || ENDINGS.iter().any(|it| name.ends_with(it))
-}
-
 /// Resolves the folders a session may read.
 ///
 /// # Errors
@@ -402,6 +392,11 @@ mod tests {
             ("/work/server.PEM", "a?ad"),
             ("/work/.ssh/config", "a?ad"),
             ("/work/environment.md", "aaaa"),
+            ("/work/.git/config", "a?ad"),
+            ("/work/.docker/config.json", "a?ad"),
+            ("/work/config.json", "aaaa"),
+            ("/work/.aikit/aikit.db", "dddd"),
+            ("/work/.AIKIT/rag/a.db-wal", "dddd"),
             ("/workshop/notes.md", "dddd"),
             ("/etc/passwd", "dddd"),
         ];

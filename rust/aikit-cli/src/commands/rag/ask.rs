@@ -4,12 +4,12 @@ use aikit_components::{
     rag::{Answer, AskOptions, Citation, Rag},
     registry::Components,
 };
-use aikit_core::{Result, Value, io, services::ModelOptions};
+use aikit_core::{Result, Value, services::ModelOptions};
 use clap::Args;
 
 use super::{index::IndexArgs, search::HowArgs};
 use crate::{
-    session::{ProfileName, setup},
+    session::{ProfileName, setup, wait},
     terminal,
 };
 
@@ -47,11 +47,11 @@ pub(super) fn run(args: AskArgs) -> Result<()> {
         ..AskOptions::default()
     };
     let question = args.question;
-    let work = async move {
+    let answer = wait(&cx.context.clone(), move |context| async move {
+        let cx = cx.with_context(context);
         let rag = Rag::open(&cx.context, options).await?;
         rag.ask(&cx, &model, &question, asked).await
-    };
-    let answer = io::wait(work, || Ok(())).flatten()?;
+    })?;
     if args.index.json {
         return terminal::line(&Value::from_serialize(&answer)?.to_string());
     }
@@ -59,12 +59,12 @@ pub(super) fn run(args: AskArgs) -> Result<()> {
 }
 
 fn show(answer: &Answer) -> Result<()> {
-    terminal::line(&answer.text)?;
+    terminal::line(&terminal::foreign(&answer.text))?;
     if !answer.citations.is_empty() {
         terminal::line("")?;
     }
     for citation in &answer.citations {
-        terminal::line(&cited(citation))?;
+        terminal::line(&terminal::foreign(&cited(citation)))?;
     }
     Ok(())
 }

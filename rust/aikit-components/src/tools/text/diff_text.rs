@@ -162,6 +162,29 @@ pub(crate) fn unified(name: &str, old: &str, new: &str) -> String {
         .to_string()
 }
 
+/// Most bytes of the names of all places in both documents of a patch.
+const PLACES_BYTES_MAX: usize = 16 << 20;
+
+/// What the position of an item takes in a place, with its slash.
+const ITEM_BYTES: usize = 8;
+
+/// Whether the places of all values below one at a place of `length` bytes fit beside `places`.
+fn fits(value: &serde_json::Value, length: usize, places: &mut usize) -> bool {
+    *places = places.saturating_add(length);
+    if *places > PLACES_BYTES_MAX {
+        return false;
+    }
+    match value {
+        serde_json::Value::Array(items) => items
+            .iter()
+            .all(|item| fits(item, length + ITEM_BYTES, places)),
+        serde_json::Value::Object(members) => members
+            .iter()
+            .all(|(name, member)| fits(member, length + 1 + name.len(), places)),
+        _ => true,
+    }
+}
+
 fn patch(old: &str, new: &str) -> Result<Output> {
     let read = |name: &str, text: &str| {
         serde_json::from_str::<serde_json::Value>(text).map_err(|error| {
@@ -170,6 +193,13 @@ fn patch(old: &str, new: &str) -> Result<Output> {
         })
     };
     let (old, new) = (read("old", old)?, read("new", new)?);
+    // Each operation names its place in full, and every value may need one.
+    let mut places = 0;
+    if !fits(&old, 0, &mut places) || !fits(&new, 0, &mut places) {
+        let message = "the places of these documents are too long for a patch";
+        return Err(Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint("compare parts of them, or use another `format`"));
+    }
     let operations = json_patch::diff(&old, &new).0;
     let count = |kinds: &[&str]| {
         let kinds = operations.iter().filter(|it| {
@@ -192,4 +222,23 @@ fn patch(old: &str, new: &str) -> Result<Output> {
         added,
         removed,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_whose_places_would_fill_the_memory_is_refused() {
+        let members: Vec<String> = (0..20_000).map(|it| format!("\"{it}\":0")).collect();
+        let document = format!("{{\"{}\":{{{}}}}}", "k".repeat(100_000), members.join(","));
+        let error = patch("{}", &document).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(
+            patch("{\"a\":[1,2]}", "{\"a\":[1,3]}")
+                .unwrap()
+                .patch
+                .is_some()
+        );
+    }
 }

@@ -1,0 +1,61 @@
+//! Kinds of files that are read under rules of their own.
+
+use std::path::{Component, Path};
+
+/// Whether a path is in the folder where the conversations, values and documents of all who use the
+/// project are kept.
+pub(super) fn is_kept_by_aikit(path: &Path) -> bool {
+    path.components()
+        .any(|part| part.as_os_str().eq_ignore_ascii_case(".aikit"))
+}
+
+/// Whether a path is one under which the system shows processes, their environments and devices.
+pub(super) fn is_of_the_system(path: &Path) -> bool {
+    ["/dev", "/proc", "/sys"]
+        .iter()
+        .any(|it| path.starts_with(it))
+}
+
+/// Whether a file is of the kind that holds keys or passwords.
+pub(super) fn is_key_file(path: &Path) -> bool {
+    const FOLDERS: [&str; 5] = [".aws", ".azure", ".gnupg", ".kube", ".ssh"];
+    const NAMES: [&str; 10] = [
+        ".env",
+        ".git-credentials",
+        ".htpasswd",
+        ".netrc",
+        ".npmrc",
+        ".pgpass",
+        ".pypirc",
+        "aikit.toml",
+        "application_default_credentials.json",
+        "credentials",
+    ];
+    // Names that mean something in these folders only.
+    const INSIDE: [(&str, &str); 4] = [
+        (".cargo", "credentials.toml"),
+        (".docker", "config.json"),
+        (".git", "config"),
+        ("gh", "hosts.yml"),
+    ];
+    const PREFIXES: [&str; 5] = [".env.", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa"];
+    const ENDINGS: [&str; 6] = [".env", ".jks", ".key", ".p12", ".pem", ".pfx"];
+
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
+        _ => None,
+    });
+    let parts: Vec<String> = parts.collect();
+    let Some((name, folders)) = parts.split_last() else {
+        return false;
+    };
+    let is_inside = folders.last().is_some_and(|folder| {
+        let is_meant = |(place, it): &(&str, &str)| folder == place && name == it;
+        INSIDE.iter().any(is_meant)
+    });
+    is_inside
+        || folders.iter().any(|it| FOLDERS.contains(&it.as_str()))
+        || NAMES.contains(&name.as_str())
+        || PREFIXES.iter().any(|it| name.starts_with(it))
+        || ENDINGS.iter().any(|it| name.ends_with(it))
+}
