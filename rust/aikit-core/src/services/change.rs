@@ -62,7 +62,7 @@ pub enum WriteMode {
 /// What was written.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// The file, as [`Files::list`] writes paths.
+    /// The file, as [`Files::list`](super::Files::list) writes paths.
     pub path: PathBuf,
     /// Its size now.
     pub total_bytes: u64,
@@ -82,7 +82,7 @@ pub struct EntryOptions {
 /// A file or folder.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where it is, as [`Files::list`] writes paths.
+    /// Where it is, as [`Files::list`](super::Files::list) writes paths.
     pub path: PathBuf,
     /// What it is.
     pub kind: EntryKind,
