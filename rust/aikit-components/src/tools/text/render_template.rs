@@ -1,6 +1,8 @@
 //! `render_template`: fills a template with values.
 
-use std::{io, sync::LazyLock, time::Duration};
+mod counted;
+
+use std::{io, time::Duration};
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
@@ -10,24 +12,27 @@ use aikit_core::{
 };
 use handlebars::{Handlebars, RenderErrorReason as Reason};
 use minijinja::{Environment, ErrorKind as Kind, UndefinedBehavior, value::Serde};
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::tools::computation;
+use crate::tools::computation::{self, Budget};
 
 /// Longest template and longest result, in bytes.
 const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Instructions that one Jinja template may take.
-const FUEL: u64 = 2_000_000;
+/// Instructions that one Jinja template may take. The engine counts 64 bytes of every text and two
+/// slots of every list that it makes as one as well, so this bounds the memory too: to 32 MiB.
+const FUEL: u64 = 512 << 10;
 
 /// How deep macros and blocks may call one another.
 const RECURSION_MAX: usize = 100;
 
-/// How often the innermost loop of a Handlebars template may run.
-const ROUNDS_MAX: u64 = 1_000_000;
+/// Steps that one Handlebars template may take: values that it looks up.
+const STEPS_MAX: u64 = 2_000_000;
+
+/// The name of a template that only the engine sees.
+const NAME: &str = "template";
 
 #[derive(Debug, Default)]
 pub(super) struct RenderTemplate;
@@ -74,11 +79,11 @@ impl Tool for RenderTemplate {
             return Err(Error::new(ErrorKind::LimitExceeded, message).with_hint("fill it in parts"));
         }
         // Nested templates are parsed by recursion, on a stack of their own.
-        computation::run(&cx.context, u64::MAX, move |_| {
+        computation::run(&cx.context, STEPS_MAX, move |budget| {
             let mut out = Bounded::default();
             match args.engine {
                 Engine::Jinja => jinja(&args, &mut out)?,
-                Engine::Handlebars => handlebars(&args, &mut out)?,
+                Engine::Handlebars => handlebars(&args, budget, &mut out)?,
             }
             Ok(Output {
                 text: String::from_utf8_lossy(&out.bytes).into_owned(),
@@ -143,14 +148,11 @@ fn jinja(args: &Args, out: &mut Bounded) -> Result<()> {
     })
 }
 
-static NEEDS_OTHERS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\{\{~?\s*#?\s*[>*]").ok());
-static LOOP: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\{\{~?\s*([#^/])\s*(?:each|with)\b").ok());
-
-fn handlebars(args: &Args, out: &mut Bounded) -> Result<()> {
-    let template = &args.template;
-    if NEEDS_OTHERS.as_ref().is_none_or(|it| it.is_match(template)) {
+fn handlebars(args: &Args, budget: &Budget, out: &mut Bounded) -> Result<()> {
+    let failed = |why: &str| wrong(why, "correct the template; its language is Handlebars");
+    let template = handlebars::Template::compile(&args.template);
+    let mut template = template.map_err(|error| failed(&error.to_string()))?;
+    if counted::needs_others(&template) {
         // Partials can call themselves, and nothing would end them.
         return Err(wrong(
             "partials and decorators are not available",
@@ -158,52 +160,24 @@ fn handlebars(args: &Args, out: &mut Bounded) -> Result<()> {
         ));
     }
     let data = Value::Map(args.context.clone()).to_readable_json();
-    check_rounds(template, &data)?;
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
     registry.register_escape_fn(handlebars::no_escape);
-    let rendered = registry.render_template_to_write(template, &data, &mut *out);
-    rendered.map_err(|error| {
-        let message = error.to_string();
-        match error.reason() {
-            _ if out.is_full => too_large(),
-            Reason::MissingVariable(_) => unknown(&message),
-            _ => wrong(&message, "correct the template; its language is Handlebars"),
-        }
-    })
-}
-
-/// Refuses loops within loops that would run too often: nothing counts their rounds.
-fn check_rounds(template: &str, data: &serde_json::Value) -> Result<()> {
-    let (mut depth, mut deepest) = (0_u32, 0);
-    for found in LOOP.iter().flat_map(|it| it.captures_iter(template)) {
-        if &found[1] == "#" {
-            depth += 1;
-            deepest = deepest.max(depth);
-        } else if &found[1] == "/" {
-            depth = depth.saturating_sub(1);
-        }
-    }
-    let mut longest = 1_u64;
-    let mut rest = vec![data];
-    while let Some(value) = rest.pop() {
-        let length = match value {
-            serde_json::Value::Array(items) => {
-                rest.extend(items);
-                items.len()
+    counted::register(&mut registry, budget);
+    counted::count(&mut template)?;
+    registry.register_template(NAME, template);
+    registry
+        .render_to_write(NAME, &data, &mut *out)
+        .map_err(|error| {
+            let message = error.to_string();
+            match (error.reason(), budget.outcome()) {
+                _ if out.is_full => too_large(),
+                (_, Err(error)) if error.kind() == ErrorKind::LimitExceeded => too_long(),
+                (_, Err(error)) => error,
+                (Reason::MissingVariable(_), _) => unknown(&message),
+                _ => failed(&message),
             }
-            serde_json::Value::Object(members) => {
-                rest.extend(members.values());
-                members.len()
-            }
-            _ => 0,
-        };
-        longest = longest.max(length as u64);
-    }
-    match longest.checked_pow(deepest) {
-        Some(rounds) if rounds <= ROUNDS_MAX => Ok(()),
-        _ => Err(too_long()),
-    }
+        })
 }
 
 fn wrong(why: &str, hint: &str) -> Error {
