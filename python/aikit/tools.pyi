@@ -141,6 +141,7 @@ def write_file(
 class EditFileOutput(ToolOutput):
     path: str
     diff: str
+    limited: bool
     replaced: int
 
 def edit_file(*, path: str, edits: builtins.list[dict[str, Any]]) -> EditFileOutput:

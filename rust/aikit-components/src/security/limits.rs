@@ -20,6 +20,25 @@ pub fn check_output(tool: &str, output: &Value) -> Result<()> {
         .with_hint("ask for less: a smaller part, fewer matches, a narrower query"))
 }
 
+/// The beginning of `text` that takes at most `bytes_max` bytes as JSON, and whether that is not
+/// all. For what a tool that has acted reports: refusing its answer would hide that it acted.
+pub fn fit(mut text: String, bytes_max: usize) -> (String, bool) {
+    let mut bytes = 2;
+    let over = text.char_indices().find(|(_, character)| {
+        bytes += character.len_utf8() + usize::from(is_escaped(*character));
+        bytes > bytes_max
+    });
+    let Some((index, _)) = over else {
+        return (text, false);
+    };
+    text.truncate(index);
+    (text, true)
+}
+
+fn is_escaped(character: char) -> bool {
+    matches!(character, '"' | '\\' | ..' ')
+}
+
 /// About how long `value` is as JSON; stops counting beyond `enough`.
 fn json_bytes(value: &Value, enough: usize) -> usize {
     let mut stack = vec![value];
@@ -49,7 +68,7 @@ fn json_bytes(value: &Value, enough: usize) -> usize {
 fn text_bytes(text: &str) -> usize {
     let escapes = text
         .bytes()
-        .filter(|it| matches!(it, b'"' | b'\\' | ..b' '))
+        .filter(|it| is_escaped(char::from(*it)))
         .count();
     text.len() + escapes + 2
 }
@@ -65,6 +84,18 @@ mod tests {
         let error = check_output("t", &text(OUTPUT_BYTES_MAX - 1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LimitExceeded);
         assert!(error.message().contains("`t`") && error.hint().is_some());
+    }
+
+    #[test]
+    fn what_fits_passes_the_check_to_the_byte() {
+        for unit in ["x", "\u{0}", "\"", "é", "\u{fffd}"] {
+            let (text, is_cut) = fit(unit.repeat(1000), 200);
+            assert!(is_cut && text.starts_with(unit), "{unit:?}");
+            let bytes = json_bytes(&Value::from(text.as_str()), 1000);
+            assert!((198..=200).contains(&bytes), "{unit:?}: {bytes}");
+        }
+        assert_eq!(fit("abc".to_owned(), 5), ("abc".to_owned(), false));
+        assert_eq!(fit("abc".to_owned(), 4), ("ab".to_owned(), true));
     }
 
     #[test]

@@ -11,10 +11,13 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::tools::text;
+use crate::{security::limits, tools::text};
 
 /// Largest file that is edited, in bytes.
 const FILE_BYTES_MAX: u64 = 8 << 20;
+
+/// Most bytes of the difference that are given.
+const DIFF_BYTES_MAX: usize = 512 << 10;
 
 /// Most edits of one call.
 const EDITS_MAX: usize = 200;
@@ -48,8 +51,10 @@ struct Edit {
 pub(super) struct Output {
     /// The file.
     path: String,
-    /// What changed, as a unified diff.
+    /// What changed, as a unified diff; its beginning when it is longer than 512 KiB.
     diff: String,
+    /// Whether the diff is not all of it; the edits are made all the same.
+    limited: bool,
     /// How many passages were replaced.
     replaced: usize,
 }
@@ -98,9 +103,12 @@ impl Tool for EditFile {
             detail: diff.clone(),
         };
         let written = files.write(&cx.context, &args.path, content).await?;
+        // What is approved is all of it; what is answered has to fit.
+        let (diff, limited) = limits::fit(diff, DIFF_BYTES_MAX);
         Ok(Output {
             path: written.path.to_string_lossy().into_owned(),
             diff,
+            limited,
             replaced,
         })
     }

@@ -11,12 +11,17 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::security::limits;
+
 const TIMEOUT_S: f64 = 60.0;
 
 /// Bytes of each output that are kept when `max_bytes` is left out, and at most: the answer must
 /// stay below the limit of all answers.
 const OUTPUT_BYTES: usize = 64 << 10;
 const OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+/// Most bytes of each output as text: what is replaced or escaped takes more than it did.
+const TEXT_BYTES_MAX: usize = 480 << 10;
 
 /// Most arguments and variables, and most bytes of all of them: systems refuse more.
 const WORDS_MAX: usize = 1000;
@@ -79,7 +84,8 @@ pub(super) struct Output {
     stdout: String,
     /// Standard error, in the same way.
     stderr: String,
-    /// Whether one of them is cut at `max_bytes`.
+    /// Whether one of them is cut: at `max_bytes`, at 480 KiB of its text, or because a program
+    /// left running kept it open.
     limited: bool,
     /// How long it ran, in milliseconds.
     elapsed_ms: f64,
@@ -98,12 +104,18 @@ impl Tool for RunProcess {
     async fn call(&self, cx: &ToolContext, args: Args) -> Result<Output> {
         let request = build(args)?;
         let output = cx.services.processes()?.run(&cx.context, request).await?;
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            limits::fit(text, TEXT_BYTES_MAX)
+        };
+        let (stdout, is_out_cut) = text(&output.stdout);
+        let (stderr, is_err_cut) = text(&output.stderr);
         Ok(Output {
             exit_code: output.exit_code,
             signal: output.signal,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            limited: output.limited,
+            stdout,
+            stderr,
+            limited: output.limited || is_out_cut || is_err_cut,
             elapsed_ms: output.elapsed.as_secs_f64() * 1000.0,
         })
     }

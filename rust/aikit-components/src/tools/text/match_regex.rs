@@ -20,8 +20,13 @@ const TEXT_BYTES_MAX: usize = 4 << 20;
 const PATTERN_BYTES_MAX: usize = 10_000;
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 
-/// Most matches that are given.
+/// Most matches that are given, and most bytes of all their texts: groups within groups repeat what
+/// they match.
 const MATCHES_MAX: usize = 1000;
+const MATCHED_BYTES_MAX: usize = 512 << 10;
+
+/// Bytes that a match, a group or a name takes beside its text.
+const FRAME_BYTES: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct MatchRegex;
@@ -50,7 +55,7 @@ const fn yes() -> bool {
 pub(super) struct Output {
     /// The matches, in the order of the text.
     matches: Vec<Match>,
-    /// Whether there are more.
+    /// Whether there are more than 1000, or more than fit into 512 KiB.
     limited: bool,
 }
 
@@ -122,9 +127,11 @@ fn find(args: &Args, regex: &Regex, budget: &Budget) -> Result<Output> {
         counted_bytes = byte;
         counted
     };
+    let mut bytes = 0;
     for captures in regex.captures_iter(&args.text) {
         budget.step()?;
-        if matches.len() == most {
+        bytes += size(regex, &captures);
+        if matches.len() == most || bytes > MATCHED_BYTES_MAX {
             return Ok(Output {
                 matches,
                 limited: true,
@@ -154,4 +161,12 @@ fn find(args: &Args, regex: &Regex, budget: &Budget) -> Result<Output> {
         matches,
         limited: false,
     })
+}
+
+/// What a match takes in the answer, in bytes.
+fn size(regex: &Regex, captures: &regex::Captures<'_>) -> usize {
+    let text = |it: Option<regex::Match<'_>>| it.map_or(0, |it| it.len()) + FRAME_BYTES;
+    let names = regex.capture_names().flatten();
+    let named: usize = names.map(|it| it.len() + text(captures.name(it))).sum();
+    captures.iter().map(text).sum::<usize>() + 2 * FRAME_BYTES + named
 }
