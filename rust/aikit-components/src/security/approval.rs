@@ -33,13 +33,20 @@ pub(super) async fn approve(
     (permission, target): (Permission, Target<'_>),
     action: &str,
 ) -> Result<()> {
+    check_length(action)?;
+    let (detail, hidden) = detail(target);
+    let mut action = visible(action, ACTION_CHARACTERS_MAX);
+    let mut always = policy.scope(permission, target);
+    if let Some(hidden) = hidden {
+        // Who has not seen all allows no more than this.
+        let _ = write!(action, " (not all is shown: {hidden})");
+        always = None;
+    }
     let approval = Approval {
         invocation: cx.invocation().cloned(),
-        action: visible(action, ACTION_CHARACTERS_MAX),
-        detail: detail(target),
-        always: policy
-            .scope(permission, target)
-            .map(|it| visible(&it, ACTION_CHARACTERS_MAX)),
+        action,
+        detail,
+        always: always.map(|it| visible(&it, ACTION_CHARACTERS_MAX)),
     };
     let verdict = match (cx.approver(), ask) {
         (Some(approver), _) => approver.approve(cx, &approval).await?,
@@ -57,6 +64,7 @@ pub(super) async fn approve(
     };
     match verdict {
         Verdict::Yes => Ok(()),
+        Verdict::Always if approval.always.is_none() => Ok(()),
         Verdict::Always => {
             policy.remember(permission, target);
             Ok(())
@@ -67,6 +75,20 @@ pub(super) async fn approve(
             Err(denied(&message, hint))
         }
     }
+}
+
+/// What cannot be shown in full cannot be approved: its end may be what matters.
+fn check_length(action: &str) -> Result<()> {
+    let count = action.chars().count();
+    if count <= ACTION_CHARACTERS_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "what needs an approval takes {count} characters to say, more than the \
+         {ACTION_CHARACTERS_MAX} that are shown"
+    );
+    Err(Error::new(ErrorKind::LimitExceeded, message)
+        .with_hint("give a program shorter arguments; put data into a file or `stdin`"))
 }
 
 /// One question at a time: two at once could not be told apart, and an answer could count for the
@@ -122,21 +144,33 @@ fn question(approval: &Approval) -> Question {
     }
 }
 
-fn detail(target: Target<'_>) -> String {
-    let Target::Change { change, .. } = target else {
-        return String::new();
+/// What else there is to see, and what of it is not shown.
+fn detail(target: Target<'_>) -> (String, Option<String>) {
+    let text = match target {
+        Target::Change { change, .. } => change.detail.as_str().into(),
+        Target::Process(request) => String::from_utf8_lossy(&request.stdin),
+        _ => return (String::new(), None),
     };
-    let mut lines: Vec<String> = change
-        .detail
-        .lines()
+    let mut is_cut = false;
+    let mut lines: Vec<String> = text
+        .split_terminator('\n')
         .take(DETAIL_LINES_MAX)
-        .map(|line| visible(line, DETAIL_CHARACTERS_MAX))
+        .map(|line| {
+            is_cut |= line.chars().nth(DETAIL_CHARACTERS_MAX).is_some();
+            visible(line, DETAIL_CHARACTERS_MAX)
+        })
         .collect();
-    let more = change.detail.lines().count() - lines.len();
-    if more > 0 {
-        lines.push(format!("… and {more} more lines"));
+    let more = text.split_terminator('\n').count() - lines.len();
+    let hidden = match (more, is_cut) {
+        (0, false) => None,
+        (0, true) => Some("long lines are cut".to_owned()),
+        (1, _) => Some("1 more line".to_owned()),
+        (more, _) => Some(format!("{more} more lines")),
+    };
+    if let Some(hidden) = &hidden {
+        lines.push(format!("… not all is shown: {hidden}"));
     }
-    lines.join("\n")
+    (lines.join("\n"), hidden)
 }
 
 /// `text` on one line, with every character that a terminal or a page would not show as itself

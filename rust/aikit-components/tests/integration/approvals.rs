@@ -239,6 +239,77 @@ fn an_edit_is_shown_as_its_difference() {
 }
 
 #[test]
+fn what_is_not_shown_in_full_is_said_and_never_allowed_for_good() {
+    let place = place();
+    let user = answers("always");
+    let cx = open(&place.folder, Some(&user));
+    let write = |path, content: &str| ("write_file", args(&[("path", path), ("content", content)]));
+    run(&cx, None, &[write("short.sh", "echo\nrm -rf x\n")]);
+    let long = "line\n".repeat(63);
+    let other = place.folder.join("sub/long.txt");
+    run(
+        &cx,
+        None,
+        &[write("sub/long.txt", &long), write("sub/more.txt", &long)],
+    );
+    assert!(other.exists());
+    let asked = user.asked.lock().unwrap();
+    assert_eq!(asked.len(), 3, "nothing was allowed for good");
+    assert!(
+        asked[0].contains("  | echo\n  | rm -rf x\n"),
+        "{}",
+        asked[0]
+    );
+    assert!(asked[0].contains("`always`"), "{}", asked[0]);
+    assert!(
+        asked[1].contains("(not all is shown: 3 more lines)"),
+        "{}",
+        asked[1]
+    );
+    assert!(!asked[1].contains("`always`"), "{}", asked[1]);
+}
+
+#[test]
+fn a_command_too_long_to_be_shown_is_refused_and_its_input_is_shown() {
+    let place = place();
+    let user = answers("yes");
+    let cx = open(&place.folder, Some(&user));
+    let call = |words: &[&str], stdin: &str| {
+        let words = words.iter().map(|it| Value::from(*it)).collect();
+        let args = Value::map([
+            ("program", Value::from("cat")),
+            ("args", Value::List(words)),
+            ("stdin", Value::from(stdin)),
+        ]);
+        ("run_process", args)
+    };
+    let padded = format!("{}\nrm -rf ~", "x".repeat(5000));
+    let refused = told(&run(&cx, None, &[call(&[&padded], "")])).concat();
+    assert!(refused.contains("limit_exceeded"), "{refused}");
+    assert!(user.asked.lock().unwrap().is_empty());
+    let done = told(&run(&cx, None, &[call(&[], "first\nlast")])).concat();
+    assert!(done.contains("last"), "{done}");
+    let asked = user.asked.lock().unwrap().concat();
+    assert!(asked.contains("  | first\n  | last\n"), "{asked}");
+}
+
+#[test]
+fn always_for_a_file_deletes_no_folder() {
+    let place = place();
+    let user = answers("always");
+    let cx = open(&place.folder, Some(&user));
+    let folder = Value::map([
+        ("path", Value::from("sub")),
+        ("recursive", Value::Bool(true)),
+    ]);
+    let file = ("delete_file", args(&[("path", "notes.txt")]));
+    run(&cx, None, &[file, ("delete_file", folder)]);
+    let asked = user.asked.lock().unwrap();
+    assert_eq!(asked.len(), 2);
+    assert!(!asked[1].contains("`always`"), "{}", asked[1]);
+}
+
+#[test]
 fn nobody_is_asked_for_what_cannot_be_done() {
     let place = place();
     let user = answers("yes");

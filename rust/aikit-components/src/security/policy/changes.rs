@@ -32,6 +32,13 @@ enum Key {
 impl Key {
     fn new(target: Target<'_>) -> Option<Self> {
         match target {
+            // What else will be in a folder by then, nobody knows.
+            Target::Change { change, .. }
+                if change.kind == ChangeKind::Delete
+                    && (change.old_bytes.is_none() || change.entries > 0) =>
+            {
+                None
+            }
             Target::Change { path, change } => {
                 let folder = path.parent()?.to_owned();
                 Some(Self::Folder(folder, change.kind == ChangeKind::Delete))
@@ -71,7 +78,7 @@ pub(super) fn scope(permission: Permission, target: Target<'_>) -> Option<String
     match (permission, Key::new(target)?) {
         (Permission::FileWrite, Key::Folder(folder, is_deletion)) => {
             let what = if is_deletion {
-                "every deletion"
+                "every deletion of a file"
             } else {
                 "every writing of files"
             };
@@ -406,6 +413,15 @@ mod tests {
         assert!(!remembered.holds(target("/work/a/b/two", &write)));
         assert!(!remembered.holds(target("/work/two", &write)));
         assert!(!remembered.holds(target("/work/a/one", &change(ChangeKind::Delete))));
+        let mut folder = change(ChangeKind::Delete);
+        (folder.old_bytes, folder.entries) = (None, 3);
+        remembered.add(target("/work/a/one", &change(ChangeKind::Delete)));
+        assert!(remembered.holds(target("/work/a/two", &change(ChangeKind::Delete))));
+        assert!(!remembered.holds(target("/work/a/sub", &folder)));
+        assert_eq!(
+            scope(Permission::FileWrite, target("/work/a/sub", &folder)),
+            None
+        );
         remembered.add(Target::Process(&request(&["status"])));
         assert!(remembered.holds(Target::Process(&request(&["status"]))));
         for args in [&["status", ""][..], &["push"], &[]] {

@@ -9,7 +9,9 @@ use std::{
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, io,
+    Context, Error, ErrorKind, Result,
+    context::Caller,
+    io,
     services::{Change, ChangeKind, Decision, NewContent, Permission, Target, WriteMode, Written},
 };
 use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt as _, Permissions};
@@ -73,7 +75,11 @@ impl PathGuard {
             old_bytes,
             new_bytes: content.bytes.len() as u64,
             entries: 0,
-            detail: content.detail.clone(),
+            detail: if content.detail.is_empty() && cx.caller() == Caller::Agent {
+                String::from_utf8_lossy(&content.bytes).into_owned()
+            } else {
+                content.detail.clone()
+            },
         };
         if content.mode == WriteMode::Create && old_bytes.is_some() {
             // Whoever may not write here is not told what there is, and nobody is asked in vain.
