@@ -8,7 +8,6 @@ use aikit_core::{
     io,
     services::{Ask, Files, Permission, Policy, ProcessOutput, ProcessRequest, Processes, Target},
 };
-use bytes::Bytes;
 use futures::future::{BoxFuture, Either, join3, select};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
@@ -78,13 +77,7 @@ impl ProcessGuard {
 
     fn command(&self, cx: &Context, request: &ProcessRequest) -> Command {
         let folder = self.working_directory.join(&request.folder);
-        // A relative path starts where paths start, not where the program will run.
-        let program = if request.program.contains('/') {
-            self.working_directory.join(&request.program).into()
-        } else {
-            std::ffi::OsString::from(&request.program)
-        };
-        let mut command = Command::new(program);
+        let mut command = Command::new(&request.program);
         command
             .args(&request.args)
             .current_dir(folder)
@@ -121,6 +114,13 @@ impl Processes for ProcessGuard {
                 .join(folder)
                 .to_string_lossy()
                 .into_owned();
+            if request.program.contains('/') {
+                // It starts where paths start, not where the program will run; links stay, since
+                // programs look at the name they were called by.
+                let program = self.working_directory.join(&request.program);
+                let program: PathBuf = program.components().collect();
+                request.program = program.to_string_lossy().into_owned();
+            }
             let (policy, ask) = (&*self.policy, self.ask.as_deref());
             enforce(
                 cx,
@@ -223,13 +223,19 @@ async fn wait(cx: &Context, mut child: Child, request: &ProcessRequest) -> Resul
         }
     };
     let most = request.max_bytes;
-    let reading = join3(feed, read(stdout, most), read(stderr, most));
-    let mut reading = std::pin::pin!(reading);
+    let (mut out, mut err) = (Kept::default(), Kept::default());
+    let reading = join3(
+        feed,
+        read(stdout, most, &mut out),
+        read(stderr, most, &mut err),
+    );
+    // In a box, so that it can be dropped before its end.
+    let mut reading = Box::pin(reading);
     // Read on after its end, but not for what it left running in the background.
-    let mut outputs = None;
+    let mut is_read = false;
     let status = loop {
         tokio::select! {
-            read = &mut reading, if outputs.is_none() => outputs = Some(read),
+            _ = &mut reading, if !is_read => is_read = true,
             status = child.wait() => break status,
         }
     };
@@ -241,23 +247,17 @@ async fn wait(cx: &Context, mut child: Child, request: &ProcessRequest) -> Resul
         )
         .with_source(error)
     })?;
-    let outputs = match outputs {
-        Some(outputs) => Some(outputs),
-        None => match select(reading, cx.clock().sleep(CLOSE_LIMIT)).await {
-            Either::Left((outputs, _)) => Some(outputs),
-            Either::Right(_) => None,
-        },
-    };
-    let ((), (stdout, out_cut), (stderr, err_cut)) = outputs.unwrap_or_else(|| {
-        let nothing = || (Bytes::new(), true);
-        ((), nothing(), nothing())
-    });
+    if !is_read {
+        let closed = select(&mut reading, cx.clock().sleep(CLOSE_LIMIT)).await;
+        is_read = matches!(closed, Either::Left(_));
+    }
+    drop(reading);
     Ok(ProcessOutput {
         exit_code: status.code(),
         signal: signal(status),
-        stdout,
-        stderr,
-        limited: out_cut || err_cut,
+        stdout: out.bytes.into(),
+        stderr: err.bytes.into(),
+        limited: !is_read || out.is_cut || err.is_cut,
         elapsed: Duration::ZERO,
     })
 }
@@ -274,21 +274,26 @@ fn signal(_: std::process::ExitStatus) -> Option<i32> {
     None
 }
 
+/// What was read of an output.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    is_cut: bool,
+}
+
 /// Reads to the end and keeps the first `most` bytes, so that a program never waits for a reader.
-async fn read(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> (Bytes, bool) {
+async fn read(pipe: Option<impl AsyncRead + Unpin>, most: usize, kept: &mut Kept) {
     let Some(mut pipe) = pipe else {
-        return (Bytes::new(), false);
+        return;
     };
-    let mut kept = Vec::new();
-    let mut is_cut = false;
     let mut buffer = vec![0; 16 << 10];
     loop {
         match pipe.read(&mut buffer).await {
-            Ok(0) | Err(_) => return (kept.into(), is_cut),
+            Ok(0) | Err(_) => return,
             Ok(count) => {
-                let room = most - kept.len();
-                kept.extend_from_slice(&buffer[..count.min(room)]);
-                is_cut |= count > room;
+                let room = most - kept.bytes.len();
+                kept.bytes.extend_from_slice(&buffer[..count.min(room)]);
+                kept.is_cut |= count > room;
             }
         }
     }

@@ -104,3 +104,43 @@ fn endless_output_is_read_and_bounded() {
     assert_eq!(output.get("limited"), Some(&Value::Bool(true)));
     assert_eq!(output.get("exit_code"), Some(&Value::Int(0)));
 }
+
+#[test]
+fn output_whose_text_is_longer_than_its_bytes_fits_into_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let cx = session::open(folder.path(), Setup::default());
+    let code = "head -c 262144 /dev/zero | tr '\\0' '\\377'; head -c 262144 /dev/zero >&2";
+    let mut args = script(code);
+    if let Value::Map(args) = &mut args {
+        args.insert("max_bytes".to_owned(), Value::Int(262_144));
+    }
+    let output = session::invoke(&cx, "run_process", args).unwrap();
+    assert_eq!(output.get("limited"), Some(&Value::Bool(true)));
+    let stdout = output.get("stdout").unwrap().as_str().unwrap();
+    assert!(stdout.len() > 400_000 && stdout.starts_with('\u{fffd}'));
+}
+
+#[test]
+fn what_was_written_is_kept_when_another_program_holds_the_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let cx = session::open(folder.path(), Setup::default());
+    // It leaves the group, so it is not ended with the others.
+    let code = "import os, time
+print('kept', flush=True)
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(12)
+    os._exit(0)
+time.sleep(0.2)
+";
+    let args = Value::map([
+        ("program", Value::from("python3")),
+        (
+            "args",
+            Value::List(vec![Value::from("-c"), Value::from(code)]),
+        ),
+    ]);
+    let output = session::invoke(&cx, "run_process", args).unwrap();
+    assert_eq!(output.get("stdout"), Some(&Value::from("kept\n")));
+    assert_eq!(output.get("limited"), Some(&Value::Bool(true)));
+}
