@@ -362,18 +362,29 @@ impl Artifacts {
             deletes: Vec::new(),
         };
         let before = found.map(|(before, _)| before.hash);
-        if before.as_ref() == Some(&info.hash) {
-            return Ok(batch);
-        }
+        let is_same = before.as_ref() == Some(&info.hash);
         let (references, revision) = self.references(&info.hash).await?;
-        if references.count == 0 {
+        // What is damaged is repaired by what is whole.
+        if references.count == 0 || !self.is_whole(&info.hash).await? {
             batch.puts.push((self.content(&info.hash), bytes.clone()));
         }
+        if is_same && references.count > 0 {
+            return Ok(batch);
+        }
         self.count(&info.hash, references.count + 1, revision, &mut batch)?;
-        if let Some(before) = before {
+        if let Some(before) = before.filter(|_| !is_same) {
             self.release(&before, &mut batch).await?;
         }
         Ok(batch)
+    }
+
+    /// Whether the content that is stored has this hash.
+    async fn is_whole(&self, expected: &str) -> Result<bool> {
+        match self.store.get(&self.content(expected)).await {
+            Ok(record) => Ok(record.is_some_and(|it| hash(&it.value) == expected)),
+            Err(error) if error.kind() == ErrorKind::CorruptRecord => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a reference to a content away, and the content with the last one.

@@ -208,3 +208,36 @@ fn equal_contents_are_kept_once_and_the_last_name_takes_them_along() {
     };
     assert!(wait(listed).unwrap().is_empty());
 }
+
+#[test]
+fn a_damaged_content_is_repaired_by_putting_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(&folder);
+    let artifacts = wait(async move {
+        let cx = Context::default();
+        Artifacts::open(&cx, &project, Scope::Global).await.unwrap()
+    });
+    let put = |name: &'static str| {
+        let artifacts = artifacts.clone();
+        wait(async move {
+            let (cx, value) = (Context::default(), Value::from("whole"));
+            let options = PutOptions::default();
+            artifacts.put(&cx, name, &value, options).await.unwrap()
+        })
+    };
+    let get = || {
+        let artifacts = artifacts.clone();
+        wait(async move { artifacts.get(&Context::default(), "a").await })
+    };
+    put("a");
+    // By the same name, and by another one that has the same content.
+    for name in ["a", "b"] {
+        let file = rusqlite::Connection::open(folder.path().join(STORE_PATH)).unwrap();
+        let damage = "UPDATE keys SET record = CAST(substr(record, 1, length(record) - 1) || x'00' AS BLOB) WHERE key LIKE 'artifact/%/content/%' AND record NOT NULL";
+        assert_eq!(file.execute(damage, []).unwrap(), 1);
+        assert_eq!(get().unwrap_err().kind(), ErrorKind::CorruptRecord);
+        put(name);
+        assert_eq!(get().unwrap().value, Value::from("whole"));
+    }
+    assert_eq!(contents(&folder), 1);
+}
