@@ -412,11 +412,12 @@ mod tests {
         assert!(remembered.holds(target("/work/a/two", &write)));
         assert!(!remembered.holds(target("/work/a/b/two", &write)));
         assert!(!remembered.holds(target("/work/two", &write)));
-        assert!(!remembered.holds(target("/work/a/one", &change(ChangeKind::Delete))));
+        let file = change(ChangeKind::Delete);
+        assert!(!remembered.holds(target("/work/a/one", &file)));
         let mut folder = change(ChangeKind::Delete);
         (folder.old_bytes, folder.entries) = (None, 3);
-        remembered.add(target("/work/a/one", &change(ChangeKind::Delete)));
-        assert!(remembered.holds(target("/work/a/two", &change(ChangeKind::Delete))));
+        remembered.add(target("/work/a/one", &file));
+        assert!(remembered.holds(target("/work/a/two", &file)));
         assert!(!remembered.holds(target("/work/a/sub", &folder)));
         assert_eq!(
             scope(Permission::FileWrite, target("/work/a/sub", &folder)),
