@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
     from . import errors, kernelspec, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
+    from .answers import Answer
     from .artifacts import Artifact, Artifacts
     from .errors import AikitError
     from .handles import Event, Handle
+    from .hits import Hit
     from .kernelspec import install as install_kernel
     from .models import (
         XAI,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
         VoyageAI,
         XiaomiMiMo,
     )
-    from .rag import RAG, Answer, Hit
+    from .rag import RAG
     from .sessions import Session
     from .state import State
     from .tools import Tool, tool
@@ -112,12 +114,12 @@ _HOMES = {
     "Cohere": ("models", "Cohere"),
     "DeepSeek": ("models", "DeepSeek"),
     "Doubleword": ("models", "Doubleword"),
-    "Answer": ("rag", "Answer"),
+    "Answer": ("answers", "Answer"),
     "Event": ("handles", "Event"),
     "Gemini": ("models", "Gemini"),
     "Groq": ("models", "Groq"),
     "Handle": ("handles", "Handle"),
-    "Hit": ("rag", "Hit"),
+    "Hit": ("hits", "Hit"),
     "HuggingFace": ("models", "HuggingFace"),
     "Hyperbolic": ("models", "Hyperbolic"),
     "Limits": ("agents", "Limits"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import _aikit
 from ._address import without_password
+from .answers import Answer
 from .errors import InvalidArgsError
-from .handles import Handle, Usage
+from .evaluation import Evaluation
+from .handles import Handle
+from .hits import Hit, Hits
 from .models import Model
-from .records import Record, table
+from .records import Record
 from .tools import Tool
 
 if TYPE_CHECKING:
@@ -32,55 +34,6 @@ if TYPE_CHECKING:
     _Fusion = Literal["convex", "rrf"]
     # Takes texts and returns one vector for each: an array of shape (n, dim), or lists.
     _EmbedFunction = Callable[[list[str]], Any]
-
-
-class StageScores(Record):
-    """What each kind of search said of a hit, in its own measure.
-
-    Attributes:
-        dense: Nearness of the vectors; None when it was not among the nearest.
-        keyword: BM25 of the words; None when it was not among the best.
-    """
-
-    dense: float | None = None
-    keyword: float | None = None
-
-
-class Hit(Record):
-    """A chunk that a search found.
-
-    Attributes:
-        id: Identity of the chunk: its document and its place there.
-        text: The text.
-        score: How well it fits; higher is better, comparable within one answer only.
-        scores: What each kind of search said of it.
-        source: Path or id of the document.
-        title: Title of the document.
-        headings: Headings above the text, outermost first.
-        start: First character of the text in the document.
-        end: One past its last character.
-        metadata: What is known about the document.
-    """
-
-    id: str
-    text: str
-    score: float
-    scores: StageScores
-    source: str
-    title: str | None
-    headings: list[str]
-    start: int
-    end: int
-    metadata: dict[str, Any]
-
-    _records: ClassVar[Mapping[str, type[Record]]] = {"scores": StageScores}
-
-
-class Hits(list[Hit]):
-    """Hits, best first; a table in notebooks."""
-
-    def _repr_html_(self) -> str:
-        return table(self, ["score", "source", "text"])
 
 
 class IngestFailure(Record):
@@ -141,142 +94,6 @@ class RagStats(Record):
     dim: int
     index: str
     path: str | None
-
-
-class Citation(Record):
-    """A place in the documents that an answer rests on.
-
-    Attributes:
-        number: The number in the text; one number may have several places.
-        id: Identity of the chunk.
-        quote: The words as they stand in the document.
-        source: Path or id of the document.
-        title: Title of the document.
-        headings: Headings above the words, outermost first.
-        start: First character of the quote in the document.
-        end: One past its last character.
-        metadata: What is known about the document, such as its page.
-    """
-
-    number: int
-    id: str
-    quote: str
-    source: str
-    title: str | None
-    headings: list[str]
-    start: int
-    end: int
-    metadata: dict[str, Any]
-
-
-class UnverifiedQuote(Record):
-    """A quote of a model that stands in no chunk it was given.
-
-    Attributes:
-        number: The number that the model gave it.
-        quote: The words that the model claims to have read.
-    """
-
-    number: int
-    quote: str
-
-
-class Answer(Record):
-    """What the documents say to a question.
-
-    Attributes:
-        text: The answer, with ``[1]`` where it rests on the citation of that number; that the
-            documents do not answer, where they do not.
-        answered: Whether the documents answer the question: the model says so, and at least one
-            quote stands in them.
-        citations: Where the answer stands in the documents.
-        unverified: Quotes of the model that stand in no chunk it was given.
-        draft: What the model said although no quote of it could be found; nothing vouches for it.
-        hits: The chunks that the model was given, best first.
-        usage: What the requests to the model consumed.
-        model: The model that answered, in the provider's word; None when none was asked.
-    """
-
-    text: str
-    answered: bool
-    citations: list[Citation]
-    unverified: list[UnverifiedQuote]
-    draft: str | None
-    hits: list[Hit]
-    usage: Usage
-    model: str | None
-
-    _records: ClassVar[Mapping[str, type[Record]]] = {
-        "citations": Citation,
-        "unverified": UnverifiedQuote,
-        "hits": Hit,
-        "usage": Usage,
-    }
-
-    def __str__(self) -> str:
-        return self.text
-
-    def _repr_html_(self) -> str:
-        items = "".join(
-            f"<li>[{it.number}] <q>{html.escape(it.quote)}</q> <small>"
-            f"{html.escape(' > '.join([it.source, *it.headings]))}</small></li>"
-            for it in self.citations
-        )
-        sources = f"<ul>{items}</ul>" if items else ""
-        return f"<p>{html.escape(self.text)}</p>{sources}"
-
-
-class Measures(Record):
-    """Means over all judged questions, each from 0 to 1.
-
-    Attributes:
-        k: The cutoff: only the first so many results count.
-        recall: Part of what is relevant that was found.
-        precision: Part of ``k`` results that is relevant.
-        mrr: One over the rank of the first relevant result; 0 without one.
-        ndcg: Gains discounted by their ranks, over those of the best possible order.
-    """
-
-    k: int
-    recall: float
-    precision: float
-    mrr: float
-    ndcg: float
-
-
-class Latency(Record):
-    """How long a search takes, embedding the question included.
-
-    Attributes:
-        mean_ms: Mean, in milliseconds.
-        p50_ms: Half of the searches were quicker.
-        p95_ms: 95 of 100 were.
-    """
-
-    mean_ms: float
-    p50_ms: float
-    p95_ms: float
-
-
-class Evaluation(Record):
-    """How well an index answers judged questions.
-
-    Attributes:
-        queries: Number of questions.
-        at: The measures at each cutoff, smallest first.
-        latency: How long the searches took.
-        missed: Questions of whose answers none was found.
-    """
-
-    queries: int
-    at: list[Measures]
-    latency: Latency
-    missed: list[str]
-
-    _records: ClassVar[Mapping[str, type[Record]]] = {"at": Measures, "latency": Latency}
-
-    def _repr_html_(self) -> str:
-        return table(self.at, ["k", "recall", "precision", "mrr", "ndcg"])
 
 
 class RAG:
@@ -436,8 +253,7 @@ class RAG:
         Raises:
             InvalidArgsError: If an option is out of its range, or a filter is wrong.
         """
-        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
-        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options = _search_options(mode, fusion, dense_weight, min_score, filter)
         return Hits(Hit(hit) for hit in self._native.search(query, k, options))
 
     async def asearch(  # noqa: PLR0913  # as `search`
@@ -452,8 +268,7 @@ class RAG:
         filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
     ) -> Hits:
         """Is ``search`` for async code."""
-        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
-        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options = _search_options(mode, fusion, dense_weight, min_score, filter)
         return Hits(Hit(hit) for hit in await self._native.asearch(query, k, options))
 
     def ask(  # noqa: PLR0913  # a search has these parts
@@ -496,8 +311,7 @@ class RAG:
             ModelError: If the model fails.
         """
         model = model if isinstance(model, Model) else Model(model)
-        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
-        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options = _search_options(mode, fusion, dense_weight, min_score, filter)
         options |= {"instructions": instructions, "max_tokens": max_tokens}
         return Answer(self._native.ask(question, model._native, k, options))  # noqa: SLF001  # of this package
 
@@ -517,8 +331,7 @@ class RAG:
     ) -> Answer:
         """Is ``ask`` for async code; cancelling it drops the request."""
         model = model if isinstance(model, Model) else Model(model)
-        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
-        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options = _search_options(mode, fusion, dense_weight, min_score, filter)
         options |= {"instructions": instructions, "max_tokens": max_tokens}
         return Answer(await self._native.aask(question, model._native, k, options))  # noqa: SLF001  # of this package
 
@@ -552,8 +365,7 @@ class RAG:
         Raises:
             InvalidArgsError: If there is no question, or one is malformed.
         """
-        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
-        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options = _search_options(mode, fusion, dense_weight, min_score, filter)
         options |= {"at": at if isinstance(at, int) else list(at), "level": level}
         return Evaluation(self._native.evaluate([dict(it) for it in qrels], options))
 
@@ -570,8 +382,7 @@ class RAG:
         filter: Mapping[str, Any] | None = None,  # noqa: A002  # the word in every language
     ) -> Evaluation:
         """Is ``evaluate`` for async code."""
-        options: dict[str, Any] = {"mode": mode, "fusion": fusion, "filter": _filter(filter)}
-        options |= {"dense_weight": dense_weight, "min_score": min_score}
+        options = _search_options(mode, fusion, dense_weight, min_score, filter)
         options |= {"at": at if isinstance(at, int) else list(at), "level": level}
         return Evaluation(await self._native.aevaluate([dict(it) for it in qrels], options))
 
@@ -618,6 +429,23 @@ class RAG:
 
 def _open(path: str, options: dict[str, Any]) -> RAG:
     return RAG(path, **options)
+
+
+def _search_options(
+    mode: _Mode,
+    fusion: _Fusion,
+    dense_weight: float | None,
+    min_score: float | None,
+    filter_: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The options of a search but for the number of hits, as the extension takes them."""
+    return {
+        "mode": mode,
+        "fusion": fusion,
+        "dense_weight": dense_weight,
+        "min_score": min_score,
+        "filter": _filter(filter_),
+    }
 
 
 def _filter(given: Mapping[str, Any] | None) -> dict[str, Any]:

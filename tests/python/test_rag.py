@@ -11,7 +11,8 @@ import pytest
 
 import aikit
 from aikit import errors
-from aikit.rag import RAG, Hits
+from aikit.hits import Hits
+from aikit.rag import RAG
 from servers.loopback import LoopbackServer
 from servers.openai_server import OpenAIServer
 
