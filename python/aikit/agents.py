@@ -157,8 +157,8 @@ class Agent:
         tools: Functions, tools, agents' tools, or names of built-in tools and groups.
         limits: Bounds of each run.
         approve: Decides instead of the user what needs an approval: gets an `Approval`, gives
-            True, False, ``yes``, ``no`` or ``always``; sync or async. When None, the user is
-            asked in the terminal or the notebook.
+            True, False, ``yes``, ``no`` or ``always`` (a ``yes``: it is asked each time); sync or
+            async. When None, the user is asked in the terminal or the notebook.
         name: Name in events and messages: letters, digits, ``_`` and ``-``.
 
     Raises:

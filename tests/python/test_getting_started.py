@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 PAGES = sorted((ROOT / "docs" / "getting-started").glob("*.md"))
 TIMEOUT_S = 120
 # Other tests and make targets do these.
-NOT_RUN = re.compile(r"(python3? -m (pip|venv) |pip install |jupyter lab|source |make |git |cd )")
+NOT_RUN = re.compile(
+    r"(python3? -m (pip|venv) |pip install |jupyter lab|source |make |git |mkdir |cd )"
+)
 
 PYTHON = """
 import contextlib, io, json, sys

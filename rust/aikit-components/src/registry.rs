@@ -20,9 +20,10 @@ use crate::{
     security::{
         hosts::HostRule,
         offline::{NetworkSwitch, OfflinePolicy},
-        policy::{Profile, TablePolicy, resolve_roots},
+        policy::{Profile, TablePolicy},
         process::ProcessGuard,
         questions::QuestionGuard,
+        roots,
         sandbox::PathGuard,
     },
     sessions::Sessions,
@@ -100,7 +101,7 @@ impl Components {
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);
         folders.extend_from_slice(&config.security.write_roots);
-        let roots = resolve_roots(&folders)?;
+        let roots = roots::resolve(&folders)?;
         let write_roots = roots[roots.len() - config.security.write_roots.len()..].to_vec();
         let hosts = config
             .security

@@ -64,7 +64,8 @@ pub(super) async fn approve(
     };
     match verdict {
         Verdict::Yes => Ok(()),
-        Verdict::Always if approval.always.is_none() => Ok(()),
+        // What a function says counts for its agent alone, which asks it each time.
+        Verdict::Always if approval.always.is_none() || cx.approver().is_some() => Ok(()),
         Verdict::Always => {
             policy.remember(permission, target);
             Ok(())

@@ -10,6 +10,7 @@ pub mod place;
 pub mod policy;
 pub mod process;
 pub mod questions;
+pub mod roots;
 pub mod sandbox;
 
 use aikit_core::{

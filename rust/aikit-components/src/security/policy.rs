@@ -10,7 +10,7 @@ use std::{
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result,
+    Context,
     context::Caller,
     services::{Decision, Permission, Policy, Target},
 };
@@ -275,8 +275,8 @@ impl Policy for TablePolicy {
     fn decide(&self, cx: &Context, permission: Permission, target: Target<'_>) -> Decision {
         match permission {
             Permission::FileRead => self.decide_read(cx.caller(), target),
-            Permission::FileWrite => self.decide_write(cx.caller(), target),
-            Permission::Process => self.decide_process(cx.caller(), target),
+            Permission::FileWrite => self.decide_write(cx, target),
+            Permission::Process => self.decide_process(cx, target),
             Permission::Network | Permission::NetworkWrite => {
                 self.decide_network(cx.caller(), permission, target)
             }
@@ -307,34 +307,6 @@ fn deny(rule: impl Into<String>, hint: impl Into<String>) -> Decision {
 fn host_and_port(url: &str) -> Option<(String, u16)> {
     let url = Url::parse(url).ok()?;
     Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
-}
-
-/// Resolves the folders a session may read.
-///
-/// # Errors
-///
-/// `config` when one of them is not a folder that can be read.
-pub fn resolve_roots(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let resolve = |folder: &PathBuf| {
-        let resolved = folder.canonicalize().map_err(|error| {
-            let message = format!(
-                "the folder `{}` of the setting `roots` or `write_roots` cannot be read",
-                folder.display()
-            );
-            Error::new(ErrorKind::Config, message)
-                .with_hint("make the folder, or take it out of the list")
-                .with_source(error)
-        })?;
-        if resolved.is_dir() {
-            return Ok(resolved);
-        }
-        let message = format!(
-            "`{}` of the setting `roots` or `write_roots` is not a folder",
-            folder.display()
-        );
-        Err(Error::new(ErrorKind::Config, message).with_hint("list the folder that holds it"))
-    };
-    folders.iter().map(resolve).collect()
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Place {
 }
 
 impl PathGuard {
-    /// Guards the folders `roots`, as [`resolve_roots`](super::policy::resolve_roots) answers
+    /// Guards the folders `roots`, as [`roots::resolve`](super::roots::resolve) answers
     /// them; relative paths start at the first.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub use self::{
     invoke::invoke,
     registry::Registry,
 };
+// What a tool that has acted reports must fit its answer.
+use crate::security::limits::fit;
 
 /// Every built-in tool, by folder, in the order of the reference page.
 pub const BUILT_IN: &[(&str, &[ToolConstructor])] = &[

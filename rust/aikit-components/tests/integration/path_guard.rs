@@ -3,7 +3,8 @@
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc};
 
 use aikit_components::security::{
-    policy::{Profile, TablePolicy, resolve_roots},
+    policy::{Profile, TablePolicy},
+    roots,
     sandbox::PathGuard,
 };
 use aikit_core::{
@@ -44,7 +45,7 @@ fn world() -> World {
     symlink("deep", work.join("folder")).unwrap();
     symlink(".env", work.join("harmless.txt")).unwrap();
     symlink("loop", work.join("loop")).unwrap();
-    let roots = resolve_roots(&[work, base.join("listed")]).unwrap();
+    let roots = roots::resolve(&[work, base.join("listed")]).unwrap();
     let policy = Arc::new(TablePolicy::new(
         Profile::Notebook,
         roots.clone(),
@@ -259,7 +260,7 @@ fn a_listing_follows_no_links_and_leaves_key_files_to_the_user() {
 fn a_root_that_is_no_folder_is_an_error_of_the_configuration() {
     let world = world();
     for path in ["none", "secret.txt"] {
-        let error = resolve_roots(&[world.base.join(path)]).unwrap_err();
+        let error = roots::resolve(&[world.base.join(path)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{path}");
     }
 }

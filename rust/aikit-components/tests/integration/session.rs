@@ -10,9 +10,10 @@ use aikit_components::{
     http::GuardedClient,
     security::{
         hosts::HostRule,
-        policy::{Profile, TablePolicy, resolve_roots},
+        policy::{Profile, TablePolicy},
         process::ProcessGuard,
         questions::QuestionGuard,
+        roots,
         sandbox::PathGuard,
     },
     tools::{self, Registry},
@@ -64,7 +65,7 @@ pub(crate) struct Setup<'a> {
 
 /// A notebook session over `folder`.
 pub(crate) fn open(folder: &Path, setup: Setup<'_>) -> ToolContext {
-    let roots = resolve_roots(&[folder.to_owned()]).unwrap();
+    let roots = roots::resolve(&[folder.to_owned()]).unwrap();
     let hosts = setup
         .hosts
         .iter()

@@ -8,6 +8,7 @@ use std::{
 };
 
 use aikit_core::{
+    Context,
     context::Caller,
     services::{Change, ChangeKind, Decision, Permission, ProcessRequest, Target},
 };
@@ -90,7 +91,8 @@ pub(super) fn scope(permission: Permission, target: Target<'_>) -> Option<String
 }
 
 impl TablePolicy {
-    pub(super) fn decide_write(&self, caller: Caller, target: Target<'_>) -> Decision {
+    pub(super) fn decide_write(&self, cx: &Context, target: Target<'_>) -> Decision {
+        let caller = cx.caller();
         let Target::Change { path, change } = target else {
             return Decision::Allow;
         };
@@ -111,23 +113,29 @@ impl TablePolicy {
             (Caller::Agent, Profile::Served) if change.kind != ChangeKind::Delete => {
                 Decision::Allow
             }
-            (Caller::Agent, _) if self.remembered.holds(target) => Decision::Allow,
+            (Caller::Agent, _) if self.was_allowed(cx, target) => Decision::Allow,
             (Caller::Agent, _) => Decision::Ask(describe_change(path, change)),
         }
     }
 
-    pub(super) fn decide_process(&self, caller: Caller, target: Target<'_>) -> Decision {
+    pub(super) fn decide_process(&self, cx: &Context, target: Target<'_>) -> Decision {
         if self.profile == Profile::Served {
             return deny(
                 "programs are not run for others: the profile is `served`",
                 "no setting allows it; run the program elsewhere and give the session its output",
             );
         }
-        match (caller, target) {
-            (Caller::Agent, Target::Process(_)) if self.remembered.holds(target) => Decision::Allow,
+        match (cx.caller(), target) {
+            (Caller::Agent, Target::Process(_)) if self.was_allowed(cx, target) => Decision::Allow,
             (Caller::Agent, Target::Process(request)) => Decision::Ask(describe_process(request)),
             _ => Decision::Allow,
         }
+    }
+
+    /// Whether the user of the session said `always` to what this is a case of. An agent with a
+    /// function of its own asks that function, which may be stricter.
+    fn was_allowed(&self, cx: &Context, target: Target<'_>) -> bool {
+        cx.approver().is_none() && self.remembered.holds(target)
     }
 
     fn not_writable(&self, path: &Path) -> Decision {
@@ -263,7 +271,7 @@ fn describe_process(request: &ProcessRequest) -> String {
 mod tests {
     use std::time::Duration;
 
-    use aikit_core::{Context, context::Overrides, services::Policy as _};
+    use aikit_core::{context::Overrides, services::Policy as _};
 
     use super::*;
 

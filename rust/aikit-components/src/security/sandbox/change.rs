@@ -14,7 +14,7 @@ use aikit_core::{
     io,
     services::{Change, ChangeKind, Decision, NewContent, Permission, Target, WriteMode, Written},
 };
-use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt as _, Permissions};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _, Permissions};
 
 use super::{PathGuard, PlaceKind, Root, denied, enforce, explain, not_regular};
 
@@ -36,11 +36,26 @@ struct Spot {
 }
 
 /// What is there now.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 struct Found {
     kind: PlaceKind,
     is_link: bool,
     bytes: u64,
+    /// Device, number, and time of the last change in seconds and nanoseconds: a file that was
+    /// replaced or written has others.
+    version: (u64, u64, i64, i64),
+}
+
+impl From<&Metadata> for Found {
+    fn from(metadata: &Metadata) -> Self {
+        let place = (metadata.dev(), metadata.ino());
+        Self {
+            kind: PlaceKind::of(metadata.file_type()),
+            is_link: metadata.file_type().is_symlink(),
+            bytes: metadata.len(),
+            version: (place.0, place.1, metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
 }
 
 impl PathGuard {
@@ -133,25 +148,17 @@ impl PathGuard {
             detail: String::new(),
         };
         // What may not be deleted may not be deleted with its folder either.
-        let all = inner.iter().chain([&spot.absolute]);
-        for path in all.clone() {
+        let all = || inner.iter().chain([&spot.absolute]);
+        for path in all() {
             self.refuse(cx, path, &change)?;
         }
-        let shown = all.map(|it| self.shown(it)).collect();
+        let shown = all().map(|it| self.shown(it)).collect();
         if dry_run {
             return Ok(shown);
         }
         self.enforce_change(cx, &spot.absolute, &change).await?;
-        let named = path.to_owned();
-        io::spawn_blocking(move || {
-            let deleted = match (is_folder, recursive) {
-                (true, true) => spot.folder.remove_dir_all(&spot.name),
-                (true, false) => spot.folder.remove_dir(&spot.name),
-                (false, _) => spot.folder.remove_file(&spot.name),
-            };
-            deleted.map_err(|error| failed(&named, "deleted", error))
-        })
-        .await?;
+        let (cx, named) = (cx.clone(), path.to_owned());
+        io::spawn_blocking(move || spot.delete(&cx, &named, is_folder, &inner)).await?;
         Ok(shown)
     }
 
@@ -247,11 +254,7 @@ impl Spot {
         let found = folder.symlink_metadata(&name).ok();
         let found = found
             .filter(|_| missing.as_os_str().is_empty())
-            .map(|it| Found {
-                kind: PlaceKind::of(it.file_type()),
-                is_link: it.file_type().is_symlink(),
-                bytes: it.len(),
-            });
+            .map(|it| Found::from(&it));
         // Put together anew: joining with nothing leaves a slash behind.
         let absolute = root.path.join(here).join(&missing).join(&name);
         Ok(Self {
@@ -274,19 +277,22 @@ impl Spot {
             made = self.folder.open_dir(&self.missing).map_err(fail)?;
             &made
         };
+        self.still_found(folder, named)?;
         if content.mode == WriteMode::Append && self.found.is_some() {
             return append(folder, &self.name, &content.bytes).map_err(fail);
         }
         let rights = self.still_expected(folder, named, content)?;
         let written = write_temporary(folder, temporary, &content.bytes, rights);
         let placed = written.and_then(|()| match content.mode {
-            WriteMode::Overwrite => folder.rename(temporary, folder, &self.name),
+            WriteMode::Overwrite if self.found.is_some() => {
+                folder.rename(temporary, folder, &self.name)
+            }
             _ => place_new(folder, temporary, &self.name),
         });
         if let Err(error) = placed {
             drop(folder.remove_file(temporary));
             return Err(match error.kind() {
-                std::io::ErrorKind::AlreadyExists => exists(named),
+                std::io::ErrorKind::AlreadyExists => changed(named),
                 _ => fail(error),
             });
         }
@@ -295,6 +301,42 @@ impl Spot {
             drop(folder.sync_all());
         }
         Ok(content.bytes.len() as u64)
+    }
+
+    /// Fails when something else is there than when the change was described and approved.
+    fn still_found(&self, folder: &Dir, named: &str) -> Result<()> {
+        let found = folder.symlink_metadata(&self.name).ok();
+        let is_same = found.as_ref().map(Found::from) == self.found;
+        is_same.then_some(()).ok_or_else(|| changed(named))
+    }
+
+    /// Deletes what was listed and nothing else.
+    fn delete(&self, cx: &Context, named: &str, is_folder: bool, inner: &[PathBuf]) -> Result<()> {
+        let fail = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::DirectoryNotEmpty => changed(named),
+            _ => failed(named, "deleted", error),
+        };
+        if !is_folder {
+            self.still_found(&self.folder, named)?;
+            return self.folder.remove_file(&self.name).map_err(fail);
+        }
+        if self.inner(cx, named)? != inner {
+            return Err(changed(named));
+        }
+        let parent = self.absolute.parent().unwrap_or(&self.absolute);
+        // What is in a folder comes after it.
+        for path in inner.iter().rev() {
+            cx.check()?;
+            let below = path.strip_prefix(parent).unwrap_or(path);
+            let metadata = self.folder.symlink_metadata(below).map_err(fail)?;
+            let deleted = if metadata.is_dir() {
+                self.folder.remove_dir(below)
+            } else {
+                self.folder.remove_file(below)
+            };
+            deleted.map_err(fail)?;
+        }
+        self.folder.remove_dir(&self.name).map_err(fail)
     }
 
     /// The rights of the file that is replaced; fails when its content is not what was read.
@@ -314,9 +356,7 @@ impl Spot {
         if let Some(expected) = &content.expected {
             let found = rights.as_ref().and_then(|_| folder.read(&self.name).ok());
             if found.as_deref() != Some(&expected[..]) {
-                let message = format!("`{named}` was changed by somebody else meanwhile");
-                return Err(Error::new(ErrorKind::Conflict, message)
-                    .with_hint("read the file again and repeat the change"));
+                return Err(changed(named));
             }
         }
         Ok(rights)
@@ -370,8 +410,12 @@ fn append(folder: &Dir, name: &OsStr, bytes: &[u8]) -> std::io::Result<u64> {
         .append(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
     let mut file = folder.open_with(name, &options)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let before = file.metadata()?.len();
+    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+        // What could not be written whole is not written: a second try must not repeat a part.
+        file.set_len(before)?;
+        return Err(error);
+    }
     Ok(file.metadata()?.len())
 }
 
@@ -383,6 +427,10 @@ fn write_temporary(
 ) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
+    if rights.is_some() {
+        // Until it has the rights of the file that it replaces, nobody else may read it.
+        options.mode(0o600);
+    }
     let mut file = folder.open_with(temporary, &options)?;
     file.write_all(bytes)?;
     if let Some(rights) = rights {
@@ -400,6 +448,11 @@ fn place_new(folder: &Dir, temporary: &str, name: &OsStr) -> std::io::Result<()>
         Err(_) if folder.symlink_metadata(name).is_err() => folder.rename(temporary, folder, name),
         Err(_) => Err(std::io::ErrorKind::AlreadyExists.into()),
     }
+}
+
+fn changed(named: &str) -> Error {
+    let message = format!("`{named}` was changed by somebody else meanwhile");
+    Error::new(ErrorKind::Conflict, message).with_hint("look at it again and repeat the change")
 }
 
 fn exists(named: &str) -> Error {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{security::limits, tools::text};
+use crate::tools::{self, text};
 
 /// Largest file that is edited, in bytes.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -104,7 +104,7 @@ impl Tool for EditFile {
         };
         let written = files.write(&cx.context, &args.path, content).await?;
         // What is approved is all of it; what is answered has to fit.
-        let (diff, limited) = limits::fit(diff, DIFF_BYTES_MAX);
+        let (diff, limited) = tools::fit(diff, DIFF_BYTES_MAX);
         Ok(Output {
             path: written.path.to_string_lossy().into_owned(),
             diff,

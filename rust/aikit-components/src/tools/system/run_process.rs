@@ -11,7 +11,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::security::limits;
+use crate::tools;
 
 const TIMEOUT_S: f64 = 60.0;
 
@@ -106,7 +106,7 @@ impl Tool for RunProcess {
         let output = cx.services.processes()?.run(&cx.context, request).await?;
         let text = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).into_owned();
-            limits::fit(text, TEXT_BYTES_MAX)
+            tools::fit(text, TEXT_BYTES_MAX)
         };
         let (stdout, is_out_cut) = text(&output.stdout);
         let (stderr, is_err_cut) = text(&output.stderr);

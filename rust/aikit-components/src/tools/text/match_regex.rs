@@ -167,6 +167,6 @@ fn find(args: &Args, regex: &Regex, budget: &Budget) -> Result<Output> {
 fn size(regex: &Regex, captures: &regex::Captures<'_>) -> usize {
     let text = |it: Option<regex::Match<'_>>| it.map_or(0, |it| it.len()) + FRAME_BYTES;
     let names = regex.capture_names().flatten();
-    let named: usize = names.map(|it| it.len() + text(captures.name(it))).sum();
-    captures.iter().map(text).sum::<usize>() + 2 * FRAME_BYTES + named
+    let by_name: usize = names.map(|it| it.len() + text(captures.name(it))).sum();
+    captures.iter().map(text).sum::<usize>() + 2 * FRAME_BYTES + by_name
 }

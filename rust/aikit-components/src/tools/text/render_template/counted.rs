@@ -129,8 +129,8 @@ impl HelperDef for Steps<'_> {
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let steps = helper.param(0).and_then(|it| it.value().as_u64());
         // A value that `lookup` found is copied by each name that leads into it.
-        let copied = rendering.block().and_then(|it| it.base_value());
-        let copies = copied.map_or(1, weight);
+        let base = rendering.block().and_then(|it| it.base_value());
+        let copies = base.map_or(1, weight);
         take(self.0, steps.unwrap_or(1).saturating_mul(copies))?;
         Ok(ScopedJson::Derived(JsonValue::from("")))
     }
