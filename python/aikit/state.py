@@ -171,7 +171,9 @@ class State(MutableMapping[str, Any]):
 
         Args:
             key: Name of the value.
-            expected: What the value must be; None also stands for no value.
+            expected: What the value must be; None also stands for no value. Numbers are compared
+                by their worth (1 is 1.0), and an empty list is an empty dict, since Lua does not
+                tell them apart.
             new: What is kept then.
 
         Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -157,7 +158,8 @@ def test_an_approval_is_typed_and_not_taken_from_the_data_of_a_script(
         if is_typed:
             os.close(writer)
     assert (done.returncode, done.stdout) == (0, f"data\n{prints}\n"), done.stderr
-    asked = f"Allow once: the agent wants to send data (1 byte) to `127.0.0.1`, port {server.port}?"
+    place = f"`127.0.0.1`, port {server.port}, with POST to `{server.url}/`"
+    asked = f"  | x\nAllow once: the agent wants to send 1 byte to {place}?"
     assert (asked in done.stderr) == is_typed
     assert [it.body for it in server.requests] == ([b"x"] if prints == "204" else [])
 
@@ -422,10 +424,22 @@ def test_a_terminal_shows_hits_as_a_table_and_how_far_an_ingest_is(tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT")
-def test_ctrl_c_also_ends_the_program_that_a_tool_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "signal_sent",
+    [
+        signal.SIGINT,
+        pytest.param(
+            getattr(signal, "SIGKILL", None),
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="needs a signal of Linux"),
+        ),
+    ],
+)
+def test_a_program_that_a_tool_started_ends_with_the_shell(
+    tmp_path: Path, signal_sent: signal.Signals
+) -> None:
     # The program says who it is by a pipe, which ends with it.
     os.mkfifo(tmp_path / "life")
-    command = json.dumps({"program": "sh", "args": ["-c", "exec >life; echo on; exec sleep 60"]})
+    command = json.dumps({"program": "sh", "args": ["-c", "exec >life; echo on; exec sleep 600"]})
     started = subprocess.Popen(  # noqa: S603
         [*AIKIT, "tool", "invoke", "run_process", command],
         cwd=tmp_path,
@@ -435,9 +449,13 @@ def test_ctrl_c_also_ends_the_program_that_a_tool_started(tmp_path: Path) -> Non
     )
     with (tmp_path / "life").open() as life:
         assert life.readline() == "on\n"
-        started.send_signal(signal.SIGINT)
+        started.send_signal(signal_sent)
+        # The program of a process that was killed holds no output of it: they are pipes of its own.
         _, error = started.communicate(timeout=60)
-        assert started.returncode == 130, error
+        expected = 130 if signal_sent == signal.SIGINT else -signal_sent
+        assert started.returncode == expected, error
+        ended, _, _ = select.select([life], [], [], 60)
+        assert ended, "the program runs on"
         assert life.read() == ""
 
 

@@ -272,7 +272,8 @@ impl State {
     }
 
     /// Writes `new` when the value of `key` is `expected`; answers whether it did. Null stands for
-    /// a key that is absent, too.
+    /// a key that is absent, too. Numbers are compared by their worth (1 is 1.0), and an empty list
+    /// is an empty map: not every language tells them apart.
     ///
     /// # Errors
     ///
@@ -293,7 +294,7 @@ impl State {
                 loop {
                     let record = self.store.get(&full).await?;
                     let found = record.as_ref().map(|it| read(key, it)).transpose()?;
-                    if found.unwrap_or_default() != *expected {
+                    if !is_same(&found.unwrap_or_default(), expected) {
                         return Ok(false);
                     }
                     let batch = replace(&full, record.as_ref(), written.clone());
@@ -372,6 +373,26 @@ fn write(key: &str, value: &Value) -> Result<Bytes> {
     project::encode(&format!("the value of `{key}`"), &stored, VALUE_BYTES_MAX)
 }
 
+/// Whether two values are the same to every language that reads them.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => {
+            a.as_i64().is_some() && a.as_i64() == b.as_i64()
+        }
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        (Value::Map(a), Value::Map(b)) => {
+            let is_in = |(key, a): (&String, &Value)| b.get(key).is_some_and(|b| is_same(a, b));
+            a.len() == b.len() && a.iter().all(is_in)
+        }
+        (Value::List(list), Value::Map(map)) | (Value::Map(map), Value::List(list)) => {
+            list.is_empty() && map.is_empty()
+        }
+        _ => a == b,
+    }
+}
+
 fn depth_exceeds(value: &Value, most: usize) -> bool {
     let exceeds = |value: &Value| most == 0 || depth_exceeds(value, most - 1);
     match value {
@@ -386,13 +407,47 @@ fn replace(full: &str, record: Option<&Record>, written: Bytes) -> Batch {
     Batch {
         expect: vec![(full.to_owned(), record.map(|it| it.revision))],
         puts: vec![(full.to_owned(), written)],
-        deletes: Vec::new(),
+        ..Batch::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_compared_as_every_language_sees_them() {
+        let list = |items: &[Value]| Value::List(items.to_vec());
+        let map = |value: Value| Value::map([("a", value)]);
+        let empty = Value::Map(aikit_core::value::Map::new());
+        for (a, b) in [
+            (Value::Int(1), Value::Float(1.0)),
+            (list(&[Value::Float(2.0)]), list(&[Value::Int(2)])),
+            (map(Value::Int(3)), map(Value::Float(3.0))),
+            (list(&[]), empty.clone()),
+            (map(list(&[])), map(empty.clone())),
+        ] {
+            assert!(is_same(&a, &b) && is_same(&b, &a), "{a} {b}");
+        }
+        for (a, b) in [
+            (Value::Int(1), Value::Float(1.5)),
+            (
+                Value::Int(i64::MAX),
+                Value::Float(9_223_372_036_854_775_808.0),
+            ),
+            (Value::Int(1), Value::from("1")),
+            (Value::Int(1), Value::Bool(true)),
+            (
+                list(&[Value::Int(1)]),
+                list(&[Value::Int(1), Value::Int(1)]),
+            ),
+            (list(&[Value::Int(1)]), map(Value::Int(1))),
+            (Value::Null, empty),
+            (Value::from("a"), Value::Bytes("a".into())),
+        ] {
+            assert!(!is_same(&a, &b) && !is_same(&b, &a), "{a} {b}");
+        }
+    }
 
     #[test]
     fn scopes_are_written_and_read() {

@@ -34,6 +34,9 @@ pub struct Entry {
 pub struct Batch {
     /// Revisions that keys must have; `None` means that the key must be absent.
     pub expect: Vec<(String, Option<Revision>)>,
+    /// How many keys must begin with a prefix. With the revisions of all of them in `expect`, they
+    /// are exactly those that were read: none changed, went or came.
+    pub counts: Vec<(String, u64)>,
     /// Values to write.
     pub puts: Vec<(String, Bytes)>,
     /// Keys to delete; an absent one is no error. Applied before the puts.
@@ -73,7 +76,8 @@ pub trait KeyValueStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `conflict` when a key has not the revision that was expected; nothing is written then.
+    /// `conflict` when a key has not the revision, or a prefix not the number of keys, that was
+    /// expected; nothing is written then.
     fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<Revision>>;
 
     /// Changes from now on to keys that begin with `prefix`, those of other processes included.

@@ -155,7 +155,7 @@ fn beginning(text: &str) -> &str {
 #[derive(Debug)]
 struct Shelf {
     place: HistoryPlace,
-    opened: OnceCell<Option<Opened>>,
+    opened: OnceCell<Opened>,
     has_warned: AtomicBool,
 }
 
@@ -166,18 +166,16 @@ struct Opened {
 }
 
 impl Shelf {
-    /// The store and the number of this session; `None` when there is none, which is told once.
+    /// The store and the number of this session; `None` when it cannot be opened, which is told
+    /// once. It is tried again the next time.
     async fn opened(&self) -> Option<&Opened> {
-        let opened = self.opened.get_or_init(|| async {
-            match self.open().await {
-                Ok(opened) => Some(opened),
-                Err(error) => {
-                    self.warn(&error.to_string());
-                    None
-                }
+        match self.opened.get_or_try_init(|| self.open()).await {
+            Ok(opened) => Some(opened),
+            Err(error) => {
+                self.warn(&error.to_string());
+                None
             }
-        });
-        opened.await.as_ref()
+        }
     }
 
     async fn open(&self) -> Result<Opened> {
@@ -193,7 +191,7 @@ impl Shelf {
             let batch = Batch {
                 expect: vec![(key.clone(), found.map(|it| it.revision))],
                 puts: vec![(key.clone(), Bytes::from(session.to_string()))],
-                deletes: Vec::new(),
+                ..Batch::default()
             };
             match store.apply(batch).await {
                 Ok(_) => return Ok(Opened { store, session }),
@@ -248,11 +246,9 @@ impl Shelf {
         Ok(cells)
     }
 
-    async fn write(&self, cells: Vec<Cell>) -> Result<()> {
-        let Some(opened) = self.opened().await else {
-            return Ok(());
-        };
-        let puts = cells.into_iter().map(|cell| {
+    async fn write(&self, cells: &[Cell]) -> Result<()> {
+        let opened = self.opened.get_or_try_init(|| self.open()).await?;
+        let puts = cells.iter().map(|cell| {
             let kept = serde_json::to_vec(&cell.kept).map_err(damaged)?;
             Ok((self.cell(opened.session, cell.number), Bytes::from(kept)))
         });
@@ -261,6 +257,22 @@ impl Shelf {
             ..Batch::default()
         };
         opened.store.apply(batch).await.map(drop)
+    }
+
+    /// Writes cells and takes them away; those that cannot be written stay for the next time.
+    async fn keep(&self, cells: &mut Vec<Cell>) -> Result<usize> {
+        if cells.is_empty() {
+            return Ok(0);
+        }
+        let written = self.write(cells).await;
+        if written.is_err() {
+            let surplus = cells.len().saturating_sub(WAITING_MAX);
+            cells.drain(..surplus);
+            return written.map(|()| 0);
+        }
+        let count = cells.len();
+        cells.clear();
+        Ok(count)
     }
 
     /// Deletes the oldest cells beyond the bounds.
@@ -299,10 +311,13 @@ impl Shelf {
         opened.store.apply(batch).await.map(drop)
     }
 
-    /// Says once that the cells are remembered in memory only.
+    /// Says once that the cells are remembered in memory only, for now.
     fn warn(&self, reason: &str) {
         if !self.has_warned.swap(true, Ordering::SeqCst) {
-            warn!(reason, "the history is not kept beyond this session");
+            warn!(
+                reason,
+                "the history cannot be kept; it is tried again with each cell"
+            );
         }
     }
 }
@@ -319,20 +334,18 @@ fn place_of(prefix: &str, key: &str) -> Option<(u32, u32)> {
 
 async fn write(shelf: Arc<Shelf>, mut jobs: mpsc::Receiver<Job>) {
     let mut since_forgetting = FORGET_INTERVAL;
-    let mut taken = Vec::new();
+    let (mut taken, mut cells) = (Vec::new(), Vec::new());
     while jobs.recv_many(&mut taken, WAITING_MAX).await > 0 {
-        let (mut cells, mut waiting) = (Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
         for job in taken.drain(..) {
             match job {
                 Job::Add(cell) => cells.push(cell),
                 Job::Flush(done) => waiting.push(done),
             }
         }
-        since_forgetting += cells.len();
-        if !cells.is_empty()
-            && let Err(error) = shelf.write(cells).await
-        {
-            shelf.warn(&error.to_string());
+        match shelf.keep(&mut cells).await {
+            Ok(count) => since_forgetting += count,
+            Err(error) => shelf.warn(&error.to_string()),
         }
         for done in waiting {
             // Who asked may have stopped waiting.
@@ -391,9 +404,9 @@ mod tests {
         let [first, second] = shelves();
         let surplus = 50;
         let written = async move {
-            first.write(cells(1..101)).await?;
+            first.write(&cells(1..101)).await?;
             let most = u32::try_from(CELLS_MAX).unwrap_or_default();
-            second.write(cells(1..most - surplus + 1)).await?;
+            second.write(&cells(1..most - surplus + 1)).await?;
             second.forget().await?;
             let opened = first.opened().await.unwrap();
             let own = first.read(second.opened().await.unwrap(), Elsewhere::All);
@@ -407,10 +420,36 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_opens_later_gets_the_cells_from_before() {
+        let [mut one, two] = shelves();
+        let opens = Arc::clone(&one.place.open);
+        let is_open = Arc::new(AtomicBool::new(false));
+        let is_open_now = Arc::clone(&is_open);
+        one.place.open = Arc::new(move || {
+            if is_open_now.load(Ordering::SeqCst) {
+                return opens();
+            }
+            Box::pin(async { Err(Error::new(ErrorKind::Io, "not now")) })
+        });
+        let found = async move {
+            let mut waiting = cells(1..3);
+            one.keep(&mut waiting).await.unwrap_err();
+            waiting.extend(cells(3..4));
+            is_open.store(true, Ordering::SeqCst);
+            assert_eq!(one.keep(&mut waiting).await?, 3);
+            assert!(waiting.is_empty());
+            two.read(two.opened().await.unwrap(), Elsewhere::All).await
+        };
+        let found = io::wait(found, || Ok(())).unwrap().unwrap();
+        let numbers: Vec<u32> = found.iter().map(|it| it.number).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+    }
+
+    #[test]
     fn a_damaged_cell_does_not_hide_the_others_and_long_ones_are_cut() {
         let [one, two] = shelves();
         let found = async move {
-            one.write(cells(1..4)).await?;
+            one.write(&cells(1..4)).await?;
             let opened = one.opened().await.unwrap();
             let puts = vec![(one.cell(opened.session, 2), Bytes::from_static(b"{"))];
             let batch = Batch {

@@ -1,6 +1,7 @@
 //! Artifacts: stored outputs with a name, a media type and metadata; equal contents are kept once.
 
 mod content;
+mod references;
 
 use std::sync::Arc;
 
@@ -122,14 +123,13 @@ pub struct Artifacts {
     scope: Scope,
 }
 
-/// How many artifacts have a content.
-#[derive(Default, Deserialize, Serialize)]
-struct References {
-    count: u64,
+/// What is stored under a name.
+enum Found {
+    Nothing,
+    Known(ArtifactInfo, Revision),
+    /// A description that cannot be read.
+    Damaged,
 }
-
-/// A count as it was read.
-type Counted = (References, Option<Revision>);
 
 impl Artifacts {
     /// Opens the artifacts of a scope in the store of the project.
@@ -280,15 +280,19 @@ impl Artifacts {
         track(cx, Operation::new("artifact delete"), |cx| async move {
             let mut attempts = Attempts::new(&cx);
             loop {
-                let Some((info, revision)) = self.read(name).await? else {
-                    return Ok(false);
-                };
                 let mut batch = Batch {
-                    expect: vec![(self.named(name), Some(revision))],
                     deletes: vec![self.named(name)],
                     ..Batch::default()
                 };
-                self.release(&info.hash, &mut batch).await?;
+                match self.find(name).await? {
+                    Found::Nothing => return Ok(false),
+                    Found::Known(info, revision) => {
+                        batch.expect.push((self.named(name), Some(revision)));
+                        self.release(&info.hash, &mut batch).await?;
+                    }
+                    // Which content it had is lost, so that stays.
+                    Found::Damaged => {}
+                }
                 match self.store.apply(batch).await {
                     Ok(_) => return Ok(true),
                     Err(error) => attempts.again(error).await?,
@@ -335,8 +339,11 @@ impl Artifacts {
             };
             let mut attempts = Attempts::new(&cx);
             loop {
-                let found = self.read(name).await?;
-                info.version = found.as_ref().map_or(1, |(before, _)| before.version + 1);
+                let found = self.find(name).await?;
+                info.version = match &found {
+                    Found::Known(before, _) => before.version + 1,
+                    Found::Nothing | Found::Damaged => 1,
+                };
                 let batch = self.replacing(&info, found, &bytes).await?;
                 match self.store.apply(batch).await {
                     Ok(_) => return Ok(info),
@@ -348,22 +355,21 @@ impl Artifacts {
     }
 
     /// The write of an artifact in place of what was found.
-    async fn replacing(
-        &self,
-        info: &ArtifactInfo,
-        found: Option<(ArtifactInfo, Revision)>,
-        bytes: &Bytes,
-    ) -> Result<Batch> {
+    async fn replacing(&self, info: &ArtifactInfo, found: Found, bytes: &Bytes) -> Result<Batch> {
         let key = self.named(&info.name);
         let what = "the description of the artifact";
-        let mut batch = Batch {
-            expect: vec![(key.clone(), found.as_ref().map(|(_, revision)| *revision))],
-            puts: vec![(key, project::encode(what, info, INFO_BYTES_MAX)?)],
-            deletes: Vec::new(),
+        let (expected, before) = match found {
+            Found::Nothing => (Some(None), None),
+            Found::Known(before, revision) => (Some(Some(revision)), Some(before.hash)),
+            Found::Damaged => (None, None),
         };
-        let before = found.map(|(before, _)| before.hash);
+        let mut batch = Batch {
+            expect: expected.map(|it| (key.clone(), it)).into_iter().collect(),
+            puts: vec![(key, project::encode(what, info, INFO_BYTES_MAX)?)],
+            ..Batch::default()
+        };
         let is_same = before.as_ref() == Some(&info.hash);
-        let (references, revision) = self.references(&info.hash).await?;
+        let references = self.references(&info.hash).await?;
         // What is damaged is repaired by what is whole.
         if references.count == 0 || !self.is_whole(&info.hash).await? {
             batch.puts.push((self.content(&info.hash), bytes.clone()));
@@ -371,54 +377,16 @@ impl Artifacts {
         if is_same && references.count > 0 {
             return Ok(batch);
         }
-        self.count(&info.hash, references.count + 1, revision, &mut batch)?;
+        self.count(
+            &info.hash,
+            references.count + 1,
+            references.revision,
+            &mut batch,
+        )?;
         if let Some(before) = before.filter(|_| !is_same) {
             self.release(&before, &mut batch).await?;
         }
         Ok(batch)
-    }
-
-    /// Whether the content that is stored has this hash.
-    async fn is_whole(&self, expected: &str) -> Result<bool> {
-        match self.store.get(&self.content(expected)).await {
-            Ok(record) => Ok(record.is_some_and(|it| hash(&it.value) == expected)),
-            Err(error) if error.kind() == ErrorKind::CorruptRecord => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes a reference to a content away, and the content with the last one.
-    async fn release(&self, hash: &str, batch: &mut Batch) -> Result<()> {
-        let (references, revision) = self.references(hash).await?;
-        if references.count > 1 {
-            return self.count(hash, references.count - 1, revision, batch);
-        }
-        let key = self.counted(hash);
-        batch.expect.push((key.clone(), revision));
-        batch.deletes.extend([key, self.content(hash)]);
-        Ok(())
-    }
-
-    fn count(
-        &self,
-        hash: &str,
-        count: u64,
-        revision: Option<Revision>,
-        batch: &mut Batch,
-    ) -> Result<()> {
-        let key = self.counted(hash);
-        let written = project::encode("a count", &References { count }, FRAME_BYTES)?;
-        batch.expect.push((key.clone(), revision));
-        batch.puts.push((key, written));
-        Ok(())
-    }
-
-    async fn references(&self, hash: &str) -> Result<Counted> {
-        let Some(record) = self.store.get(&self.counted(hash)).await? else {
-            return Ok((References::default(), None));
-        };
-        let references = project::decode("the count of a content", &record.value)?;
-        Ok((references, Some(record.revision)))
     }
 
     async fn read(&self, name: &str) -> Result<Option<(ArtifactInfo, Revision)>> {
@@ -427,6 +395,16 @@ impl Artifacts {
         };
         let info = project::decode("the description of the artifact", &record.value)?;
         Ok(Some((info, record.revision)))
+    }
+
+    /// As [`Self::read`], but what is damaged is no error: it is there to be replaced or deleted.
+    async fn find(&self, name: &str) -> Result<Found> {
+        match self.read(name).await {
+            Ok(Some((info, revision))) => Ok(Found::Known(info, revision)),
+            Ok(None) => Ok(Found::Nothing),
+            Err(error) if error.kind() == ErrorKind::CorruptRecord => Ok(Found::Damaged),
+            Err(error) => Err(error),
+        }
     }
 
     async fn infos(&self, prefix: &str) -> Result<Vec<ArtifactInfo>> {
@@ -452,9 +430,14 @@ impl Artifacts {
         Error::not_found(message).with_hint(nearest::hint(name, names, otherwise))
     }
 
+    /// Where the descriptions of all scopes are.
+    fn all_named(&self) -> String {
+        format!("{}named/", self.space)
+    }
+
     fn named(&self, name: &str) -> String {
         let scope = escape(&self.scope.to_string());
-        format!("{}named/{scope}/{}", self.space, escape(name))
+        format!("{}{scope}/{}", self.all_named(), escape(name))
     }
 
     fn content(&self, hash: &str) -> String {

@@ -6,7 +6,9 @@ use aikit_core::{
     Context, Error, ErrorKind, Result,
     context::Overrides,
     io,
-    services::{Ask, Decision, HttpClient, HttpRequest, HttpResponse, Permission, Policy, Target},
+    services::{
+        Ask, Decision, HttpClient, HttpRequest, HttpResponse, Permission, Policy, Sending, Target,
+    },
 };
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
@@ -75,9 +77,9 @@ struct Hop {
 
 /// What is asked of the policy for one hop, beside its address.
 #[derive(Clone, Copy)]
-struct Wish {
+struct Wish<'a> {
     permission: Permission,
-    body_bytes: Option<usize>,
+    sending: Option<Sending<'a>>,
 }
 
 impl GuardedClient {
@@ -161,7 +163,7 @@ impl GuardedClient {
         let addresses = cx.within(io::entered(self.addresses(&url))).await??;
         let wish = Wish {
             permission,
-            body_bytes: None,
+            sending: None,
         };
         self.allowed(cx, wish, &url, addresses).await
     }
@@ -177,14 +179,14 @@ impl GuardedClient {
     async fn allowed(
         &self,
         cx: &Context,
-        wish: Wish,
+        wish: Wish<'_>,
         url: &Url,
         addresses: Vec<IpAddr>,
     ) -> Result<Client> {
         let target = Target::Url {
             url: url.as_str(),
             addresses: &addresses,
-            body_bytes: wish.body_bytes,
+            sending: wish.sending,
         };
         let ask = self.ask.as_deref();
         enforce(cx, &*self.policy, ask, wish.permission, target).await?;
@@ -295,7 +297,7 @@ impl Hop {
     }
 
     /// Reading needs less than sending, and a body is sent whatever the method says.
-    fn wish(&self) -> Wish {
+    fn wish(&self) -> Wish<'_> {
         let is_reading = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS);
         Wish {
             permission: if is_reading && self.body.is_none() {
@@ -303,7 +305,10 @@ impl Hop {
             } else {
                 Permission::NetworkWrite
             },
-            body_bytes: Some(self.body.as_ref().map_or(0, Bytes::len)),
+            sending: Some(Sending {
+                method: self.method.as_str(),
+                body: self.body.as_deref().unwrap_or_default(),
+            }),
         }
     }
 

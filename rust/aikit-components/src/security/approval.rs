@@ -150,6 +150,10 @@ fn detail(target: Target<'_>) -> (String, Option<String>) {
     let text = match target {
         Target::Change { change, .. } => change.detail.as_str().into(),
         Target::Process(request) => String::from_utf8_lossy(&request.stdin),
+        Target::Url {
+            sending: Some(sending),
+            ..
+        } => String::from_utf8_lossy(sending.body),
         _ => return (String::new(), None),
     };
     let mut is_cut = false;

@@ -2,9 +2,10 @@
 
 mod changes;
 mod kinds;
+mod network;
+mod remembered;
 
 use std::{
-    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,13 +16,9 @@ use aikit_core::{
     services::{Decision, Permission, Policy, Target},
 };
 use serde::Deserialize;
-use url::Url;
 
 use self::kinds::{is_kept_by_aikit, is_key_file, is_of_the_system};
-use super::{
-    address::{Zone, zone},
-    hosts::HostRule,
-};
+use super::hosts::HostRule;
 
 /// Who uses this process.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -42,7 +39,7 @@ pub struct TablePolicy {
     hosts: Vec<HostRule>,
     model_hosts: Vec<HostRule>,
     writable: Vec<PathBuf>,
-    remembered: Arc<changes::Remembered>,
+    remembered: Arc<remembered::Remembered>,
 }
 
 impl TablePolicy {
@@ -129,112 +126,6 @@ impl TablePolicy {
         }
     }
 
-    fn decide_network(
-        &self,
-        caller: Caller,
-        permission: Permission,
-        target: Target<'_>,
-    ) -> Decision {
-        let Target::Url {
-            url,
-            addresses,
-            body_bytes,
-        } = target
-        else {
-            return if self.profile == Profile::Served && self.hosts.is_empty() {
-                deny(
-                    "the network is closed: no host is on the allow list",
-                    self.hosts_hint("HOST"),
-                )
-            } else {
-                Decision::Allow
-            };
-        };
-        let Some((host, port)) = host_and_port(url) else {
-            return names_no_host(url);
-        };
-        let place = (&*host, port);
-        let mut denials = addresses.iter().filter_map(|it| {
-            let listed = allows(&self.hosts, place, *it);
-            self.refuse_address(caller, place, *it, listed)
-        });
-        match (denials.next(), permission, caller) {
-            (Some(denial), ..) => denial,
-            (None, Permission::NetworkWrite, Caller::Agent) => {
-                let data = match body_bytes {
-                    None => "data".to_owned(),
-                    Some(1) => "data (1 byte)".to_owned(),
-                    Some(count) => format!("data ({count} bytes)"),
-                };
-                let action = format!("the agent wants to send {data} to `{host}`, port {port}");
-                Decision::Ask(action)
-            }
-            _ => Decision::Allow,
-        }
-    }
-
-    /// Whoever runs, a model was chosen by the code of the owner: an agent's request to it is
-    /// not the agent's choice.
-    fn decide_model(&self, target: Target<'_>) -> Decision {
-        let Target::Url { url, addresses, .. } = target else {
-            return Decision::Allow;
-        };
-        let Some((host, port)) = host_and_port(url) else {
-            return names_no_host(url);
-        };
-        let place = (&*host, port);
-        let mut denials = addresses.iter().filter_map(|it| {
-            let listed = allows(&self.hosts, place, *it) || allows(&self.model_hosts, place, *it);
-            self.refuse_address(Caller::User, place, *it, listed)
-        });
-        denials.next().unwrap_or(Decision::Allow)
-    }
-
-    /// Why the address may not be connected to, if it may not.
-    fn refuse_address(
-        &self,
-        caller: Caller,
-        (host, port): (&str, u16),
-        address: IpAddr,
-        listed: bool,
-    ) -> Option<Decision> {
-        let zone = zone(address);
-        if zone == Zone::Forbidden {
-            return Some(deny(
-                format!(
-                    "`{host}` stands for {address}, a link-local, metadata or reserved address"
-                ),
-                "no setting allows these addresses; use the public address of the service",
-            ));
-        }
-        let what = match (listed, self.profile, zone, caller) {
-            (true, ..)
-            | (_, Profile::Notebook, Zone::Public, _)
-            | (_, Profile::Notebook, Zone::Loopback, Caller::User) => return None,
-            (_, Profile::Served, ..) => "a host outside the allow list",
-            (_, _, Zone::Loopback, _) => "this machine, which agents reach by the allow list only",
-            _ => "a private address outside the allow list",
-        };
-        Some(deny(
-            format!("`{host}`, port {port}, stands for {address}, {what}"),
-            self.hosts_hint(host),
-        ))
-    }
-
-    /// How `host` gets on the allow list.
-    fn hosts_hint(&self, host: &str) -> String {
-        match self.profile {
-            Profile::Notebook => format!(
-                "add `{host}` to `hosts` in the section `[security]` of `aikit.toml`; for one \
-                 run, set `AIKIT_SECURITY__HOSTS={host}`"
-            ),
-            // A file of the project could be a tenant's.
-            Profile::Served => {
-                format!("who runs the server can allow it with `AIKIT_SECURITY__HOSTS={host}`")
-            }
-        }
-    }
-
     /// How the folder of `path` gets among those that may be read.
     fn outside(&self, path: &Path) -> Decision {
         let parent = path.parent().unwrap_or(path);
@@ -258,19 +149,6 @@ impl TablePolicy {
     }
 }
 
-fn allows(rules: &[HostRule], (host, port): (&str, u16), address: IpAddr) -> bool {
-    rules
-        .iter()
-        .any(|rule| rule.allows_name(host, port) || rule.allows_address(address, port))
-}
-
-fn names_no_host(url: &str) -> Decision {
-    deny(
-        format!("`{url}` names no host"),
-        "give an absolute http or https URL",
-    )
-}
-
 impl Policy for TablePolicy {
     fn decide(&self, cx: &Context, permission: Permission, target: Target<'_>) -> Decision {
         match permission {
@@ -289,11 +167,11 @@ impl Policy for TablePolicy {
     }
 
     fn scope(&self, permission: Permission, target: Target<'_>) -> Option<String> {
-        changes::scope(permission, target)
+        self.scope_of(permission, target)
     }
 
     fn remember(&self, _: Permission, target: Target<'_>) {
-        self.remembered.add(target);
+        self.keep(target);
     }
 }
 
@@ -302,11 +180,6 @@ fn deny(rule: impl Into<String>, hint: impl Into<String>) -> Decision {
         rule: rule.into(),
         hint: hint.into(),
     }
-}
-
-fn host_and_port(url: &str) -> Option<(String, u16)> {
-    let url = Url::parse(url).ok()?;
-    Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
 }
 
 #[cfg(test)]
@@ -343,7 +216,7 @@ mod tests {
     }
 
     /// The four columns of the table: notebook user and agent, served user and agent.
-    fn row(permission: Permission, target: Target<'_>) -> String {
+    pub(super) fn row(permission: Permission, target: Target<'_>) -> String {
         let columns = [
             (Profile::Notebook, Caller::User),
             (Profile::Notebook, Caller::Agent),
@@ -391,74 +264,6 @@ mod tests {
             let expected = format!("AIKIT_SECURITY__ROOTS={}`", folder.path().display());
             assert!(hint.ends_with(&expected), "{hint}");
         }
-    }
-
-    #[test]
-    fn addresses_are_decided_as_the_table_says() {
-        let cases = [
-            ("https://example.com/", "93.184.215.14", "aadd", "a?dd"),
-            ("https://api.example.org/", "93.184.215.14", "aaaa", "a?a?"),
-            ("http://api.example.org/", "192.168.0.9", "aaaa", "a?a?"),
-            ("http://localhost:9000/", "127.0.0.1", "addd", "addd"),
-            ("http://localhost:8080/", "127.0.0.1", "aaaa", "a?a?"),
-            ("http://10.1.1.1/", "10.1.1.1", "aaaa", "a?a?"),
-            ("http://router/", "192.168.0.1", "dddd", "dddd"),
-            ("http://169.254.169.254/", "169.254.169.254", "dddd", "dddd"),
-            ("http://api.example.org/", "169.254.169.254", "dddd", "dddd"),
-            ("http://[fe80::1]/", "fe80::1", "dddd", "dddd"),
-        ];
-        for (url, address, reading, sending) in cases {
-            let addresses = [address.parse().unwrap()];
-            let target = Target::Url {
-                url,
-                addresses: &addresses,
-                body_bytes: Some(9),
-            };
-            assert_eq!(row(Permission::Network, target), reading, "GET {url}");
-            assert_eq!(row(Permission::NetworkWrite, target), sending, "POST {url}");
-        }
-    }
-
-    #[test]
-    fn a_question_before_sending_names_host_and_size() {
-        let policy = TablePolicy::new(Profile::Notebook, Vec::new(), Vec::new());
-        let agent = Context::create(Overrides {
-            caller: Some(Caller::Agent),
-            ..Overrides::default()
-        });
-        let addresses = ["93.184.215.14".parse().unwrap()];
-        for (body_bytes, data) in [
-            (None, "data"),
-            (Some(0), "data (0 bytes)"),
-            (Some(1), "data (1 byte)"),
-            (Some(70_000), "data (70000 bytes)"),
-        ] {
-            let target = Target::Url {
-                url: "https://example.com/path?query",
-                addresses: &addresses,
-                body_bytes,
-            };
-            let decision = policy.decide(&agent, Permission::NetworkWrite, target);
-            let Decision::Ask(action) = decision else {
-                panic!("{decision:?}");
-            };
-            let expected = format!("the agent wants to send {data} to `example.com`, port 443");
-            assert_eq!(action, expected);
-        }
-    }
-
-    #[test]
-    fn one_forbidden_address_among_many_forbids_the_host() {
-        let addresses = [
-            "93.184.215.14".parse().unwrap(),
-            "169.254.1.1".parse().unwrap(),
-        ];
-        let target = Target::Url {
-            url: "https://example.com/",
-            addresses: &addresses,
-            body_bytes: None,
-        };
-        assert_eq!(row(Permission::Network, target), "dddd");
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The process guard: the only code that runs programs a user or an agent names.
 
+mod family;
+mod program;
+mod starter;
+
 use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
     context::{Caller, Overrides},
-    io,
     services::{Ask, Files, Permission, Policy, ProcessOutput, ProcessRequest, Processes, Target},
 };
 use futures::future::{BoxFuture, Either, join3, select};
@@ -14,6 +17,7 @@ use tokio::{
     process::{Child, Command},
 };
 
+use self::family::Family;
 use super::enforce;
 use crate::config::Variables;
 
@@ -36,7 +40,7 @@ const INHERITED: [&str; 14] = [
 ];
 
 /// How long the outputs of a program that has ended may still be open: what it left running is
-/// killed, so they close at once.
+/// killed, so they close at once, but for what cannot be found.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs programs in folders of the session.
@@ -77,7 +81,9 @@ impl ProcessGuard {
 
     fn command(&self, cx: &Context, request: &ProcessRequest) -> Command {
         let folder = self.working_directory.join(&request.folder);
-        let mut command = Command::new(&request.program);
+        let mut command = Command::new(&request.path);
+        #[cfg(unix)]
+        command.arg0(&request.program);
         command
             .args(&request.args)
             .current_dir(folder)
@@ -97,6 +103,23 @@ impl ProcessGuard {
         command.envs(request.variables.iter().map(|(name, value)| (name, value)));
         command
     }
+
+    /// The file of the program, looked for as it will be: where it runs, with its own `PATH`.
+    fn find(&self, request: &ProcessRequest) -> Result<PathBuf> {
+        // A path starts where paths start, not where the program will run.
+        let folder = if request.program.contains('/') {
+            self.working_directory.clone()
+        } else {
+            self.working_directory.join(&request.folder)
+        };
+        let mut own = request.variables.iter().filter(|(name, _)| name == "PATH");
+        let search = match own.next_back() {
+            Some((_, value)) => Some(value.clone()),
+            None => self.variables.get("PATH"),
+        };
+        program::find(&request.program, &folder, search.as_deref())
+            .ok_or_else(|| cannot_run(request, std::io::ErrorKind::NotFound.into()))
+    }
 }
 
 impl Processes for ProcessGuard {
@@ -114,13 +137,7 @@ impl Processes for ProcessGuard {
                 .join(folder)
                 .to_string_lossy()
                 .into_owned();
-            if request.program.contains('/') {
-                // It starts where paths start, not where the program will run; links stay, since
-                // programs look at the name they were called by.
-                let program = self.working_directory.join(&request.program);
-                let program: PathBuf = program.components().collect();
-                request.program = program.to_string_lossy().into_owned();
-            }
+            request.path = self.find(&request)?;
             let (policy, ask) = (&*self.policy, self.ask.as_deref());
             enforce(
                 cx,
@@ -135,13 +152,13 @@ impl Processes for ProcessGuard {
                 ..Overrides::default()
             });
             let begun = cx.clock().monotonic();
-            let child = {
-                // The caller may be a thread of Python's; pipes belong to the one runtime.
-                let _entered = io::runtime().enter();
-                self.command(cx, &request).spawn()
-            };
+            let mark = family::mark();
+            let mut command = self.command(cx, &request);
+            command.env(&mark, "1");
+            let child = starter::start(command).await;
             let child = child.map_err(|error| cannot_run(&request, error))?;
-            let outcome = limited.within(wait(cx, child, &request)).await;
+            let family = Family::new(child.id(), mark);
+            let outcome = limited.within(wait(cx, (child, family), &request)).await;
             match outcome {
                 Ok(output) => {
                     let mut output = output?;
@@ -212,8 +229,11 @@ fn cannot_run(request: &ProcessRequest, error: std::io::Error) -> Error {
 }
 
 /// Waits for the program while it reads and writes.
-async fn wait(cx: &Context, mut child: Child, request: &ProcessRequest) -> Result<ProcessOutput> {
-    let group = Group(child.id());
+async fn wait(
+    cx: &Context,
+    (mut child, family): (Child, Family),
+    request: &ProcessRequest,
+) -> Result<ProcessOutput> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let input = request.stdin.clone();
     let feed = async move {
@@ -239,7 +259,7 @@ async fn wait(cx: &Context, mut child: Child, request: &ProcessRequest) -> Resul
             status = child.wait() => break status,
         }
     };
-    drop(group);
+    family.end().await;
     let status = status.map_err(|error| {
         Error::new(
             ErrorKind::Io,
@@ -298,28 +318,3 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, most: usize, kept: &mut Kept
         }
     }
 }
-
-/// A program and all it started; killed when this is dropped.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let id = self.0.and_then(|id| i32::try_from(id).ok());
-        if let Some(id) = id {
-            kill_group(id);
-        }
-    }
-}
-
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "there is no safe function for this")]
-fn kill_group(id: i32) {
-    // SAFETY: the call takes two numbers and touches no memory. The group was made for the
-    // program, and its id stays taken while one of its members is there.
-    unsafe {
-        libc::killpg(id, libc::SIGKILL);
-    }
-}
-
-#[cfg(not(unix))]
-fn kill_group(_: i32) {}

@@ -114,9 +114,15 @@ impl Session {
         self.check_free(&name, number).await?;
         let messages = self.message_entries().await?;
         let state = self.state_entries().await?;
-        let mut expect = Vec::new();
-        let state = contents(state, self.0.state.prefix(), Some(&mut expect))?;
-        let messages = contents(messages, "", None)?;
+        let (expect, counts) = self.as_read(&state);
+        let state = contents(state, self.0.state.prefix())?;
+        if state.len() > KEYS_MAX {
+            let message = format!("the session has more than {KEYS_MAX} values");
+            return Err(Error::new(ErrorKind::LimitExceeded, message)
+                .with_hint("keep them in another scope, or fewer of them")
+                .into());
+        }
+        let messages = contents(messages, "")?;
         let about = Checkpoint {
             name,
             number,
@@ -143,6 +149,7 @@ impl Session {
             batch: Batch {
                 // What was read of the state belongs together only if none of it changed since.
                 expect,
+                counts,
                 puts,
                 deletes: Vec::new(),
             },
@@ -172,10 +179,10 @@ impl Session {
     async fn going_back(&self, info: SessionInfo, content: &Content) -> Result<Change> {
         let (place, id) = (&self.0.place, &self.0.id);
         let prefix = self.0.state.prefix();
-        let mut deletes = Vec::new();
-        for entries in [self.message_entries().await?, self.state_entries().await?] {
-            deletes.extend(entries.into_iter().map(|entry| entry.key));
-        }
+        let (messages, state) = (self.message_entries().await?, self.state_entries().await?);
+        // Messages change together with the session, whose revision is looked at.
+        let (expect, counts) = self.as_read(&state);
+        let deletes = messages.into_iter().chain(state).map(|it| it.key).collect();
         let messages = (0..).zip(&content.messages);
         let messages = messages.map(|(position, it)| (place.message(id, position), it.clone()));
         let state = content.state.iter();
@@ -186,7 +193,8 @@ impl Session {
                 ..info
             },
             batch: Batch {
-                expect: Vec::new(),
+                expect,
+                counts,
                 // Deletions come before writes.
                 puts: messages.chain(state).collect(),
                 deletes,
@@ -233,7 +241,17 @@ impl Session {
 
     async fn state_entries(&self) -> Result<Vec<Entry>> {
         let (store, prefix) = (self.0.state.store(), self.0.state.prefix());
-        project::collect(&**store, prefix, KEYS_MAX, |it| it).await
+        project::collect(&**store, prefix, usize::MAX, |it| it).await
+    }
+
+    /// What a batch expects so that the state is still what was read; a damaged value may change.
+    fn as_read(&self, state: &[Entry]) -> (Vec<(String, Option<Revision>)>, Vec<(String, u64)>) {
+        let whole = state.iter().filter_map(|entry| {
+            let record = entry.record.as_ref().ok()?;
+            Some((entry.key.clone(), Some(record.revision)))
+        });
+        let count = (self.0.state.prefix().to_owned(), state.len() as u64);
+        (whole.collect(), vec![count])
     }
 }
 
@@ -256,20 +274,11 @@ impl From<Error> for Failed {
     }
 }
 
-/// Keys without `prefix` and what is stored; notes the revisions in `expect`.
-fn contents(
-    entries: Vec<Entry>,
-    prefix: &str,
-    mut expect: Option<&mut Vec<(String, Option<Revision>)>>,
-) -> Result<Vec<(String, Bytes)>> {
-    let mut found = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let record = entry.record?;
+/// Keys without `prefix` and what is stored.
+fn contents(entries: Vec<Entry>, prefix: &str) -> Result<Vec<(String, Bytes)>> {
+    let content = |entry: Entry| {
         let key = entry.key.strip_prefix(prefix).unwrap_or(&entry.key);
-        found.push((key.to_owned(), record.value));
-        if let Some(expect) = &mut expect {
-            expect.push((entry.key, Some(record.revision)));
-        }
-    }
-    Ok(found)
+        Ok((key.to_owned(), entry.record?.value))
+    };
+    entries.into_iter().map(content).collect()
 }

@@ -150,7 +150,7 @@ impl Sessions {
             let mut batch = Batch {
                 expect: vec![(place.info(&id), None)],
                 puts: vec![(place.info(&id), encode(&info)?)],
-                deletes: Vec::new(),
+                ..Batch::default()
             };
             if let Some(name) = &options.name {
                 batch.expect.push((place.name(name), None));

@@ -23,7 +23,7 @@ use futures::{
 };
 use tokio::sync::watch;
 
-use super::{Stores, TOMBSTONES_MAX, check_distinct, check_expected, final_writes};
+use super::{Stores, TOMBSTONES_MAX, check_count, check_distinct, check_expected, final_writes};
 
 /// Opens an empty store; the path is not looked at.
 pub(super) fn open(_path: Option<PathBuf>) -> BoxFuture<'static, Result<Stores>> {
@@ -120,6 +120,10 @@ impl KeyState {
             let found = self.records.get(key).map(|record| record.revision);
             check_expected(key, *expected, found)?;
         }
+        for (prefix, expected) in &batch.counts {
+            let found = self.below(prefix).count();
+            check_count(prefix, *expected, found as u64)?;
+        }
         self.revision += 1;
         for (key, value) in final_writes(batch) {
             match value {
@@ -143,13 +147,15 @@ impl KeyState {
         Ok(self.revision)
     }
 
+    fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a String, &'a Record)> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let records = self.records.range::<str, _>(from);
+        records.take_while(move |(key, _)| key.starts_with(prefix))
+    }
+
     /// The last change of each key after `seen`, in order, and the revision they reach.
     fn changes(&self, prefix: &str, seen: Revision) -> (Vec<KeyChange>, Revision) {
-        let present = self
-            .records
-            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        let present = present.take_while(|(key, _)| key.starts_with(prefix));
-        let written = present.map(|(key, record)| KeyChange {
+        let written = self.below(prefix).map(|(key, record)| KeyChange {
             key: key.clone(),
             revision: record.revision,
             is_deleted: false,

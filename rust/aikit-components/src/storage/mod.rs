@@ -92,6 +92,15 @@ fn check_expected(key: &str, expected: Option<Revision>, found: Option<Revision>
         .with_hint("somebody else wrote it: read it again and repeat the change"))
 }
 
+fn check_count(prefix: &str, expected: u64, found: u64) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    let message = format!("{found} keys begin with `{prefix}`, not {expected}");
+    Err(Error::new(ErrorKind::Conflict, message)
+        .with_hint("somebody else wrote there: read them again and repeat the change"))
+}
+
 /// The last write to each key of a batch, `None` for a deletion.
 fn final_writes(batch: &Batch) -> BTreeMap<&str, Option<&[u8]>> {
     let mut writes = BTreeMap::new();

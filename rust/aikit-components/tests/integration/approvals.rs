@@ -210,12 +210,12 @@ fn always_is_remembered_for_one_exact_command() {
     let asked = user.asked.lock().unwrap();
     assert_eq!(asked.len(), 2);
     assert!(
-        asked[0].contains(r#"run ["printf", "%s", "a b"] in"#),
+        asked[0].contains(r#"run ["printf", "%s", "a b"], the file `/"#),
         "{}",
         asked[0]
     );
     assert!(
-        asked[1].contains(r#"run ["printf", "%s", "a", "b"] in"#),
+        asked[1].contains(r#"run ["printf", "%s", "a", "b"], the file `/"#),
         "{}",
         asked[1]
     );

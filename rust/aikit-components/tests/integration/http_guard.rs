@@ -177,9 +177,13 @@ fn an_agent_asks_before_it_sends_a_body_whatever_the_method() {
     let asked = ask.asked.lock().unwrap();
     assert_eq!(asked.len(), 2, "each hop carries the body: {asked:?}");
     let port = server.port;
-    let prompt =
-        format!("Allow once: the agent wants to send data (8 bytes) to `127.0.0.1`, port {port}?");
-    assert_eq!(*asked, [prompt.clone(), prompt]);
+    let prompt = |path: &str| {
+        format!(
+            "  | a secret\nAllow once: the agent wants to send 8 bytes to `127.0.0.1`, port {port}, \
+             with GET to `http://127.0.0.1:{port}{path}`?"
+        )
+    };
+    assert_eq!(*asked, [prompt("/elsewhere"), prompt("/there")]);
 }
 
 #[test]

@@ -120,27 +120,56 @@ fn output_whose_text_is_longer_than_its_bytes_fits_into_the_answer() {
     assert!(stdout.len() > 400_000 && stdout.starts_with('\u{fffd}'));
 }
 
-#[test]
-fn what_was_written_is_kept_when_another_program_holds_the_pipe() {
-    let folder = tempfile::tempdir().unwrap();
-    let cx = session::open(folder.path(), Setup::default());
-    // It leaves the group, so it is not ended with the others.
-    let code = "import os, time
+/// A program of Python's that prints, and leaves a process in a session of its own behind: its
+/// number is in `pid`, and it holds the outputs open. `how` starts that process.
+fn leaver(how: &str) -> Value {
+    let code = format!(
+        "import os, sys
 print('kept', flush=True)
 if os.fork() == 0:
     os.setsid()
-    time.sleep(12)
-    os._exit(0)
-time.sleep(0.2)
-";
-    let args = Value::map([
+    sleeps = [sys.executable, '-c', 'import os, time; time.sleep(600)']
+    {how}
+while not os.path.exists('pid'):
+    os.sched_yield()
+"
+    );
+    Value::map([
         ("program", Value::from("python3")),
         (
             "args",
             Value::List(vec![Value::from("-c"), Value::from(code)]),
         ),
-    ]);
-    let output = session::invoke(&cx, "run_process", args).unwrap();
+    ])
+}
+
+/// Writes the number of the process whole.
+const WRITES_PID: &str =
+    "open('pid.tmp', 'w').write(str(os.getpid())); os.rename('pid.tmp', 'pid')";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_left_the_group_is_ended_with_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let cx = session::open(folder.path(), Setup::default());
+    let how = format!("{WRITES_PID}; os.execv(sys.executable, sleeps)");
+    let output = session::invoke(&cx, "run_process", leaver(&how)).unwrap();
+    assert_eq!(output.get("stdout"), Some(&Value::from("kept\n")));
+    assert_eq!(output.get("limited"), Some(&Value::Bool(false)));
+    let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
+    wait_for(move || is_gone(&pid).then_some(()));
+}
+
+#[test]
+fn what_was_written_is_kept_when_another_program_holds_the_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let cx = session::open(folder.path(), Setup::default());
+    // Out of the group and without a variable it inherited, it is not found.
+    let how = format!("{WRITES_PID}; os.execve(sys.executable, sleeps, {{}})");
+    let output = session::invoke(&cx, "run_process", leaver(&how)).unwrap();
     assert_eq!(output.get("stdout"), Some(&Value::from("kept\n")));
     assert_eq!(output.get("limited"), Some(&Value::Bool(true)));
+    let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
+    let ended = std::process::Command::new("kill").arg(&pid).status();
+    assert!(ended.unwrap().success());
 }

@@ -241,3 +241,122 @@ fn a_damaged_content_is_repaired_by_putting_it_again() {
     }
     assert_eq!(contents(&folder), 1);
 }
+
+#[test]
+fn what_is_damaged_about_an_artifact_is_replaced_or_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(&folder);
+    let artifacts = wait(async move {
+        let cx = Context::default();
+        Artifacts::open(&cx, &project, Scope::Global).await.unwrap()
+    });
+    let put = |name: &'static str, value: &'static str| {
+        let artifacts = artifacts.clone();
+        wait(async move {
+            let (cx, options) = (Context::default(), PutOptions::default());
+            let value = Value::from(value);
+            artifacts.put(&cx, name, &value, options).await.unwrap()
+        })
+    };
+    let get = |name: &'static str| {
+        let artifacts = artifacts.clone();
+        wait(async move { artifacts.get(&Context::default(), name).await })
+    };
+    let delete = |name: &'static str| {
+        let artifacts = artifacts.clone();
+        wait(async move { artifacts.delete(&Context::default(), name).await.unwrap() })
+    };
+    let damage = |which: &str| {
+        let file = rusqlite::Connection::open(folder.path().join(STORE_PATH)).unwrap();
+        let damage = "UPDATE keys SET record = CAST(substr(record, 1, length(record) - 1) || x'00' AS BLOB) WHERE key LIKE ?1 AND record NOT NULL";
+        assert_eq!(file.execute(damage, [which]).unwrap(), 1, "{which}");
+    };
+    put("a", "one");
+    damage("artifact/%/named/%/a");
+    assert_eq!(get("a").unwrap_err().kind(), ErrorKind::CorruptRecord);
+    assert_eq!(put("a", "two").version, 1);
+    assert_eq!(get("a").unwrap().value, Value::from("two"));
+    damage("artifact/%/named/%/a");
+    assert!(delete("a"));
+    assert!(!delete("a"));
+    assert_eq!(get("a").unwrap_err().kind(), ErrorKind::NotFound);
+
+    // A count is made anew from the names that have the content.
+    for name in ["b", "c", "d"] {
+        put(name, "three");
+    }
+    let hash = get("b").unwrap().info.hash;
+    let count = format!("artifact/%/count/{hash}");
+    damage(&count);
+    assert!(delete("b"));
+    assert_eq!(get("c").unwrap().value, Value::from("three"));
+    damage(&count);
+    put("e", "three");
+    for (name, kept) in [("c", 1), ("d", 1), ("e", 0)] {
+        assert!(delete(name));
+        let file = rusqlite::Connection::open(folder.path().join(STORE_PATH)).unwrap();
+        let sql = "SELECT count(*) FROM keys WHERE key LIKE ?1 AND record NOT NULL";
+        let content = format!("artifact/%/content/{hash}");
+        let found: i64 = file.query_row(sql, [content], |row| row.get(0)).unwrap();
+        assert_eq!(found, kept, "after {name}");
+    }
+}
+
+#[test]
+fn a_checkpoint_holds_the_values_of_one_moment() {
+    const PAIRS: usize = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (project(&folder), project(&folder));
+    let session = wait(async move {
+        let (cx, sessions) = (Context::default(), Sessions::new(here));
+        sessions.open(&cx, named("shared")).await.unwrap()
+    });
+    let id = session.id().to_owned();
+    // Each `a` is written before its `b`, but read before it, pages of others between them.
+    let writer = std::thread::spawn(move || {
+        wait(async move {
+            let cx = Context::default();
+            let session = Sessions::new(there).find(&cx, &id).await.unwrap();
+            let large = Value::from("x".repeat(1 << 20));
+            for other in 0..16 {
+                let key = format!("b/{other:04}");
+                session.state().set(&cx, &key, &large).await.unwrap();
+            }
+            for step in 0..PAIRS {
+                for kind in ["a", "c"] {
+                    let key = format!("{kind}/{step:04}");
+                    session
+                        .state()
+                        .set(&cx, &key, &Value::Int(1))
+                        .await
+                        .unwrap();
+                }
+            }
+        });
+    });
+    let is_over = move || writer.is_finished();
+    wait(async move {
+        let cx = Context::default();
+        let mut kept = 0;
+        loop {
+            let last = is_over();
+            match session.checkpoint(&cx, None).await {
+                Ok(_) => kept += 1,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+            }
+            if last {
+                break;
+            }
+        }
+        for number in 1..=kept {
+            let name = format!("{number}");
+            session.restore(&cx, Some(&name)).await.unwrap();
+            let count = async |prefix| session.state().keys(&cx, prefix).await.unwrap().len();
+            let (before, after) = (count("a/").await, count("c/").await);
+            assert!(
+                before == after || before == after + 1,
+                "{before} and {after}"
+            );
+        }
+    });
+}

@@ -1,6 +1,6 @@
 //! Running other programs.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -12,6 +12,9 @@ use crate::{Result, context::Context};
 pub struct ProcessRequest {
     /// The program: a name that is looked up, or a path.
     pub program: String,
+    /// The file of it, which the guard finds before it asks or runs; what is given is not looked
+    /// at.
+    pub path: PathBuf,
     /// Its arguments, each as it is.
     pub args: Vec<String>,
     /// What it reads; nothing when empty.
@@ -31,6 +34,7 @@ impl fmt::Debug for ProcessRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessRequest")
             .field("program", &self.program)
+            .field("path", &self.path)
             .field("args", &self.args.len())
             .field("stdin_bytes", &self.stdin.len())
             .field("folder", &self.folder)

@@ -1,94 +1,17 @@
 //! The rules for writing and deleting files and for running programs.
 
-use std::{
-    collections::HashSet,
-    fmt::Write as _,
-    path::{Component, Path, PathBuf},
-    sync::{Mutex, PoisonError},
-};
+use std::{fmt::Write as _, path::Path};
 
 use aikit_core::{
     Context,
     context::Caller,
-    services::{Change, ChangeKind, Decision, Permission, ProcessRequest, Target},
+    services::{Change, ChangeKind, Decision, ProcessRequest, Target},
 };
 
-use super::{Profile, TablePolicy, deny, is_key_file};
-
-/// Actions that are remembered in one session.
-const REMEMBERED_MAX: usize = 1000;
-
-/// What `always` allowed.
-#[derive(Debug, Default)]
-pub(super) struct Remembered(Mutex<HashSet<Key>>);
-
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Key {
-    /// Changes of files in a folder; deletions are apart.
-    Folder(PathBuf, bool),
-    /// One exact argument vector, in one folder, with one set of variables.
-    Command(Vec<String>, String, Vec<(String, String)>),
-}
-
-impl Key {
-    fn new(target: Target<'_>) -> Option<Self> {
-        match target {
-            // What else will be in a folder by then, nobody knows.
-            Target::Change { change, .. }
-                if change.kind == ChangeKind::Delete
-                    && (change.old_bytes.is_none() || change.entries > 0) =>
-            {
-                None
-            }
-            Target::Change { path, change } => {
-                let folder = path.parent()?.to_owned();
-                Some(Self::Folder(folder, change.kind == ChangeKind::Delete))
-            }
-            // What a program reads is as good as an argument, and too large to remember.
-            Target::Process(request) if request.stdin.is_empty() => {
-                let program = std::iter::once(request.program.clone());
-                Some(Self::Command(
-                    program.chain(request.args.clone()).collect(),
-                    request.folder.clone(),
-                    request.variables.clone(),
-                ))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Remembered {
-    fn holds(&self, target: Target<'_>) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Key::new(target).is_some_and(|key| known.contains(&key))
-    }
-
-    pub(super) fn add(&self, target: Target<'_>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = Key::new(target)
-            && known.len() < REMEMBERED_MAX
-        {
-            known.insert(key);
-        }
-    }
-}
-
-/// What `always` would allow.
-pub(super) fn scope(permission: Permission, target: Target<'_>) -> Option<String> {
-    match (permission, Key::new(target)?) {
-        (Permission::FileWrite, Key::Folder(folder, is_deletion)) => {
-            let what = if is_deletion {
-                "every deletion of a file"
-            } else {
-                "every writing of files"
-            };
-            Some(format!("{what} directly in `{}`", folder.display()))
-        }
-        (Permission::Process, Key::Command(..)) => Some("this exact command again".to_owned()),
-        _ => None,
-    }
-}
+use super::{
+    Profile, TablePolicy, deny,
+    kinds::{is_key_file, names},
+};
 
 impl TablePolicy {
     pub(super) fn decide_write(&self, cx: &Context, target: Target<'_>) -> Decision {
@@ -132,12 +55,6 @@ impl TablePolicy {
         }
     }
 
-    /// Whether the user of the session said `always` to what this is a case of. An agent with a
-    /// function of its own asks that function, which may be stricter.
-    fn was_allowed(&self, cx: &Context, target: Target<'_>) -> bool {
-        cx.approver().is_none() && self.remembered.holds(target)
-    }
-
     fn not_writable(&self, path: &Path) -> Decision {
         let folder = path.parent().unwrap_or(path).display();
         let hint = match self.profile {
@@ -162,13 +79,7 @@ impl TablePolicy {
 /// What nobody, or no agent, changes.
 fn protected(caller: Caller, path: &Path) -> Option<Decision> {
     let shown = path.display();
-    let names: Vec<String> = path
-        .components()
-        .filter_map(|part| match part {
-            Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
-            _ => None,
-        })
-        .collect();
+    let names = names(path);
     let has = |name: &str| names.iter().any(|it| it == name);
     if has(".aikit") {
         return Some(deny(
@@ -208,19 +119,32 @@ fn protected(caller: Caller, path: &Path) -> Option<Decision> {
 }
 
 /// Files that programs run when they start.
-const STARTED: [&str; 12] = [
+const STARTED: [&str; 25] = [
+    ".bash_aliases",
     ".bash_login",
     ".bash_logout",
     ".bash_profile",
     ".bashrc",
+    ".cshrc",
     ".envrc",
+    ".exrc",
+    ".gitconfig",
+    ".inputrc",
     ".login",
+    ".luarc",
+    ".pdbrc",
     ".profile",
+    ".tcshrc",
+    ".tmux.conf",
+    ".vimrc",
+    ".xinitrc",
+    ".xprofile",
     ".zlogin",
     ".zprofile",
     ".zshenv",
     ".zshrc",
     "sitecustomize.py",
+    "usercustomize.py",
 ];
 
 fn describe_change(path: &Path, change: &Change) -> String {
@@ -256,6 +180,7 @@ fn describe_process(request: &ProcessRequest) -> String {
     let words = std::iter::once(&request.program).chain(&request.args);
     let words: Vec<String> = words.map(|it| format!("{it:?}")).collect();
     let mut text = format!("the agent wants to run [{}]", words.join(", "));
+    let _ = write!(text, ", the file `{}`,", request.path.display());
     let _ = write!(text, " in `{}`", request.folder);
     for (name, value) in &request.variables {
         let _ = write!(text, " with {name}={value:?}");
@@ -268,10 +193,13 @@ fn describe_process(request: &ProcessRequest) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
+pub(super) mod tests {
+    use std::{path::PathBuf, time::Duration};
 
-    use aikit_core::{context::Overrides, services::Policy as _};
+    use aikit_core::{
+        context::Overrides,
+        services::{Permission, Policy as _},
+    };
 
     use super::*;
 
@@ -316,7 +244,7 @@ mod tests {
         row
     }
 
-    fn change(kind: ChangeKind) -> Change {
+    pub(in super::super) fn change(kind: ChangeKind) -> Change {
         Change {
             kind,
             old_bytes: Some(3),
@@ -340,6 +268,7 @@ mod tests {
             ("/work/.ssh/config", "adad", "adad"),
             ("/work/aikit.toml", "adad", "adad"),
             ("/work/.bashrc", "adad", "adad"),
+            ("/work/.gitconfig", "adad", "adad"),
             ("/work/.git/hooks/post-merge", "dddd", "dddd"),
             ("/work/sub/.GIT/config", "dddd", "dddd"),
             ("/work/.aikit/aikit.db", "dddd", "dddd"),
@@ -361,9 +290,10 @@ mod tests {
         assert_eq!(row(Permission::FileWrite, Target::Any), "aaaa");
     }
 
-    fn request(args: &[&str]) -> ProcessRequest {
+    pub(in super::super) fn request(args: &[&str]) -> ProcessRequest {
         ProcessRequest {
             program: "git".to_owned(),
+            path: PathBuf::from("/usr/bin/git"),
             args: args.iter().map(|it| (*it).to_owned()).collect(),
             stdin: bytes::Bytes::new(),
             folder: "/work".to_owned(),
@@ -387,7 +317,7 @@ mod tests {
         with.stdin = "12".into();
         assert_eq!(
             describe_process(&with),
-            r#"the agent wants to run ["git", "log", "a b", "\"x\n"] in `/work` with GIT_DIR="/x y" reading 2 bytes from the agent"#
+            r#"the agent wants to run ["git", "log", "a b", "\"x\n"], the file `/usr/bin/git`, in `/work` with GIT_DIR="/x y" reading 2 bytes from the agent"#
         );
         let path = Path::new("/work/a");
         let mut made = change(ChangeKind::Write);
@@ -405,46 +335,6 @@ mod tests {
         assert_eq!(
             describe_change(path, &deleted),
             "the agent wants to delete the folder `/work/a` with 7 files and folders"
-        );
-    }
-
-    #[test]
-    fn what_is_remembered_is_the_folder_or_the_exact_command() {
-        let remembered = Remembered::default();
-        let write = change(ChangeKind::Write);
-        let target = |path, change| Target::Change {
-            path: Path::new(path),
-            change,
-        };
-        remembered.add(target("/work/a/one", &write));
-        assert!(remembered.holds(target("/work/a/two", &write)));
-        assert!(!remembered.holds(target("/work/a/b/two", &write)));
-        assert!(!remembered.holds(target("/work/two", &write)));
-        let file = change(ChangeKind::Delete);
-        assert!(!remembered.holds(target("/work/a/one", &file)));
-        let mut folder = change(ChangeKind::Delete);
-        (folder.old_bytes, folder.entries) = (None, 3);
-        remembered.add(target("/work/a/one", &file));
-        assert!(remembered.holds(target("/work/a/two", &file)));
-        assert!(!remembered.holds(target("/work/a/sub", &folder)));
-        assert_eq!(
-            scope(Permission::FileWrite, target("/work/a/sub", &folder)),
-            None
-        );
-        remembered.add(Target::Process(&request(&["status"])));
-        assert!(remembered.holds(Target::Process(&request(&["status"]))));
-        for args in [&["status", ""][..], &["push"], &[]] {
-            assert!(!remembered.holds(Target::Process(&request(args))));
-        }
-        let mut other = request(&["status"]);
-        other.folder = "/".to_owned();
-        assert!(!remembered.holds(Target::Process(&other)));
-        let mut fed = request(&["apply"]);
-        fed.stdin = "patch".into();
-        remembered.add(Target::Process(&fed));
-        assert!(
-            !remembered.holds(Target::Process(&fed)),
-            "what it reads is not remembered"
         );
     }
 }

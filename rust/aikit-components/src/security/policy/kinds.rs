@@ -41,11 +41,7 @@ pub(super) fn is_key_file(path: &Path) -> bool {
     const PREFIXES: [&str; 5] = [".env.", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa"];
     const ENDINGS: [&str; 6] = [".env", ".jks", ".key", ".p12", ".pem", ".pfx"];
 
-    let parts = path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
-        _ => None,
-    });
-    let parts: Vec<String> = parts.collect();
+    let parts = names(path);
     let Some((name, folders)) = parts.split_last() else {
         return false;
     };
@@ -58,4 +54,65 @@ pub(super) fn is_key_file(path: &Path) -> bool {
         || NAMES.contains(&name.as_str())
         || PREFIXES.iter().any(|it| name.starts_with(it))
         || ENDINGS.iter().any(|it| name.ends_with(it))
+}
+
+/// Whether programs run what is in a file, or do what it says, without being told its name: the
+/// settings of tools, whose names or folders begin with a dot, and what builds and tests begin
+/// with. The path is from the folder of the project on.
+pub(super) fn is_run_by_programs(path: &Path) -> bool {
+    const NAMES: [&str; 32] = [
+        "build.gradle",
+        "build.gradle.kts",
+        "build.rs",
+        "build.zig",
+        "cargo.toml",
+        "cmakelists.txt",
+        "compose.yaml",
+        "compose.yml",
+        "configure",
+        "conftest.py",
+        "containerfile",
+        "docker-compose.yaml",
+        "docker-compose.yml",
+        "dockerfile",
+        "gemfile",
+        "gnumakefile",
+        "go.mod",
+        "jenkinsfile",
+        "justfile",
+        "makefile",
+        "manage.py",
+        "meson.build",
+        "noxfile.py",
+        "package.json",
+        "pom.xml",
+        "pyproject.toml",
+        "pytest.ini",
+        "rakefile",
+        "setup.cfg",
+        "setup.py",
+        "tox.ini",
+        "vagrantfile",
+    ];
+    const ENDINGS: [&str; 3] = [".mk", ".pth", ".service"];
+    // `vite.config.ts`, `eslint.config.js` and their like are programs.
+    const INSIDE: &str = ".config.";
+
+    let parts = names(path);
+    let Some(name) = parts.last() else {
+        return false;
+    };
+    parts.iter().any(|it| it.starts_with('.'))
+        || NAMES.contains(&name.as_str())
+        || ENDINGS.iter().any(|it| name.ends_with(it))
+        || name.contains(INSIDE)
+}
+
+/// The names in a path, in small letters.
+pub(super) fn names(path: &Path) -> Vec<String> {
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
+        _ => None,
+    });
+    parts.collect()
 }

@@ -21,7 +21,7 @@ use super::{
     pool::{Database, advance, counter},
     signed, to_row, unsigned,
 };
-use crate::storage::{TOMBSTONES_MAX, check_expected, final_writes, record};
+use crate::storage::{TOMBSTONES_MAX, check_count, check_expected, final_writes, record};
 
 /// How often a watcher looks for the writes of other processes.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -158,6 +158,27 @@ fn scan(
     Ok(entries)
 }
 
+/// How many keys begin with a prefix.
+fn count(transaction: &Transaction<'_>, prefix: &str) -> Result<u64> {
+    let mut statement = transaction
+        .prepare_cached("SELECT key FROM keys WHERE key >= ?1 AND record NOT NULL ORDER BY key")
+        .map_err(failed)?;
+    let mut rows = statement.query([prefix]).map_err(failed)?;
+    let mut found = 0;
+    while let Some(row) = rows.next().map_err(failed)? {
+        // Compared as text here: the order of the database is not that of prefixes.
+        let key = row
+            .get_ref(0)
+            .and_then(|it| Ok(it.as_str()?))
+            .map_err(failed)?;
+        if !key.starts_with(prefix) {
+            break;
+        }
+        found += 1;
+    }
+    Ok(found)
+}
+
 fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Revision> {
     for (key, expected) in &batch.expect {
         let found = transaction
@@ -165,6 +186,9 @@ fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Revision> {
             .and_then(|mut it| it.query_row([key], |row| row.get(0)).optional())
             .map_err(failed)?;
         check_expected(key, *expected, found.map(unsigned))?;
+    }
+    for (prefix, expected) in &batch.counts {
+        check_count(prefix, *expected, count(transaction, prefix)?)?;
     }
     let revision = advance(transaction, "revision", 1)? + 1;
     let number = signed(revision);

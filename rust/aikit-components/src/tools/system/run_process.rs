@@ -1,6 +1,6 @@
 //! `run_process`: runs a program, without a shell.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use aikit_core::{
     Error, Result,
@@ -150,6 +150,7 @@ fn build(args: Args) -> Result<ProcessRequest> {
     }
     Ok(ProcessRequest {
         program: args.program,
+        path: PathBuf::new(),
         args: args.args,
         stdin: Bytes::from(args.stdin.unwrap_or_default()),
         folder: args.cwd,

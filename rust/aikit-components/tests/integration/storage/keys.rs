@@ -131,12 +131,43 @@ fn a_batch_with_one_wrong_revision_changes_nothing() {
                 expect: vec![("c".to_owned(), None), ("a".to_owned(), expected)],
                 puts: vec![("c".to_owned(), Bytes::from_static(b"2"))],
                 deletes: vec!["b".to_owned()],
+                ..Batch::default()
             };
             let error = apply(&keys, batch).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Conflict);
             assert_eq!(error.message(), message);
         }
         assert_eq!(scan(&keys, "", None, 10), ["a", "b"]);
+    }
+}
+
+#[test]
+fn a_batch_with_one_wrong_number_of_keys_changes_nothing() {
+    for place in places() {
+        let keys = place.open().keys;
+        for key in ["a", "a/", "a/b", "a/é", "a0", "b"] {
+            put(&keys, key, "1");
+        }
+        delete(&keys, "a/b");
+        for (prefix, count) in [("", 5_u64), ("a/", 2), ("a", 4), ("b", 1), ("c", 0)] {
+            for wrong in [count + 1, count.wrapping_sub(1)] {
+                let batch = Batch {
+                    counts: vec![(prefix.to_owned(), wrong)],
+                    deletes: vec!["b".to_owned()],
+                    ..Batch::default()
+                };
+                let error = apply(&keys, batch).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Conflict);
+                let message = format!("{count} keys begin with `{prefix}`, not {wrong}");
+                assert_eq!(error.message(), message);
+            }
+            let right = Batch {
+                counts: vec![(prefix.to_owned(), count)],
+                ..Batch::default()
+            };
+            apply(&keys, right).unwrap();
+        }
+        assert_eq!(scan(&keys, "", None, 10).len(), 5);
     }
 }
 

@@ -1,0 +1,99 @@
+//! How many artifacts have a content: with the last one it goes.
+
+use aikit_core::{
+    ErrorKind, Result,
+    storage::{Batch, Entry, Revision},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{ArtifactInfo, Artifacts, FRAME_BYTES, hash};
+use crate::project;
+
+/// How many artifacts have a content, as it is stored.
+#[derive(Default, Deserialize, Serialize)]
+struct References {
+    count: u64,
+}
+
+/// A count as it was found.
+pub(super) struct Counted {
+    pub(super) count: u64,
+    /// What a write of it expects: a revision, or that it is absent; nothing when the stored count
+    /// was damaged.
+    pub(super) revision: Option<Option<Revision>>,
+}
+
+impl Artifacts {
+    /// Whether the content that is stored has this hash.
+    pub(super) async fn is_whole(&self, expected: &str) -> Result<bool> {
+        match self.store.get(&self.content(expected)).await {
+            Ok(record) => Ok(record.is_some_and(|it| hash(&it.value) == expected)),
+            Err(error) if error.kind() == ErrorKind::CorruptRecord => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a reference to a content away, and the content with the last one.
+    pub(super) async fn release(&self, hash: &str, batch: &mut Batch) -> Result<()> {
+        let Counted { count, revision } = self.references(hash).await?;
+        if count > 1 {
+            return self.count(hash, count - 1, revision, batch);
+        }
+        let key = self.counted(hash);
+        batch.expect.extend(revision.map(|it| (key.clone(), it)));
+        batch.deletes.extend([key, self.content(hash)]);
+        Ok(())
+    }
+
+    pub(super) fn count(
+        &self,
+        hash: &str,
+        count: u64,
+        revision: Option<Option<Revision>>,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let key = self.counted(hash);
+        let written = project::encode("a count", &References { count }, FRAME_BYTES)?;
+        batch.expect.extend(revision.map(|it| (key.clone(), it)));
+        batch.puts.push((key, written));
+        Ok(())
+    }
+
+    pub(super) async fn references(&self, hash: &str) -> Result<Counted> {
+        let record = match self.store.get(&self.counted(hash)).await {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                return Ok(Counted {
+                    count: 0,
+                    revision: Some(None),
+                });
+            }
+            Err(error) if error.kind() == ErrorKind::CorruptRecord => {
+                return self.recount(hash).await;
+            }
+            Err(error) => return Err(error),
+        };
+        match project::decode::<References>("the count of a content", &record.value) {
+            Ok(References { count }) => Ok(Counted {
+                count,
+                revision: Some(Some(record.revision)),
+            }),
+            Err(_) => self.recount(hash).await,
+        }
+    }
+
+    /// A count that is damaged is made anew from the descriptions, of all scopes.
+    async fn recount(&self, hash: &str) -> Result<Counted> {
+        let has_it = |entry: Entry| {
+            let record = entry.record.ok()?;
+            let info: ArtifactInfo = project::decode("an artifact", &record.value).ok()?;
+            (info.hash == hash).then_some(())
+        };
+        let all = self.all_named();
+        let found = project::collect(&*self.store, &all, usize::MAX, has_it).await?;
+        Ok(Counted {
+            count: found.into_iter().flatten().count() as u64,
+            revision: None,
+        })
+    }
+}
