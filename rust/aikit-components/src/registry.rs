@@ -119,7 +119,10 @@ impl Components {
             .with_write_roots(write_roots);
         let policy: Arc<dyn Policy> =
             Arc::new(OfflinePolicy::new(Arc::new(policy), Arc::clone(&network)));
+        // The home folder of a server is of no concern to its users.
+        let home = config.home.clone().filter(|_| profile == Profile::Notebook);
         let files = PathGuard::new(&roots, Arc::clone(&policy), setup.ask.clone())?;
+        let files = files.with_home(home.clone());
         let files: Arc<dyn Files> = Arc::new(files);
         let place = (working_directory.clone(), setup.variables.clone());
         let processes = ProcessGuard::new(
@@ -141,7 +144,7 @@ impl Components {
             models: Some(Arc::new(models)),
             ..Services::default()
         };
-        let project = Project::new(working_directory.clone(), profile);
+        let project = Project::with_home(working_directory.clone(), profile, home);
         Ok(Self {
             sessions: Sessions::new(project.clone()),
             project,
