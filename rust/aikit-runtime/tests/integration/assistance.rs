@@ -100,6 +100,49 @@ fn inspection_describes_functions_and_variables() {
 }
 
 #[test]
+fn help_lists_what_there_is_and_finds_a_name_however_it_is_written() {
+    let fixture = Fixture::new();
+    for code in ["help()", "help"] {
+        fixture.run(code).unwrap();
+        let text = fixture.sink.text();
+        for line in [
+            "RAG ",
+            "Retrieval: ingest documents",
+            "display ",
+            "gather",
+            "help('RAG')",
+        ] {
+            assert!(text.contains(line), "{code}: {line}: {text}");
+        }
+    }
+    fixture.run("index = RAG.open()").unwrap();
+    for (code, says) in [
+        ("help('rag')", "RAG.open("),
+        ("help('RAG')", "RAG.open("),
+        ("help('rag.search')", "RAG:search(query: string"),
+        ("help('RAG.search')", "RAG:search(query: string"),
+        ("help(index.search)", "RAG:search(query: string"),
+        ("help('index.search')", "RAG:search(query: string"),
+        ("help('rag.open')", "RAG.open("),
+        ("help('tool.count_words')", "Counts"),
+        ("help('HELP')", "help(subject?"),
+        ("help('progress')", "progress(work"),
+        (
+            "help('sesion')",
+            "nothing is known about `sesion`: did you mean `Session`",
+        ),
+        ("help('no such thing')", "`help()` lists what there is"),
+    ] {
+        fixture.run(code).unwrap();
+        let text = fixture.sink.text();
+        assert!(text.contains(says), "{code}: {text}");
+    }
+    // What the script calls so is the script's.
+    fixture.run("local help = 3").unwrap();
+    assert_eq!(fixture.shown("help"), "3");
+}
+
+#[test]
 fn names_are_known_while_a_cell_runs() {
     let fixture = Arc::new(Fixture::new());
     fixture.run("known_before = 1").unwrap();
