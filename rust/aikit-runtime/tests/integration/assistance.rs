@@ -55,7 +55,7 @@ fn completion_knows_names_members_keywords_and_options() {
     fixture
         .run("longest_name = {alpha = 1, alps = {}}\nlocal kept_name = Tool.get('count_words')")
         .unwrap();
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 14] = [
         ("longest|", &["longest_name"]),
         ("kept_n|", &["kept_name"]),
         ("longest_name.al|", &["alpha", "alps"]),
@@ -65,6 +65,8 @@ fn completion_knows_names_members_keywords_and_options() {
         ("kept_name:inv|", &["invoke"]),
         ("kept_name.usa|", &["usage"]),
         ("Tool.count_words{te|", &["text"]),
+        ("Tool.calculate{ex|", &["expression"]),
+        ("Tool.calculate{expression = longest|", &["longest_name"]),
         ("Tool.create{name = 'x', su|", &["summary"]),
         ("x = 'Tool.inv|", &[]),
         ("-- Tool.inv|", &[]),
