@@ -199,8 +199,8 @@ def lua_function(function: dict[str, Any]) -> list[str]:
     ]
     lines = [f"### `{function['usage']}`", "", function["summary"], ""]
     lines += table(("Argument", "Kind", "Meaning"), rows)
-    # The blocks of the pages are run in a test, where nobody types an answer.
-    language = "text" if function["name"] in {"getpass", "input"} else "lua"
+    # The blocks of the pages are run in a test, where nobody types an answer, and to the end.
+    language = "text" if function["name"] in {"exit", "getpass", "input", "quit"} else "lua"
     lines += [f"Gives {function['returns']}.", "", f"```{language}", function["example"], "```", ""]
     return lines
 
@@ -210,7 +210,8 @@ def lua_reference() -> str:
     lines = ["# The script API in Lua", "", GENERATED, ""]
     for module in _aikit.api_modules():
         lines += [f"## {module['name'] or 'Globals'}", "", module["summary"], ""]
-        for function in module["functions"]:
+        called = [module["call"]] if module["call"] else []
+        for function in [*called, *module["functions"]]:
             lines += lua_function(function)
         for class_ in module["classes"]:
             lines += [f"An object of the class `{class_['name']}`: {class_['summary']}", ""]

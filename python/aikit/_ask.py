@@ -31,12 +31,22 @@ def ask(question: dict[str, Any]) -> str:
     read = getpass.getpass if question["secret"] else input
     for _ in range(_ATTEMPTS_MAX):
         answer = read(prompt)
-        meant = [it for it in choices if it.lower() == answer.strip().lower()]
-        if meant or not choices:
-            return meant[0] if meant else answer
+        if not choices:
+            return answer
+        if meant := _meant(answer.strip().lower(), choices):
+            return meant
     raise InvalidArgsError(
         "the answer is none of the choices", hint=f"answer with one of {', '.join(choices)}"
     )
+
+
+def _meant(answer: str, choices: list[str]) -> str | None:
+    """Returns the choice that is written, or the only one that begins so."""
+    written = [it for it in choices if it.lower() == answer]
+    begun = [it for it in choices if answer and it.lower().startswith(answer)]
+    if written:
+        return written[0]
+    return begun[0] if len(begun) == 1 else None
 
 
 def _is_interactive() -> bool:

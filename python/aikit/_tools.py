@@ -192,11 +192,17 @@ def listed(name: str, values: Iterable[_Item]) -> builtins.list[_Item]:
 
 
 def natives_of(tools: Iterable[_AnyTool]) -> builtins.list[_aikit.Tool]:
-    """Returns the tools that ``tools`` means, groups taken apart."""
-    natives = []
+    """Returns the tools that ``tools`` means, groups taken apart.
+
+    A tool that is named by itself and with its group counts once.
+    """
+    natives: builtins.list[_aikit.Tool] = []
+    named: set[str] = set()
     for item in listed("tools", tools):
         if isinstance(item, str):
-            natives += _aikit.find_tools([item])
+            found = [it for it in _aikit.find_tools([item]) if it.info()["name"] not in named]
+            named.update(it.info()["name"] for it in found)
+            natives += found
         else:
             natives.append((item if isinstance(item, Tool) else tool(item)).native)
     return natives

@@ -113,23 +113,26 @@ class Model:
 
     @staticmethod
     def list() -> list[dict[str, Any]]:
-        """Returns the providers: what is usable here and what each lacks. Asks nobody.
+        """Returns the providers: what is usable here and what each lacks.
+
+        Servers of this machine are looked for, half a second at most; nobody else is asked.
 
         Returns:
-            Records with ``name``, ``summary``, ``usable``, ``lacks``, ``chat``, ``embeddings``.
+            Records with ``name``, ``summary``, ``usable``, ``lacks``, ``chat``, ``embeddings``;
+            those of servers that do not answer also with ``error``, ``kind`` and ``hint``.
         """
         return _aikit.list_models()
 
     @staticmethod
     def check(provider: str | None = None) -> builtins.list[dict[str, Any]]:
-        """As ``list``, but servers of your own are asked for the models they have.
+        """As ``list``, but all servers of your own are asked for the models they have.
 
         Args:
             provider: The only one to look at, such as ``ollama``.
 
         Returns:
-            The records of ``list``; those of servers also with ``models``, or ``error`` and
-            ``hint``.
+            The records of ``list``; those of servers also with ``models``, or ``error``, ``kind``
+            (``auth`` when the key was refused) and ``hint``.
 
         Raises:
             NotFoundError: If the provider is unknown.

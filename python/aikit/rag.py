@@ -50,6 +50,18 @@ class IngestFailure(Record):
     reason: str
 
 
+class IngestSkipped(Record):
+    """A file that an ingest left out.
+
+    Attributes:
+        source: Its path.
+        reason: Why.
+    """
+
+    source: str
+    reason: str
+
+
 class IngestReport(Record):
     """What an ingest did.
 
@@ -59,6 +71,7 @@ class IngestReport(Record):
         unchanged: Documents that were there already.
         deleted: Documents whose file is gone.
         failed: Sources that could not be ingested; the rest was.
+        skipped: Files of folders and globs that were left out, because no loader reads such files.
         chunks: Chunks written.
         embedded: Those whose text was new and was embedded; the others kept their embeddings.
     """
@@ -68,10 +81,14 @@ class IngestReport(Record):
     unchanged: int
     deleted: int
     failed: list[IngestFailure]
+    skipped: list[IngestSkipped]
     chunks: int
     embedded: int
 
-    _records: ClassVar[Mapping[str, type[Record]]] = {"failed": IngestFailure}
+    _records: ClassVar[Mapping[str, type[Record]]] = {
+        "failed": IngestFailure,
+        "skipped": IngestSkipped,
+    }
 
 
 class RagStats(Record):

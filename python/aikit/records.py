@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Longest value shown in a `repr` and in a cell of a table, in characters.
 SHOWN_CHARS_MAX = 80
-CELL_CHARS_MAX = 400
+CELL_CHARS_MAX = 200
 
 
 class Record:

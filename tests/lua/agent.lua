@@ -91,3 +91,7 @@ assert(refused.error.message:find("did not allow", 1, true))
 assert(asked[1].tool == "delete_file" and asked[1].args.path == "mine.txt" and #asked[1].digest == 64)
 assert(deleting("mine.txt", deciding(true)).deleted)
 assert(#Tool.list_directory{pattern = "mine.txt"}.entries == 0)
+
+-- A tool that is named by itself and with its group counts once.
+local both = Agent{model = Model("scripted:test", {answers = {"done"}}), tools = {"files", "write_file"}}
+assert(both:run("go").output == "done")

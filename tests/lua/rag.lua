@@ -112,3 +112,14 @@ fails("invalid_args", index.as_tool, index, "look_up", "x", 0)
 fails("invalid_args", RAG.open, nil, {embedder = "local:"})
 fails("not_found", RAG.open, nil, {embedder = "local:none"})
 print("ok")
+
+-- Files that no loader reads are named with the reason.
+Tool.write_file{path = "skipped/a.md", content = "words"}
+Tool.write_file{path = "skipped/b.pdf", content = "%PDF"}
+local report = RAG.open():ingest("skipped")
+assert(report.added == 1 and #report.skipped == 1)
+assert(report.skipped[1].source == "skipped/b.pdf" and report.skipped[1].reason:find("pdf"))
+-- What nothing is alike is no hit.
+local owls = RAG.open()
+owls:ingest{{id = "a", text = "owls hunt at night"}}
+assert(#owls:search("owls") == 1 and #owls:search("quantum") == 0)

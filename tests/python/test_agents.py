@@ -26,6 +26,11 @@ def calls(*names_and_arguments: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     return {"tool_calls": [{"name": it, "arguments": args} for it, args in names_and_arguments]}
 
 
+def test_a_tool_that_is_named_by_itself_and_with_its_group_counts_once() -> None:
+    model = aikit.testing.ScriptedModel(["done"])
+    assert aikit.Agent(model, tools=["files", "write_file"]).run("go").output == "done"
+
+
 def test_an_agent_calls_functions_tools_and_built_in_tools() -> None:
     asked = calls(
         ("double", {"number": 4}), ("plain", {"word": "ab"}), ("calculate", {"expression": "2+3"})

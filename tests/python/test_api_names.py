@@ -86,6 +86,7 @@ PYTHON: dict[str, str] = {
     "async": f"! {ASYNCIO}",
     "await": f"! {ASYNCIO}",
     "clear_output": f"! {NOTEBOOK}",
+    "display": f"! {NOTEBOOK}",
     "display.html": f"! {NOTEBOOK}",
     "display.json": f"! {NOTEBOOK}",
     "display.latex": f"! {NOTEBOOK}",
@@ -93,10 +94,13 @@ PYTHON: dict[str, str] = {
     "display.png": f"! {NOTEBOOK}",
     "display.svg": f"! {NOTEBOOK}",
     "display.table": f"! {NOTEBOOK}",
+    "exit": f"! {BUILT_IN}",
     "gather": f"! {ASYNCIO}",
     "getpass": f"! {BUILT_IN}",
     "help": f"! {BUILT_IN}",
     "input": f"! {BUILT_IN}",
+    "progress": "! packages such as tqdm have it",
+    "quit": f"! {BUILT_IN}",
     "race": f"! {ASYNCIO}",
     "sleep": f"! {ASYNCIO}",
     "timeout": f"! {ASYNCIO}",
@@ -154,7 +158,7 @@ OTHERWISE = {
 def rows() -> list[dict[str, Any]]:
     found = []
     for module in _aikit.api_modules():
-        found += module["functions"]
+        found += [it for it in [module["call"]] if it] + module["functions"]
         for class_ in module["classes"]:
             found += [it for it in [class_["constructor"]] if it] + class_["methods"]
     return found

@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 import aikit
-from aikit import errors
+from aikit import _ask, errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +115,14 @@ def test_without_a_terminal_the_error_names_the_option(folder: Path) -> None:
     assert "approval_needed" in done.stdout
     assert "`approve`" in done.stdout
     assert (folder / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "meant"),
+    [("yes", "yes"), ("Y", "yes"), ("al", "always"), ("ys", None), ("", None), (" no ", "no")],
+)
+def test_an_answer_means_what_is_written_or_begun(answer: str, meant: str | None) -> None:
+    assert _ask._meant(answer.strip().lower(), ["yes", "no", "always"]) == meant  # noqa: SLF001
 
 
 PYTHON = """

@@ -47,7 +47,15 @@ def test_a_question_is_answered_from_an_index(tmp_path: Path) -> None:
     make = "RAG.open('bees'):ingest({{id = 'bees', text = 'Bees make honey in\\nsummer.'}})"
     assert run("run", "-e", f"{make};", folder=tmp_path)[0] == 0
     with OpenAIServer(script=[json.dumps(REPLY)] * 2) as server:
-        ask = ["rag", "ask", "When?", "--index", "bees", "--model", "openai-compatible:scripted"]
+        ask = [
+            "rag",
+            "ask",
+            "When is honey made?",
+            "--index",
+            "bees",
+            "--model",
+            "openai-compatible:scripted",
+        ]
         environment = {
             **os.environ,
             "OPENAI_COMPATIBLE_BASE_URL": server.base_url,
@@ -129,6 +137,8 @@ print(call.result.status or call.result.error.kind)
         (False, "yes", "approval_needed"),
         (True, "yes", "204"),
         (True, "no", "denied"),
+        (True, "slip", "204"),
+        (True, "a\nb\nc\nd\ne", "invalid_args"),
     ],
 )
 def test_an_approval_is_typed_and_not_taken_from_the_data_of_a_script(
@@ -139,6 +149,9 @@ def test_an_approval_is_typed_and_not_taken_from_the_data_of_a_script(
             exchange.send(204, b"", "text/plain")
 
     typed = f"data\n{answer}\n".encode()
+    if answer == "slip":
+        # What is none of the choices is asked again; the second answer counts.
+        typed = b"data\nyse\nyes\n"
     with Server() as server:
         reader, writer = os.openpty() if is_typed else os.pipe()
         os.write(writer, typed)
@@ -400,6 +413,25 @@ def test_what_is_wrong_about_an_index_is_named(
     assert (found, out) == (status, "")
     assert message in error
     assert "hint: " in error
+
+
+def test_files_that_no_loader_reads_are_counted_and_long_texts_are_cut(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "owls.md").write_text("owls hunt mice " * 50)
+    for number in range(12):
+        (tmp_path / "docs" / f"{number:02}.pdf").write_bytes(b"%PDF")
+    status, out, error = run("rag", "ingest", "docs", folder=tmp_path)
+    assert status == 0
+    assert "1 added, 0 updated, 0 unchanged, 0 deleted, 0 failed, 12 skipped; 1 chunks" in out
+    assert error.splitlines()[0] == "docs/00.pdf: skipped, no loader reads `.pdf`"
+    assert error.splitlines()[10:] == ["… 2 more were skipped; `--json` names all"]
+    _, out, _ = run("rag", "search", "owls", folder=tmp_path)
+    assert out.endswith("…\n")
+    assert len(out) < 250
+    _, out, _ = run("rag", "search", "owls", "--json", folder=tmp_path)
+    assert json.loads(out)[0]["text"] == ("owls hunt mice " * 50).strip()
+    # What nothing is alike is no hit.
+    assert run("rag", "search", "quantum", folder=tmp_path) == (0, "", "")
 
 
 def test_a_terminal_shows_hits_as_a_table_and_how_far_an_ingest_is(tmp_path: Path) -> None:

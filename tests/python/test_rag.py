@@ -343,3 +343,17 @@ def test_a_place_that_cannot_be_an_index_is_named(
     (tmp_path / ".aikit" / "rag" / "folder.db").mkdir(parents=True)
     with pytest.raises(errors.InvalidArgsError):
         aikit.RAG(place)
+
+
+def test_files_that_no_loader_reads_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.md").write_text("words")
+    (tmp_path / "b.pdf").write_bytes(b"%PDF")
+    report = RAG().ingest(".")
+    assert (report.added, report.failed) == (1, [])
+    assert [(it.source, it.reason) for it in report.skipped] == [
+        ("b.pdf", "no loader reads `.pdf`")
+    ]
+    assert "no loader" in repr(report)

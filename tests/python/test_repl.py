@@ -113,7 +113,9 @@ def test_an_error_has_its_place_and_its_hint_and_the_session_goes_on(terminal: T
 
 def test_records_are_a_table(terminal: Terminal) -> None:
     terminal.enter("{{name = 'Ada', n = 1}, {name = 'Grace', more = {2, 3}}}")
-    terminal.expect(r"\nn  name   more\r?\n-  -----  ------\r?\n1  Ada\r?\n   Grace  \{2, 3\}\r?\n")
+    terminal.expect(
+        r"\nname   n  more\r?\n-----  -  ------\r?\nAda    1\r?\nGrace     \{2, 3\}\r?\n"
+    )
 
 
 def test_a_block_goes_on_until_it_is_whole(terminal: Terminal) -> None:
@@ -263,7 +265,53 @@ def test_the_status_of_the_last_cell_is_that_of_the_program(tmp_path: Path) -> N
     assert pipe("os.exit(9)\nprint('never')\n", tmp_path, "repl") == (9, "", "")
 
 
+@pytest.mark.parametrize("word", ["exit", "quit", "exit()", "quit()", " exit ", "quit(0)"])
+def test_exit_and_quit_leave(tmp_path: Path, word: str) -> None:
+    assert pipe(f"{word}\nprint('never')\n", tmp_path, "repl") == (0, "", "")
+
+
+def test_exit_leaves_a_terminal_and_keeps_the_names_of_a_script(terminal: Terminal) -> None:
+    terminal.enter("quit = 7")
+    terminal.expect(PROMPT)
+    terminal.enter("quit")
+    terminal.expect(r"\n7\r?\n")
+    terminal.expect(PROMPT)
+    terminal.enter("exit")
+    assert terminal.ends() == 0
+
+
+def test_a_table_is_aligned_in_a_terminal(terminal: Terminal) -> None:
+    terminal.enter("display.table{{name = 'Ada', n = 10}, {name = 'B', n = 2}}")
+    terminal.expect(r"\nname  n\r?\n----  --\r?\nAda   10\r?\nB     2\r?\n")
+    terminal.expect(PROMPT)
+    terminal.enter("help")
+    terminal.expect(r"\nRAG +Retrieval")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["state", "set", "x", "1"],
+        ["session", "list"],
+        ["run", "-e", "Artifact.put('x', 1)"],
+        ["run", "-e", "RAG.open('x')"],
+        ["rag", "ingest", "x.md"],
+    ],
+)
+def test_where_nothing_can_be_kept_the_place_is_named(tmp_path: Path, command: list[str]) -> None:
+    # As in a folder that cannot be written, but also for the administrator.
+    (tmp_path / ".aikit").write_text("no folder")
+    (tmp_path / "x.md").write_text("words")
+    status, _, error = pipe("", tmp_path, *command)
+    assert status == 11, error
+    assert str(tmp_path / ".aikit") in error
+    assert "hint: work in a folder that can be written" in error
+
+
 def test_values_are_read_and_written_from_the_shell(tmp_path: Path) -> None:
+    assert pipe("", tmp_path, "state", "set", "below", "-5") == (0, "", "")
+    assert pipe("", tmp_path, "state", "get", "below") == (0, "-5\n", "")
+    assert pipe("", tmp_path, "state", "delete", "below") == (0, "", "")
     for key, value in (("a/n", "42"), ("a/text", "plain words"), ("b", '{"x": [1, null]}')):
         assert pipe("", tmp_path, "state", "set", key, value) == (0, "", "")
     assert pipe("", tmp_path, "state", "get", "a/n") == (0, "42\n", "")

@@ -38,16 +38,22 @@ def nowhere() -> str:
         return server.base_url
 
 
-def test_the_providers_are_listed_with_what_they_lack(tmp_path: Path) -> None:
-    status, out, error = aikit(tmp_path, "model", "list", OPENAI_API_KEY="sk-not-shown")
+def test_the_providers_are_listed_with_what_they_lack(tmp_path: Path, nowhere: str) -> None:
+    down = {"OLLAMA_BASE_URL": nowhere, "LLAMACPP_BASE_URL": f"{nowhere}/v1"}
+    status, out, error = aikit(tmp_path, "model", "list", OPENAI_API_KEY="sk-not-shown", **down)
     assert (status, error) == (0, "")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert lines["openai"].startswith("usable: ")
     assert lines["anthropic"] == "lacks the key `ANTHROPIC_API_KEY`"
     assert "sk-not-shown" not in out
-    rows = json.loads(aikit(tmp_path, "model", "list", "--json")[1])
+    assert lines["azure"] == "lacks the key `AZURE_API_KEY` and the address `AZURE_ENDPOINT`"
+    assert lines["ollama"].startswith("needs no key, but its server is down: ")
+    assert "ollama serve" in lines["ollama"]
+    with OllamaServer(api_key=None) as server:
+        here = {**down, "OLLAMA_BASE_URL": server.url}
+        rows = json.loads(aikit(tmp_path, "model", "list", "--json", **here)[1])
     assert len(rows) >= 25
-    assert {it["name"] for it in rows if it["usable"]} == {"ollama", "llamacpp", "scripted"}
+    assert {it["name"] for it in rows if it["usable"]} == {"ollama", "scripted"}
 
 
 def test_a_server_is_asked_for_its_models(tmp_path: Path, nowhere: str) -> None:
@@ -56,7 +62,16 @@ def test_a_server_is_asked_for_its_models(tmp_path: Path, nowhere: str) -> None:
     assert status == 0
     assert "rules:latest" in out
     status, out, _ = aikit(tmp_path, "model", "check", "ollama", OLLAMA_BASE_URL=nowhere)
-    assert (status, "down: " in out, "ollama serve" in out) == (0, True, True), out
+    assert (status, "down: " in out, "ollama serve" in out) == (1, True, True), out
+    # One among many that is down is no failure; a key that is refused is one.
+    down = {"OLLAMA_BASE_URL": nowhere, "LLAMACPP_BASE_URL": f"{nowhere}/v1"}
+    assert aikit(tmp_path, "model", "check", **down)[0] == 0
+    with OllamaServer(api_key="right") as server:
+        wrong = {**down, "OLLAMA_BASE_URL": server.url, "OLLAMA_API_KEY": "wrong-key"}
+        for arguments in (["check"], ["check", "ollama"]):
+            status, out, _ = aikit(tmp_path, "model", *arguments, **wrong)
+            line = next(it for it in out.splitlines() if it.startswith("ollama"))
+            assert (status, line.split()[1], "wrong-key" in out) == (1, "refused:", False), out
     status, _, error = aikit(tmp_path, "model", "check", "olama")
     assert (status, "did you mean `ollama`" in error) == (3, True)
 
@@ -126,6 +141,22 @@ def test_the_doctor_looks_at_everything_and_says_what_to_do(tmp_path: Path, nowh
         status, out, _ = aikit(tmp_path, "doctor", **variables)
     assert status == 0
     assert "ollama (usable: " in out
+
+    # The store is tried where it is, and nothing is left behind.
+    assert list(tmp_path.iterdir()) == []
+    aikit(tmp_path, "state", "set", "n", "1")
+    before = sorted(tmp_path.rglob("*"))
+    assert aikit(tmp_path, "doctor", **quiet)[0] == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    (locked / ".aikit").write_text("no folder")
+    status, out, _ = aikit(locked, "doctor", **quiet)
+    assert status == 1
+    (line,) = (it for it in out.splitlines() if "  store " in it)
+    assert line.startswith("failed")
+    assert str(locked / ".aikit") in line
+    assert "→ work in a folder that can be written" in out
 
     (tmp_path / "aikit.toml").write_text("[models]\ndefalt = 'x'\n")
     status, out, _ = aikit(tmp_path, "doctor", **quiet)

@@ -10,6 +10,7 @@ use std::{
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
+    choice::{ATTEMPTS_MAX, choose},
     engine::{Output, OutputSink, StreamName},
     io as runtime,
     progress::Progress,
@@ -310,12 +311,24 @@ fn answer(question: &Question) -> Result<String> {
         let message = "nobody can be asked: standard input is not a terminal";
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
-    drop(write(&mut io::stderr().lock(), &prompt_of(question)));
-    let line = stdin::read(&mut io::stdin().lock(), Reading::Line)?;
-    let line = line.ok_or_else(editor::unanswered)?;
-    let line =
-        String::from_utf8(line).map_err(|_| Error::invalid_args("the answer is not UTF-8"))?;
-    Ok(line.trim_end_matches('\r').to_owned())
+    for _ in 0..ATTEMPTS_MAX {
+        drop(write(&mut io::stderr().lock(), &prompt_of(question)));
+        let line = stdin::read(&mut io::stdin().lock(), Reading::Line)?;
+        let line = line.ok_or_else(editor::unanswered)?;
+        let line =
+            String::from_utf8(line).map_err(|_| Error::invalid_args("the answer is not UTF-8"))?;
+        // A slip of the keyboard is no answer.
+        if let Some(chosen) = choose(line.trim_end_matches('\r'), &question.choices) {
+            return Ok(chosen);
+        }
+    }
+    Err(undecided(question))
+}
+
+fn undecided(question: &Question) -> Error {
+    let choices = question.choices.join("`, `");
+    Error::invalid_args("the answer is none of the choices")
+        .with_hint(format!("answer with one of `{choices}`"))
 }
 
 fn prompt_of(question: &Question) -> String {
@@ -352,9 +365,15 @@ impl Drop for StopOnDrop {
 
 async fn edited(question: Question) -> Result<String> {
     let stop = StopOnDrop(Arc::default());
-    let asked = Arc::clone(&stop.0);
     let prompt = prompt_of(&question);
-    runtime::spawn_blocking(move || editor::ask(prompt, question.secret, asked)).await
+    for _ in 0..ATTEMPTS_MAX {
+        let (asked, prompt, secret) = (Arc::clone(&stop.0), prompt.clone(), question.secret);
+        let asking = runtime::spawn_blocking(move || editor::ask(prompt, secret, asked));
+        if let Some(chosen) = choose(&asking.await?, &question.choices) {
+            return Ok(chosen);
+        }
+    }
+    Err(undecided(&question))
 }
 
 /// A text as it is shown: what it quotes may come from a model or a document, and must neither move

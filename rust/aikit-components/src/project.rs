@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     config,
-    security::{folder, policy::Profile},
+    security::{folder, home, policy::Profile},
     storage,
 };
 
@@ -46,6 +46,7 @@ pub struct Project(Arc<Inner>);
 struct Inner {
     working_directory: PathBuf,
     profile: Profile,
+    home: Option<PathBuf>,
     opened: Mutex<Option<Opened>>,
 }
 
@@ -95,11 +96,26 @@ impl Place {
 impl Project {
     /// The project whose working directory is `working_directory`; nothing is opened yet.
     pub fn new(working_directory: PathBuf, profile: Profile) -> Self {
+        Self::with_home(working_directory, profile, None)
+    }
+
+    /// The same, where `~` at the beginning of a path stands for `home`.
+    pub fn with_home(working_directory: PathBuf, profile: Profile, home: Option<PathBuf>) -> Self {
         Self(Arc::new(Inner {
             working_directory,
             profile,
+            home,
             opened: Mutex::default(),
         }))
+    }
+
+    /// Where a given path leads.
+    fn located(&self, given: &Path) -> Result<PathBuf> {
+        let given = match given.to_str() {
+            Some(given) => home::expand(self.0.home.as_deref(), given)?,
+            None => given.to_owned(),
+        };
+        Ok(self.0.working_directory.join(given))
     }
 
     /// The file of the store.
@@ -141,7 +157,7 @@ impl Project {
     pub async fn open(&self, place: &Place) -> Result<Arc<dyn KeyValueStore>> {
         match place {
             Place::Project => self.keys().await,
-            Place::File(path) => open_file(self.0.working_directory.join(path)).await,
+            Place::File(path) => open_file(self.located(path)?).await,
             Place::Memory => Ok(storage::find("memory")?.open(None).await?.keys),
         }
     }
@@ -154,7 +170,7 @@ impl Project {
     /// those of the store.
     pub async fn open_inside(&self, place: &Place) -> Result<Arc<dyn KeyValueStore>> {
         if let Place::File(given) = place {
-            let path = self.0.working_directory.join(given);
+            let path = self.located(given)?;
             if path.file_name() == Some(config::FILE_NAME.as_ref()) {
                 let message = format!("`{}` is the place of the configuration", given.display());
                 return Err(
@@ -409,8 +425,13 @@ mod tests {
             assert_eq!(parsed, expected, "{url:?}");
         }
         let home = tempfile::tempdir().unwrap();
-        let project = Project::new(home.path().to_owned(), Profile::Notebook);
+        let above = home.path().parent().map(Path::to_owned);
+        let project = Project::with_home(home.path().to_owned(), Profile::Notebook, above);
+        let name = home.path().file_name().unwrap().to_str().unwrap();
+        let from_home = format!("~/{name}/b.db");
         for (path, allowed) in [
+            (&*from_home, true),
+            ("~/b.db", false),
             ("a.db", true),
             ("below/a.db", true),
             ("../a.db", false),

@@ -119,7 +119,10 @@ impl Components {
             .with_write_roots(write_roots);
         let policy: Arc<dyn Policy> =
             Arc::new(OfflinePolicy::new(Arc::new(policy), Arc::clone(&network)));
+        // The home folder of a server is of no concern to its users.
+        let home = config.home.clone().filter(|_| profile == Profile::Notebook);
         let files = PathGuard::new(&roots, Arc::clone(&policy), setup.ask.clone())?;
+        let files = files.with_home(home.clone());
         let files: Arc<dyn Files> = Arc::new(files);
         let place = (working_directory.clone(), setup.variables.clone());
         let processes = ProcessGuard::new(
@@ -141,7 +144,7 @@ impl Components {
             models: Some(Arc::new(models)),
             ..Services::default()
         };
-        let project = Project::new(working_directory.clone(), profile);
+        let project = Project::with_home(working_directory.clone(), profile, home);
         Ok(Self {
             sessions: Sessions::new(project.clone()),
             project,
@@ -171,6 +174,8 @@ impl Components {
 
 #[cfg(test)]
 mod tests {
+    use aikit_core::{ErrorKind, io};
+
     use super::*;
 
     fn setup(folder: &std::path::Path) -> Setup {
@@ -202,5 +207,39 @@ mod tests {
         .unwrap();
         let error = Components::assemble(setup(folder.path())).unwrap_err();
         assert!(error.message().contains("none"), "{error}");
+    }
+
+    #[test]
+    fn a_root_below_the_home_folder_is_read_and_nothing_beside_it() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        for name in ["work/aikit.toml", "data/a.txt", "secret.txt"] {
+            let file = home.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "[security]\nroots = [\"~/data\"]\n").unwrap();
+        }
+        let open = |profile| {
+            let components = Components::assemble(Setup {
+                profile,
+                variables: Variables::of([("HOME", home.to_string_lossy())]),
+                ..setup(&home.join("work"))
+            });
+            components.unwrap()
+        };
+        let kind = |components: &Components, path: &'static str| {
+            let cx = components.tool_context();
+            let read = async move {
+                let files = cx.services.files()?;
+                files.read(&cx.context, path, 0, 10).await
+            };
+            let read = io::wait(read, || Ok(())).flatten();
+            read.err().map(|error| error.kind())
+        };
+        let notebook = open(Profile::Notebook);
+        assert_eq!(kind(&notebook, "~/data/a.txt"), None);
+        assert_eq!(kind(&notebook, "~/secret.txt"), Some(ErrorKind::Denied));
+        // A server's home folder is told to nobody.
+        let served = open(Profile::Served);
+        assert_eq!(kind(&served, "~/data/a.txt"), Some(ErrorKind::NotFound));
     }
 }

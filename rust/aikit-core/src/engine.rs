@@ -84,7 +84,10 @@ pub trait OutputSink: fmt::Debug + Send + Sync {
     /// `unavailable` where the script is not a program: a cell of a notebook.
     fn exit(&self, _status: u8) -> Result<()> {
         let message = "a cell cannot end the kernel";
-        Err(Error::new(ErrorKind::Unavailable, message).with_hint("restart it from the front end"))
+        Err(Error::new(ErrorKind::Unavailable, message).with_hint(
+            "restart it or shut it down from the front end: in JupyterLab and Jupyter Notebook, in \
+             the menu `Kernel`",
+        ))
     }
 
     /// Whether lists of records are shown as tables in plain text, because there is only that.

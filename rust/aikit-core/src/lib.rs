@@ -3,7 +3,7 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! error  value  per_process  progress
+//! error  value  choice  per_process  progress
 //! io  metrics
 //! clock  tape
 //! event  graph
@@ -19,6 +19,7 @@
 //! The crate depends on no other crate of the workspace and does no network I/O.
 
 pub mod agent;
+pub mod choice;
 pub mod clock;
 pub mod context;
 pub mod engine;

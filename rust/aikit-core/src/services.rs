@@ -385,12 +385,13 @@ pub trait Models: fmt::Debug + Send + Sync {
     fn embedding(&self, name: &str, options: ModelOptions) -> Result<Arc<dyn EmbeddingModel>>;
 
     /// What is usable here and what each lacks: `{name, summary, usable, lacks, chat, embeddings}`
-    /// each. Asks nobody.
-    fn list(&self) -> Vec<Value>;
+    /// each. Of servers of this machine it is looked for a short while whether they answer: those
+    /// that do not also have the `error`, its `kind` and a `hint`. Nobody else is asked.
+    fn list<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Vec<Value>>;
 
-    /// As [`Models::list`], but servers of the user's own are asked: their rows also have the
-    /// `models` they serve, or the `error` and `hint` that make them unusable. `provider` names
-    /// one of them.
+    /// As [`Models::list`], but all servers of the user's own are asked: their rows also have the
+    /// `models` they serve, or the `error`, its `kind` and the `hint` of what makes them unusable.
+    /// `provider` names one of them.
     ///
     /// # Errors
     ///

@@ -215,7 +215,7 @@ impl ToolSpec {
             .into_iter()
             .flatten()
             .map(|(name, schema)| {
-                let kind = schema.get("type").and_then(Value::as_str).unwrap_or("any");
+                let kind = kind_of(schema);
                 let needed = if required.contains(&name.as_str()) {
                     ", required"
                 } else {
@@ -232,12 +232,68 @@ impl ToolSpec {
     }
 }
 
+/// The type that a schema asks for, in one word; with a question mark where null may stand for it.
+fn kind_of(schema: &Value) -> String {
+    let kinds: Vec<String> = match schema.get("type") {
+        Some(Value::String(name)) => vec![name.clone()],
+        Some(Value::List(names)) => {
+            let names = names.iter().filter_map(Value::as_str);
+            names.map(str::to_owned).collect()
+        }
+        _ => {
+            let choices = schema.get("anyOf").or_else(|| schema.get("oneOf"));
+            let choices = choices.and_then(Value::as_list).unwrap_or_default();
+            choices.iter().map(kind_of).collect()
+        }
+    };
+    let is_null = |it: &String| it == "null";
+    let mark = if kinds.iter().any(is_null) { "?" } else { "" };
+    let mut named: Vec<String> = Vec::new();
+    for kind in kinds.into_iter().filter(|it| !is_null(it)) {
+        if !named.contains(&kind) {
+            named.push(kind);
+        }
+    }
+    match &named[..] {
+        [] if !mark.is_empty() => "null".to_owned(),
+        [] => "any".to_owned(),
+        named if named.iter().any(|it| it == "any") => "any".to_owned(),
+        [one] => format!("{one}{mark}"),
+        many => format!("{}{mark}", many.join(" or ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
     use serde::Deserialize;
 
     use super::*;
+
+    #[test]
+    fn an_argument_that_may_be_left_out_is_of_its_type_and_not_of_any() {
+        for (schema, expected) in [
+            (r#"{"type": "string"}"#, "string"),
+            (r#"{"type": ["string", "null"]}"#, "string?"),
+            (
+                r#"{"anyOf": [{"type": "integer"}, {"type": "null"}]}"#,
+                "integer?",
+            ),
+            (
+                r#"{"anyOf": [{"type": "string"}, {"type": "object"}]}"#,
+                "string or object",
+            ),
+            (
+                r#"{"oneOf": [{"type": "string", "const": "a"}, {"type": "string"}]}"#,
+                "string",
+            ),
+            (r#"{"anyOf": [{}, {"type": "null"}]}"#, "any"),
+            (r#"{"description": "x"}"#, "any"),
+        ] {
+            let read = serde_json::from_str(schema).map(Value::from_json).unwrap();
+            assert_eq!(kind_of(&read), expected, "{schema}");
+        }
+    }
 
     #[derive(Debug, Default)]
     struct Add;

@@ -16,6 +16,14 @@ pub(crate) fn api_modules(py: Python<'_>) -> PyResult<Py<PyAny>> {
             Value::map([
                 ("name", Value::from(module.name)),
                 ("summary", Value::from(module.summary)),
+                (
+                    "call",
+                    module
+                        .call
+                        .as_ref()
+                        .map(|it| function(module.name, it))
+                        .into(),
+                ),
                 ("functions", functions(module.name, '.', module.functions)),
                 ("classes", module.classes.iter().map(class).collect()),
             ])

@@ -251,10 +251,10 @@ async fn next(events: Arc<tokio::sync::Mutex<Events>>) -> Result<Option<Value>> 
 /// The providers: what is usable here and what each lacks.
 #[pyfunction]
 pub(crate) fn list_models(py: Python<'_>) -> PyResult<Vec<PyValue>> {
-    let cx = session::current(py)?.tool_context();
-    let models = cx.services.models();
-    let models = models.map_err(|error| errors::to_python(py, &error))?;
-    Ok(models.list().into_iter().map(PyValue).collect())
+    wait::blocking(py, move |cx| async move {
+        let rows = cx.services.models()?.list(&cx.context).await;
+        Ok(rows.into_iter().map(PyValue).collect())
+    })
 }
 
 /// As `list_models`, but servers of the user's own are asked; `provider` names one of them.

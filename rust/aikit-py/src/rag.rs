@@ -7,9 +7,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use aikit_components::rag::{
-    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, RagOptions, Record,
-    SearchOptions, Source, ToolOptions,
+use aikit_components::{
+    rag::{
+        self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, RagOptions, Record,
+        SearchOptions, Source, ToolOptions,
+    },
+    security::home,
 };
 use aikit_core::{
     Error, Result, Value, model::ChatModel, procedure, services::ModelOptions, tool::ToolContext,
@@ -325,12 +328,18 @@ async fn stats(rag: rag::Rag, cx: ToolContext) -> Result<PyValue> {
 /// scripts; anything else is a path.
 #[pyfunction]
 pub(crate) fn store_path(py: Python<'_>, place: PathBuf) -> PyResult<PathBuf> {
-    let folder = &session::current(py)?.working_directory;
+    let session = session::current(py)?;
+    let folder = &session.working_directory;
     let is_name = place.components().count() == 1 && place.extension().is_none();
     match place.to_str() {
         Some(name) if is_name || name.is_empty() => {
             rag::store_path(folder, name).map_err(|error| errors::to_python(py, &error))
         }
-        _ => Ok(folder.join(place)),
+        Some(path) => {
+            let path = home::expand(session.config.home.as_deref(), path);
+            path.map(|path| folder.join(path))
+                .map_err(|error| errors::to_python(py, &error))
+        }
+        None => Ok(folder.join(place)),
     }
 }

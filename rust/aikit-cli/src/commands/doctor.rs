@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aikit_components::{registry::Components, storage};
+use aikit_components::{
+    project::{Place, Project},
+    registry::Components,
+    security::policy::Profile,
+};
 use aikit_core::{Error, Result, Value, io, storage::Batch};
 use clap::Args;
 
@@ -107,12 +111,13 @@ pub(super) fn run(args: &DoctorArgs, interpreter: Option<&Interpreter>) -> Resul
     match &assembled {
         Ok(components) => {
             checks.push(configuration(components));
-            checks.push(store());
+            checks.push(store(components.project.clone()));
             checks.push(models(components));
         }
         Err(error) => {
             checks.push(Check::failed("configuration", error));
-            checks.push(store());
+            let folder = std::env::current_dir()?;
+            checks.push(store(Project::new(folder, Profile::Notebook)));
         }
     }
     let failed = checks.iter().any(|it| it.verdict == Verdict::Failed);
@@ -227,27 +232,57 @@ fn configuration(components: &Components) -> Check {
     Check::ok("configuration", says)
 }
 
-/// Whether a store can be made, written and read.
-fn store() -> Check {
+/// Whether the store of the project can be made, written and read: where it is, because another
+/// folder may have other rights.
+fn store(project: Project) -> Check {
     const NAME: &str = "store";
-    let folder = std::env::temp_dir().join(format!("aikit-doctor-{}", std::process::id()));
-    let path = folder.join("store.db");
-    let tried = io::wait(try_store(path), || Ok(())).flatten();
-    drop(std::fs::remove_dir_all(&folder));
+    let path = project.path();
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let had_folder = folder.exists();
+    // A store that is not there yet is not made for a test.
+    let probe = (!path.exists()).then(|| folder.join(format!("doctor-{}.db", std::process::id())));
+    let place = probe.clone().map_or(Place::Project, Place::File);
+    let tried = io::wait(try_store(project, place), || Ok(())).flatten();
+    for file in probe.iter().flat_map(|it| files_of(it)) {
+        drop(std::fs::remove_file(file));
+    }
+    if !had_folder {
+        drop(std::fs::remove_dir_all(&folder));
+    }
     match tried {
-        Ok(()) => Check::ok(NAME, "a store can be made, written and read"),
+        Ok(()) => Check::ok(NAME, format!("{} can be written and read", path.display())),
         Err(error) => Check::failed(NAME, &error),
     }
 }
 
-async fn try_store(path: PathBuf) -> Result<()> {
-    let stores = storage::find("sqlite")?.open(Some(path)).await?;
-    let batch = Batch {
-        puts: vec![("doctor".to_owned(), b"well".to_vec().into())],
+/// A store and the files that SQLite keeps beside it.
+fn files_of(store: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = store.as_os_str().to_owned();
+    ["", "-wal", "-shm", "-journal"]
+        .into_iter()
+        .map(move |end| {
+            let mut name = name.clone();
+            name.push(end);
+            PathBuf::from(name)
+        })
+}
+
+/// Writes a key that nobody else has, reads it and takes it out again.
+async fn try_store(project: Project, place: Place) -> Result<()> {
+    let keys = project.open(&place).await?;
+    let key = format!("doctor/{}", std::process::id());
+    let write = Batch {
+        puts: vec![(key.clone(), b"well".to_vec().into())],
         ..Batch::default()
     };
-    stores.keys.apply(batch).await?;
-    match stores.keys.get("doctor").await? {
+    keys.apply(write).await?;
+    let found = keys.get(&key).await?;
+    let delete = Batch {
+        deletes: vec![key],
+        ..Batch::default()
+    };
+    keys.apply(delete).await?;
+    match found {
         Some(record) if &*record.value == b"well" => Ok(()),
         _ => Err(Error::internal("a store does not keep what is written")),
     }

@@ -78,7 +78,7 @@ pub(crate) fn run(cli: Cli, interpreter: Option<&Interpreter>) -> Result<u8> {
         Command::State(args) => state::run(args).map(|()| 0),
         Command::Session(args) => session::run(args).map(|()| 0),
         Command::Agent(args) => agent::run(args).map(|()| 0),
-        Command::Model(args) => model::run(args).map(|()| 0),
+        Command::Model(args) => model::run(args),
         Command::Doctor(args) => doctor::run(&args, interpreter),
         Command::Install(args) | Command::Uninstall(args) | Command::List(args) => {
             let message = "this command needs Jupyter's Python packages";

@@ -36,6 +36,7 @@ enum StateCommand {
         /// Name of the value
         key: String,
         /// JSON, or a text that is none
+        #[arg(allow_negative_numbers = true)]
         value: String,
     },
     /// Lists the keys

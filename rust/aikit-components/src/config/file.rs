@@ -28,7 +28,7 @@ pub(super) fn find(folder: &Path, variables: &Variables) -> Option<PathBuf> {
 }
 
 /// The home folder, as it is named and with its links resolved.
-fn home(variables: &Variables) -> Vec<PathBuf> {
+pub(super) fn home(variables: &Variables) -> Vec<PathBuf> {
     let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
     let named = variables.get(name).filter(|it| !it.is_empty());
     let named = named.map(PathBuf::from);

@@ -66,6 +66,9 @@ pub struct Config {
     pub security: SecurityConfig,
     /// What the shell keeps.
     pub shell: ShellConfig,
+    /// The home folder of the user, where the environment names it.
+    #[serde(skip)]
+    pub home: Option<PathBuf>,
     /// The file that was read, if there was one.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -105,7 +108,9 @@ impl Config {
                         .with_hint("correct the value or take it out")
                 })?;
         let base = file.as_deref().and_then(Path::parent).unwrap_or(folder);
-        config.security.resolve_below(base);
+        config.home = file::home(variables).into_iter().next();
+        let home = config.home.as_deref();
+        config.security.resolve_below(base, home)?;
         config.shell.resolve_below(folder);
         config.shell.state_folder = file::state_folder(variables);
         config.file = file;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use aikit_core::Result;
 use serde::{Deserialize, Deserializer};
 
-use crate::security::policy::Profile;
+use crate::security::{home, policy::Profile};
 
 /// Settings of the policy.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -30,11 +31,16 @@ impl SecurityConfig {
     /// Keys that allow more than without them.
     pub(super) const WIDENING: &[&str] = &["hosts", "roots", "write_roots"];
 
-    /// Relative folders start at `base`, the folder of the file they stand in.
-    pub(super) fn resolve_below(&mut self, base: &Path) {
+    /// Relative folders start at `base`, the folder of the file they stand in; `~` is `home`.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` for a folder below `~` without a home folder.
+    pub(super) fn resolve_below(&mut self, base: &Path, home: Option<&Path>) -> Result<()> {
         for root in self.roots.iter_mut().chain(&mut self.write_roots) {
-            *root = base.join(&*root);
+            *root = base.join(home::expand(home, &root.to_string_lossy())?);
         }
+        Ok(())
     }
 }
 

@@ -378,7 +378,7 @@ fn parse_url(text: &str) -> Result<Url> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::invalid_args("an address may not carry a password")
-            .with_hint("give user and password as `auth`, where they are not logged"));
+            .with_hint("take user and password out; `request_http` has `auth` for them, which is not logged"));
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(not_a_url(text));
@@ -415,8 +415,9 @@ async fn read_body(mut response: Response, max_bytes: u64) -> Result<Bytes> {
     {
         if (body.len() + chunk.len()) as u64 > max_bytes {
             let message = format!("the answer of `{url}` is larger than {max_bytes} bytes");
-            return Err(Error::new(ErrorKind::LimitExceeded, message)
-                .with_hint("raise `max_bytes`, or ask for a part of it"));
+            return Err(
+                Error::new(ErrorKind::LimitExceeded, message).with_hint("ask for a part of it")
+            );
         }
         body.extend_from_slice(&chunk);
     }

@@ -12,12 +12,12 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, join_all},
 };
-use url::Url;
+use url::{Host, Url};
 
 use super::{
     cassette::{Deck, is_secret_name},
     check,
-    providers::{Endpoint, PROVIDERS, Place, Provider},
+    providers::{Endpoint, Listing, PROVIDERS, Place, Provider},
     replayed::Replayed,
 };
 use crate::{
@@ -167,12 +167,23 @@ impl Catalogue {
             Place::Default { url, variable } => (Some(url), variable),
             Place::Given { variable } => (None, variable),
         };
+        let name = if given.is_some() {
+            "base_url"
+        } else {
+            variable
+        };
         let given = given.or_else(|| self.variable(variable));
         let replayed = || self.deck.is_replaying().then(|| NOWHERE.to_owned());
         let given = given.or_else(|| default.map(str::to_owned));
         let Some(text) = given.or_else(replayed) else {
-            let message = format!("`{}` needs `base_url`", provider.name);
-            let hint = "give the address of the server, such as http://127.0.0.1:8080/v1";
+            let message = format!(
+                "`{}` needs an address, `base_url`: `{variable}` is not set",
+                provider.name
+            );
+            let hint = format!(
+                "either set `{variable}` to the address of the server, such as \
+                 http://127.0.0.1:8080/v1, or give it as `base_url`"
+            );
             return Err(Error::new(ErrorKind::Unavailable, message).with_hint(hint));
         };
         let parsed = Url::parse(&text)
@@ -180,7 +191,7 @@ impl Catalogue {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if parsed.is_none() {
             // An address may hold a password, so it is not repeated.
-            let message = "`base_url` is not an http or https address";
+            let message = format!("`{name}` is not an http or https address");
             let hint = "write it like http://127.0.0.1:8080/v1";
             return Err(Error::invalid_args(message).with_hint(hint));
         }
@@ -245,8 +256,9 @@ impl Models for Catalogue {
         embedding(&endpoint)
     }
 
-    fn list(&self) -> Vec<Value> {
-        PROVIDERS.iter().map(|it| self.described(it)).collect()
+    fn list<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Vec<Value>> {
+        let rows = PROVIDERS.iter().map(|it| self.listed(cx, it));
+        join_all(rows).boxed()
     }
 
     fn check<'a>(
@@ -279,31 +291,49 @@ impl Catalogue {
         ])
     }
 
+    /// The row of a provider; a server of this machine has to answer to be usable.
+    async fn listed(&self, cx: &Context, provider: &'static Provider) -> Value {
+        let mut row = self.described(provider);
+        // While answers come from a cassette, no server is needed.
+        let own = self.own(provider).filter(|_| !self.deck.is_replaying());
+        if let Some((endpoint, listing)) = own
+            && endpoint.as_ref().is_ok_and(|it| is_here(&it.base_url))
+        {
+            let glanced = async {
+                let endpoint = endpoint?;
+                check::models(cx, &endpoint, listing, check::GLANCE).await
+            };
+            if let Err(error) = glanced.await {
+                mark(&mut row, &error);
+            }
+        }
+        row
+    }
+
+    /// The server of a provider, where it is the user's own and nothing else is lacking.
+    fn own(&self, provider: &'static Provider) -> Option<(Result<Endpoint>, Listing)> {
+        let listing = provider
+            .listing
+            .filter(|_| self.lacks(provider).is_empty())?;
+        let name = format!("{}:?", provider.name);
+        let found = self.endpoint(&name, ModelOptions::default());
+        Some((found.map(|(_, endpoint)| endpoint), listing))
+    }
+
     /// The row of a provider; where the server is the user's own, also what it says: its `models`,
     /// or the `error` that makes it unusable.
     async fn checked(&self, cx: &Context, provider: &'static Provider) -> Value {
         let mut row = self.described(provider);
-        let Value::Map(map) = &mut row else {
+        let Some((endpoint, listing)) = self.own(provider) else {
             return row;
         };
-        let Some(listing) = provider.listing.filter(|_| self.lacks(provider).is_empty()) else {
-            return row;
-        };
-        let name = format!("{}:?", provider.name);
-        let listed = match self.endpoint(&name, ModelOptions::default()) {
-            Ok((_, endpoint)) => check::models(cx, &endpoint, listing).await,
-            Err(error) => Err(error),
-        };
-        match listed {
-            Ok(models) => drop(map.insert("models".to_owned(), Value::from(models))),
-            Err(error) => {
-                map.insert("usable".to_owned(), Value::Bool(false));
-                map.insert("error".to_owned(), Value::from(error.message()));
-                map.insert(
-                    "hint".to_owned(),
-                    Value::from(error.hint().map(str::to_owned)),
-                );
+        let asked = async { check::models(cx, &endpoint?, listing, check::TIMEOUT).await };
+        match (asked.await, &mut row) {
+            (Ok(models), Value::Map(map)) => {
+                map.insert("models".to_owned(), Value::from(models));
             }
+            (Ok(_), _) => {}
+            (Err(error), _) => mark(&mut row, &error),
         }
         row
     }
@@ -320,9 +350,32 @@ impl Catalogue {
         if let Place::Given { variable } = provider.place
             && self.variable(variable).is_none()
         {
-            lacks.push("the address `base_url`".to_owned());
+            lacks.push(format!("the address `{variable}`"));
         }
         lacks
+    }
+}
+
+/// Says in the row of a provider why it is not usable.
+fn mark(row: &mut Value, error: &Error) {
+    let Value::Map(map) = row else { return };
+    let pairs = [
+        ("usable", Value::Bool(false)),
+        ("error", Value::from(error.message())),
+        ("kind", Value::from(error.kind().code())),
+        ("hint", Value::from(error.hint().map(str::to_owned))),
+    ];
+    map.extend(pairs.map(|(name, value)| (name.to_owned(), value)));
+}
+
+/// Whether an address is one of this machine.
+fn is_here(address: &str) -> bool {
+    let url = Url::parse(address).ok();
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

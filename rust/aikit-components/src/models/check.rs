@@ -11,12 +11,16 @@ use serde_json::Value as Json;
 use super::providers::{Endpoint, Listing};
 
 /// Longest time for one server: a person waits for the list.
-const TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longest time for a server of this machine of which only is asked whether it is there: where
+/// nobody listens, the system says so at once.
+pub(super) const GLANCE: Duration = Duration::from_millis(500);
 
 /// Largest list that is read.
 const LIST_BYTES_MAX: u64 = 4 << 20;
 
-/// The names of the models of the server at `endpoint`.
+/// The names of the models of the server at `endpoint`, which may take `timeout` to answer.
 ///
 /// # Errors
 ///
@@ -26,6 +30,7 @@ pub(super) async fn models(
     cx: &Context,
     endpoint: &Endpoint,
     listing: Listing,
+    timeout: Duration,
 ) -> Result<Vec<String>> {
     let root = endpoint.base_url.trim_end_matches('/');
     let (url, list, name) = match listing {
@@ -42,7 +47,7 @@ pub(super) async fn models(
         url: url.clone(),
         headers: headers.collect(),
         body: None,
-        timeout: TIMEOUT,
+        timeout,
         max_bytes: LIST_BYTES_MAX,
     };
     let response = endpoint.http.send(cx, request).await.map_err(|error| {
@@ -58,7 +63,10 @@ pub(super) async fn models(
         200 => {}
         401 | 403 => {
             let message = format!("{url} refused the key");
-            return Err(Error::new(ErrorKind::ModelAuth, message).with_hint("check the key"));
+            return Err(Error::new(ErrorKind::ModelAuth, message).with_hint(
+                "set the variable of the provider to a key that the server takes, or leave it out \
+                 where the server wants none",
+            ));
         }
         status => {
             let message = format!("{url} answered with status {status}");

@@ -61,6 +61,16 @@ pub(super) trait Embed: std::fmt::Debug + Send + Sync {
         true
     }
 
+    /// Whether a score may say nothing at all, so that [`Embed::alike`] has to look.
+    fn is_doubtful(&self, _score: f32) -> bool {
+        false
+    }
+
+    /// Which of the texts have anything in common with the question.
+    fn alike(&self, _question: &str, texts: &[String]) -> Vec<bool> {
+        vec![true; texts.len()]
+    }
+
     /// Embeds texts, one answer for each, in order.
     fn embed<'a>(
         &'a self,

@@ -87,6 +87,10 @@ pub struct IngestReport {
     pub deleted: usize,
     /// Sources that could not be ingested; the rest was.
     pub failed: Vec<Failure>,
+    /// Files of folders and globs that were left out, because their names do not say what reads
+    /// them.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
     /// Chunks written.
     pub chunks: usize,
     /// Those of them whose text was new and was embedded; the others kept their embeddings.
@@ -101,6 +105,15 @@ pub struct Failure {
     /// Code of the error's kind.
     pub kind: String,
     /// What went wrong.
+    pub reason: String,
+}
+
+/// A file that was left out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Skipped {
+    /// Its path.
+    pub source: String,
+    /// Why.
     pub reason: String,
 }
 
@@ -127,6 +140,7 @@ pub(super) async fn run(
             .iter()
             .map(|(it, error)| failure(it, error))
             .collect(),
+        skipped: found.skipped(),
         ..IngestReport::default()
     };
     let total = found.items.len();

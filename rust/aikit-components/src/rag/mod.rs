@@ -53,7 +53,7 @@ pub use self::{
     embedders::{EMBEDDERS, Embedder, EmbedderKind},
     evaluate::{CUTOFFS_DEFAULT, EvaluateOptions, Evaluation, Judged, Latency, Level, Measures},
     fuse::Fusion,
-    ingest::{Failure, Gone, IngestOptions, IngestReport},
+    ingest::{Failure, Gone, IngestOptions, IngestReport, Skipped},
     loaders::{LOADERS, Loader},
     packages::{Finder, find_packages_with},
     place::store_path,

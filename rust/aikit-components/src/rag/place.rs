@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use aikit_core::{Error, ErrorKind, Result};
 
-use crate::{config, security::folder};
+use crate::{
+    config,
+    security::{folder, home},
+};
 
 /// Folder of the indexes that are opened by name, below the working directory.
 const FOLDER: &str = ".aikit/rag";
@@ -24,6 +27,7 @@ pub fn store_path(working_directory: &Path, place: &str) -> Result<PathBuf> {
                 .with_hint("give a name such as `manual`, or nothing for an index in memory"),
         );
     }
+    home::refuse(place)?;
     let is_name = given.components().count() == 1 && given.extension().is_none();
     let path = if is_name && !place.starts_with('.') {
         working_directory.join(FOLDER).join(format!("{place}.db"))
@@ -66,6 +70,7 @@ mod tests {
             ("/etc/x.db", Err(ErrorKind::Denied)),
             ("..", Err(ErrorKind::Denied)),
             (" ", Err(ErrorKind::InvalidArgs)),
+            ("~/x.db", Err(ErrorKind::InvalidArgs)),
         ];
         for (place, expected) in cases {
             let found = store_path(folder, place).map_err(|error| error.kind());

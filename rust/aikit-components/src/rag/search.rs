@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Context, Error, Result, Value, storage::Scored, value::Map};
+use aikit_core::{
+    Context, Error, Result, Value, io,
+    storage::{Scored, StoredChunk},
+    value::Map,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -163,7 +167,7 @@ pub(super) async fn run(
         return Ok(Vec::new());
     }
     let fused = find(inner, cx, query, (&options, kept), seen).await?;
-    hits(inner, fused, &options).await
+    hits(inner, query, fused, &options).await
 }
 
 /// All candidates, best first.
@@ -209,8 +213,49 @@ async fn find(
     }
 }
 
+/// Which of the chunks are hits: what the words found, and what the vectors say something about.
+async fn alike<'a>(
+    inner: &Inner,
+    query: &str,
+    chunks: &[StoredChunk],
+    found: impl Fn(&StoredChunk) -> Option<&'a Fused>,
+) -> Result<Vec<bool>> {
+    let embedder = Arc::clone(&inner.options.embedder.0);
+    let is_doubtful = |it: &Fused| {
+        it.keyword.is_none() && it.dense.is_none_or(|score| embedder.is_doubtful(score))
+    };
+    let doubted: Vec<bool> = chunks
+        .iter()
+        .map(|chunk| found(chunk).is_some_and(is_doubtful))
+        .collect();
+    if !doubted.contains(&true) {
+        return Ok(vec![true; chunks.len()]);
+    }
+    let texts = chunks.iter().zip(&doubted).filter(|(_, it)| **it);
+    let texts = texts.map(|(chunk, _)| {
+        let title = chunk.title.iter().map(String::as_str);
+        let above = title.chain(chunk.headings.iter().map(String::as_str));
+        above
+            .chain([chunk.text.as_str()])
+            .collect::<Vec<_>>()
+            .join("\n")
+    });
+    let (texts, question): (Vec<String>, _) = (texts.collect(), query.to_owned());
+    let looked = io::spawn_blocking(move || Ok(embedder.alike(&question, &texts))).await?;
+    let mut looked = looked.into_iter();
+    let answers = doubted
+        .into_iter()
+        .map(|it| !it || looked.next().unwrap_or(true));
+    Ok(answers.collect())
+}
+
 /// The first `k` candidates that are still there, with their texts.
-async fn hits(inner: &Inner, mut fused: Vec<Fused>, options: &SearchOptions) -> Result<Vec<Hit>> {
+async fn hits(
+    inner: &Inner,
+    query: &str,
+    mut fused: Vec<Fused>,
+    options: &SearchOptions,
+) -> Result<Vec<Hit>> {
     if let Some(least) = options.min_score {
         fused.retain(|it| it.score >= least);
     }
@@ -221,8 +266,15 @@ async fn hits(inner: &Inner, mut fused: Vec<Fused>, options: &SearchOptions) -> 
         let (next, later) = rest.split_at((options.k - hits.len()).min(rest.len()));
         rest = later;
         let ids = next.iter().map(|it| it.id).collect();
-        for chunk in inner.store.fetch(ids).await? {
-            let Some(found) = next.iter().find(|it| it.id == chunk.id) else {
+        let chunks = inner.store.fetch(ids).await?;
+        let found = |chunk: &StoredChunk| next.iter().find(|it| it.id == chunk.id);
+        let alike = alike(inner, query, &chunks, found).await?;
+        for (chunk, _) in chunks
+            .into_iter()
+            .zip(alike)
+            .filter(|(_, is_alike)| *is_alike)
+        {
+            let Some(found) = found(&chunk) else {
                 continue;
             };
             hits.push(Hit {

@@ -16,7 +16,10 @@ use aikit_core::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::loaders::{self, Loader};
+use super::{
+    ingest::Skipped,
+    loaders::{self, Loader},
+};
 
 /// Largest file that is read.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -82,6 +85,8 @@ pub(super) struct Found {
     folders: Vec<PathBuf>,
     /// Sources that lead nowhere.
     pub(super) failed: Vec<(String, Error)>,
+    /// Files of folders that no loader is for.
+    unknown: BTreeSet<String>,
 }
 
 pub(super) type Heads = HashMap<String, DocumentHead>;
@@ -122,6 +127,7 @@ pub(super) async fn find(
             Source::Path(path) => match list(cx, &path, heads).await {
                 Ok(listing) => {
                     found.folders.extend(listing.folder);
+                    found.unknown.extend(listing.unknown);
                     for file in listing.files {
                         found.push(Item {
                             id: file,
@@ -169,6 +175,19 @@ impl Found {
         self.items.insert(item.id.clone(), item);
     }
 
+    /// The files that were left out; not those that another source names by themselves.
+    pub(super) fn skipped(&self) -> Vec<Skipped> {
+        let files = self.unknown.iter().filter(|it| !self.ids.contains(*it));
+        let skipped = files.map(|file| Skipped {
+            source: file.clone(),
+            reason: match Path::new(file).extension() {
+                Some(ending) => format!("no loader reads `.{}`", ending.to_string_lossy()),
+                None => "its name has no ending".to_owned(),
+            },
+        });
+        skipped.collect()
+    }
+
     /// Whether a stored document came from a file below a folder that was listed, but was not
     /// found there.
     pub(super) fn misses(&self, head: &DocumentHead) -> bool {
@@ -191,6 +210,8 @@ struct Listing {
     /// The folder that was listed, as ids write it; `None` for a file named by itself.
     folder: Option<PathBuf>,
     files: Vec<String>,
+    /// Other files of the folder, which no loader is for.
+    unknown: Vec<String>,
 }
 
 /// The files a path or a glob leads to. A file named by itself is taken whatever its name.
@@ -226,10 +247,11 @@ async fn list(cx: &ToolContext, path: &str, heads: &Heads) -> Result<Listing> {
         return Ok(Listing {
             folder: None,
             files: found,
+            unknown: Vec::new(),
         });
     }
-    let known = found.into_iter().filter(|it| Loader::find(it).is_some());
-    let known: Vec<String> = known.collect();
+    let (known, unknown): (Vec<String>, Vec<String>) =
+        found.into_iter().partition(|it| Loader::find(it).is_some());
     // A folder that was emptied since is not the same as one that never had any document.
     let had_some = || heads.values().any(|head| is_below(&resolved, head));
     if known.is_empty() && !had_some() {
@@ -241,6 +263,7 @@ async fn list(cx: &ToolContext, path: &str, heads: &Heads) -> Result<Listing> {
     Ok(Listing {
         folder: Some(resolved),
         files: known,
+        unknown,
     })
 }
 
@@ -342,8 +365,7 @@ async fn read_page(
 
 fn is_binary(message: &str) -> Error {
     let names: Vec<&str> = loaders::LOADERS.iter().map(|it| it.name).collect();
-    Error::new(ErrorKind::Protocol, message)
-        .with_hint(format!("convert it to one of {}", names.join(", ")))
+    Error::invalid_args(message).with_hint(format!("convert it to one of {}", names.join(", ")))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod approval;
 pub(crate) mod folder;
+pub mod home;
 pub mod hosts;
 pub mod limits;
 pub mod offline;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aikit_core::{Error, ErrorKind, Result};
 
-use super::folder;
+use super::{folder, home};
 use crate::config;
 
 /// The path of the file that a script names, below `working_directory`.
@@ -23,6 +23,7 @@ pub fn below(working_directory: &Path, given: &str) -> Result<PathBuf> {
         let message = format!("`{given}` is no path of a file");
         return Err(Error::invalid_args(message).with_hint("give a path such as `run.cassette`"));
     }
+    home::refuse(given)?;
     let path = working_directory.join(given);
     if !folder::is_inside(working_directory, &path) {
         return Err(refused("is outside the working directory"));
@@ -53,6 +54,7 @@ mod tests {
             (&*absolute, None),
             ("../x", Some(ErrorKind::Denied)),
             ("/etc/x", Some(ErrorKind::Denied)),
+            ("~/x", Some(ErrorKind::InvalidArgs)),
             ("aikit.toml", Some(ErrorKind::Denied)),
             ("folder", Some(ErrorKind::InvalidArgs)),
             (" ", Some(ErrorKind::InvalidArgs)),

@@ -2,6 +2,7 @@
 
 mod change;
 mod entries;
+mod lost;
 
 use std::{
     io::{Read as _, Seek as _, SeekFrom},
@@ -24,7 +25,8 @@ use futures::future::BoxFuture;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
-use super::{denied, enforce};
+use self::lost::{lost, names_folder, no_folder};
+use super::{denied, enforce, home};
 
 /// Longest path that is looked at, in bytes.
 const PATH_BYTES_MAX: usize = 4096;
@@ -39,6 +41,7 @@ pub struct PathGuard {
     roots: Vec<Arc<Root>>,
     policy: Arc<dyn Policy>,
     ask: Option<Arc<dyn Ask>>,
+    home: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -112,7 +115,19 @@ impl PathGuard {
             }))
         };
         let roots = roots.iter().map(open).collect::<Result<_>>()?;
-        Ok(Self { roots, policy, ask })
+        Ok(Self {
+            roots,
+            policy,
+            ask,
+            home: None,
+        })
+    }
+
+    /// The same guard where `~` stands for `home`; what is below it still has to be below a root.
+    #[must_use]
+    pub fn with_home(mut self, home: Option<PathBuf>) -> Self {
+        self.home = home;
+        self
     }
 
     async fn enforce(&self, cx: &Context, path: &Path) -> Result<()> {
@@ -137,10 +152,14 @@ impl PathGuard {
             .to_owned();
         let named = path.to_owned();
         let place = io::spawn_blocking(move || {
-            resolve(root, &relative).map_err(|error| explain(&named, error))
+            let held = Arc::clone(&root);
+            resolve(root, &relative).map_err(|error| lost(&held, &relative, &named, error))
         })
         .await?;
         self.enforce(cx, &place.absolute()).await?;
+        if place.kind == PlaceKind::File && names_folder(path) {
+            return Err(no_folder(path, path.trim_end_matches('/')));
+        }
         Ok(place)
     }
 
@@ -158,6 +177,7 @@ impl PathGuard {
         }
         let start = self.roots.first().map_or(Path::new("/"), |root| &root.path);
         let mut absolute = PathBuf::new();
+        let path = home::expand(self.home.as_deref(), path)?;
         for part in start.join(path).components() {
             match part {
                 Component::CurDir => {}

@@ -119,6 +119,21 @@ impl Registry {
         Ok(found.into_values().collect())
     }
 
+    /// Adds what a name of a tool or of a group means to `tools`; what is there already, by itself
+    /// or with another group, counts once.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Registry::resolve`].
+    pub fn resolve_into(&self, tools: &mut Vec<Arc<dyn DynTool>>, name: String) -> Result<()> {
+        for tool in self.resolve(&[name])? {
+            if !tools.iter().any(|it| Arc::ptr_eq(it, &tool)) {
+                tools.push(tool);
+            }
+        }
+        Ok(())
+    }
+
     fn members(&self, group: &Group) -> Vec<Arc<dyn DynTool>> {
         let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let is_member = |entry: &&Entry| {

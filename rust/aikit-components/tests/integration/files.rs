@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
-use aikit_core::{Error, Result, Value, tool::ToolContext};
+use aikit_core::{Error, ErrorKind, Result, Value, tool::ToolContext};
 
 use crate::session::{self, Setup};
 
@@ -221,4 +221,21 @@ fn a_read_root_is_not_written() {
     );
     write(&cx, &path(&writable), "x", "create").unwrap();
     assert!(writable.path().join("a.txt").exists());
+}
+
+#[test]
+fn a_path_that_names_a_folder_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let cx = open(folder.path());
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    let (wrong, none) = (ErrorKind::InvalidArgs, ErrorKind::NotFound);
+    for (path, kind, says) in [
+        ("d/", wrong, "names a folder"),
+        ("file/sub", none, "`file` is a file, not a folder"),
+    ] {
+        let error = write(&cx, path, "x", "overwrite").unwrap_err();
+        assert_eq!(error.kind(), kind, "{path}");
+        assert!(error.message().contains(says), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -1,6 +1,6 @@
 //! Models: how a call is tracked and hooked, scripted and function models, the catalogue.
 
-use std::sync::Arc;
+use std::{net::TcpListener, sync::Arc};
 
 use aikit_components::{
     config::{ModelsConfig, Variables},
@@ -18,8 +18,9 @@ use aikit_core::{
 use futures::future::BoxFuture;
 
 use crate::support::{
-    asking, calling, catalogue, catalogue_with, complete, counted, guarded, hook, scripted, stream,
-    tool_context, wait,
+    asking, calling, catalogue, catalogue_with, complete, counted, guarded, hook, scripted,
+    server::{Reply, Server},
+    stream, tool_context, wait,
 };
 
 #[test]
@@ -225,23 +226,104 @@ fn a_model_that_cannot_be_had_says_what_is_missing() {
 
 #[test]
 fn keys_and_the_default_model_come_from_the_given_variables() {
-    let variables = |name: &str| match name {
+    let server = Server::start(vec![Reply::json(200, r#"{"models": []}"#)]);
+    let (here, nowhere) = (server.base_url.clone(), nowhere());
+    let variables = move |name: &str| match name {
         "OPENAI_API_KEY" => Some("sk-very-secret".to_owned()),
         "AIKIT_MODEL" => Some("openai:gpt".to_owned()),
+        "OLLAMA_BASE_URL" => Some(here.clone()),
+        "LLAMACPP_BASE_URL" => Some(nowhere.clone()),
         _ => None,
     };
     let catalogue = catalogue_with(variables, Some("scripted:x".to_owned()));
     let model = catalogue.chat(None, ModelOptions::default()).unwrap();
     assert_eq!(model.name(), "openai:gpt");
     assert!(!format!("{model:?} {catalogue:?}").contains("sk-very-secret"));
-    let usable = catalogue.list().into_iter().filter(|it| {
+    let rows = wait(async move { catalogue.list(&Context::default()).await });
+    let down = rows.iter().find(|it| it.get("error").is_some()).unwrap();
+    let text = |name: &str| down.get(name).and_then(Value::as_str).unwrap();
+    assert_eq!(
+        (text("name"), text("kind")),
+        ("llamacpp", "provider_unavailable")
+    );
+    assert!(text("hint").contains("llama-server"), "{down}");
+    let usable = rows.into_iter().filter(|it| {
         let usable = it.get("usable").and_then(Value::as_bool);
         usable.unwrap()
     });
     let names = usable.map(|it| it.get("name").unwrap().as_str().unwrap().to_owned());
-    // With a key, on this machine, or in this process.
-    let expected = ["openai", "ollama", "llamacpp", "scripted"];
+    // With a key, on this machine and there, or in this process.
+    let expected = ["openai", "ollama", "scripted"];
     assert_eq!(names.collect::<Vec<_>>(), expected);
+}
+
+/// An address of this machine at which nobody listens.
+fn nowhere() -> String {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    format!("http://127.0.0.1:{port}/v1")
+}
+
+#[test]
+fn a_key_that_a_server_refuses_is_told_from_a_server_that_is_down() {
+    let server = Server::start(vec![Reply::json(401, "{}")]);
+    let (here, nowhere) = (server.base_url.clone(), nowhere());
+    let variables = move |name: &str| match name {
+        "OLLAMA_BASE_URL" => Some(here.clone()),
+        "LLAMACPP_BASE_URL" => Some(nowhere.clone()),
+        _ => None,
+    };
+    let catalogue = catalogue_with(variables, None);
+    let rows = wait(async move { catalogue.check(&Context::default(), None).await }).unwrap();
+    let kind = |name: &str| {
+        let row = rows
+            .iter()
+            .find(|it| it.get("name").and_then(Value::as_str) == Some(name));
+        row.and_then(|it| it.get("kind")?.as_str())
+            .map(str::to_owned)
+    };
+    assert_eq!(kind("ollama").as_deref(), Some("auth"));
+    assert_eq!(kind("llamacpp").as_deref(), Some("provider_unavailable"));
+    assert_eq!(kind("openai"), None);
+}
+
+#[test]
+fn an_address_that_is_missing_or_wrong_is_called_by_its_variable() {
+    let of = |address: Option<&str>, name: &'static str, given: Option<&str>| {
+        let address = address.map(str::to_owned);
+        let variables = move |name: &str| match name {
+            "AZURE_API_KEY" => Some("key".to_owned()),
+            "AZURE_ENDPOINT" => address.clone(),
+            _ => None,
+        };
+        let options = ModelOptions {
+            base_url: given.map(str::to_owned),
+            api_key: Some("key".to_owned()),
+            ..ModelOptions::default()
+        };
+        catalogue_with(variables, None)
+            .chat(Some(name), options)
+            .unwrap_err()
+    };
+    let missing = of(None, "azure:m", None);
+    assert_eq!(missing.kind(), ErrorKind::Unavailable);
+    assert!(missing.message().contains("`AZURE_ENDPOINT`"), "{missing}");
+    for way in ["`AZURE_ENDPOINT`", "`base_url`"] {
+        assert!(missing.hint().unwrap().contains(way), "{missing:?}");
+    }
+    assert!(
+        of(Some("x"), "azure:m", None)
+            .message()
+            .contains("`AZURE_ENDPOINT`")
+    );
+    assert!(
+        of(None, "azure:m", Some("x"))
+            .message()
+            .contains("`base_url`")
+    );
 }
 
 #[test]
@@ -269,10 +351,12 @@ fn keys_of_the_configuration_come_after_the_variables_and_of_known_providers() {
 
 #[test]
 fn every_provider_of_the_table_says_what_it_lacks() {
-    for row in catalogue().list() {
+    let rows = wait(async { catalogue().list(&Context::default()).await });
+    for row in rows {
         let name = row.get("name").unwrap().as_str().unwrap();
         let lacks = row.get("lacks").unwrap().as_list().unwrap();
-        assert_eq!(row.get("usable"), Some(&Value::from(lacks.is_empty())));
+        let is_usable = lacks.is_empty() && row.get("error").is_none();
+        assert_eq!(row.get("usable"), Some(&Value::from(is_usable)));
         let full = format!("{name}:m");
         let found = match row.get("chat").and_then(Value::as_bool) {
             Some(true) => catalogue()

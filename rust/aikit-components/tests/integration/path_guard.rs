@@ -264,3 +264,53 @@ fn a_root_that_is_no_folder_is_an_error_of_the_configuration() {
         assert_eq!(error.kind(), ErrorKind::Config, "{path}");
     }
 }
+
+#[test]
+fn a_tilde_is_the_home_folder_and_the_roots_still_decide() {
+    let world = world();
+    let policy = || {
+        let roots = vec![world.base.join("work")];
+        Arc::new(TablePolicy::new(Profile::Notebook, roots, Vec::new()))
+    };
+    let roots = [world.base.join("work")];
+    let read = |home: Option<&str>, path: &str| {
+        let guard = PathGuard::new(&roots, policy(), None).unwrap();
+        let guard = guard.with_home(home.map(|it| world.base.join(it)));
+        let path = path.to_owned();
+        wait(async move { guard.read(&Context::default(), &path, 0, 1000).await })
+    };
+    assert_eq!(&*read(Some("work"), "~/a.txt").unwrap().bytes, b"inside");
+    assert_eq!(&*read(Some(""), "~/work/a.txt").unwrap().bytes, b"inside");
+    for path in ["~/secret.txt", "~/work/../secret.txt", "~"] {
+        let error = read(Some(""), path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{path}: {error}");
+    }
+    let error = read(None, "~/a.txt").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.hint().unwrap().contains("`./~`"), "{error:?}");
+}
+
+#[test]
+fn a_file_that_stands_where_a_folder_should_is_named() {
+    let world = world();
+    for (path, file) in [
+        ("a.txt/sub", "`a.txt`"),
+        ("a.txt/sub/more", "`a.txt`"),
+        ("a.txt/", "`a.txt`"),
+        ("deep/b.txt/c", "`deep/b.txt`"),
+    ] {
+        let error = world.read(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{path}");
+        assert!(
+            error
+                .message()
+                .ends_with(&format!("{file} is a file, not a folder")),
+            "{error}"
+        );
+    }
+    assert_eq!(
+        world.read("none/sub").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(world.list(Caller::User, "deep/", false), ["deep/b.txt"]);
+}

@@ -2,8 +2,13 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use aikit_components::tools::{BUILT_IN, GROUPS, Registry};
+use aikit_components::{
+    agents::{Agent, AgentOptions},
+    tools::{BUILT_IN, GROUPS, Registry},
+};
 use aikit_core::Value;
+
+use crate::support::scripted;
 
 /// Words that no argument may be named: reserved in Lua 5.4 or in Python 3.
 const RESERVED: &[&str] = &[
@@ -184,4 +189,23 @@ fn an_unknown_tool_is_named_with_its_neighbours() {
     assert_eq!(error.hint(), Some("did you mean `read_file`?"));
     let error = Registry::with_built_ins().find("transmogrify").unwrap_err();
     assert!(error.hint().unwrap().contains("`count_words`"));
+}
+
+#[test]
+fn a_tool_that_is_named_by_itself_and_with_its_group_counts_once() {
+    let registry = Registry::with_built_ins();
+    let mut tools = Vec::new();
+    for name in ["write_file", "files", "files_read", "read_file"] {
+        registry.resolve_into(&mut tools, name.to_owned()).unwrap();
+    }
+    assert_eq!(tools[0].spec().name, "write_file");
+    let all = registry.resolve(&["files".to_owned()]).unwrap();
+    assert_eq!(tools.len(), all.len());
+    assert!(
+        Agent::new(AgentOptions {
+            tools,
+            ..AgentOptions::new(scripted(vec![]).unwrap())
+        })
+        .is_ok()
+    );
 }

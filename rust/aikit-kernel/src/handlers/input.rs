@@ -7,6 +7,7 @@ use std::{
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
+    choice::{ATTEMPTS_MAX, choose},
     services::{Ask, Question},
 };
 use bytes::Bytes;
@@ -22,9 +23,6 @@ use crate::{
         input::InputRequest,
     },
 };
-
-/// How often a question is asked again after an answer that is none of the choices.
-const ATTEMPTS_MAX: usize = 5;
 
 /// How long a front end may take to connect its stdin socket.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -96,7 +94,7 @@ impl Desk {
                     break reply.value;
                 }
             };
-            if let Some(answer) = choose(answer, &question.choices) {
+            if let Some(answer) = choose(&answer, &question.choices) {
                 return Ok(answer);
             }
         }
@@ -122,15 +120,6 @@ fn prompt(question: &Question) -> String {
         question.prompt.trim_end(),
         question.choices.join("/")
     )
-}
-
-/// The choice that was meant; any answer when there is nothing to choose from.
-fn choose(answer: String, choices: &[String]) -> Option<String> {
-    if choices.is_empty() {
-        return Some(answer);
-    }
-    let meant = |choice: &&String| choice.eq_ignore_ascii_case(answer.trim());
-    choices.iter().find(meant).cloned()
 }
 
 fn nobody() -> Error {

@@ -22,6 +22,21 @@ pub(super) const OPTIONS: Kind = Kind::Options(&[
     optional("metadata", Kind::Table, "Metadata of the representations."),
 ]);
 
+/// Options of a table.
+const TABLE: Kind = Kind::Options(&[
+    optional(
+        "columns",
+        Kind::List(&Kind::String),
+        "Which columns, in which order; all when left out.",
+    ),
+    optional(
+        "display_id",
+        Kind::String,
+        "Identity by which it can be replaced later.",
+    ),
+    optional("metadata", Kind::Table, "Metadata of the representations."),
+]);
+
 const DISPLAY: ApiFunction = ApiFunction {
     name: "display",
     summary: "Shows a value; a table whose keys are media types is shown as these.",
@@ -85,10 +100,14 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
     ApiFunction {
         name: "table",
-        summary: "Shows a list of records as a table.",
+        summary: "Shows a list of records as a table; long texts are cut, in what is shown.",
         params: &[
-            required("records", Kind::Anything, "Tables with text keys."),
-            optional("options", OPTIONS, "How to show it."),
+            required(
+                "records",
+                Kind::List(&Kind::Table),
+                "Tables with text keys.",
+            ),
+            optional("options", TABLE, "How to show it."),
         ],
         returns: "a handle with `:update(value)`",
         example: "display.table({{name = 'a', size = 1}, {name = 'b', size = 2}})",

@@ -150,29 +150,31 @@ const CLASS: ApiClass = ApiClass {
 const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "list",
-        summary: "Lists the providers: what is usable here and what each lacks. Asks nobody.",
+        summary: "Lists the providers: what is usable here and what each lacks. Servers of this \
+                  machine are looked for; nobody else is asked.",
         params: &[],
         returns: "a list of records with `name`, `summary`, `usable`, `lacks`, `chat`, \
-                  `embeddings`",
+                  `embeddings`; those of servers that do not answer also with `error`, `kind` and \
+                  `hint`",
         example: "print(#Model.list())",
-        call: Call::Host(|session, _| {
+        call: Call::Host(|session, args| {
             let session = session.clone();
             Box::pin(async move {
-                let models = session.components().services.models()?.list();
-                Ok(Return::Value(Value::List(models)))
+                let models = session.components().services.models()?;
+                Ok(Return::Value(Value::List(models.list(&args.cx).await)))
             })
         }),
     },
     ApiFunction {
         name: "check",
-        summary: "As `list`, but servers of your own are asked for the models they have.",
+        summary: "As `list`, but all servers of your own are asked for the models they have.",
         params: &[optional(
             "provider",
             Kind::String,
             "The only one to look at, such as `ollama`.",
         )],
-        returns: "the records of `list`; those of servers also with `models`, or `error` and \
-                  `hint`",
+        returns: "the records of `list`; those of servers also with `models`, or `error`, `kind` \
+                  (`auth` when the key was refused) and `hint`",
         example: "print(Model.check('scripted')[1].usable)",
         call: Call::Host(|session, mut args| {
             let session = session.clone();

@@ -189,7 +189,9 @@ const CLASS: ApiClass = ApiClass {
                 ),
                 optional("options", Kind::Options(INGEST), "How to ingest."),
             ],
-            returns: "a record with `added`, `updated`, `unchanged`, `deleted`, `failed`, `chunks`, `embedded`",
+            returns: "a record with `added`, `updated`, `unchanged`, `deleted`, `failed`, \
+                      `skipped` (files that no loader reads: `source` and `reason` each), \
+                      `chunks`, `embedded`",
             example: "RAG.open():ingest({{id = 'a', text = 'owls hunt at night'}}).added",
             call: Call::Host(|session, args| Box::pin(ingest(session.clone(), args))),
         },

@@ -18,6 +18,12 @@ pub(super) const MODULE: ApiModule = ApiModule {
 
 const TASKS: Kind = Kind::List(&Kind::Anything);
 
+const STATUS: &[super::Param] = &[optional(
+    "status",
+    Kind::Either(&[Kind::Integer, Kind::Boolean]),
+    "Exit status, 0 to 255; `true` means 0, which is the default, and `false` 1.",
+)];
+
 const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "async",
@@ -87,14 +93,32 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
     ApiFunction {
         name: "help",
-        summary: "Prints what is known about a name or a value, like `name?` at the end of a cell.",
-        params: &[required(
+        summary: "Prints what is known about a name or a value, like `name?` at the end of a cell; \
+                  without one, what there is.",
+        params: &[optional(
             "subject",
             Kind::Anything,
             "A name such as `'Tool.invoke'`, or a function, a module, an object.",
         )],
         returns: "nothing",
         example: "help(Tool.invoke)",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "exit",
+        summary: "Ends the program that runs the script, once the script has stopped; in a \
+                  notebook it says how to stop the kernel.",
+        params: STATUS,
+        returns: "nothing: what follows is not run",
+        example: "exit(1)",
+        call: Call::Engine,
+    },
+    ApiFunction {
+        name: "quit",
+        summary: "The same as `exit`.",
+        params: STATUS,
+        returns: "nothing: what follows is not run",
+        example: "quit()",
         call: Call::Engine,
     },
     ApiFunction {

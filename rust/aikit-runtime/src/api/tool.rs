@@ -293,7 +293,7 @@ pub(super) fn resolve(
     for arg in given {
         match arg {
             Arg::Value(Value::String(name)) => {
-                tools.extend(session.components().tools.resolve(&[name])?);
+                session.components().tools.resolve_into(&mut tools, name)?;
             }
             Arg::Object(object) => tools.push(Arc::clone(&*session.argument::<Kept>(&object)?)),
             Arg::Callable(function) => tools.push(from_function(function)?),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::{
-    clock, convert,
+    cell, clock, convert,
     error::{self, IntoLua as _},
     natives,
     object::{ObjectHandle, StreamHandle},
@@ -34,7 +34,11 @@ pub(super) fn bind(state: &State) -> mlua::Result<()> {
             lua.create_table()?
         };
         for function in module.functions {
-            table.raw_set(function.name, module_function(lua, module, function)?)?;
+            let made = module_function(lua, module, function)?;
+            if module.name.is_empty() && cell::WORDS.contains(&function.name) {
+                state.words.borrow_mut().insert(function.name, made.clone());
+            }
+            table.raw_set(function.name, made)?;
         }
         if module.has_null {
             table.raw_set("null", Value::NULL)?;

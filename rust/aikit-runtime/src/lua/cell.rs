@@ -30,7 +30,10 @@ const KEPT_MAX: usize = 200;
 /// # Errors
 ///
 /// The script's own, with its traceback; `interrupted` and the like when it was stopped.
-pub(super) async fn execute(state: &State, run: &Arc<Run>, cell: Cell) -> Result<Option<Map>> {
+pub(super) async fn execute(state: &State, run: &Arc<Run>, mut cell: Cell) -> Result<Option<Map>> {
+    if let Some(call) = called(state, &cell.code) {
+        cell.code = call;
+    }
     if let Some((name, detail)) = question(&cell.code) {
         let (names, host) = (&state.names, &*state.host);
         return Ok(inspect::describe_name(names, host, name, detail).await);
@@ -70,6 +73,18 @@ async fn show(state: &State, run: &Arc<Run>, values: MultiValue) -> Result<Map> 
     outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;
     let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(std::mem::take(&mut *shown))
+}
+
+/// Functions that are called by their name alone, as people write it at a prompt.
+pub(super) const WORDS: [&str; 3] = ["exit", "help", "quit"];
+
+/// The call that a cell of one word means, unless the script has given the word a meaning.
+fn called(state: &State, code: &str) -> Option<String> {
+    let word = WORDS.into_iter().find(|it| *it == code.trim())?;
+    let own = state.words.borrow().get(word).cloned()?;
+    let value: mlua::Value = state.lua.globals().raw_get(word).ok()?;
+    let is_own = value == mlua::Value::Function(own) && !state.kept.borrow().contains_key(word);
+    is_own.then(|| format!("{word}()"))
 }
 
 /// The name before one or two question marks at the end of a cell, and how much is asked.
@@ -181,7 +196,7 @@ fn constant(state: &Rc<State>, name: &str, value: mlua::Value) -> mlua::Result<K
     })
 }
 
-/// Adds what scripts call to look at a name: `help(x)`.
+/// Adds what scripts call to look at a name, `help(x)`, or at all there is, `help()`.
 ///
 /// # Errors
 ///
@@ -199,11 +214,12 @@ pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
             )
         };
         let text = match &name {
+            _ if subject.is_nil() => inspect::overview(),
             Some(name) => {
                 let found = inspect::describe_name(&names, &*host, name, 0).await;
                 let text = found.as_ref().and_then(|bundle| bundle.get("text/plain"));
                 text.and_then(Value::as_str)
-                    .map_or_else(|| format!("nothing is known about `{name}`"), str::to_owned)
+                    .map_or_else(|| inspect::unknown(name), str::to_owned)
             }
             // A value without a name says what it is.
             None => text::of(&subject),

@@ -176,7 +176,10 @@ pub(super) async fn complete(
                 if let Some(callee) = callee(left) {
                     add_options(&mut found, names, host, &callee).await;
                 }
-                add_names(&mut found, names);
+                // Where the name of an option fits, a table of options holds nothing else.
+                if found.matches.is_empty() {
+                    add_names(&mut found, names);
+                }
             }
         }
     }

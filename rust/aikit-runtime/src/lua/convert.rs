@@ -5,7 +5,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use mlua::{Lua, LuaSerdeExt as _, Table};
 
-use super::{callable, interrupt, object::ObjectHandle, state::State};
+use super::{callable, interrupt, object::ObjectHandle, records, state::State};
 use crate::api::{Arg, ObjectRef};
 
 /// Deepest nesting that crosses.
@@ -247,6 +247,9 @@ pub(super) fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
                 table.raw_set(index + 1, member_to_lua(lua, item)?)?;
             }
             table.set_metatable(Some(lua.array_metatable()))?;
+            if let Some(Value::Map(first)) = items.first() {
+                records::remember(&table, first.keys().map(String::as_str))?;
+            }
             mlua::Value::Table(table)
         }
         Value::Map(map) => mlua::Value::Table(map_to_lua(lua, map)?),

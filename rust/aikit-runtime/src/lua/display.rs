@@ -40,11 +40,11 @@ fn bundle_of(value: &Value) -> Result<Map> {
     };
     let mut bundle = Map::from_iter([("text/plain".to_owned(), Data::from(plain))]);
     if let Value::Table(table) = value
-        && let Some(html) = records::html(table)
+        && let Some(html) = records::html(table, None)
     {
         bundle.insert("text/html".to_owned(), html.into());
         if shows_tables()
-            && let Some(plain) = records::plain(table)
+            && let Some(plain) = records::plain(table, None)
         {
             bundle.insert("text/plain".to_owned(), plain.into());
         }
@@ -254,17 +254,26 @@ pub(super) fn png(lua: &Lua) -> mlua::Result<Function> {
 /// Only when Lua is out of memory.
 pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, (records, options): (Table, Option<Table>)| {
-        let html = records::html(&records).ok_or_else(|| {
-            let message = "`display.table` takes a list of records";
-            let hint = "write `display.table({{name = 'a', size = 1}, {name = 'b', size = 2}})`";
-            error::to_lua(Error::invalid_args(message).with_hint(hint))
-        })?;
+        let columns = match &options {
+            Some(options) => options.raw_get::<Option<Vec<String>>>("columns")?,
+            None => None,
+        };
+        let (html, plain) = if records.is_empty() {
+            ("<p>no rows</p>".to_owned(), "no rows".to_owned())
+        } else {
+            let columns = columns.as_deref();
+            let shown = records::html(&records, columns).zip(records::plain(&records, columns));
+            shown.ok_or_else(|| {
+                let problem = records::problem(&records);
+                let message = format!("`display.table` shows a list of records, but {problem}");
+                let hint =
+                    "write `display.table({{name = 'a', size = 1}, {name = 'b', size = 2}})`";
+                error::to_lua(Error::invalid_args(message).with_hint(hint))
+            })?
+        };
         let bundle = [
             ("text/html".to_owned(), Data::from(html)),
-            (
-                "text/plain".to_owned(),
-                Data::from(text::of(&Value::Table(records))),
-            ),
+            ("text/plain".to_owned(), Data::from(plain)),
         ];
         display(Map::from_iter(bundle), options)
     })

@@ -162,6 +162,58 @@ const LEFT_OUT: [&str; 6] = [
     "require",
 ];
 
+/// Functions of plain Lua's libraries that are not on the allow list, and what there is instead.
+const INSTEAD: &[(&str, &[&str], &str)] = &[
+    (
+        "io",
+        &["open", "input", "output"],
+        "`Tool.read_file{path = …}` reads a file, `Tool.write_file{path = …, content = …}` writes one",
+    ),
+    (
+        "io",
+        &["popen"],
+        "`Tool.run_process{program = …, args = {…}}` runs a program",
+    ),
+    (
+        "os",
+        &["execute"],
+        "`Tool.run_process{program = …, args = {…}}` runs a program",
+    ),
+    (
+        "os",
+        &["remove"],
+        "`Tool.delete_file{path = …}` deletes a file",
+    ),
+    (
+        "os",
+        &["rename", "tmpname"],
+        "`Tool.write_file{path = …, content = …}` makes a file, `Tool.delete_file{path = …}` deletes one",
+    ),
+    (
+        "os",
+        &["getenv", "setlocale"],
+        "scripts do not see the environment; give them what they need as a value",
+    ),
+];
+
+/// The function of a library that a call meant, and what there is instead of it. Lua names the
+/// member only, so the line says which table it was looked for in.
+fn absent(state: &State, message: &str, name: &str) -> Option<(String, &'static str)> {
+    let line = place(state, message);
+    let found = INSTEAD.iter().find(|(library, names, _)| {
+        let is_meant = |line: &String| line.contains(&format!("{library}.{name}"));
+        names.contains(&name) && line.as_ref().is_none_or(is_meant)
+    });
+    found.map(|(library, _, instead)| (format!("{library}.{name}"), *instead))
+}
+
+/// The line that an error is about: its message begins with `cell [1]:7: `.
+fn place(state: &State, message: &str) -> Option<String> {
+    let (place, _) = message.split_once(": ")?;
+    let (name, line) = place.rsplit_once(':')?;
+    state.source_line(name, line.parse().ok()?)
+}
+
 fn hint(state: &State, message: &str) -> Option<String> {
     if message.contains("stack overflow") {
         return Some("a function calls itself without an end".to_owned());
@@ -180,7 +232,8 @@ fn hint(state: &State, message: &str) -> Option<String> {
     if let Some(name) = quoted("a nil value (global '") {
         if LEFT_OUT.contains(&name) {
             return Some(format!(
-                "`{name}` is no part of this Lua, which opens no files by itself"
+                "`{name}` is no part of this Lua, which opens no files by itself: \
+                 `Tool.read_file{{path = …}}` reads one"
             ));
         }
         let names = state.names.read().ok()?;
@@ -188,6 +241,9 @@ fn hint(state: &State, message: &str) -> Option<String> {
         return Some(nearest::hint(name, names.globals(), otherwise));
     }
     let name = quoted("a nil value (field '").or_else(|| quoted("a nil value (method '"))?;
+    if let Some((member, instead)) = absent(state, message, name) {
+        return Some(format!("this Lua has no `{member}`: {instead}"));
+    }
     Some(format!(
         "there is no `{name}` in that table: `display` it to see what there is"
     ))

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, sync::RwLock};
 
+use aikit_components::nearest;
 use aikit_core::{Value, value::Map};
 
 use super::{
@@ -94,7 +95,95 @@ pub(super) async fn describe_name(
         return Some(bundle(describe_function(method, name, detail)));
     }
     let path: Vec<&str> = name.split(['.', ':']).collect();
+    if let Some(found) = describe(names, host, &path, detail).await {
+        return Some(found);
+    }
+    // Whoever asks may not know how a name is written, or that it is one of a method.
+    let (meant, function) = meant(&path)?;
+    if let Some(function) = function {
+        return Some(bundle(describe_function(function, &meant, detail)));
+    }
+    let path: Vec<&str> = meant.split('.').collect();
     describe(names, host, &path, detail).await
+}
+
+/// What a name means whose letters are large where they should be small, or the other way round:
+/// its right form, and the method where it is one.
+fn meant(path: &[&str]) -> Option<(String, Option<&'static ApiFunction>)> {
+    let is = |known: &str, given: &str| known.eq_ignore_ascii_case(given);
+    let (owner, rest) = path.split_first()?;
+    let module = api::MODULES.iter().find(|it| is(it.name, owner));
+    match (module, rest) {
+        (Some(module), []) => Some((module.name.to_owned(), None)),
+        (None, []) => {
+            let functions = api::module("")?.functions;
+            let found = functions.iter().find(|it| is(it.name, owner))?;
+            Some((found.name.to_owned(), None))
+        }
+        (_, [member]) => {
+            let classes = api::MODULES.iter().flat_map(|it| it.classes);
+            let class = classes.into_iter().find(|it| is(it.name, owner));
+            let function = module.and_then(|it| {
+                let found = it.functions.iter().find(|row| is(row.name, member))?;
+                Some((format!("{}.{}", it.name, found.name), None))
+            });
+            function
+                .or_else(|| {
+                    let class = class?;
+                    let found = class.methods.iter().find(|row| is(row.name, member))?;
+                    Some((format!("{}:{}", class.name, found.name), Some(found)))
+                })
+                .or_else(|| Some((format!("{}.{member}", module?.name), None)))
+        }
+        _ => None,
+    }
+}
+
+/// What there is, a line each: what `help()` prints.
+pub(super) fn overview() -> String {
+    let mut text = String::new();
+    let width = api::MODULES
+        .iter()
+        .map(|it| it.name.len())
+        .max()
+        .unwrap_or(0);
+    for module in api::MODULES.iter().filter(|it| !it.name.is_empty()) {
+        let _ = writeln!(text, "{:width$}  {}", module.name, module.summary);
+    }
+    if let Some(globals) = api::module("") {
+        let names: Vec<&str> = globals.functions.iter().map(|it| it.name).collect();
+        let _ = writeln!(text, "\n{}\n  {}", globals.summary, names.join(", "));
+    }
+    text.push_str(
+        "\n`help('RAG')`, `help(Tool.invoke)` or `RAG?` at the end of a cell say more; \
+         `Tool.list()` lists the tools.",
+    );
+    text
+}
+
+/// What is said of a name that nobody knows.
+pub(super) fn unknown(name: &str) -> String {
+    let modules = api::MODULES.iter().filter(|it| !it.name.is_empty());
+    let functions = api::MODULES.iter().flat_map(|module| {
+        let owner = module.name;
+        let qualified = move |it: &ApiFunction| match owner {
+            "" => it.name.to_owned(),
+            owner => format!("{owner}.{}", it.name),
+        };
+        module.functions.iter().map(qualified)
+    });
+    let methods = api::MODULES
+        .iter()
+        .flat_map(|it| it.classes)
+        .flat_map(|class| {
+            let qualified = |it: &ApiFunction| format!("{}:{}", class.name, it.name);
+            class.methods.iter().map(qualified)
+        });
+    let known = modules.map(|it| it.name.to_owned());
+    let known: Vec<String> = known.chain(functions).chain(methods).collect();
+    let known = known.iter().map(String::as_str);
+    let hint = nearest::hint(name, known, "`help()` lists what there is");
+    format!("nothing is known about `{name}`: {hint}")
 }
 
 /// Describes a name as a MIME bundle; `None` when nothing is known.

@@ -29,6 +29,8 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("", "timeout", task::timeout),
     ("", "sleep", task::sleep),
     ("", "help", cell::help),
+    ("", "exit", end),
+    ("", "quit", end),
     ("", "update_display", display::update),
     ("", "clear_output", display::clear),
     ("display", "display", display::show),
@@ -95,10 +97,11 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     install_reading(lua, &io)?;
     globals.raw_set("io", io)?;
     let os: Table = globals.raw_get("os")?;
-    os.raw_set(
-        "exit",
-        lua.create_function(|_, status: Value| exit(&status))?,
-    )
+    os.raw_set("exit", end(lua)?)
+}
+
+fn end(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_function(|_, status: Value| exit(&status))
 }
 
 /// `os.exit(status)`: nothing that the script does afterwards happens.

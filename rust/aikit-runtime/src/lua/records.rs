@@ -5,23 +5,36 @@ use std::fmt::Write as _;
 use indexmap::IndexSet;
 use mlua::{Table, Value};
 
-use super::text::{self, Budget, MEMBERS_MAX};
+use super::{
+    state::State,
+    text::{self, Budget, MEMBERS_MAX},
+};
 
 /// Most rows of an HTML table.
 const ROWS_MAX: usize = 200;
 /// Longest text of a cell, and longest name of a column, in bytes.
 const CELL_BYTES_MAX: usize = 4 << 10;
+/// Longest text of a cell of an HTML table, in characters: a table is looked over, not read.
+const HTML_CHARS_MAX: usize = 200;
 /// Longest text of a cell where columns are aligned, in characters.
 const CELL_CHARS_MAX: usize = 60;
 
+/// Columns that come first, where a table has all of one line.
+const KNOWN: &[&[&str]] = &[
+    &["score", "source", "text"],
+    &["name", "usable", "lacks"],
+    &["name"],
+];
+
 /// A list of records as an HTML table; `None` when it is something else, or too wide for one.
-pub(super) fn html(table: &Table) -> Option<String> {
+/// `wanted` names its columns; without it they are all there, in a meaningful order.
+pub(super) fn html(table: &Table, wanted: Option<&[String]>) -> Option<String> {
     let mut budget = Budget::new();
     let Found {
         length,
         columns,
         records,
-    } = find(table, &mut budget)?;
+    } = find(table, wanted, &mut budget)?;
     let mut html = "<table><thead><tr>".to_owned();
     for column in &columns {
         cell(&mut html, "th", column, &mut budget)?;
@@ -44,9 +57,9 @@ pub(super) fn html(table: &Table) -> Option<String> {
 }
 
 /// The same as lines with aligned columns.
-pub(super) fn plain(table: &Table) -> Option<String> {
+pub(super) fn plain(table: &Table, wanted: Option<&[String]>) -> Option<String> {
     let mut budget = Budget::new();
-    let found = find(table, &mut budget)?;
+    let found = find(table, wanted, &mut budget)?;
     let mut rows = vec![
         found
             .columns
@@ -90,11 +103,16 @@ fn one_line(text: &str) -> String {
     let flat = text
         .chars()
         .map(|it| if it.is_control() { ' ' } else { it });
-    let mut line: String = flat.clone().take(CELL_CHARS_MAX).collect();
-    if flat.count() > CELL_CHARS_MAX {
-        line.push('…');
+    shorten(flat.collect(), CELL_CHARS_MAX)
+}
+
+/// The beginning of a text that is longer than `most` characters.
+fn shorten(mut text: String, most: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
     }
-    line
+    text
 }
 
 /// The records of a list, and the columns they have.
@@ -104,7 +122,20 @@ struct Found {
     records: Vec<Table>,
 }
 
-fn find(table: &Table, budget: &mut Budget) -> Option<Found> {
+/// What keeps a list from being a table, for an error.
+pub(super) fn problem(table: &Table) -> String {
+    for (index, record) in table.sequence_values::<Table>().flatten().enumerate() {
+        for (key, _) in record.pairs::<Value, Value>().flatten() {
+            if !key.is_string() {
+                let key = text::of(&key);
+                return format!("row {} has the key `{key}`, which is no text", index + 1);
+            }
+        }
+    }
+    format!("its rows have no columns, or more than {MEMBERS_MAX}")
+}
+
+fn find(table: &Table, wanted: Option<&[String]>, budget: &mut Budget) -> Option<Found> {
     let first: Value = table.raw_get(1).ok()?;
     let length = first.as_table().and_then(|_| length(table, budget))?;
     let mut columns = IndexSet::new();
@@ -114,11 +145,58 @@ fn find(table: &Table, budget: &mut Budget) -> Option<Found> {
         add_columns(&mut columns, &record, budget)?;
         records.push(record);
     }
+    let columns = match wanted {
+        Some(wanted) => wanted.iter().cloned().collect(),
+        None => ordered(columns, &order(table)),
+    };
     Some(Found {
         length,
         columns,
         records,
     })
+}
+
+/// Puts first what is known to matter, then what stands first in `order`; the rest is as it was.
+fn ordered(columns: IndexSet<String>, order: &[String]) -> IndexSet<String> {
+    let is_there = |line: &&&[&str]| line.iter().all(|it| columns.contains(*it));
+    let known = KNOWN.iter().find(is_there).copied().unwrap_or_default();
+    let known = known.iter().map(|it| (*it).to_owned());
+    let first: IndexSet<String> = known.chain(order.iter().cloned()).collect();
+    let first = first.into_iter().filter(|it| columns.contains(it));
+    let mut all: IndexSet<String> = first.collect();
+    all.extend(columns);
+    all
+}
+
+/// Remembers the order of the columns of a list that came from the session, because a Lua table
+/// has none. It is forgotten with the table.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn remember<'a>(
+    table: &Table,
+    columns: impl ExactSizeIterator<Item = &'a str>,
+) -> mlua::Result<()> {
+    let Ok(state) = State::current() else {
+        return Ok(());
+    };
+    if (1..=MEMBERS_MAX).contains(&columns.len()) {
+        let columns: Vec<&str> = columns.collect();
+        state.orders.raw_set(table, columns.join(SEPARATOR))?;
+    }
+    Ok(())
+}
+
+/// Stands between the columns that are remembered.
+const SEPARATOR: &str = "\0";
+
+/// The order that was remembered.
+fn order(table: &Table) -> Vec<String> {
+    let remembered =
+        State::current().and_then(|state| state.orders.raw_get::<Option<String>>(table));
+    let remembered = remembered.ok().flatten().unwrap_or_default();
+    remembered.split(SEPARATOR).map(str::to_owned).collect()
 }
 
 /// How many items a table has, when it has nothing else.
@@ -152,7 +230,8 @@ fn row(record: &Table, columns: &IndexSet<String>, budget: &mut Budget) -> Optio
     let mut row = "<tr>".to_owned();
     for column in columns {
         let value: Value = record.raw_get(column.as_str()).ok()?;
-        cell(&mut row, "td", &shown(&value, budget), budget)?;
+        let text = shorten(shown(&value, budget), HTML_CHARS_MAX);
+        cell(&mut row, "td", &text, budget)?;
     }
     row.push_str("</tr>");
     Some(row)

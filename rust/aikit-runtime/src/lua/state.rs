@@ -57,6 +57,10 @@ pub(super) struct State {
     pub(super) classes: RefCell<HashMap<&'static str, Table>>,
     /// Functions that stand for members of modules, by their full names.
     pub(super) members: RefCell<HashMap<String, Function>>,
+    /// Functions that their bare name calls, at a prompt.
+    pub(super) words: RefCell<HashMap<&'static str, Function>>,
+    /// The order of the columns of lists that came from the session; its keys are weak.
+    pub(super) orders: Table,
     /// Local variables of earlier cells.
     pub(super) kept: RefCell<HashMap<String, Kept>>,
     /// Names for the completion.
@@ -85,6 +89,7 @@ impl State {
         names: Arc<RwLock<Names>>,
     ) -> Result<Rc<Self>> {
         let protected_call = super::raw::protected_call(&lua).map_err(error::from_setup)?;
+        let orders = weak_table(&lua).map_err(error::from_setup)?;
         let state = Rc::new(Self {
             lua,
             host,
@@ -92,6 +97,8 @@ impl State {
             functions: RefCell::default(),
             classes: RefCell::default(),
             members: RefCell::default(),
+            words: RefCell::default(),
+            orders,
             kept: RefCell::default(),
             names,
             sources: RefCell::default(),
@@ -244,6 +251,14 @@ impl State {
         let names = Names::of(self);
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
     }
+}
+
+/// A table that keeps none of its keys alive.
+fn weak_table(lua: &Lua) -> mlua::Result<Table> {
+    let (table, metatable) = (lua.create_table()?, lua.create_table()?);
+    metatable.raw_set("__mode", "k")?;
+    table.set_metatable(Some(metatable))?;
+    Ok(table)
 }
 
 /// A run waits for another one, until dropped.

@@ -55,7 +55,7 @@ fn completion_knows_names_members_keywords_and_options() {
     fixture
         .run("longest_name = {alpha = 1, alps = {}}\nlocal kept_name = Tool.get('count_words')")
         .unwrap();
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 14] = [
         ("longest|", &["longest_name"]),
         ("kept_n|", &["kept_name"]),
         ("longest_name.al|", &["alpha", "alps"]),
@@ -65,6 +65,8 @@ fn completion_knows_names_members_keywords_and_options() {
         ("kept_name:inv|", &["invoke"]),
         ("kept_name.usa|", &["usage"]),
         ("Tool.count_words{te|", &["text"]),
+        ("Tool.calculate{ex|", &["expression"]),
+        ("Tool.calculate{expression = longest|", &["longest_name"]),
         ("Tool.create{name = 'x', su|", &["summary"]),
         ("x = 'Tool.inv|", &[]),
         ("-- Tool.inv|", &[]),
@@ -97,6 +99,49 @@ fn inspection_describes_functions_and_variables() {
     assert!(fixture.shown("Tool.invoke?").contains("Runs a tool once"));
     fixture.run("help('Tool.create')").unwrap();
     assert!(fixture.sink.text().contains("Makes a tool of a function"));
+}
+
+#[test]
+fn help_lists_what_there_is_and_finds_a_name_however_it_is_written() {
+    let fixture = Fixture::new();
+    for code in ["help()", "help"] {
+        fixture.run(code).unwrap();
+        let text = fixture.sink.text();
+        for line in [
+            "RAG ",
+            "Retrieval: ingest documents",
+            "display ",
+            "gather",
+            "help('RAG')",
+        ] {
+            assert!(text.contains(line), "{code}: {line}: {text}");
+        }
+    }
+    fixture.run("index = RAG.open()").unwrap();
+    for (code, says) in [
+        ("help('rag')", "RAG.open("),
+        ("help('RAG')", "RAG.open("),
+        ("help('rag.search')", "RAG:search(query: string"),
+        ("help('RAG.search')", "RAG:search(query: string"),
+        ("help(index.search)", "RAG:search(query: string"),
+        ("help('index.search')", "RAG:search(query: string"),
+        ("help('rag.open')", "RAG.open("),
+        ("help('tool.count_words')", "Counts"),
+        ("help('HELP')", "help(subject?"),
+        ("help('progress')", "progress(work"),
+        (
+            "help('sesion')",
+            "nothing is known about `sesion`: did you mean `Session`",
+        ),
+        ("help('no such thing')", "`help()` lists what there is"),
+    ] {
+        fixture.run(code).unwrap();
+        let text = fixture.sink.text();
+        assert!(text.contains(says), "{code}: {text}");
+    }
+    // What the script calls so is the script's.
+    fixture.run("local help = 3").unwrap();
+    assert_eq!(fixture.shown("help"), "3");
 }
 
 #[test]

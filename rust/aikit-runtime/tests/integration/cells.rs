@@ -265,9 +265,103 @@ fn a_list_of_records_is_an_html_table() {
         .unwrap();
     assert_eq!(
         text(&bundle, "text/html"),
-        "<table><thead><tr><th>n</th><th>name</th></tr></thead><tbody>\
-         <tr><td>1</td><td>a&lt;b</td></tr><tr><td>2</td><td></td></tr></tbody></table>"
+        "<table><thead><tr><th>name</th><th>n</th></tr></thead><tbody>\
+         <tr><td>a&lt;b</td><td>1</td></tr><tr><td></td><td>2</td></tr></tbody></table>"
     );
+    let long = fixture.run("{{text = ('x'):rep(1000)}}").unwrap().unwrap();
+    let cell = format!("<td>{}…</td>", "x".repeat(200));
+    assert!(
+        text(&long, "text/html").contains(&cell),
+        "a long text is cut where it is shown"
+    );
+}
+
+/// The columns of the table that a cell shows, by its HTML.
+fn columns(bundle: &Map) -> Vec<String> {
+    let html = text(bundle, "text/html");
+    let (head, _) = html.split_once("</tr>").unwrap();
+    let cells = head.split("<th>").skip(1);
+    cells.map(|it| it.replace("</th>", "")).collect()
+}
+
+#[test]
+fn the_columns_of_a_table_have_a_meaningful_order() {
+    let fixture = Fixture::new();
+    let cases = [
+        ("{{zeta = 1, alpha = 2}}", &["alpha", "zeta"][..]),
+        (
+            "{{zeta = 1, name = 'x', alpha = 2}}",
+            &["name", "alpha", "zeta"],
+        ),
+        ("{{text = 'x', a = 1}}", &["a", "text"]),
+        (
+            "{{id = 'x', text = 'x', source = 's', score = 1, end_ = 2}}",
+            &["score", "source", "text", "end_", "id"],
+        ),
+        (
+            "Model.list()",
+            &["name", "usable", "lacks", "summary", "chat", "embeddings"],
+        ),
+        (
+            "Tool.match_regex{pattern = 'a', text = 'banana'}.matches",
+            &["text", "start", "stop", "groups", "names"],
+        ),
+    ];
+    for (code, expected) in cases {
+        let bundle = fixture.run(code).unwrap().unwrap();
+        let columns = columns(&bundle);
+        let count = expected.len().min(columns.len());
+        assert_eq!(columns[..count], expected[..count], "{code}");
+    }
+}
+
+/// What the last display of a cell showed.
+fn displayed(fixture: &Fixture, code: &str) -> Map {
+    drop(fixture.sink.take());
+    fixture.run(code).unwrap();
+    let shown = fixture.sink.take().into_iter().filter_map(|it| match it {
+        Output::Display { bundle, .. } => Some(bundle),
+        _ => None,
+    });
+    shown.last().unwrap()
+}
+
+#[test]
+fn display_table_is_a_table_in_plain_text_too() {
+    let fixture = Fixture::new();
+    let bundle = displayed(
+        &fixture,
+        "display.table{{name = 'Ada', size = 10}, {name = 'B', size = 2}}",
+    );
+    let plain = "name  size\n----  ----\nAda   10\nB     2";
+    assert_eq!(text(&bundle, "text/plain"), plain);
+    let bundle = displayed(
+        &fixture,
+        "display.table({{a = 1, b = 2, c = 3}}, {columns = {'c', 'a'}})",
+    );
+    assert_eq!(columns(&bundle), ["c", "a"]);
+    assert_eq!(text(&bundle, "text/plain"), "c  a\n-  -\n3  1");
+    assert_eq!(
+        text(&displayed(&fixture, "display.table({})"), "text/plain"),
+        "no rows"
+    );
+    for (code, says) in [
+        (
+            "display.table('x')",
+            "`records` must be a list of table, but it is the string `\"x\"`",
+        ),
+        ("display.table{a = 1}", "`records` must be a list of table"),
+        (
+            "display.table{{1, 2}}",
+            "row 1 has the key `1`, which is no text",
+        ),
+        ("display.table{{}}", "its rows have no columns"),
+    ] {
+        let error = fixture.fails(code);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{code}");
+        assert!(error.message().contains(says), "{code}: {error}");
+        assert!(error.hint().unwrap().contains("display.table("), "{code}");
+    }
 }
 
 /// Tables that hold each other many times: no cycle, few bytes, and 500 million paths.
@@ -318,10 +412,15 @@ fn wide_records_are_cut_to_one_bound() {
     assert!(html.len() < (1 << 20) + 4096, "{}", html.len());
     assert!(html.contains("<tr><td>short</td>"));
     assert!(
-        html.contains("<td>{\n  \"yyy") && html.contains("yyy,\n}…</td>"),
+        html.contains("<td>{\n  \"yyy") && html.contains("yyy…</td>"),
         "a cell is cut"
     );
-    assert!(html.ends_with("</tr></tbody></table><p>… 198 more rows</p>"));
+    let left_out = 200 - html.matches("<tr><td>").count();
+    let end = format!("</tr></tbody></table><p>… {left_out} more rows</p>");
+    assert!(
+        (100..199).contains(&left_out) && html.ends_with(&end),
+        "{left_out}"
+    );
     assert!(text(&bundle, "text/plain").contains("cut here"));
 }
 

@@ -340,3 +340,34 @@ fn a_task_that_waits_for_itself_is_told() {
                 return table.concat(gather{ask, ask}, ' ')";
     assert_eq!(fixture.shown(code), "\"1 1\"");
 }
+
+#[test]
+fn what_this_lua_lacks_has_a_hint_to_what_there_is_instead() {
+    let fixture = Fixture::new();
+    for (code, says) in [
+        ("os.execute('ls')", "`Tool.run_process{"),
+        ("io.popen('ls')", "`Tool.run_process{"),
+        ("local f = io.open('x')", "`Tool.read_file{"),
+        ("io.open('x', 'w')", "`Tool.write_file{"),
+        ("os.remove('x')", "`Tool.delete_file{"),
+        ("os.getenv('HOME')", "environment"),
+        ("dofile('x.lua')", "`Tool.read_file{"),
+        // A member of the same name in another table is something else.
+        ("box = {} box.open('x')", "there is no `open` in that table"),
+    ] {
+        let error = fixture.fails(code);
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains(says), "{code}: {error:?}");
+        for name in hint
+            .split("`Tool.")
+            .skip(1)
+            .filter_map(|it| it.split('{').next())
+        {
+            let tools = &fixture.session.components().tools;
+            assert!(
+                tools.find(name).is_ok(),
+                "{code}: there is no tool `{name}`"
+            );
+        }
+    }
+}

@@ -18,6 +18,9 @@ use crate::{
 /// Exit status when some sources could not be ingested.
 const SOME_FAILED: u8 = 1;
 
+/// Most files that were left out and are named.
+const SKIPPED_SHOWN_MAX: usize = 10;
+
 #[derive(Args, Debug)]
 pub(super) struct IngestArgs {
     #[command(flatten)]
@@ -106,8 +109,22 @@ fn show_report(report: &IngestReport, as_json: bool) -> Result<()> {
         let line = format!("{}: {} ({})", failure.source, failure.reason, failure.kind);
         terminal::note(&terminal::escape(&line));
     }
+    for skipped in report.skipped.iter().take(SKIPPED_SHOWN_MAX) {
+        let line = format!("{}: skipped, {}", skipped.source, skipped.reason);
+        terminal::note(&terminal::escape(&line));
+    }
+    let skipped = report.skipped.len();
+    if skipped > SKIPPED_SHOWN_MAX {
+        let more = skipped - SKIPPED_SHOWN_MAX;
+        terminal::note(&format!("… {more} more were skipped; `--json` names all"));
+    }
+    let skipped = match skipped {
+        0 => String::new(),
+        count => format!(", {count} skipped"),
+    };
     terminal::line(&format!(
-        "{} added, {} updated, {} unchanged, {} deleted, {} failed; {} chunks written, {} embedded",
+        "{} added, {} updated, {} unchanged, {} deleted, {} failed{skipped}; {} chunks written, {} \
+         embedded",
         report.added,
         report.updated,
         report.unchanged,

@@ -15,6 +15,9 @@ use crate::{
     terminal,
 };
 
+/// Longest beginning of a text on a line for other programs; `--json` gives the whole.
+const TEXT_CHARS_MAX: usize = 200;
+
 #[derive(Args, Debug)]
 pub(super) struct SearchArgs {
     #[command(flatten)]
@@ -39,7 +42,7 @@ pub(super) struct HowArgs {
     #[arg(long, default_value = "convex")]
     fusion: String,
     /// Share of the vectors in a hybrid score, 0 to 1
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     dense_weight: Option<f64>,
     /// Leaves hits with a lower score out
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
@@ -117,7 +120,7 @@ fn show_hits(hits: &[Hit], as_json: bool) -> Result<()> {
                 "{:.4}\t{}\t{}",
                 hit.score,
                 hit.id,
-                one_line(&hit.text)
+                shorten(&one_line(&hit.text), TEXT_CHARS_MAX)
             ))
         });
     }

@@ -46,6 +46,9 @@ const LENGTH_CORRECTION: f32 = 0.75;
 /// no whole word with the question.
 const PROJECTION_WEIGHT: f32 = 0.01;
 
+/// How much of their parts two words share at least, one of which is the other misspelt: 0 to 1.
+const ALIKE: f32 = 0.25;
+
 /// Words that say how a sentence is built and nothing about what; the list of the Snowball
 /// project's English stemmer, with the verbs that questions are made of.
 pub(in crate::rag) const STOP_WORDS: &str = "a about above after again against ain all also am an and another any are \
@@ -93,6 +96,25 @@ impl Embed for Lexical {
 
     fn weigher(&self) -> Option<&dyn Weigh> {
         Some(self)
+    }
+
+    /// Without a whole word in common, a score is that of the projection, which is mostly noise.
+    fn is_doubtful(&self, score: f32) -> bool {
+        score <= PROJECTION_WEIGHT
+    }
+
+    fn alike(&self, question: &str, texts: &[String]) -> Vec<bool> {
+        let mut words = Words::default();
+        let mut asked = Vec::new();
+        words.each(question, |word| asked.push(word.clone()));
+        let is_alike = |text: &String| {
+            let mut found = false;
+            words.each(text, |word| {
+                found = found || asked.iter().any(|it| it.is_alike(word));
+            });
+            found
+        };
+        texts.iter().map(is_alike).collect()
     }
 }
 
@@ -193,6 +215,19 @@ struct Words {
 struct Word {
     hash: u32,
     parts: Vec<u32>,
+}
+
+impl Word {
+    /// Whether it is the other one, or one of them the other misspelt.
+    #[expect(clippy::cast_precision_loss, reason = "a word has few parts")]
+    fn is_alike(&self, other: &Self) -> bool {
+        if self.hash == other.hash {
+            return true;
+        }
+        let shared = self.parts.iter().filter(|it| other.parts.contains(it));
+        let shared = shared.count() as f32;
+        shared > ALIKE * (self.parts.len() as f32 * other.parts.len() as f32).sqrt()
+    }
 }
 
 impl Default for Words {
@@ -359,5 +394,12 @@ mod tests {
         let misspelt = similarity("tempfle", "tempfile");
         assert!(misspelt > 0.3, "{misspelt}");
         assert!(similarity("tempfile", "quantum") < 0.15);
+        let texts = ["a tempfile", "the quantum", "files and more", ""].map(str::to_owned);
+        assert_eq!(
+            Lexical.alike("tempfle", &texts),
+            [true, false, false, false]
+        );
+        assert_eq!(Lexical.alike("filing", &texts), [false, false, true, false]);
+        assert_eq!(Lexical.alike("", &texts), [false; 4]);
     }
 }

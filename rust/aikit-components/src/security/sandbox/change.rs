@@ -16,7 +16,9 @@ use aikit_core::{
 };
 use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _, Permissions};
 
-use super::{PathGuard, PlaceKind, Root, denied, enforce, explain, not_regular};
+use super::{
+    PathGuard, PlaceKind, Root, denied, enforce, explain, lost, names_folder, not_regular,
+};
 
 /// Largest file that is written at once.
 const WRITE_BYTES_MAX: usize = 64 << 20;
@@ -69,6 +71,10 @@ impl PathGuard {
             let message = format!("`content` is larger than {WRITE_BYTES_MAX} bytes");
             return Err(Error::new(ErrorKind::LimitExceeded, message)
                 .with_hint("write it in parts, with `mode` = `append`"));
+        }
+        if names_folder(path) {
+            return Err(Error::invalid_args(format!("`{path}` names a folder"))
+                .with_hint("name a file in it; missing folders are made with the file"));
         }
         let spot = self.spot(cx, path, true).await?;
         let old_bytes = match spot.found.map(|it| (it.kind, it.bytes)) {
@@ -200,7 +206,7 @@ impl PathGuard {
         let named = path.to_owned();
         io::spawn_blocking(move || {
             Spot::find(&root, &relative, follow).map_err(|error| match error {
-                Lost::System(error) => explain(&named, error),
+                Lost::System(error) => lost(&root, &relative, &named, error),
                 Lost::Dangling => {
                     let message = format!("`{named}` is a link that leads nowhere");
                     Error::invalid_args(message).with_hint("delete the link, or name another file")

@@ -59,7 +59,8 @@ fn failed(error: rusqlite::Error) -> Error {
         ),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => (
             ErrorKind::Io,
-            "check that the folder exists and that its files may be written",
+            "work in a folder that can be written, or change the permissions of the folder and the \
+             file",
         ),
         _ => (ErrorKind::Io, "check the device the store is on"),
     };

@@ -166,10 +166,13 @@ impl Connections {
     async fn open(path: PathBuf) -> Result<Self> {
         let (connection, place) = io::spawn_blocking(move || {
             if let Some(parent) = path.parent() {
-                folder::make(parent)?;
+                folder::make(parent).map_err(|error| folder::failed(parent, error))?;
             }
-            let mut connection = connect(&path)?;
-            prepare(&mut connection, &path)?;
+            let opened = connect(&path).and_then(|mut connection| {
+                prepare(&mut connection, &path)?;
+                Ok(connection)
+            });
+            let connection = opened.map_err(|error| named(&path, error))?;
             Ok((connection, Place::of(path)))
         })
         .await?;
@@ -266,6 +269,19 @@ fn connect(path: &Path) -> Result<Connection> {
         .pragma_update(None, "synchronous", "FULL")
         .map_err(failed)?;
     Ok(connection)
+}
+
+/// The error of a store that cannot be opened, with the file it is about.
+fn named(path: &Path, error: Error) -> Error {
+    let shown = path.display().to_string();
+    if error.message().contains(&shown) {
+        return error;
+    }
+    let message = format!("`{shown}`: {}", error.message());
+    let hint = error.hint().unwrap_or_default().to_owned();
+    Error::new(error.kind(), message)
+        .with_hint(hint)
+        .with_source(error)
 }
 
 /// Makes the tables of a new file and refuses one that is not ours.

@@ -162,11 +162,20 @@ impl Tool for RequestHttp {
                 _ => None,
             };
             let Some(pause) = pause else {
-                return Ok(output(outcome?, attempts));
+                return Ok(output(outcome.map_err(too_large)?, attempts));
             };
             cx.context.clock().sleep(pause.min(RETRY_PAUSE_MAX)).await;
         }
     }
+}
+
+/// The error of a body that is larger than was wanted, with what to do about it here.
+fn too_large(error: Error) -> Error {
+    if error.kind() != ErrorKind::LimitExceeded {
+        return error;
+    }
+    let hint = format!("raise `max_bytes`, up to {BODY_BYTES_MAX}, or ask for a part of it");
+    error.with_hint(hint)
 }
 
 fn build(args: Args) -> Result<HttpRequest> {

@@ -90,7 +90,7 @@ fn bad_files_are_named_and_do_not_stop_the_others() {
         .collect();
     assert_eq!(
         failed,
-        [("binary.txt", "protocol"), ("locked.md", "denied")]
+        [("binary.txt", "invalid_args"), ("locked.md", "denied")]
     );
     assert_eq!(report.added, 6);
     let first = |query: &str| search(&rag, &cx, query, 1).unwrap().remove(0);

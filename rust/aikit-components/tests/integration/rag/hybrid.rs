@@ -294,3 +294,35 @@ fn of_a_changed_document_only_new_texts_are_embedded() {
         assert_eq!(hits[0].metadata, map(r#"{"year": 2024}"#));
     }
 }
+
+#[test]
+fn what_neither_the_words_nor_the_vectors_know_is_no_hit() {
+    let folder = tempfile::tempdir().unwrap();
+    let cx = context_in(folder.path());
+    let rag = open(RagOptions::default()).unwrap();
+    let texts = [
+        ("bees", "bees make honey"),
+        ("owls", "owls hunt at night"),
+        ("x", "ships sail"),
+    ];
+    let records = texts.map(|(id, text)| {
+        Source::Record(Record {
+            id: id.to_owned(),
+            text: text.to_owned(),
+            ..Record::default()
+        })
+    });
+    ingest(&rag, &cx, records.to_vec()).unwrap();
+    for mode in [Mode::Hybrid, Mode::Dense, Mode::Keyword] {
+        let find = |query: &str| {
+            let (rag, cx, query) = (rag.clone(), cx.clone(), query.to_owned());
+            let options = SearchOptions {
+                mode,
+                ..SearchOptions::default()
+            };
+            wait(async move { rag.search(&cx, &query, options).await }).unwrap()
+        };
+        assert_eq!(sources(&find("honey")), ["bees"], "{mode:?}");
+        assert_eq!(sources(&find("quantum")), [""; 0], "{mode:?}");
+    }
+}

@@ -219,3 +219,29 @@ fn a_cancelled_ingest_keeps_what_was_stored() {
     let error = ingest(&rag, &cx, vec![path("docs")]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
 }
+
+#[test]
+fn files_that_no_loader_reads_are_named_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.md", "b.pdf", "c", ".hidden"] {
+        fs::write(folder.path().join(name), "words").unwrap();
+    }
+    let cx = context_in(folder.path());
+    let rag = open(RagOptions::default()).unwrap();
+    let skipped = |sources: &[&str]| {
+        let sources = sources.iter().map(|it| path(it)).collect();
+        let report = ingest(&rag, &cx, sources).unwrap();
+        let skipped = report.skipped.into_iter();
+        skipped.map(|it| (it.source, it.reason)).collect::<Vec<_>>()
+    };
+    let of = |source: &str, reason: &str| (source.to_owned(), reason.to_owned());
+    let both = [
+        of("b.pdf", "no loader reads `.pdf`"),
+        of("c", "its name has no ending"),
+    ];
+    assert_eq!(skipped(&["."]), both);
+    assert_eq!(skipped(&[".", "*"]), both);
+    // What is named by itself is read.
+    assert_eq!(skipped(&[".", "b.pdf"]), both[1..]);
+    assert_eq!(skipped(&["a.md"]), []);
+}

@@ -71,7 +71,7 @@ fn pages_are_fetched_and_one_that_fails_does_not_stop_the_rest() {
         .iter()
         .map(|it| (it.source.rsplit('/').next().unwrap(), it.kind.as_str()))
         .collect();
-    assert_eq!(failed, [("gone", "not_found"), ("image", "protocol")]);
+    assert_eq!(failed, [("gone", "not_found"), ("image", "invalid_args")]);
     let hit = search(&rag, &cx, "rivers", 1).unwrap().remove(0);
     assert_eq!(
         (hit.source, hit.title.as_deref()),

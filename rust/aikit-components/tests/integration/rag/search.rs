@@ -112,7 +112,8 @@ fn every_embedder_with_either_index_finds_the_fitting_chunk_first() {
             };
             let rag = open(options).unwrap();
             ingest(&rag, &cx, records()).unwrap();
-            let query = "plums colour blue some are yellow";
+            // The last word is one of another text.
+            let query = "plums colour blue some are yellow sill";
             let hits = search(&rag, &cx, query, 2).unwrap();
             assert_eq!(hits[0].source, "plums", "{} {index}", embedder.name());
             assert!(hits[0].score > hits[1].score);
