@@ -213,5 +213,5 @@ def test_a_lone_text_is_no_list() -> None:
     ],
 )
 def test_a_server_is_shown_without_its_secrets(address: str | None, shown: str) -> None:
-    server = aikit.models.OpenAI(base_url=address, api_key="hidden")
+    server = aikit.OpenAI(base_url=address, api_key="hidden")
     assert repr(server) == shown

@@ -2,6 +2,7 @@
 
 mod approval;
 mod cancel;
+mod overrides;
 mod principal;
 
 use std::{any::Any, pin::pin, sync::Arc, time::Duration};
@@ -11,6 +12,7 @@ use futures::future::{Either, select};
 use self::cancel::Cancel;
 pub use self::{
     approval::{Approval, Approver, Invocation, Verdict},
+    overrides::{HostData, Overrides},
     principal::{Caller, Principal},
 };
 use crate::{
@@ -27,38 +29,6 @@ use crate::{
 tokio::task_local! {
     static CURRENT: Context;
 }
-
-/// What to set on a new Context; what is `None` comes from the parent or is made.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// Identity of the request.
-    pub request_id: Option<String>,
-    /// W3C trace id: 32 hexadecimal digits.
-    pub trace_id: Option<String>,
-    /// On whose behalf; only [`Context::create`] reads it.
-    pub principal: Option<Principal>,
-    /// Narrows the caller: `Agent` stays `Agent` below.
-    pub caller: Option<Caller>,
-    /// Entries added to the parent's.
-    pub metadata: Map,
-    /// Time from now until the deadline; a parent's earlier deadline stays.
-    pub timeout: Option<Duration>,
-    /// Where time and randomness come from; only [`Context::create`] reads it.
-    pub clock: Option<Arc<dyn Clock>>,
-    /// What records the calls of models and tools; only [`Context::create`] reads it.
-    pub tape: Option<Arc<dyn Tape>>,
-    /// What the host wants to find again where the call comes back to it.
-    pub host: Option<HostData>,
-    /// Who watches how far work is.
-    pub progress: Option<Arc<dyn ProgressSink>>,
-    /// Who decides what needs an approval; only [`Context::child`] reads it.
-    pub approver: Option<Arc<dyn Approver>>,
-    /// The tool call that this is; only [`Context::child`] reads it.
-    pub invocation: Option<Arc<Invocation>>,
-}
-
-/// Data of the host that travels with a Context: Python's `contextvars` and event loop.
-pub type HostData = Arc<dyn Any + Send + Sync>;
 
 /// What flows with a call. Cheap to clone; all clones are the same Context.
 #[derive(Clone, Debug)]

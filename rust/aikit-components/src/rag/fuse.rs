@@ -31,20 +31,21 @@ pub(super) struct Fused {
     pub(super) keyword: Option<f32>,
 }
 
-/// Fuses two lists that are ordered best first; `dense_weight` is the share of the first, 0 to 1.
-/// The answer is ordered best first, equal scores by id.
+/// Fuses two lists that are ordered best first, of at most `most` hits each; `dense_weight` is the
+/// share of the first, 0 to 1. The answer is ordered best first, equal scores by id.
 pub(super) fn fuse(
     fusion: Fusion,
-    dense: &[Scored],
-    keyword: &[Scored],
+    (dense, keyword): (&[Scored], &[Scored]),
+    most: usize,
     dense_weight: f32,
 ) -> Vec<Fused> {
     let mut fused: HashMap<ChunkId, Fused> = HashMap::with_capacity(dense.len() + keyword.len());
     let lists = [(dense, dense_weight), (keyword, 1.0 - dense_weight)];
     for (place, (list, weight)) in lists.into_iter().enumerate() {
+        let least = least(list, most);
         for (rank, hit) in list.iter().enumerate() {
             let part = match fusion {
-                Fusion::Convex => normalised(hit.score, list),
+                Fusion::Convex => normalised(hit.score, list, least),
                 Fusion::Rrf => reciprocal(rank),
             };
             let entry = fused.entry(hit.id).or_insert(Fused {
@@ -66,14 +67,23 @@ pub(super) fn fuse(
     fused
 }
 
-/// A score within its list: 1 for the best, 0 for the last.
-fn normalised(score: f32, list: &[Scored]) -> f32 {
-    let (Some(best), Some(least)) = (list.first(), list.last()) else {
-        return 0.0;
-    };
-    let range = best.score - least.score;
+/// The score that counts nothing: where a full list ends, for what comes after it may be as good; in
+/// a list of all there is, what has nothing in common with the question.
+fn least(list: &[Scored], most: usize) -> f32 {
+    let last = list.last().map_or(0.0, |hit| hit.score);
+    if list.len() < most {
+        last.min(0.0)
+    } else {
+        last
+    }
+}
+
+/// A score within its list: 1 for the best, 0 for `least`.
+fn normalised(score: f32, list: &[Scored], least: f32) -> f32 {
+    let best = list.first().map_or(least, |hit| hit.score);
+    let range = best - least;
     if range > 0.0 {
-        (score - least.score) / range
+        (score - least) / range
     } else {
         1.0
     }
@@ -104,7 +114,7 @@ mod tests {
     fn weights_decide_between_the_two_lists() {
         let dense = list(&[(1, 0.9), (2, 0.5), (3, 0.1)]);
         let keyword = list(&[(3, 20.0), (2, 15.0), (1, 10.0)]);
-        let of = |weight| fuse(Fusion::Convex, &dense, &keyword, weight);
+        let of = |weight| fuse(Fusion::Convex, (&dense, &keyword), 3, weight);
         assert_eq!(ids(&of(1.0)), [1, 2, 3]);
         assert_eq!(ids(&of(0.0)), [3, 2, 1]);
         let half = of(0.5);
@@ -115,11 +125,29 @@ mod tests {
 
     #[test]
     fn what_one_list_alone_has_is_kept() {
-        let fused = fuse(Fusion::Convex, &list(&[(7, 0.3)]), &list(&[(8, 4.0)]), 0.2);
+        let (dense, keyword) = (list(&[(7, 0.3)]), list(&[(8, 4.0)]));
+        let fused = fuse(Fusion::Convex, (&dense, &keyword), 1, 0.2);
         assert_eq!(ids(&fused), [8, 7]);
         assert_eq!((fused[1].dense, fused[1].keyword), (Some(0.3), None));
         assert!((fused[0].score - 0.8).abs() < 1e-6 && (fused[1].score - 0.2).abs() < 1e-6);
-        assert_eq!(fuse(Fusion::Rrf, &[], &[], 0.5), []);
+        assert_eq!(fuse(Fusion::Rrf, (&[], &[]), 1, 0.5), []);
+    }
+
+    #[test]
+    fn what_matched_counts_where_a_list_holds_all_there_is() {
+        let dense = list(&[(1, 0.8), (2, 0.2), (3, -0.2)]);
+        let keyword = list(&[(1, 8.0), (2, 2.0)]);
+        let scores = |most| -> Vec<f32> {
+            let fused = fuse(Fusion::Convex, (&dense, &keyword), most, 0.5);
+            fused.iter().map(|it| it.score).collect()
+        };
+        let near = |found: &[f32], expected: &[f32]| {
+            let pairs = found.iter().zip(expected);
+            found.len() == expected.len() && pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6)
+        };
+        assert!(near(&scores(10), &[1.0, 0.325, 0.0]), "{:?}", scores(10));
+        // Both lists are cut where they end.
+        assert!(near(&scores(2), &[1.0, 0.2, 0.0]), "{:?}", scores(2));
     }
 
     #[test]

@@ -208,7 +208,12 @@ async fn find(
         Mode::Hybrid => {
             let (dense, keyword) = futures::try_join!(dense, keyword)?;
             let weight = options.dense_weight.unwrap_or_else(|| inner.dense_weight());
-            Ok(fuse::fuse(options.fusion, &dense, &keyword, weight))
+            Ok(fuse::fuse(
+                options.fusion,
+                (&dense, &keyword),
+                candidates,
+                weight,
+            ))
         }
     }
 }
