@@ -46,6 +46,12 @@ Replay.record("none.cassette")
 Replay.stop{keep = false}
 fails("not_found", Replay.replay, "none.cassette")
 fails("denied", Replay.record, "../out.cassette")
+fails("denied", Replay.record, ".git/config")
+fails("denied", Replay.record, ".aikit/aikit.db", function() end)
+-- Another file than a cassette is not overwritten.
+Tool.invoke("write_file", {path = "notes.md", content = "mine"})
+fails("invalid_args", Replay.record, "notes.md", function() end)
+assert(Tool.invoke("read_file", {path = "notes.md"}).content == "mine")
 
 -- The clock stands still while a cassette is in.
 Replay.replay("run.cassette")

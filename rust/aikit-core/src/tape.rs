@@ -25,9 +25,13 @@ pub trait Tape: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `cassette_miss` when there is none and none may be made.
+    /// `cassette_miss` when there is none and none may be made; `limit_exceeded` when a recording
+    /// has no room for another call.
     fn find(&self, call: &TapeCall) -> Result<Option<Value>>;
 
     /// Keeps the outcome of a call that was made, when calls are recorded.
     fn keep(&self, call: TapeCall, outcome: Value);
+
+    /// Remembers a value that is shown nowhere in a recording.
+    fn hide(&self, secret: &str);
 }

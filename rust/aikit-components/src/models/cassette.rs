@@ -25,7 +25,8 @@ use aikit_core::{
 
 pub use self::clock::DeckClock;
 use self::{
-    file::{Entry, Header},
+    file::{Entry, Header, Key},
+    miss::Miss,
     scrub::Scrubber,
 };
 pub(crate) use self::{
@@ -34,7 +35,7 @@ pub(crate) use self::{
     scrub::is_secret_name,
     taped::{Recording, taped},
 };
-use crate::nearest;
+use crate::{nearest, security::place};
 
 /// Most answers in one cassette.
 const ENTRIES_MAX: usize = 100_000;
@@ -109,6 +110,9 @@ impl Report {
 #[derive(Debug, Default)]
 pub struct Deck {
     playing: Mutex<Option<Playing>>,
+    /// Held while a cassette is put in or taken out: files are read and written without the other
+    /// lock, which every look at the clock takes.
+    changing: Mutex<()>,
     scrubber: Scrubber,
 }
 
@@ -116,7 +120,7 @@ pub struct Deck {
 struct Playing {
     path: PathBuf,
     header: Header,
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     doing: Doing,
     /// The process that put it in; one that is forked off writes no file.
     pid: u32,
@@ -144,7 +148,16 @@ impl Deck {
     ///
     /// `conflict` while another cassette is in, `not_found` for a file that is not there,
     /// `version_mismatch` for one of a newer version, `corrupt_record` for one that is damaged.
+    /// Of a recording: `invalid_args` where another file than a cassette is, `denied` in the store
+    /// of a project and in what belongs to git, `io`, `denied` or `no_space` where none can be
+    /// written.
     pub fn insert(&self, path: &Path, mode: Mode, strict: bool) -> Result<Mode> {
+        let _changing = self.change();
+        if let Some(other) = &*self.lock() {
+            let message = format!("the cassette `{}` is in already", other.path.display());
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .with_hint("stop it before another one begins"));
+        }
         let replays = match mode {
             Mode::Record => false,
             Mode::Replay => true,
@@ -155,26 +168,24 @@ impl Deck {
             let given = vec![false; entries.len()];
             Playing::new(path, header, entries, Doing::Replaying { strict, given })
         } else {
+            place::refuse_reserved(path)?;
+            file::try_place(path)?;
             let header = Header::begin(&SystemClock);
             Playing::new(path, header, Vec::new(), Doing::Recording)
         };
-        let mut slot = self.lock();
-        if let Some(other) = &*slot {
-            let message = format!("the cassette `{}` is in already", other.path.display());
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .with_hint("stop it before another one begins"));
-        }
-        *slot = Some(playing);
+        *self.lock() = Some(playing);
         Ok(if replays { Mode::Replay } else { Mode::Record })
     }
 
     /// Takes the cassette out. A recording is written, whole or not at all; with `keep` false it
-    /// is forgotten and the file stays as it was.
+    /// is forgotten and the file stays as it was. A recording that cannot be written stays in, so
+    /// that this can be tried again.
     ///
     /// # Errors
     ///
     /// `invalid_args` when there is none, `io` or `no_space` when it cannot be written.
     pub fn eject(&self, keep: bool) -> Result<Report> {
+        let _changing = self.change();
         let Some(playing) = self.lock().take() else {
             return Err(Error::invalid_args("no cassette is in")
                 .with_hint("begin with `Replay.record` or `Replay.replay`"));
@@ -182,8 +193,14 @@ impl Deck {
         let entries = playing.entries.len();
         let (mode, unused) = match &playing.doing {
             Doing::Recording => {
-                if keep {
-                    file::write(&playing.path, &playing.header, &playing.entries)?;
+                if keep
+                    && let Err(error) =
+                        file::write(&playing.path, &playing.header, &playing.entries)
+                {
+                    *self.lock() = Some(playing);
+                    let hint = error.hint().unwrap_or_default();
+                    let hint = format!("{hint}; then stop again, nothing is lost yet");
+                    return Err(Error::new(error.kind(), error.message()).with_hint(hint));
                 }
                 (Mode::Record, 0)
             }
@@ -211,6 +228,10 @@ impl Deck {
         self.scrubber.hide(secret);
     }
 
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Playing>> {
         self.playing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -229,7 +250,7 @@ impl Drop for Deck {
 }
 
 impl Playing {
-    fn new(path: &Path, header: Header, entries: Vec<Entry>, doing: Doing) -> Self {
+    fn new(path: &Path, header: Header, entries: Vec<Arc<Entry>>, doing: Doing) -> Self {
         Self {
             path: path.to_owned(),
             header,
@@ -240,26 +261,39 @@ impl Playing {
         }
     }
 
-    /// Answers that were recorded for the same call, in the order of the recording; those that
-    /// are not yet given first.
-    fn find(&mut self, call: &TapeCall) -> Result<Option<Value>> {
+    /// Answers that were recorded for the call with `key`, in the order of the recording; those
+    /// that are not yet given first.
+    fn find(&mut self, kind: &str, key: &Key) -> Result<Found> {
         let Doing::Replaying { strict, given } = &mut self.doing else {
-            return Ok(None);
+            if self.entries.len() < ENTRIES_MAX {
+                return Ok(Found::Nothing);
+            }
+            let path = self.path.display();
+            let message = format!("the cassette `{path}` is full: it has {ENTRIES_MAX} calls");
+            return Err(Error::new(ErrorKind::LimitExceeded, message)
+                .with_hint("stop it and record the rest in another one"));
         };
         let mut last = None;
-        for (index, entry) in Entry::of(call, &self.entries) {
+        for (index, entry) in Entry::of(key, &self.entries) {
             if !given[index] {
                 given[index] = true;
-                return Ok(Some(entry.outcome.clone()));
+                return Ok(Found::Outcome(entry.outcome.clone()));
             }
             last = Some(entry);
         }
-        match (last, *strict) {
-            (Some(entry), false) => Ok(Some(entry.outcome.clone())),
-            (None, false) => Ok(None),
-            (_, true) => Err(miss::error(&self.path, call, &self.entries, given)),
-        }
+        Ok(match (last, *strict) {
+            (Some(entry), false) => Found::Outcome(entry.outcome.clone()),
+            (None, false) => Found::Nothing,
+            (_, true) => Found::Miss(Miss::new(&self.path, (kind, key), &self.entries, given)),
+        })
     }
+}
+
+/// What a cassette has for a call.
+enum Found {
+    Outcome(Value),
+    Nothing,
+    Miss(Miss),
 }
 
 impl Tape for Deck {
@@ -269,25 +303,34 @@ impl Tape for Deck {
 
     fn find(&self, call: &TapeCall) -> Result<Option<Value>> {
         let call = self.scrubber.call(call.clone());
-        match &mut *self.lock() {
-            Some(playing) => playing.find(&call),
-            None => Ok(None),
+        let key = Key::of(call.kind, &call.request);
+        // What takes long is done without the lock.
+        let found = match &mut *self.lock() {
+            Some(playing) => playing.find(call.kind, &key)?,
+            None => Found::Nothing,
+        };
+        match found {
+            Found::Outcome(outcome) => Ok(Some(outcome)),
+            Found::Nothing => Ok(None),
+            Found::Miss(miss) => Err(miss.error(&call)),
         }
     }
 
     fn keep(&self, call: TapeCall, outcome: Value) {
-        let mut slot = self.lock();
-        let Some(playing) = &mut *slot else { return };
-        if !matches!(playing.doing, Doing::Recording) {
-            return;
-        }
-        if playing.entries.len() >= ENTRIES_MAX {
-            tracing::warn!(ENTRIES_MAX, "the cassette is full: a call was not recorded");
+        let is_recording = |it: &Playing| matches!(it.doing, Doing::Recording);
+        if !self.lock().as_ref().is_some_and(is_recording) {
             return;
         }
         let call = self.scrubber.call(call);
         let outcome = self.scrubber.value(outcome);
-        playing.entries.push(Entry::new(call, outcome));
+        let entry = Arc::new(Entry::new(call, outcome));
+        if let Some(playing) = self.lock().as_mut().filter(|it| is_recording(it)) {
+            playing.entries.push(entry);
+        }
+    }
+
+    fn hide(&self, secret: &str) {
+        self.scrubber.hide(secret);
     }
 }
 

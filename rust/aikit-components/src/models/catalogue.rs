@@ -83,7 +83,8 @@ impl Catalogue {
     pub fn with_deck(mut self, deck: Arc<Deck>) -> Self {
         let names = self.variables.names().into_iter();
         let keys = PROVIDERS.iter().filter_map(|it| it.key_variable);
-        let names = names.filter(|it| is_secret_name(it));
+        // The folder of a shell is called so too.
+        let names = names.filter(|it| is_secret_name(it) && !it.ends_with("PWD"));
         for name in names.chain(keys.map(str::to_owned)) {
             if let Some(secret) = self.variable(&name) {
                 deck.hide(&secret);

@@ -101,6 +101,7 @@ impl Counter {
                 name: "count_calls".to_owned(),
                 summary: "Counts.".to_owned(),
                 permissions,
+                asks: false,
                 input_schema: Value::map([("type", Value::from("object"))]),
                 output_schema: None,
                 timeout: None,
@@ -124,7 +125,11 @@ impl DynTool for Counter {
         let before = self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Box::pin(async move {
             match args.get("fail") {
-                Some(_) => Err(Error::new(ErrorKind::ToolFailed, "as asked").with_hint("no")),
+                Some(kind) => {
+                    let named = kind.as_str().and_then(ErrorKind::from_code);
+                    let kind = named.unwrap_or(ErrorKind::ToolFailed);
+                    Err(Error::new(kind, "as asked").with_hint("no"))
+                }
                 None => Ok(Value::Int(before + 1)),
             }
         })
@@ -354,12 +359,21 @@ fn one_cassette_is_in_at_a_time_and_what_is_not_kept_leaves_the_file_as_it_was()
     let missing = deck.insert(&path, Mode::Replay, true).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     assert!(missing.hint().is_some());
-    std::fs::write(&path, "as it was").unwrap();
+    let other = folder.path().join("notes.md");
+    std::fs::write(&other, "as it was").unwrap();
+    let refused = deck.insert(&other, Mode::Record, true).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgs, "{refused}");
+    let store = folder.path().join(".aikit/aikit.db");
+    let refused = deck.insert(&store, Mode::Record, true).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied, "{refused}");
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "as it was");
+    let before = "{\"aikit_cassette\":1}";
+    std::fs::write(&path, before).unwrap();
     deck.insert(&path, Mode::Record, true).unwrap();
     let second = deck.insert(&path, Mode::Record, true).unwrap_err();
     assert_eq!(second.kind(), ErrorKind::Conflict);
     deck.eject(false).unwrap();
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "as it was");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
     deck.insert(&path, Mode::Record, true).unwrap();
     drop(components);
     let kept = std::fs::read_to_string(&path).unwrap();
@@ -397,4 +411,95 @@ fn a_provider_without_a_key_answers_from_a_cassette_alone() {
     let error = complete(&cx, &model, "hi").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("OPENAI_API_KEY"), "{error}");
+}
+
+#[test]
+fn a_refusal_and_a_limit_are_recorded_and_a_stop_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let components = components(folder.path(), &[]);
+    let cx = components.tool_context();
+    let tool = Counter::make(vec![Permission::Network]);
+    let kinds = ["denied", "approval_needed", "timeout"];
+    let fail = |kind: &str| count(&cx, &tool, &[("fail", Value::from(kind))]).unwrap_err();
+    components.deck.insert(&path, Mode::Record, true).unwrap();
+    for kind in kinds.iter().chain(&["cancelled", "interrupted"]) {
+        assert_eq!(fail(kind).kind().code(), *kind);
+    }
+    assert_eq!(components.deck.eject(true).unwrap().entries, kinds.len());
+    components.deck.insert(&path, Mode::Replay, true).unwrap();
+    for kind in kinds {
+        assert_eq!(fail(kind).kind().code(), kind);
+    }
+    assert_eq!(fail("cancelled").kind(), ErrorKind::CassetteMiss);
+    components.deck.eject(true).unwrap();
+}
+
+#[test]
+fn a_question_is_asked_once_and_what_is_typed_unseen_is_in_no_file() {
+    #[derive(Debug)]
+    struct Person;
+    impl aikit_core::services::Ask for Person {
+        fn ask<'a>(
+            &'a self,
+            _: &'a Context,
+            question: aikit_core::services::Question,
+        ) -> BoxFuture<'a, Result<String>> {
+            let answer = if question.secret { "1234" } else { "blue" };
+            Box::pin(async move { Ok(answer.to_owned()) })
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let assemble = |ask| {
+        Components::assemble(Setup {
+            profile: Profile::Notebook,
+            working_directory: folder.path().to_owned(),
+            variables: Variables::of(std::iter::empty::<(&str, &str)>()),
+            ask,
+            principal: Principal::default(),
+        })
+        .unwrap()
+    };
+    let ask = |components: &Components, secret: bool| {
+        let tool = components.tools.find("ask_user").unwrap();
+        let cx = components.tool_context();
+        let args = Value::map([
+            ("question", Value::from("which?")),
+            ("secret", Value::from(secret)),
+        ]);
+        wait(async move { tools::invoke(&cx, &tool, args).await })
+    };
+    let answer = |text: &str| Value::map([("answer", Value::from(text))]);
+    let recording = assemble(Some(Arc::new(Person) as _));
+    recording.deck.insert(&path, Mode::Record, true).unwrap();
+    assert_eq!(ask(&recording, false).unwrap(), answer("blue"));
+    assert_eq!(ask(&recording, true).unwrap(), answer("1234"));
+    recording.deck.eject(true).unwrap();
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("1234"));
+    let replaying = assemble(None);
+    replaying.deck.insert(&path, Mode::Replay, true).unwrap();
+    assert_eq!(ask(&replaying, false).unwrap(), answer("blue"));
+    assert_eq!(ask(&replaying, true).unwrap(), answer("***"));
+    replaying.deck.eject(true).unwrap();
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let components = components(folder.path(), &[]);
+    let (cx, deck) = (components.tool_context(), &components.deck);
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let below_a_file = folder.path().join("file/x.cassette");
+    assert!(deck.insert(&below_a_file, Mode::Record, true).is_err());
+    let tool = Counter::make(vec![Permission::Network]);
+    deck.insert(&path, Mode::Record, true).unwrap();
+    count(&cx, &tool, &[]).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let error = deck.eject(true).unwrap_err();
+    assert!(error.hint().unwrap().contains("stop again"), "{error}");
+    std::fs::remove_dir(&path).unwrap();
+    assert_eq!(deck.eject(true).unwrap().entries, 1);
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
 }

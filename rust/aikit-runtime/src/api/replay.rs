@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use aikit_components::{models::cassette::Mode, security::place};
-use aikit_core::{Result, Value, script::Callable};
+use aikit_components::{
+    models::cassette::{Mode, Report},
+    security::place,
+};
+use aikit_core::{Result, Value, io, script::Callable};
 
 use super::{
-    ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional, ready,
-    required,
+    ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional, required,
 };
 
 /// The module.
@@ -62,7 +64,9 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
     ApiFunction {
         name: "replay",
-        summary: "Answers calls from the file; nothing leaves the machine and no key is needed.",
+        summary: "Answers models, tools that touch the outside and questions from the file, without a \
+                  key; tools of one's own, addresses that an index reads and, with `strict = \
+                  false`, what is missing run for real.",
         params: &[PATH, STRICT, BODY],
         returns: "what the function gives, or nothing",
         example: "Replay.record('run.cassette', function() end); \
@@ -83,7 +87,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         params: &[STOP],
         returns: "a record with `path`, `mode`, `entries`, `unused`",
         example: "Replay.record('run.cassette'); print(Replay.stop().entries)",
-        call: Call::Host(|session, args| ready(stop(session, args))),
+        call: Call::Host(|session, args| Box::pin(stop(session.clone(), args))),
     },
 ];
 
@@ -96,7 +100,19 @@ async fn begin(session: Session, mut args: Args, mode: Mode) -> Result<Return> {
         _ => None,
     };
     let path = place::below(&session.components().working_directory, &given)?;
-    session.components().deck.insert(&path, mode, strict)?;
+    if mode != Mode::Replay
+        && let Some(policy) = session.components().services.policy.as_deref()
+    {
+        place::refuse_denied(&args.cx, policy, &path)?;
+    }
+    // Files are read and tried on a thread that may wait.
+    let (deck, cx) = (Arc::clone(&session.components().deck), args.cx.clone());
+    io::spawn_blocking(move || {
+        deck.insert(&path, mode, strict)?;
+        // Whoever stopped waiting meanwhile takes nothing out.
+        cx.check().inspect_err(|_| drop(deck.eject(false)))
+    })
+    .await?;
     match body {
         Some(body) => within(&session, &args, body).await,
         None => Ok(Return::Value(Value::Null)),
@@ -120,15 +136,21 @@ async fn within(session: &Session, args: &Args, body: Arc<dyn Callable>) -> Resu
     let outcome = args.cx.within(body.call(&args.cx, Vec::new())).await;
     let outcome = outcome.and_then(|answer| answer);
     guard.0 = None;
-    let ended = session.components().deck.eject(outcome.is_ok());
+    let ended = eject(session, outcome.is_ok()).await;
     let answer = outcome?;
     ended?;
     Ok(Return::Value(answer))
 }
 
-fn stop(session: &Session, mut args: Args) -> Result<Return> {
+/// Takes the cassette out, on a thread that may wait: a recording is written.
+async fn eject(session: &Session, keep: bool) -> Result<Report> {
+    let deck = Arc::clone(&session.components().deck);
+    io::spawn_blocking(move || deck.eject(keep)).await
+}
+
+async fn stop(session: Session, mut args: Args) -> Result<Return> {
     let keep = args.options("options").value("keep");
     let keep = keep.as_bool().unwrap_or(true);
-    let report = session.components().deck.eject(keep)?;
+    let report = eject(&session, keep).await?;
     Ok(Return::Value(report.to_value()))
 }

@@ -9,7 +9,8 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use aikit_core::{
@@ -24,6 +25,9 @@ const VERSION: u64 = 1;
 
 /// Largest file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Longest first line of a cassette, in bytes.
+const FIRST_BYTES_MAX: u64 = 4096;
 
 const VERSION_KEY: &str = "aikit_cassette";
 
@@ -70,12 +74,12 @@ pub(super) struct Entry {
     /// `{answer = …}` or `{error = …}`.
     pub(super) outcome: Value,
     /// What calls are compared by.
-    key: blake3::Hash,
+    key: Key,
 }
 
 impl Entry {
     pub(super) fn new(call: TapeCall, outcome: Value) -> Self {
-        let key = key(call.kind, &call.request);
+        let key = Key::of(call.kind, &call.request);
         Self {
             kind: call.kind.to_owned(),
             request: call.request,
@@ -84,14 +88,13 @@ impl Entry {
         }
     }
 
-    /// Those of `entries` that are outcomes of `call`, with their positions.
+    /// Those of `entries` that are outcomes of the call with `key`, with their positions.
     pub(super) fn of<'a>(
-        call: &TapeCall,
-        entries: &'a [Self],
+        key: &'a Key,
+        entries: &'a [Arc<Self>],
     ) -> impl Iterator<Item = (usize, &'a Self)> {
-        let key = key(call.kind, &call.request);
-        let entries = entries.iter().enumerate();
-        entries.filter(move |(_, entry)| entry.key == key)
+        let entries = entries.iter().map(|it| &**it).enumerate();
+        entries.filter(move |(_, entry)| entry.key == *key)
     }
 
     fn to_json(&self) -> Json {
@@ -119,7 +122,7 @@ impl Entry {
         };
         let outcome = Value::from_escaped_json(line.remove(name)?);
         let outcome = Value::map([(name, outcome)]);
-        let key = key(&kind, &request);
+        let key = Key::of(&kind, &request);
         Some(Self {
             kind,
             request,
@@ -130,11 +133,16 @@ impl Entry {
 }
 
 /// The hash of a call in canonical form: members sorted by name, numbers by their value.
-fn key(kind: &str, request: &Value) -> blake3::Hash {
-    let mut text = String::from(kind);
-    text.push('\n');
-    text.push_str(&canonical(request).to_string());
-    blake3::hash(text.as_bytes())
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Key(blake3::Hash);
+
+impl Key {
+    pub(super) fn of(kind: &str, request: &Value) -> Self {
+        let mut text = String::from(kind);
+        text.push('\n');
+        text.push_str(&canonical(request).to_string());
+        Self(blake3::hash(text.as_bytes()))
+    }
 }
 
 /// Lua and JSON do not tell 1 from 1.0, nor an empty list from an empty map.
@@ -157,7 +165,7 @@ fn canonical(value: &Value) -> Json {
 }
 
 /// Reads a cassette.
-pub(super) fn read(path: &Path) -> Result<(Header, Vec<Entry>)> {
+pub(super) fn read(path: &Path) -> Result<(Header, Vec<Arc<Entry>>)> {
     let name = path.display();
     let unreadable = |error: std::io::Error| {
         let error = Error::from(error);
@@ -180,7 +188,7 @@ pub(super) fn read(path: &Path) -> Result<(Header, Vec<Entry>)> {
     })
 }
 
-fn parse(text: &str) -> Result<(Header, Vec<Entry>)> {
+fn parse(text: &str) -> Result<(Header, Vec<Arc<Entry>>)> {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
     let version = serde_json::from_str::<Json>(first)
@@ -199,7 +207,11 @@ fn parse(text: &str) -> Result<(Header, Vec<Entry>)> {
     let entries = lines
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| Entry::parse(line).ok_or_else(|| damaged(index + 2)));
+        .map(|(index, line)| {
+            Entry::parse(line)
+                .map(Arc::new)
+                .ok_or_else(|| damaged(index + 2))
+        });
     Ok((header, entries.collect::<Result<_>>()?))
 }
 
@@ -208,35 +220,79 @@ fn damaged(line: usize) -> Error {
     Error::new(ErrorKind::CorruptRecord, message).with_hint("record it again")
 }
 
-/// Writes a cassette: beside its place first, so that whoever reads it finds all of it or what was
-/// there before.
-pub(super) fn write(path: &Path, header: &Header, entries: &[Entry]) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        let error = Error::from(error);
-        let message = format!(
-            "cannot write the cassette `{}`: {}",
-            path.display(),
-            error.message()
-        );
-        Error::new(error.kind(), message).with_hint("give a path in a folder that can be written")
-    };
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = write_lines(&beside, header, entries)
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(failed);
-    if written.is_err() {
-        drop(fs::remove_file(&beside));
-    }
-    written
+/// Fails where a cassette cannot be written in the end, before anything is recorded; makes the
+/// folders on the way.
+pub(super) fn try_place(path: &Path) -> Result<()> {
+    refuse_other_file(path)?;
+    make_folder(path)
+        .and_then(|()| {
+            let beside = beside(path);
+            drop(fs::File::create(&beside)?);
+            fs::remove_file(&beside)
+        })
+        .map_err(|error| unwritable(path, error))
 }
 
-fn write_lines(path: &Path, header: &Header, entries: &[Entry]) -> std::io::Result<()> {
+/// Writes a cassette: beside its place first, so that whoever reads it finds all of it or what was
+/// there before.
+pub(super) fn write(path: &Path, header: &Header, entries: &[Arc<Entry>]) -> Result<()> {
+    refuse_other_file(path)?;
+    make_folder(path).map_err(|error| unwritable(path, error))?;
+    let beside = beside(path);
+    let written = write_lines(&beside, header, entries).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| {
+        drop(fs::remove_file(&beside));
+        unwritable(path, error)
+    })
+}
+
+/// A recording replaces a cassette, never another file.
+fn refuse_other_file(path: &Path) -> Result<()> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(());
+    };
+    if metadata.is_file() && begins_as_cassette(path) {
+        return Ok(());
+    }
+    let message = format!("`{}` is there and is not a cassette", path.display());
+    Err(Error::invalid_args(message).with_hint("give another path, such as `run.cassette`"))
+}
+
+/// Whether the first line of a file says that it is a cassette, of whatever version.
+fn begins_as_cassette(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = fs::File::open(path).and_then(|it| it.take(FIRST_BYTES_MAX).read_to_end(&mut start));
+    let line = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let header: Option<Json> = serde_json::from_slice(line).ok();
+    read.is_ok() && header.is_some_and(|it| it.get(VERSION_KEY).is_some())
+}
+
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    folder.map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Where a cassette is written before it gets its name.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> Error {
+    let error = Error::from(error);
+    let message = format!(
+        "cannot write the cassette `{}`: {}",
+        path.display(),
+        error.message()
+    );
+    Error::new(error.kind(), message).with_hint("give a path in a folder that can be written")
+}
+
+fn write_lines(path: &Path, header: &Header, entries: &[Arc<Entry>]) -> std::io::Result<()> {
     let mut file = std::io::BufWriter::new(fs::File::create(path)?);
     writeln!(file, "{}", header.to_json())?;
     for entry in entries {
@@ -250,12 +306,15 @@ fn write_lines(path: &Path, header: &Header, entries: &[Entry]) -> std::io::Resu
 mod tests {
     use super::*;
 
-    fn entry(request: Value) -> Entry {
+    fn entry(request: Value) -> Arc<Entry> {
         let call = TapeCall {
             kind: "chat",
             request,
         };
-        Entry::new(call, Value::map([("answer", Value::from(f64::NAN))]))
+        Arc::new(Entry::new(
+            call,
+            Value::map([("answer", Value::from(f64::NAN))]),
+        ))
     }
 
     #[test]
@@ -328,6 +387,31 @@ mod tests {
         };
         let error = write(&taken, &header, &[]).unwrap_err();
         assert!(error.message().contains("taken") && error.hint().is_some());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_file_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let header = Header {
+            time: 0,
+            seed: [0; 32],
+        };
+        let path = folder.path().join("x");
+        for content in ["", "# Notes\n", "{}\n", "{\"a\": 1}", "\0\u{1}SQLite"] {
+            fs::write(&path, content).unwrap();
+            for error in [try_place(&path), write(&path, &header, &[])] {
+                let error = error.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{content}");
+                assert!(error.hint().is_some());
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        fs::remove_file(&path).unwrap();
+        for _ in 0..2 {
+            try_place(&path).unwrap();
+            write(&path, &header, &[]).unwrap();
+        }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -1,17 +1,23 @@
 //! What a call that was not recorded is told: the nearest recorded one, and where they differ.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aikit_core::{Error, ErrorKind, Value, tape::TapeCall};
 use similar::{ChangeTag, TextDiff};
 
-use super::file::Entry;
+use super::file::{Entry, Key};
 
 /// Recorded calls that are looked at; the nearest of them is shown.
 const CANDIDATES_MAX: usize = 200;
 
-/// Longest description of a call that is compared, in characters.
-const COMPARED_CHARS_MAX: usize = 20_000;
+/// Bytes of descriptions that are looked at; the candidate that passes it is the last one.
+const LOOKED_AT_BYTES_MAX: usize = 16 << 20;
+
+/// Lines, from the first difference on, that are compared.
+const COMPARED_LINES_MAX: usize = 200;
 
 /// Changed lines that are shown.
 const LINES_MAX: usize = 8;
@@ -19,25 +25,89 @@ const LINES_MAX: usize = 8;
 /// Characters of a line that are shown around the place where it differs.
 const AROUND_CHARS: usize = 60;
 
-/// The error of a call for which `entries` hold no answer that was not given yet.
-pub(super) fn error(path: &Path, call: &TapeCall, entries: &[Entry], given: &[bool]) -> Error {
-    let name = path.display();
-    let hint = "record it again, or undo what changed the call; without `strict` the call is made";
-    let made = Entry::of(call, entries).count();
-    let what = describe_kind(call.kind, &call.request);
-    let message = if made > 0 {
-        let times = if made == 1 {
-            "once".to_owned()
-        } else {
-            format!("{made} times")
+/// What is taken from a cassette to say what a call missed.
+pub(super) struct Miss {
+    path: PathBuf,
+    /// How often the same call was recorded.
+    made: usize,
+    /// Calls of the same kind, those that were not given yet first, and whether they were.
+    candidates: Vec<(Arc<Entry>, bool)>,
+}
+
+impl Miss {
+    pub(super) fn new(
+        path: &Path,
+        (kind, key): (&str, &Key),
+        entries: &[Arc<Entry>],
+        given: &[bool],
+    ) -> Self {
+        let of = |wanted: bool| {
+            let all = entries.iter().zip(given);
+            let found = all.filter(move |(entry, given)| **given == wanted && entry.kind == kind);
+            found.map(|(entry, given)| (Arc::clone(entry), *given))
         };
-        format!("`{name}` has {what} {times}, and it is asked once more")
-    } else if let Some(difference) = difference(call, entries, given) {
-        format!("`{name}` does not have {what}; the nearest one differs:\n{difference}")
-    } else {
-        format!("`{name}` does not have {what}, and no call of its kind")
-    };
-    Error::new(ErrorKind::CassetteMiss, message).with_hint(hint)
+        Self {
+            path: path.to_owned(),
+            made: Entry::of(key, entries).count(),
+            candidates: of(false).chain(of(true)).take(CANDIDATES_MAX).collect(),
+        }
+    }
+
+    /// The error of `call`, for which the cassette holds no answer that was not given yet.
+    pub(super) fn error(&self, call: &TapeCall) -> Error {
+        let name = self.path.display();
+        let hint =
+            "record it again, or undo what changed the call; without `strict` the call is made";
+        let what = describe_kind(call.kind, &call.request);
+        let message = if self.made > 0 {
+            let times = if self.made == 1 {
+                "once".to_owned()
+            } else {
+                format!("{} times", self.made)
+            };
+            format!("`{name}` has {what} {times}, and it is asked once more")
+        } else if let Some(difference) = self.difference(call) {
+            format!("`{name}` does not have {what}; the nearest one differs:\n{difference}")
+        } else {
+            format!("`{name}` does not have {what}, and no call of its kind")
+        };
+        Error::new(ErrorKind::CassetteMiss, message).with_hint(hint)
+    }
+
+    /// The first difference to the nearest recorded call, as changed lines.
+    fn difference(&self, call: &TapeCall) -> Option<String> {
+        let asked = lines(call.kind, &call.request);
+        let mut nearest: Option<(bool, f64, String)> = None;
+        let mut looked_at = 0;
+        for (entry, given) in &self.candidates {
+            if looked_at > LOOKED_AT_BYTES_MAX {
+                break;
+            }
+            let recorded = lines(&entry.kind, &entry.request);
+            looked_at += recorded.len();
+            let share = share_in_common(recorded.as_bytes(), asked.as_bytes());
+            let better = nearest
+                .as_ref()
+                .is_none_or(|(used, best, _)| (!given, share) > (!used, *best));
+            if better {
+                nearest = Some((*given, share, recorded));
+            }
+        }
+        let (_, _, recorded) = nearest?;
+        Some(changed_lines(&recorded, &asked))
+    }
+}
+
+/// How much of two texts is the same beginning and the same end, from 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "a share needs no last digit")]
+fn share_in_common(one: &[u8], other: &[u8]) -> f64 {
+    let shorter = one.len().min(other.len());
+    let pairs = one.iter().zip(other);
+    let start = pairs.take_while(|(one, other)| one == other).count();
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    let end = pairs.take(shorter - start);
+    let end = end.take_while(|(one, other)| one == other).count();
+    2.0 * (start + end) as f64 / (one.len() + other.len()).max(1) as f64
 }
 
 fn describe_kind(kind: &str, request: &Value) -> String {
@@ -49,28 +119,15 @@ fn describe_kind(kind: &str, request: &Value) -> String {
     }
 }
 
-/// The first difference to the nearest recorded call, as changed lines.
-fn difference(call: &TapeCall, entries: &[Entry], given: &[bool]) -> Option<String> {
-    let asked = cut(&lines(call.kind, &call.request), COMPARED_CHARS_MAX);
-    let candidates = entries.iter().zip(given);
-    let candidates = candidates.filter(|(entry, _)| entry.kind == call.kind);
-    let mut nearest: Option<(bool, f32, String)> = None;
-    for (entry, given) in candidates.take(CANDIDATES_MAX) {
-        let recorded = cut(&lines(&entry.kind, &entry.request), COMPARED_CHARS_MAX);
-        let ratio = TextDiff::from_words(recorded.as_str(), asked.as_str()).ratio();
-        let better = nearest
-            .as_ref()
-            .is_none_or(|(used, best, _)| (!given, ratio) > (!used, *best));
-        if better {
-            nearest = Some((*given, ratio, recorded));
-        }
-    }
-    let (_, _, recorded) = nearest?;
-    Some(changed_lines(&recorded, &asked))
-}
-
 fn changed_lines(recorded: &str, asked: &str) -> String {
-    let diff = TextDiff::from_lines(recorded, asked);
+    let pairs = recorded.lines().zip(asked.lines());
+    let same = pairs.take_while(|(one, other)| one == other).count();
+    let rest = |text: &str| -> String {
+        let lines = text.split_inclusive('\n').skip(same);
+        lines.take(COMPARED_LINES_MAX).collect()
+    };
+    let (recorded, asked) = (rest(recorded), rest(asked));
+    let diff = TextDiff::from_lines(&recorded, &asked);
     let changes: Vec<(ChangeTag, &str)> = diff
         .iter_all_changes()
         .map(|it| (it.tag(), it.value()))
@@ -155,10 +212,6 @@ fn message_lines(message: &Value) -> Vec<String> {
     lines
 }
 
-fn cut(text: &str, chars: usize) -> String {
-    text.chars().take(chars).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use aikit_core::model::{ChatRequest, Message, Role};
@@ -179,11 +232,14 @@ mod tests {
 
     fn message(prompt: &str, recorded: &[(&str, bool)]) -> String {
         let entries = recorded.iter();
-        let entries: Vec<Entry> = entries
-            .map(|(prompt, _)| Entry::new(asked(prompt), Value::Null))
+        let entries: Vec<Arc<Entry>> = entries
+            .map(|(prompt, _)| Arc::new(Entry::new(asked(prompt), Value::Null)))
             .collect();
         let given: Vec<bool> = recorded.iter().map(|(_, given)| *given).collect();
-        let error = error(Path::new("x.cassette"), &asked(prompt), &entries, &given);
+        let call = asked(prompt);
+        let key = Key::of(call.kind, &call.request);
+        let miss = Miss::new(Path::new("x.cassette"), (call.kind, &key), &entries, &given);
+        let error = miss.error(&call);
         assert_eq!(error.kind(), ErrorKind::CassetteMiss);
         assert!(error.hint().is_some());
         error.message().to_owned()
@@ -222,5 +278,20 @@ mod tests {
             "{often}"
         );
         assert!(message("a", &[]).ends_with("no call of its kind"));
+    }
+
+    #[test]
+    fn a_difference_far_down_a_long_text_is_shown() {
+        let long = "a line of a long text\n".repeat(20_000);
+        let one_line = "word ".repeat(50_000);
+        for long in [long, one_line] {
+            let (recorded, asked) = (format!("{long}the end"), format!("{long}the finish"));
+            let shown = message(&asked, &[("short", false), (&recorded, false)]);
+            assert!(shown.len() < 500, "{}", shown.len());
+            assert!(
+                shown.contains("the end") && shown.contains("the finish"),
+                "{shown}"
+            );
+        }
     }
 }

@@ -6,13 +6,13 @@ use aikit_core::{Value, tape::TapeCall, value::Map};
 use regex::Regex;
 
 /// What stands where a secret was.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// Shorter values would be found in ordinary text.
 const SECRET_CHARS_MIN: usize = 6;
 
 /// Names of members, headers and variables that hold secrets, in lower case; a name that ends so.
-const SECRET_NAMES: [&str; 9] = [
+const SECRET_NAMES: [&str; 17] = [
     "api_key",
     "api-key",
     "apikey",
@@ -22,6 +22,14 @@ const SECRET_NAMES: [&str; 9] = [
     "secret",
     "token",
     "access_key",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "private_key",
+    "private-key",
+    "credential",
+    "credentials",
+    "pgpass",
 ];
 
 /// Forms of keys and tokens: of `OpenAI` and Anthropic, Google, AWS, `GitHub`, `GitLab`, Slack,
@@ -45,6 +53,22 @@ static FORMS: LazyLock<Regex> = LazyLock::new(|| {
     ];
     #[expect(clippy::expect_used, reason = "the expression is a literal")]
     Regex::new(&forms.join("|")).expect("the forms are an expression")
+});
+
+/// What stands before a secret and stays, so that the line can be read, and the secret: who asks in
+/// addresses, headers of a name that says it, members of JSON in a text.
+static PAIRS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    let forms = [
+        r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s:@\x22']+:[^/\s@\x22']+(@)".to_owned(),
+        r"(?i)(\bauthorization\\?[\x22']?\s*[:=]\s*\\?[\x22']?(?:basic|digest|token)\s+)[a-z0-9+/=._~-]+()"
+            .to_owned(),
+        format!(
+            r"(?i)(\\?[\x22'][\w-]*(?:{})\\?[\x22']\s*:\s*\\?[\x22'])[^\x22'\\]+()",
+            SECRET_NAMES.join("|")
+        ),
+    ];
+    #[expect(clippy::expect_used, reason = "the expressions are literals")]
+    forms.map(|form| Regex::new(&form).expect("the form is an expression"))
 });
 
 /// Replaces secrets in what is recorded, and in what is looked for.
@@ -106,9 +130,7 @@ impl Scrubber {
     fn members(&self, map: Map) -> Map {
         let scrub = |(name, value): (String, Value)| {
             let value = match value {
-                Value::String(text) if is_secret_name(&name) && !text.is_empty() => {
-                    Value::from(HIDDEN)
-                }
+                other if is_secret_name(&name) && is_something(&other) => Value::from(HIDDEN),
                 other => self.value(other),
             };
             (self.text(name), value)
@@ -129,7 +151,25 @@ impl Scrubber {
             let kept = whole.find(['=', ' ']).filter(|_| !whole.starts_with('-'));
             format!("{}{HIDDEN}", kept.map_or("", |at| &whole[..=at]))
         });
-        shown.into_owned()
+        let mut shown = shown.into_owned();
+        for pair in PAIRS.iter() {
+            if pair.is_match(&shown) {
+                shown = pair.replace_all(&shown, "${1}***${2}").into_owned();
+            }
+        }
+        shown
+    }
+}
+
+/// Whether a value could be a secret: yes and no, and what is empty, are none.
+fn is_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Bytes(bytes) => !bytes.is_empty(),
+        Value::List(items) => !items.is_empty(),
+        Value::Map(map) => !map.is_empty(),
+        _ => true,
     }
 }
 
@@ -152,9 +192,55 @@ mod tests {
                 "https://x.org/?key=***&q=1",
             ),
             (Value::from("a token of thanks"), "a token of thanks"),
+            ("https://ada:pw1@x.org/a".into(), "https://***@x.org/a"),
+            ("https://x.org/@ada:b@c".into(), "https://x.org/@ada:b@c"),
+            (
+                "-H 'Authorization: Basic YWRhOnB3MQ=='".into(),
+                "-H 'Authorization: Basic ***'",
+            ),
+            ("basic information".into(), "basic information"),
+            (
+                r#"{"api_key": "abc", "a": "b"}"#.into(),
+                r#"{"api_key": "***", "a": "b"}"#,
+            ),
+            (
+                r#"{\"db_password\":\"abc\"}"#.into(),
+                r#"{\"db_password\":\"***\"}"#,
+            ),
+            ("'pgpass': 'abc'".into(), "'pgpass': '***'"),
         ];
         for (value, expected) in cases {
-            assert_eq!(scrubber.value(value), Value::from(expected));
+            let shown = scrubber.value(value);
+            assert_eq!(shown, Value::from(expected));
+            assert_eq!(scrubber.value(shown.clone()), shown, "hidden twice");
+        }
+        let names = [
+            "passwd",
+            "PWD",
+            "passphrase",
+            "private_key",
+            "credentials",
+            "pgpass",
+            "pin_token",
+        ];
+        let values = [
+            Value::Int(1234),
+            Value::Float(0.5),
+            Value::List(vec![Value::from("a")]),
+            Value::map([("user", Value::from("ada"))]),
+            Value::Bytes("abc".into()),
+            Value::from("x"),
+        ];
+        for (name, value) in names
+            .iter()
+            .flat_map(|it| values.iter().map(move |v| (*it, v)))
+        {
+            let shown = scrubber.value(Value::map([(name, value.clone())]));
+            assert_eq!(shown, header(name, "***"), "{name}: {value}");
+        }
+        for nothing in [Value::Null, Value::Bool(true), Value::from("")] {
+            let member = Value::map([("secret", nothing)]);
+            assert_eq!(scrubber.value(member.clone()), member);
         }
         for name in ["Authorization", "x-api-key", "access_token", "Set-Cookie"] {
             let shown = scrubber.value(header(name, "anything"));

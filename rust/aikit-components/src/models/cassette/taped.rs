@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aikit_core::{
-    Context, ErrorKind, Result, Value,
+    Context, Error, ErrorKind, Result, Value,
     model::{ChatEvent, ChatResponse},
     tape::{Tape, TapeCall},
 };
@@ -31,22 +31,20 @@ pub(crate) async fn taped<T, F: Future<Output = Result<T>>>(
     let outcome = work().await;
     match &outcome {
         Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?)),
-        Err(error) if is_callers(error.kind()) => {}
+        Err(error) if is_callers(cx, error) => {}
         Err(error) => tape.keep(call, form::error(error)),
     }
     outcome
 }
 
-/// Whether it was the caller who ended the call, which says nothing about what was called.
-fn is_callers(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::ApprovalNeeded
-            | ErrorKind::Cancelled
-            | ErrorKind::Denied
-            | ErrorKind::Interrupted
-            | ErrorKind::Timeout
-    )
+/// Whether it was the caller who ended the call, which says nothing about what was called. A refusal
+/// and a limit of the call itself are answers: an agent is told them and goes on.
+fn is_callers(cx: &Context, error: &Error) -> bool {
+    let is_stopped = matches!(
+        error.kind(),
+        ErrorKind::Cancelled | ErrorKind::Interrupted | ErrorKind::CassetteMiss
+    );
+    is_stopped || cx.check().is_err()
 }
 
 /// An answer that is recorded while it arrives. When it is left half-way, what had arrived is kept.
@@ -71,14 +69,12 @@ impl Recording {
         self.pieces.extend(form::piece(piece));
     }
 
-    /// Records the end.
-    pub(crate) fn end(mut self, outcome: &Result<ChatResponse>) {
+    /// Records the end of a call in `cx`.
+    pub(crate) fn end(mut self, cx: &Context, outcome: &Result<ChatResponse>) {
         let pieces = std::mem::take(&mut self.pieces);
         let (Some(call), false) = (
             self.call.take(),
-            outcome
-                .as_ref()
-                .is_err_and(|error| is_callers(error.kind())),
+            outcome.as_ref().is_err_and(|error| is_callers(cx, error)),
         ) else {
             return;
         };
