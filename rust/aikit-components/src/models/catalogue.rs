@@ -15,7 +15,7 @@ use futures::{
 use url::Url;
 
 use super::{
-    cassette::{Deck, is_secret_name},
+    cassette::{Deck, is_secret_variable},
     check,
     providers::{Endpoint, PROVIDERS, Place, Provider},
     replayed::Replayed,
@@ -83,8 +83,7 @@ impl Catalogue {
     pub fn with_deck(mut self, deck: Arc<Deck>) -> Self {
         let names = self.variables.names().into_iter();
         let keys = PROVIDERS.iter().filter_map(|it| it.key_variable);
-        // The folder of a shell is called so too.
-        let names = names.filter(|it| is_secret_name(it) && !it.ends_with("PWD"));
+        let names = names.filter(|it| is_secret_variable(it));
         for name in names.chain(keys.map(str::to_owned)) {
             if let Some(secret) = self.variable(&name) {
                 deck.hide(&secret);

@@ -14,8 +14,10 @@ use aikit_core::{
     context::{Overrides, Principal},
     model::{ChatEvent, ChatModel, ChatResponse},
     services::{ModelOptions, Permission},
+    tape::{Tape, TapeCall},
     tool::{DynTool, ToolContext, ToolSpec},
 };
+use base64::Engine as _;
 use futures::{StreamExt as _, future::BoxFuture};
 use serde_json::json;
 
@@ -497,9 +499,268 @@ fn a_recording_that_cannot_be_written_is_not_lost() {
     deck.insert(&path, Mode::Record, true).unwrap();
     count(&cx, &tool, &[]).unwrap();
     std::fs::create_dir(&path).unwrap();
-    let error = deck.eject(true).unwrap_err();
-    assert!(error.hint().unwrap().contains("stop again"), "{error}");
+    for _ in 0..2 {
+        let error = deck.eject(true).unwrap_err();
+        assert!(error.hint().unwrap().contains("still in"), "{error}");
+    }
+    // It goes on, and can be ended at another place or, when that is mended, at its own.
+    count(&cx, &tool, &[]).unwrap();
+    let store = folder.path().join(".aikit/x.cassette");
+    assert_eq!(deck.eject_to(&store).unwrap_err().kind(), ErrorKind::Denied);
+    let other = folder.path().join("other.cassette");
+    let report = deck.eject_to(&other).unwrap();
+    assert_eq!((&report.path, report.entries), (&other, 2));
+    assert_eq!(std::fs::read_to_string(&other).unwrap().lines().count(), 3);
+    deck.insert(&other, Mode::Replay, true).unwrap();
+    let error = deck.eject_to(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{error}");
+    assert_eq!(deck.eject(true).unwrap().unused, 2);
+
     std::fs::remove_dir(&path).unwrap();
-    assert_eq!(deck.eject(true).unwrap().entries, 1);
-    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+    deck.insert(&path, Mode::Record, true).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(deck.eject(true).is_err());
+    std::fs::remove_dir(&path).unwrap();
+    assert_eq!(deck.eject(true).unwrap().entries, 0);
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 3, "nothing is left beside");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_written_is_said_before_anything_is_recorded() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let closed = folder.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o500)).unwrap();
+    let components = components(folder.path(), &[]);
+    let path = closed.join("x.cassette");
+    // Whoever may write everywhere can write there as well.
+    if std::fs::write(closed.join("probe"), "").is_err() {
+        let error = components
+            .deck
+            .insert(&path, Mode::Record, true)
+            .unwrap_err();
+        assert!(error.hint().unwrap().contains("can be written"), "{error}");
+    }
+    let device = Path::new("/dev/null/x.cassette");
+    assert!(components.deck.insert(device, Mode::Record, true).is_err());
+    assert!(components.deck.eject(true).is_err(), "none is in");
+}
+
+#[test]
+fn what_aikit_draws_for_itself_is_not_of_the_cassette() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let components = components(folder.path(), &[]);
+    let clock = components.context.clock();
+    let drawn = || {
+        let mut bytes = [0; 8];
+        clock.random(&mut bytes);
+        bytes
+    };
+    components.deck.insert(&path, Mode::Record, true).unwrap();
+    let first = drawn();
+    let (cx, tool) = (
+        components.tool_context(),
+        components.tools.find("write_file").unwrap(),
+    );
+    let args = Value::map([("path", Value::from("a.txt")), ("content", "a".into())]);
+    wait(async move { tools::invoke(&cx, &tool, args).await }).unwrap();
+    assert!((0.0..1.0).contains(&clock.jitter()) && !clock.uuid().is_nil());
+    let second = drawn();
+    components.deck.eject(true).unwrap();
+    components.deck.insert(&path, Mode::Replay, true).unwrap();
+    assert_eq!([drawn(), drawn()], [first, second]);
+    components.deck.eject(true).unwrap();
+}
+
+/// Names of members under which anything is a secret.
+const SECRET_MEMBERS: [&str; 19] = [
+    "api_key",
+    "apiKey",
+    "X-Api-Key",
+    "authorization",
+    "Set-Cookie",
+    "password",
+    "passwd",
+    "DB_PWD",
+    "passphrase",
+    "secret",
+    "clientSecret",
+    "access_token",
+    "refresh_token_2",
+    "private_key",
+    "credentials",
+    "pgpass",
+    "connection_string",
+    "db_pass",
+    "auth",
+];
+
+/// Texts in which what stands in the braces is a secret.
+const SECRET_TEXTS: [&str; 18] = [
+    "https://ada:{}@example.org/x",
+    "https://{}@example.org",
+    "postgres://ada:{}/?#x@db/x",
+    "https://example.org/?a=1&access_token={}&b=2",
+    "https://example.org/?X-Amz-Signature={}",
+    "curl -H 'X-Auth-Token: {}' x",
+    "Authorization: Basic {}",
+    "Authorization: Bearer {}",
+    "Cookie: session={}; a=b",
+    "export SERVICE_TOKEN={}",
+    "PASSWORD='{}'",
+    "password = \"{}\"",
+    "--api-key {} --now",
+    "machine example.org login ada password {}",
+    "Server=x;User=a;Password={};",
+    "{'secret': '{}'}",
+    "secrets: {}\n",
+    "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
+];
+
+/// Values that hold secrets, and these.
+#[derive(Default)]
+struct Planted {
+    secrets: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Planted {
+    fn secret(&mut self) -> String {
+        let secret = format!("planted-{}-secret", self.secrets.len());
+        self.secrets.push(secret.clone());
+        secret
+    }
+
+    /// A member with each kind of value, as data, as JSON in a text, and as that in JSON in a text.
+    fn member(&mut self, name: &str) {
+        for held in [
+            json!(self.secret()),
+            json!([self.secret()]),
+            json!({"a": {"b": [self.secret()]}}),
+        ] {
+            let member = json!({ name: held, "a": 1 });
+            let text = member.to_string();
+            let twice = json!({ "body": text }).to_string();
+            self.values.push(Value::from_json(member));
+            self.values.extend([text.into(), twice.into()]);
+        }
+        let bytes = Value::Bytes(self.secret().into_bytes().into());
+        self.values.push(Value::map([(name, bytes)]));
+    }
+}
+
+#[test]
+fn no_planted_secret_is_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let variables = [
+        ("OPENAI_API_KEY", "planted-in-the-environment"),
+        ("MYSQL_PWD", "planted-mysql"),
+        ("PWD", "/home/ada"),
+    ];
+    let components = components(folder.path(), &variables);
+    let deck = &components.deck;
+    deck.insert(&path, Mode::Record, true).unwrap();
+    Tape::hide(&**deck, "plan7");
+    let mut planted = Planted::default();
+    for name in SECRET_MEMBERS {
+        planted.member(name);
+    }
+    for text in SECRET_TEXTS {
+        let text = text.replace("{}", &planted.secret());
+        planted.values.push(text.into());
+    }
+    for text in [
+        "YWRhOnBsYW50ZWQtaW4tYmFzaWM=",
+        "sk-ant-plantedplantedplanted",
+        "plan7",
+        variables[0].1,
+        variables[1].1,
+    ] {
+        planted
+            .values
+            .push(format!("say Basic {text} to it").into());
+        planted.secrets.push(text.to_owned());
+    }
+    let number = 7_301_945;
+    let numbers = [
+        Value::map([("pin_code", Value::Int(number))]),
+        format!("{{\"password\":{number}}}").into(),
+    ];
+    planted.values.extend(numbers);
+    planted.secrets.push(number.to_string());
+    assert!(planted.secrets.len() >= 30, "{}", planted.secrets.len());
+    for value in planted.values {
+        let request = Value::map([("args", value.clone())]);
+        let call = TapeCall {
+            kind: "tool",
+            request,
+        };
+        deck.find(&call).unwrap();
+        let outcome = Value::map([("answer", value)]);
+        deck.keep(call, outcome).unwrap();
+    }
+    deck.eject(true).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    for secret in &planted.secrets {
+        let bytes = base64::engine::general_purpose::STANDARD.encode(secret);
+        for form in [secret, &bytes] {
+            let at = text.find(form.as_str());
+            let around = at.map(|at| &text[at.saturating_sub(80)..at + form.len()]);
+            assert_eq!(around, None, "`{secret}` is in the file");
+        }
+    }
+    assert!(text.contains("\"***\"") && text.contains("https://***@example.org/x"));
+}
+
+#[test]
+fn an_outside_that_was_refused_replays_without_a_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let components = components(folder.path(), &[]);
+    let cx = components.tool_context();
+    let run = || {
+        let outside = Value::map([("path", Value::from("/etc/hostname"))]);
+        let inside = Value::map([("path", Value::from("kept.txt"))]);
+        let answers = [
+            calling("delete_file", outside),
+            calling("delete_file", inside),
+            Value::from("done"),
+        ];
+        let options = ModelOptions {
+            extra: [("answers".to_owned(), answers.into_iter().collect())].into(),
+            ..ModelOptions::default()
+        };
+        let models = components.services.models().unwrap();
+        let model = models.chat(Some("scripted:test"), options).unwrap();
+        let mut options = aikit_components::agents::AgentOptions::new(model);
+        options.tools = vec![components.tools.find("delete_file").unwrap()];
+        let agent = aikit_components::agents::Agent::new(options).unwrap();
+        let cx = cx.clone();
+        let run = wait(async move { agent.run(&cx, "clean up").await }).unwrap();
+        let uses = run.steps.iter().flat_map(|it| &it.tool_calls);
+        uses.map(|it| it.result.clone()).collect::<Vec<_>>()
+    };
+    let kept = folder.path().join("kept.txt");
+    std::fs::write(&kept, "x").unwrap();
+    components.deck.insert(&path, Mode::Record, true).unwrap();
+    let recorded = run();
+    let kind = |result: &Value| {
+        let kind = result.get("error")?.get("kind")?.as_str()?;
+        Some(kind.to_owned())
+    };
+    // Nobody is there to approve.
+    let kinds: Vec<_> = recorded.iter().map(|it| kind(it).unwrap()).collect();
+    assert_eq!(kinds, ["denied", "approval_needed"]);
+    assert_eq!(components.deck.eject(true).unwrap().entries, 5);
+    // What it would meet now is another thing.
+    std::fs::remove_file(&kept).unwrap();
+    components.deck.insert(&path, Mode::Replay, true).unwrap();
+    assert_eq!(run(), recorded);
+    assert_eq!(components.deck.eject(true).unwrap().unused, 0);
 }

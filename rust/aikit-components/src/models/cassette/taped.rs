@@ -30,9 +30,9 @@ pub(crate) async fn taped<T, F: Future<Output = Result<T>>>(
     }
     let outcome = work().await;
     match &outcome {
-        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?)),
+        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?))?,
         Err(error) if is_callers(cx, error) => {}
-        Err(error) => tape.keep(call, form::error(error)),
+        Err(error) => tape.keep(call, form::error(error))?,
     }
     outcome
 }
@@ -70,18 +70,19 @@ impl Recording {
     }
 
     /// Records the end of a call in `cx`.
-    pub(crate) fn end(mut self, cx: &Context, outcome: &Result<ChatResponse>) {
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when the recording has no room for it.
+    pub(crate) fn end(mut self, cx: &Context, outcome: &Result<ChatResponse>) -> Result<()> {
         let pieces = std::mem::take(&mut self.pieces);
         let (Some(call), false) = (
             self.call.take(),
             outcome.as_ref().is_err_and(|error| is_callers(cx, error)),
         ) else {
-            return;
+            return Ok(());
         };
-        match form::streamed(pieces, outcome) {
-            Ok(answer) => self.tape.keep(call, answer),
-            Err(error) => tracing::warn!(%error, "an answer was not recorded"),
-        }
+        self.tape.keep(call, form::streamed(pieces, outcome)?)
     }
 }
 
@@ -91,7 +92,8 @@ impl Drop for Recording {
         if let Some(call) = self.call.take()
             && !pieces.is_empty()
         {
-            self.tape.keep(call, form::left(pieces));
+            // Nobody is there to be told; the next call finds the cassette full.
+            drop(self.tape.keep(call, form::left(pieces)));
         }
     }
 }
