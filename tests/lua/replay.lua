@@ -98,5 +98,21 @@ fails("invalid_args", Replay.stop, {path = "x.cassette"})
 Replay.stop()
 fails("corrupt_record", Replay.replay, "notes.md")
 
+-- Whoever stops waiting leaves no cassette in.
+local ok = pcall(timeout, 0.05, function()
+  Replay.record("left.cassette", function() sleep(60) end)
+end)
+assert(not ok)
+-- The other side of a pipe hears of it a little later.
+local began
+for _ = 1, 500 do
+  began = pcall(Replay.record, "next.cassette")
+  if began then break end
+  sleep(0.01)
+end
+assert(began, "the cassette is still in")
+assert(Replay.stop().path:find("next.cassette", 1, true))
+fails("not_found", Replay.replay, "left.cassette")
+
 assert(os.time{year = 2026, month = 1, day = 2} > 1.7e9)
 print("ok")

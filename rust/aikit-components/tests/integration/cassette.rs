@@ -1,6 +1,6 @@
 //! Cassettes: what is recorded against a live server is given again with the network closed.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use aikit_components::{
     config::Variables,
@@ -98,6 +98,10 @@ struct Counter {
 
 impl Counter {
     fn make(permissions: Vec<Permission>) -> Arc<Self> {
+        Self::limited(permissions, None)
+    }
+
+    fn limited(permissions: Vec<Permission>, timeout: Option<Duration>) -> Arc<Self> {
         Arc::new(Self {
             spec: ToolSpec {
                 name: "count_calls".to_owned(),
@@ -106,7 +110,7 @@ impl Counter {
                 asks: false,
                 input_schema: Value::map([("type", Value::from("object"))]),
                 output_schema: None,
-                timeout: None,
+                timeout,
                 origin: "test",
             },
             calls: std::sync::atomic::AtomicI64::new(0),
@@ -126,6 +130,9 @@ impl DynTool for Counter {
     fn call<'a>(&'a self, _: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {
         let before = self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Box::pin(async move {
+            if args.get("wait").is_some() {
+                std::future::pending::<()>().await;
+            }
             match args.get("fail") {
                 Some(kind) => {
                     let named = kind.as_str().and_then(ErrorKind::from_code);
@@ -434,6 +441,35 @@ fn a_refusal_and_a_limit_are_recorded_and_a_stop_is_not() {
         assert_eq!(fail(kind).kind().code(), kind);
     }
     assert_eq!(fail("cancelled").kind(), ErrorKind::CassetteMiss);
+    components.deck.eject(true).unwrap();
+}
+
+#[test]
+fn the_time_limit_of_a_tool_is_recorded_and_that_of_its_caller_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let components = components(folder.path(), &[]);
+    let cx = components.tool_context();
+    let waits = [("wait", Value::Bool(true))];
+    let soon = Some(Duration::from_millis(1));
+    let (limited, endless) = (
+        Counter::limited(vec![Permission::Network], soon),
+        Counter::make(vec![Permission::Network]),
+    );
+    let hurried = cx.with_context(cx.context.child(Overrides {
+        timeout: soon,
+        ..Overrides::default()
+    }));
+    components.deck.insert(&path, Mode::Record, true).unwrap();
+    let left = count(&hurried, &endless, &waits).unwrap_err();
+    assert_eq!(left.kind(), ErrorKind::Timeout);
+    let recorded = count(&cx, &limited, &waits).unwrap_err();
+    assert_eq!(recorded.kind(), ErrorKind::Timeout);
+    assert_eq!(components.deck.eject(true).unwrap().entries, 1);
+    components.deck.insert(&path, Mode::Replay, true).unwrap();
+    // The tool would wait for ever.
+    let replayed = count(&cx, &endless, &waits).unwrap_err();
+    assert_eq!(replayed.to_value(), recorded.to_value());
     components.deck.eject(true).unwrap();
 }
 

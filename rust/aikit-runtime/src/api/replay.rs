@@ -6,7 +6,11 @@ use aikit_components::{
     models::cassette::{Deck, Mode, Report},
     security::place,
 };
-use aikit_core::{Context, Error, Result, Value, io, script::Callable};
+use aikit_core::{
+    Context, Error, Result, Value,
+    io::{self, AbortOnDrop},
+    script::Callable,
+};
 
 use super::{
     ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional, required,
@@ -109,19 +113,28 @@ async fn begin(session: Session, mut args: Args, mode: Mode) -> Result<Return> {
         _ => None,
     };
     let place = Place::new(&session, given);
-    let (deck, cx) = (Arc::clone(&session.components().deck), args.cx.clone());
-    // Files are read and tried on a thread that may wait.
-    let inserted = io::spawn_blocking(move || {
-        let path = place.check(&cx, mode)?;
-        deck.insert(&path, mode, strict)?;
-        Ok(Inserted(Some(deck)))
+    // A task of its own: the code of a script that is stopped is not polled again, and only much
+    // later dropped, so the cassette would be left in until then.
+    let cx = args.cx.clone();
+    let task = io::spawn(async move {
+        let (deck, checked) = (Arc::clone(&session.components().deck), cx.clone());
+        // Files are read and tried on a thread that may wait.
+        let inserted = io::spawn_blocking(move || {
+            let path = place.check(&checked, mode)?;
+            deck.insert(&path, mode, strict)?;
+            Ok(Inserted(Some(deck)))
+        });
+        let inserted = cx.within(inserted).await??;
+        if let Some(body) = body {
+            let within = within(&session, &cx, body, inserted);
+            return cx.run(within).await;
+        }
+        inserted.leave();
+        Ok(Return::Value(Value::Null))
     });
-    let inserted = args.cx.within(inserted).await??;
-    if let Some(body) = body {
-        return within(&session, &args, body, inserted).await;
-    }
-    inserted.leave();
-    Ok(Return::Value(Value::Null))
+    let _guard = AbortOnDrop(task.abort_handle());
+    let ended = |error| Error::internal("a replay ended unexpectedly").with_source(error);
+    task.await.map_err(ended)?
 }
 
 /// A file that a script names for a cassette.
@@ -171,16 +184,15 @@ impl Drop for Inserted {
 /// Calls the function and takes the cassette out, however it ends.
 async fn within(
     session: &Session,
-    args: &Args,
+    cx: &Context,
     body: Arc<dyn Callable>,
     inserted: Inserted,
 ) -> Result<Return> {
-    let outcome = args.cx.within(body.call(&args.cx, Vec::new())).await;
-    let outcome = outcome.and_then(|answer| answer);
+    let outcome = cx.within(body.call(cx, Vec::new())).await;
+    // What failed is forgotten, at once: nothing is written.
+    let answer = outcome.and_then(|answer| answer)?;
     inserted.leave();
-    let ended = eject(session, outcome.is_ok()).await;
-    let answer = outcome?;
-    ended?;
+    eject(session, true).await?;
     Ok(Return::Value(answer))
 }
 
