@@ -18,7 +18,7 @@ local model = Model("scripted:demo", {answers = {
   {tool_calls = {{name = "log_in", arguments = {user = "ada", password = "lace"}}}},
   "you are in",
 }})
-print(model:complete("see https://ada:pw@example.org/ and {\"api_key\": \"abc\"}").text)
+print(model:complete("see https://user:pw@example.org/ and {\"api_key\": \"abc\"}").text)
 for piece in model:stream("count") do io.write(piece.text or "", "|") end
 print()
 print(Agent{model = model, tools = {"log_in"}}:run("let me in").output)
