@@ -549,9 +549,9 @@ def close_network(closed: bool) -> None:
     Closes the network, or takes back one closing.
     """
 
-def eject_cassette(keep: bool) -> Incomplete:
+def eject_cassette(keep: bool, path: str | PathLike[str] | None = None) -> Incomplete:
     """
-    Takes the cassette out; a recording is written when it is kept.
+    Takes the cassette out; a recording is written when it is kept, to `path` if it is given.
     """
 
 def error_kinds() -> list[tuple[str, str, str, str, int, bool, str]]:

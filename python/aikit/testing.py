@@ -1,4 +1,4 @@
-"""Models and cassettes for tests: no key, no network, the same answers every time."""
+"""Models and cassettes for tests: no key, the same answers every time."""
 
 from __future__ import annotations
 
@@ -70,13 +70,23 @@ class Cassette:
     ) -> None:
         self.eject(keep=kind is None)
 
-    def eject(self, *, keep: bool = True) -> None:
+    def eject(self, *, keep: bool = True, path: str | os.PathLike[str] | None = None) -> None:
         """Takes the cassette out.
+
+        A recording that cannot be written stays in, also at the end of its block: eject it again
+        when there is room, or with another ``path``, or with ``keep=False`` to forget it.
 
         Args:
             keep: Whether a recording is written; else the file stays as it was.
+            path: The file to write instead of the one that was begun with.
+
+        Raises:
+            StorageIOError: If it cannot be written.
+            InvalidArgsError: If no cassette is in, if ``path`` is another file than a cassette, or
+                if nothing is to be written to it.
         """
-        report = _aikit.eject_cassette(keep)
+        report = _aikit.eject_cassette(keep, path)
+        self.path = report["path"]
         self.entries, self.unused = report["entries"], report["unused"]
 
     def __repr__(self) -> str:
@@ -86,22 +96,32 @@ class Cassette:
 def record(path: str | os.PathLike[str]) -> Cassette:
     """Records what models and tools answer in the block of ``with``.
 
-    Calls of models, embeddings and calls of tools with permissions are made and recorded; the
-    clock stands still and randomness follows from a seed, as they will when it is replayed. The
-    file is written at the end of the block, whole; after an exception it stays as it was. Keys
-    and what looks like one are not in it. One cassette can be in at a time.
+    Calls of models, embeddings, calls of tools with permissions and of ``ask_user`` are made and
+    recorded, refusals and time limits of tools as well; what was typed unseen is not. The clock
+    of aikit stands still, as it will when it is replayed; Python's own does not. The file is
+    written at the end of the block, whole; after an exception it stays as it was. Keys and what
+    looks like one are not in it. One cassette can be in at a time; it holds 100,000 calls and
+    1 GiB, and a call for which there is no room is a ``LimitExceededError``.
 
     Args:
-        path: The file, of JSON lines.
+        path: The file, of JSON lines. It is tried at the beginning of the block.
 
     Raises:
         ConflictError: If another cassette is in.
+        InvalidArgsError: If another file than a cassette is there.
+        DeniedError: If it is in ``.git`` or ``.aikit``, or in a folder that refuses it.
+        StorageIOError: If it cannot be written; see ``Cassette.eject``.
     """
     return Cassette(path, "record")
 
 
 def replay(path: str | os.PathLike[str], *, strict: bool = True) -> Cassette:
     """Answers models and tools in the block of ``with`` from a cassette; no key is needed.
+
+    Answered from the file are models, embeddings of providers, tools with permissions and
+    ``ask_user``. Everything else runs as ever: the program itself, its own tools, tools that only
+    compute, ``Model.check`` and pages that an index reads by their address; ``no_network`` keeps
+    aikit from going out for these.
 
     Args:
         path: The file that ``record`` wrote.

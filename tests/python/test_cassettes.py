@@ -13,7 +13,9 @@ import pytest
 
 import aikit
 from aikit import errors
+from aikit.pytest_plugin import file_name
 from aikit.testing import auto, no_network, record, replay
+from invariants import ROOT
 from servers.http_server import HttpServer
 from servers.openai_server import OpenAIServer
 
@@ -76,6 +78,38 @@ def test_the_run_of_an_agent_replays_with_its_tools(
     with no_network(), auto(path) as playing:
         assert asked() == (output, page)
     assert (playing.mode, playing.entries, playing.unused) == ("replay", 4, 0)
+
+
+def test_what_is_not_recorded_runs_in_a_replay_and_no_network_keeps_it_in(tmp_path: Path) -> None:
+    path = tmp_path / "x.cassette"
+    calls: list[str] = []
+
+    @aikit.tool
+    def note_word(word: str) -> str:
+        """Notes a word.
+
+        Args:
+            word: The word.
+        """
+        calls.append(word)
+        return word
+
+    def ask() -> str:
+        call = {"name": "note_word", "arguments": {"word": "owl"}}
+        model = aikit.testing.ScriptedModel([{"tool_calls": [call]}, "noted"])
+        return aikit.Agent(model, tools=[note_word]).run("note it").output
+
+    with record(path):
+        assert ask() == "noted"
+    with HttpServer() as web, replay(path):
+        assert ask() == "noted"
+        assert calls == ["owl", "owl"]
+        index = aikit.RAG(tmp_path / "index", embedder="lexical")
+        assert index.ingest(f"{web.url}/page").added == 1
+        assert len(web.requests) == 1
+        with no_network():
+            refused = index.ingest(f"{web.url}/json")
+        assert (refused.added, len(refused.failed), len(web.requests)) == (0, 1, 1)
 
 
 def test_no_network_closes_it_for_models_and_tools_until_the_end() -> None:
@@ -142,6 +176,95 @@ def test_what_is_no_cassette_is_refused(tmp_path: Path) -> None:
         record(path).__enter__()
 
 
+def test_a_recording_replaces_no_other_file_and_nothing_of_git(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.md"
+    notes.write_text("# Mine", encoding="utf-8")
+    for path, error in [
+        (notes, errors.InvalidArgsError),
+        (tmp_path / ".git" / "config", errors.DeniedError),
+        (tmp_path / ".aikit" / "aikit.db", errors.DeniedError),
+        (notes / "x.cassette", errors.AikitError),
+    ]:
+        with pytest.raises(error) as caught:
+            record(path).__enter__()
+        assert caught.value.hint, path
+    assert notes.read_text(encoding="utf-8") == "# Mine"
+    assert [it.name for it in tmp_path.iterdir()] == ["notes.md"]
+
+
+def test_a_recording_that_cannot_be_written_goes_elsewhere(tmp_path: Path) -> None:
+    path, other = tmp_path / "x.cassette", tmp_path / "other.cassette"
+    cassette = record(path)
+
+    def fill() -> None:
+        with cassette:
+            aikit.testing.ScriptedModel(["one"]).complete("hi")
+            path.write_text("mine", encoding="utf-8")
+
+    with pytest.raises(errors.InvalidArgsError, match="not a cassette") as caught:
+        fill()
+    assert "`path`" in (caught.value.hint or "")
+    with pytest.raises(errors.ConflictError):
+        record(other).__enter__()
+    with pytest.raises(errors.InvalidArgsError):
+        cassette.eject(keep=False, path=other)
+    with pytest.raises(errors.DeniedError):
+        cassette.eject(path=tmp_path / ".git" / "x")
+    cassette.eject(path=other)
+    assert (cassette.path, cassette.entries) == (str(other), 1)
+    assert path.read_text(encoding="utf-8") == "mine"
+    with replay(other):
+        assert aikit.testing.ScriptedModel([]).complete("hi").text == "one"
+
+
+def test_what_a_person_answered_is_replayed_without_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.cassette"
+    pin = {"question": "Which PIN?", "secret": True}
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "1234" if "PIN" in prompt else "blue"
+
+    def questions() -> list[object]:
+        model = aikit.testing.ScriptedModel(
+            [
+                {"tool_calls": [{"name": "ask_user", "arguments": pin}]},
+                "thank you",
+            ]
+        )
+        colour = aikit.tools.ask_user(question="Which colour?").answer
+        return [colour, aikit.Agent(model, tools=["ask_user"]).run("begin").output]
+
+    monkeypatch.setattr("aikit._ask._is_interactive", lambda: True)
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("getpass.getpass", answer)
+    with record(path):
+        recorded = questions()
+    assert (recorded, len(asked)) == (["blue", "thank you"], 2)
+    assert "1234" not in path.read_text(encoding="utf-8")
+    with replay(path) as playing:
+        assert questions() == recorded
+    assert (len(asked), playing.unused) == (2, 0)
+
+
+def test_a_cassette_of_the_first_version_still_replays(tmp_path: Path) -> None:
+    data = ROOT / "tests" / "data" / "cassettes"
+    command = [sys.executable, "-m", "aikit", "run", str(data / "first.lua")]
+    done = subprocess.run(  # noqa: S603
+        [*command, "--replay", str(data / "first.cassette")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    expected = (data / "first.txt").read_text(encoding="utf-8")
+    assert (done.stderr, done.returncode, done.stdout) == ("", 0, expected)
+
+
 TEST_MODULE = """
 import aikit
 import pytest
@@ -156,6 +279,54 @@ def test_says(cassette, word):
 def test_fails(cassette):
     aikit.Model("openai:echo").complete("x")
     assert FAILS is False
+"""
+
+# Tests whose names read the same, and ends that are none of a test that passed.
+CLASSES = """
+import aikit
+import pytest
+
+
+def ask(prompt):
+    return aikit.testing.ScriptedModel([f"answer to {prompt}"]).complete(prompt).text
+
+
+class TestA:
+    @pytest.mark.parametrize("sign", ["a/b", "a:b", "A/b"])
+    def test_x(self, cassette, sign):
+        assert ask("a" + sign) == "answer to a" + sign
+
+
+class TestB:
+    @pytest.mark.parametrize("sign", ["a/b"])
+    def test_x(self, cassette, sign):
+        assert ask("b" + sign) == "answer to b" + sign
+
+
+def test_skips(cassette):
+    ask("skipped")
+    pytest.skip("not here")
+
+
+@pytest.mark.xfail
+def test_is_expected_to_fail(cassette):
+    ask("failed")
+    assert False
+
+
+@pytest.fixture
+def broken(cassette):
+    ask("broken")
+    raise ZeroDivisionError
+
+
+def test_breaks(broken):
+    pass
+
+
+def test_interrupts(cassette):
+    ask("interrupted")
+    raise KeyboardInterrupt
 """
 
 
@@ -183,7 +354,10 @@ def test_the_fixture_records_once_and_replays_without_a_key(tmp_path: Path) -> N
         recorded = len(server.requests)
         assert recorded == 3
         names = sorted(it.name for it in folder.iterdir())
-        assert names == ["test_says[good_bye].cassette", "test_says[hello].cassette"]
+        assert [it.rpartition("-")[0] for it in names] == [
+            "test_says[good_bye]",
+            "test_says[hello]",
+        ]
         module.write_text(TEST_MODULE.replace("FAILS", "False"), encoding="utf-8")
         assert run_pytest(tmp_path, **live)[0] == 0
         # Only the test that has no cassette yet asks the server.
@@ -197,15 +371,70 @@ def test_the_fixture_records_once_and_replays_without_a_key(tmp_path: Path) -> N
     status, out = run_pytest(tmp_path, "-k", "good")
     assert status == 1
     assert "asked:    user: eyb doog" in out
+    assert "`pytest --aikit-record` records the cassette again" in out
+
+
+def test_each_test_has_a_file_and_only_one_that_passed_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "test_many.py").write_text(CLASSES, encoding="utf-8")
+    folder = tmp_path / "sub" / "cassettes" / "test_many"
+    status, out = run_pytest(tmp_path)
+    assert (status, "KeyboardInterrupt" in out) == (2, True), out
+    assert "4 passed, 1 skipped, 1 xfailed, 1 error" in out
+    names = sorted(it.name for it in folder.iterdir())
+    assert [it.rpartition("-")[0] for it in names] == [
+        "TestA.test_x[A_b]",
+        "TestA.test_x[a_b]",
+        "TestA.test_x[a_b]",
+        "TestB.test_x[a_b]",
+    ]
+    # Also from another folder, where the tests have other paths.
+    options = ["-k", "test_x", "--rootdir", ".", "test_many.py"]
+    status, out = run_pytest(tmp_path / "sub", *options)
+    assert (status, "4 passed" in out) == (0, True), out
+    assert sorted(it.name for it in folder.iterdir()) == names
+    for name, text in [("A_b", "aA/b"), ("TestB", "ba/b")]:
+        (file,) = (it for it in folder.iterdir() if name in it.name)
+        assert text in file.read_text(encoding="utf-8")
+
+
+def test_a_cassette_of_a_test_that_cannot_be_written_is_saved(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text(
+        "import aikit, pathlib\n"
+        "def test_x(cassette):\n"
+        "    aikit.testing.ScriptedModel(['one']).complete('hi')\n"
+        "    pathlib.Path(cassette.path).write_text('mine')\n"
+        "def test_y(cassette):\n"
+        "    pass\n",
+        encoding="utf-8",
+    )
+    saved = tmp_path / "temporary"
+    saved.mkdir()
+    status, out = run_pytest(tmp_path, TMPDIR=str(saved))
+    assert (status, "2 passed, 1 error" in out) == (1, True), out
+    (file,) = saved.glob("aikit-*/test_x-*.cassette")
+    assert str(file) in out.replace("\n", "")
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_the_name_of_a_cassette_is_short_and_one_of_its_test() -> None:
+    first = file_name(f"tests/test_a.py::TestA::test_x[{'ä/' * 200}]")
+    other = file_name(f"tests/test_a.py::TestA::test_x[{'ä/' * 199}]")
+    assert first != other
+    assert max(len(it.encode()) for it in (first, other)) < 120
+    assert file_name("tests/a.py::test_x") == file_name("a.py::test_x")
+    assert file_name("a.py::test_x[..]").startswith("test_x[..]-")
 
 
 def test_the_shell_records_and_replays(tmp_path: Path) -> None:
     script = "print(Model('openai:echo'):complete('hello').text, os.time())"
-    command = [sys.executable, "-m", "aikit", "run", "-e", script]
+    command = [sys.executable, "-m", "aikit", "run", "-e"]
 
-    def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *options: str, code: str = script, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603
-            [*command, *options],
+            [*command, code, *options],
             cwd=tmp_path,
             env={**os.environ, **environment},
             capture_output=True,
@@ -223,3 +452,47 @@ def test_the_shell_records_and_replays(tmp_path: Path) -> None:
     assert (replayed.returncode, replayed.stdout) == (0, recorded.stdout), replayed.stderr
     assert run("--replay", "none.cassette").returncode == 3
     assert run("--record", "a", "--replay", "b").returncode == 2
+    other = script.replace("hello", "hullo")
+    missed = run("--replay", "x.cassette", code=other)
+    assert (missed.returncode, "`strict` is false" in missed.stderr) == (14, True), missed.stderr
+    with OpenAIServer(api_key=KEY) as server:
+        live = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url}
+        made = run("--replay", "x.cassette", "--strict", "false", code=other, **live)
+        assert (made.returncode, made.stdout[:6]) == (0, "hullo\t"), made.stderr
+        run("--replay", "x.cassette", "--strict", "false", **live)
+        assert len(server.requests) == 1
+    assert run("--strict", "false").returncode == 2
+    assert run("--replay", "x.cassette", "--strict", "maybe").returncode == 2
+
+
+def test_the_shell_saves_a_recording_elsewhere_where_its_file_was_taken(tmp_path: Path) -> None:
+    script = (
+        "Model('scripted:x', {answers = {'a'}}):complete('hi'); "
+        "Tool.write_file{path = 'x.cassette', content = 'mine'} os.exit(0)"
+    )
+    saved = tmp_path / "temporary"
+    saved.mkdir()
+    command = [sys.executable, "-m", "aikit", "run", "-e", script, "--record"]
+
+    def run(path: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603
+            [*command, path],
+            cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(saved)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    done = run("x.cassette")
+    (file,) = saved.glob("aikit-*/x.cassette")
+    assert (done.returncode, str(file) in done.stderr.replace("\n", "")) == (2, True), done.stderr
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 3
+    assert (tmp_path / "x.cassette").read_text(encoding="utf-8") == "mine"
+    # What is no cassette is refused before the script begins.
+    (tmp_path / "x.cassette").write_text("other", encoding="utf-8")
+    assert run("x.cassette").returncode == 2
+    assert run(".git/x").returncode == 4
+    assert (tmp_path / "x.cassette").read_text(encoding="utf-8") == "other"
+    assert len(list(saved.iterdir())) == 1

@@ -360,11 +360,9 @@ impl<'a> Attempts<'a> {
                 .with_hint("others write the same keys all the time: try again later"));
         }
         let clock = self.cx.clock();
-        let mut random = [0; 4];
-        clock.random(&mut random);
         // Of several that were in each other's way, each waits for another time.
         let most_us = 1_000_u32 << self.made.min(PAUSE_EXPONENT_MAX);
-        let pause = Duration::from_micros(u64::from(u32::from_le_bytes(random) % most_us));
+        let pause = Duration::from_micros(u64::from(most_us)).mul_f64(clock.jitter());
         self.cx.within(clock.sleep(pause)).await
     }
 }

@@ -13,6 +13,15 @@ pub struct TapeCall {
     pub request: Value,
 }
 
+/// What the randomness of a script begins with while something is recorded or replayed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Beginning {
+    /// Which recording or replay of the session it is.
+    pub number: u64,
+    /// The same in each replay of a recording.
+    pub seed: [u8; 16],
+}
+
 /// Records calls and their outcomes, or gives the outcomes that were recorded.
 ///
 /// The one place that calls a model or a tool asks it before the call and tells it afterwards;
@@ -25,9 +34,20 @@ pub trait Tape: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `cassette_miss` when there is none and none may be made.
+    /// `cassette_miss` when there is none and none may be made; `limit_exceeded` when a recording
+    /// has no room for another call.
     fn find(&self, call: &TapeCall) -> Result<Option<Value>>;
 
     /// Keeps the outcome of a call that was made, when calls are recorded.
-    fn keep(&self, call: TapeCall, outcome: Value);
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when the recording has no room for it.
+    fn keep(&self, call: TapeCall, outcome: Value) -> Result<()>;
+
+    /// What randomness begins with; `None` while nothing is recorded or replayed.
+    fn beginning(&self) -> Option<Beginning>;
+
+    /// Remembers a value that is shown nowhere in a recording.
+    fn hide(&self, secret: &str);
 }

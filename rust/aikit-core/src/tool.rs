@@ -42,6 +42,9 @@ pub struct ToolSpec {
     pub summary: String,
     /// What it touches.
     pub permissions: Vec<Permission>,
+    /// Whether it asks a person. What they answer differs from run to run, so it is recorded like
+    /// what is read outside, without a permission for it.
+    pub asks: bool,
     /// JSON Schema (2020-12) of its arguments; an object.
     pub input_schema: Value,
     /// JSON Schema of its result, where it is known.
@@ -98,6 +101,8 @@ pub trait Tool: Default + fmt::Debug + Send + Sync + 'static {
     const SUMMARY: &'static str;
     /// What it touches.
     const PERMISSIONS: &'static [Permission];
+    /// Whether it asks a person.
+    const ASKS: bool = false;
     /// Longest time for one call.
     const TIMEOUT: Duration = Duration::from_mins(1);
     /// Arguments; unknown ones are refused by `deny_unknown_fields`.
@@ -172,6 +177,7 @@ fn spec_of<T: Tool>() -> ToolSpec {
         name: T::NAME.to_owned(),
         summary: T::SUMMARY.to_owned(),
         permissions: T::PERMISSIONS.to_vec(),
+        asks: T::ASKS,
         input_schema: schema_of::<T::Args>(),
         output_schema: Some(schema_of::<T::Output>()),
         timeout: Some(T::TIMEOUT),

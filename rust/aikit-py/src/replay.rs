@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use aikit_components::models::cassette::Mode;
+use aikit_core::Error;
 use pyo3::prelude::*;
 
 use crate::{convert::PyValue, errors, session};
@@ -25,11 +26,23 @@ pub(crate) fn insert_cassette(
         .map_err(|error| errors::to_python(py, &error))
 }
 
-/// Takes the cassette out; a recording is written when it is kept.
+/// Takes the cassette out; a recording is written when it is kept, to `path` if it is given.
 #[pyfunction]
-pub(crate) fn eject_cassette(py: Python<'_>, keep: bool) -> PyResult<PyValue> {
+#[pyo3(signature = (keep, path=None))]
+pub(crate) fn eject_cassette(
+    py: Python<'_>,
+    keep: bool,
+    path: Option<PathBuf>,
+) -> PyResult<PyValue> {
     let deck = &session::current(py)?.deck;
-    let report = py.detach(|| deck.eject(keep));
+    let report = py.detach(|| match path {
+        Some(path) if keep => deck.eject_to(&std::path::absolute(path)?),
+        Some(path) => {
+            let message = format!("`path` is `{}`, and `keep` is false", path.display());
+            Err(Error::invalid_args(message).with_hint("leave one of them out"))
+        }
+        None => deck.eject(keep),
+    });
     report
         .map(|it| PyValue(it.to_value()))
         .map_err(|error| errors::to_python(py, &error))

@@ -92,6 +92,7 @@ pub(super) fn run(args: AgentArgs) -> Result<()> {
             async move { tell(handle, is_json).await }
         })
     })
+    .flatten()
 }
 
 /// The agent that the file and the options describe.

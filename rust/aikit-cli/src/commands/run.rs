@@ -62,7 +62,7 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
     };
     execute(&boot, &sink, prelude)?;
     let run = || execute(&boot, &sink, Cell { code, name });
-    let outcome = tape::within(&boot.components, &args.tape, run);
+    let outcome = tape::within(&boot.components, &args.tape, run)?;
     // How the program ends says more than how its script was stopped for that.
     if let Some(status) = sink.take_ending()? {
         return Ok(status);

@@ -1,40 +1,73 @@
 //! `--record FILE` and `--replay FILE` of the commands that run something.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aikit_components::{models::cassette::Mode, registry::Components};
-use aikit_core::Result;
-use clap::Args;
+use aikit_components::{
+    models::cassette::{Deck, Mode},
+    registry::Components,
+};
+use aikit_core::{
+    Error, Result,
+    clock::{Clock as _, SystemClock},
+};
+use clap::{ArgAction, Args};
 
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct TapeArgs {
     /// Records what models and tools answer; the file is written when the run succeeds
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     record: Option<PathBuf>,
-    /// Answers models and tools from a recorded file: no network, no key
+    /// Answers models, tools that touch the outside and questions from a recorded file: no key
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
+    /// Whether a call that was not recorded is an error, the default, or made for real
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, requires = "replay")]
+    strict: Option<bool>,
 }
 
-/// Does `work` with the cassette that the options name.
+/// Does `work` with the cassette that the options name; answers how the work ended.
 ///
 /// # Errors
 ///
-/// Those of the work and of the cassette.
+/// Those of the cassette, where the work itself did not fail.
 pub(super) fn within<T>(
     components: &Components,
     args: &TapeArgs,
     work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+) -> Result<Result<T>> {
     let (path, mode) = match (&args.record, &args.replay) {
         (Some(path), _) => (path, Mode::Record),
         (None, Some(path)) => (path, Mode::Replay),
-        (None, None) => return work(),
+        (None, None) => return Ok(work()),
     };
-    components.deck.insert(path, mode, true)?;
+    let deck = &components.deck;
+    // The folder of the program may change while it runs.
+    deck.insert(
+        &std::path::absolute(path)?,
+        mode,
+        args.strict.unwrap_or(true),
+    )?;
     let outcome = work();
-    let ended = components.deck.eject(outcome.is_ok());
-    let answer = outcome?;
-    ended?;
-    Ok(answer)
+    let ended = end(deck, path, outcome.is_ok());
+    if outcome.is_ok() {
+        ended?;
+    }
+    Ok(outcome)
+}
+
+/// Takes the cassette out. The program ends after this, so a recording that cannot be written to
+/// its place is saved where temporary files are.
+fn end(deck: &Deck, path: &Path, keep: bool) -> Result<()> {
+    let Err(error) = deck.eject(keep) else {
+        return Ok(());
+    };
+    let saved = std::env::temp_dir()
+        .join(format!("aikit-{}", SystemClock.uuid().simple()))
+        .join(path.file_name().unwrap_or_default());
+    // The run may have taken it out by itself.
+    let hint = match deck.eject_to(&saved) {
+        Ok(_) => format!("it was saved as `{}`: move it", saved.display()),
+        Err(_) => return Err(error),
+    };
+    Err(Error::new(error.kind(), error.message()).with_hint(hint))
 }

@@ -223,6 +223,7 @@ mod tests {
             name: "t".to_owned(),
             summary: String::new(),
             permissions: Vec::new(),
+            asks: false,
             input_schema: Value::map([("properties", Value::map(properties))]),
             output_schema: None,
             timeout: None,

@@ -38,6 +38,7 @@ impl AgentTool {
             name: agent.name().to_owned(),
             summary,
             permissions: Vec::new(),
+            asks: false,
             input_schema: schema_of::<Args>(),
             output_schema: None,
             timeout: Some(RUN_TIME_MAX),

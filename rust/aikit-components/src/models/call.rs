@@ -224,7 +224,7 @@ async fn pump(
         }
     };
     if let Some(recording) = recording {
-        recording.end(&outcome);
+        recording.end(&inner, &outcome)?;
     }
     accepted(services, &inner, model.name(), outcome?).await
 }

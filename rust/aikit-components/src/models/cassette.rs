@@ -1,43 +1,47 @@
-//! Cassettes: what models and tools answered, recorded in a file and given again without a network.
+//! Cassettes: what models and tools answered, recorded in a file and given again without asking.
 //!
-//! A session has one [`Deck`]. While a cassette is in it, every call of a model, every embedding
-//! and every call of a tool that touches the outside is recorded, or answered from the file. The
-//! clock stands still at the time of the recording, and randomness follows from its seed.
+//! A session has one [`Deck`]. While a cassette is in it, every call of a model, every embedding of
+//! a provider and every call of a tool that touches the outside or asks a person is recorded, or
+//! answered from the file; anything else runs. The clock stands still at the time of the recording,
+//! and randomness follows from its seed.
 
 mod clock;
 mod file;
 mod form;
 mod miss;
+mod playing;
 mod request;
 mod scrub;
+mod secret_text;
 mod taped;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     clock::{Clock, SystemClock},
-    tape::{Tape, TapeCall},
+    tape::{Beginning, Tape, TapeCall},
 };
 
 pub use self::clock::DeckClock;
 use self::{
-    file::{Entry, Header},
+    file::{Entry, Header, Key},
+    playing::{Doing, Found, Playing, Recorded, Replaying, Room},
     scrub::Scrubber,
 };
 pub(crate) use self::{
     form::{Form, RESPONSE, VECTORS, events},
     request::{chat, embedding, tool},
-    scrub::is_secret_name,
+    scrub::is_secret_variable,
     taped::{Recording, taped},
 };
-use crate::nearest;
-
-/// Most answers in one cassette.
-const ENTRIES_MAX: usize = 100_000;
+use crate::{nearest, security::place};
 
 /// What is done with a cassette.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,30 +112,13 @@ impl Report {
 /// The place for one cassette of a session.
 #[derive(Debug, Default)]
 pub struct Deck {
+    /// Held for moments only: every look at the clock takes it. Files are read and written, and
+    /// what is nearest to a call is looked for, without it.
     playing: Mutex<Option<Playing>>,
+    /// How many cassettes were put in.
+    inserted: AtomicU64,
     scrubber: Scrubber,
-}
-
-#[derive(Debug)]
-struct Playing {
-    path: PathBuf,
-    header: Header,
-    entries: Vec<Entry>,
-    doing: Doing,
-    /// The process that put it in; one that is forked off writes no file.
-    pid: u32,
-    /// How many numbers were drawn from the seed.
-    drawn: u64,
-}
-
-#[derive(Debug)]
-enum Doing {
-    Recording,
-    Replaying {
-        strict: bool,
-        /// Which entries were given.
-        given: Vec<bool>,
-    },
+    room: Room,
 }
 
 impl Deck {
@@ -144,66 +131,113 @@ impl Deck {
     ///
     /// `conflict` while another cassette is in, `not_found` for a file that is not there,
     /// `version_mismatch` for one of a newer version, `corrupt_record` for one that is damaged.
+    /// Of a recording: `invalid_args` where another file than a cassette is, `denied` in the store
+    /// of a project and in what belongs to git, `io`, `denied` or `no_space` where none can be
+    /// written.
     pub fn insert(&self, path: &Path, mode: Mode, strict: bool) -> Result<Mode> {
+        self.lock().as_ref().map_or(Ok(()), refuse_second)?;
         let replays = match mode {
             Mode::Record => false,
             Mode::Replay => true,
             Mode::Auto => path.exists(),
         };
-        let playing = if replays {
-            let (header, entries) = file::read(path)?;
-            let given = vec![false; entries.len()];
-            Playing::new(path, header, entries, Doing::Replaying { strict, given })
+        let mut playing = if replays {
+            let (header, entries) = file::read(path, &self.scrubber)?;
+            let replaying = Replaying::new(entries, strict);
+            Playing::new(path, header, Doing::Replaying(replaying))
         } else {
+            place::refuse_reserved(path)?;
+            file::try_place(path)?;
+            let recorded = Recorded::new(self.room);
             let header = Header::begin(&SystemClock);
-            Playing::new(path, header, Vec::new(), Doing::Recording)
+            Playing::new(path, header, Doing::Recording(recorded))
         };
         let mut slot = self.lock();
-        if let Some(other) = &*slot {
-            let message = format!("the cassette `{}` is in already", other.path.display());
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .with_hint("stop it before another one begins"));
-        }
+        slot.as_ref().map_or(Ok(()), refuse_second)?;
+        playing.number = self.inserted.fetch_add(1, Ordering::Relaxed) + 1;
         *slot = Some(playing);
         Ok(if replays { Mode::Replay } else { Mode::Record })
     }
 
     /// Takes the cassette out. A recording is written, whole or not at all; with `keep` false it
-    /// is forgotten and the file stays as it was.
+    /// is forgotten and the file stays as it was. A recording that cannot be written stays in, so
+    /// that this can be tried again, or with another place.
     ///
     /// # Errors
     ///
-    /// `invalid_args` when there is none, `io` or `no_space` when it cannot be written.
+    /// `invalid_args` when there is none, `io`, `denied` or `no_space` when it cannot be written,
+    /// `conflict` while it is being written.
     pub fn eject(&self, keep: bool) -> Result<Report> {
-        let Some(playing) = self.lock().take() else {
-            return Err(Error::invalid_args("no cassette is in")
-                .with_hint("begin with `Replay.record` or `Replay.replay`"));
+        if keep {
+            return self.write_and_eject(None);
+        }
+        let mut slot = self.lock();
+        let Some(playing) = &*slot else {
+            return Err(none_is_in());
         };
-        let entries = playing.entries.len();
-        let (mode, unused) = match &playing.doing {
-            Doing::Recording => {
-                if keep {
-                    file::write(&playing.path, &playing.header, &playing.entries)?;
+        refuse_ending(playing)?;
+        let ended = slot.take().ok_or_else(none_is_in)?;
+        drop(slot);
+        let entries = ended.entries();
+        Ok(ended.report(entries))
+    }
+
+    /// Takes the cassette out and writes what was recorded to `path` instead of its own place.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Deck::eject`] and of [`Deck::insert`]; `invalid_args` for a replay, which writes
+    /// nothing.
+    pub fn eject_to(&self, path: &Path) -> Result<Report> {
+        self.write_and_eject(Some(path))
+    }
+
+    fn write_and_eject(&self, place: Option<&Path>) -> Result<Report> {
+        let (path, header, lines) = {
+            let mut slot = self.lock();
+            let playing = slot.as_mut().ok_or_else(none_is_in)?;
+            refuse_ending(playing)?;
+            let Some(recorded) = playing.recorded() else {
+                if place.is_some() {
+                    let message = "a replay is in, which writes no file";
+                    return Err(Error::invalid_args(message).with_hint("end it without a path"));
                 }
-                (Mode::Record, 0)
-            }
-            Doing::Replaying { given, .. } => {
-                (Mode::Replay, given.iter().filter(|it| !**it).count())
-            }
+                let ended = slot.take().ok_or_else(none_is_in)?;
+                drop(slot);
+                let entries = ended.entries();
+                return Ok(ended.report(entries));
+            };
+            let lines = recorded.lines.clone();
+            let path = place.unwrap_or(&playing.path).to_owned();
+            playing.is_ending = true;
+            (path, playing.header.clone(), lines)
         };
-        Ok(Report {
-            path: playing.path,
-            mode,
-            entries,
-            unused,
-        })
+        let written =
+            place::refuse_reserved(&path).and_then(|()| file::write(&path, &header, &lines));
+        let mut slot = self.lock();
+        match written {
+            Ok(()) => {
+                let mut ended = slot.take().ok_or_else(none_is_in)?;
+                drop(slot);
+                ended.path = path;
+                Ok(ended.report(lines.len()))
+            }
+            Err(error) => {
+                if let Some(playing) = &mut *slot {
+                    playing.is_ending = false;
+                }
+                let hint = "the recording is still in: end it again when that is mended, or with \
+                            another `path`";
+                Err(Error::new(error.kind(), error.message()).with_hint(hint))
+            }
+        }
     }
 
     /// Whether calls are answered from a file, so that no key is needed.
     pub fn is_replaying(&self) -> bool {
         let slot = self.lock();
         slot.as_ref()
-            .is_some_and(|it| matches!(it.doing, Doing::Replaying { .. }))
+            .is_some_and(|it| matches!(it.doing, Doing::Replaying(_)))
     }
 
     /// Remembers a value that no file may show.
@@ -213,6 +247,45 @@ impl Deck {
 
     fn lock(&self) -> MutexGuard<'_, Option<Playing>> {
         self.playing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn none_is_in() -> Error {
+    Error::invalid_args("no cassette is in").with_hint("begin with `record` or `replay`")
+}
+
+fn refuse_second(playing: &Playing) -> Result<()> {
+    let message = format!("the cassette `{}` is in already", playing.path.display());
+    Err(Error::new(ErrorKind::Conflict, message).with_hint("end it before another one begins"))
+}
+
+fn refuse_ending(playing: &Playing) -> Result<()> {
+    if !playing.is_ending {
+        return Ok(());
+    }
+    let message = format!("the cassette `{}` is being written", playing.path.display());
+    Err(Error::new(ErrorKind::Conflict, message).with_hint("wait until it is out"))
+}
+
+impl Playing {
+    fn entries(&self) -> usize {
+        match &self.doing {
+            Doing::Recording(recorded) => recorded.lines.len(),
+            Doing::Replaying(replaying) => replaying.entries.len(),
+        }
+    }
+
+    fn report(self, entries: usize) -> Report {
+        let (mode, unused) = match &self.doing {
+            Doing::Recording(_) => (Mode::Record, 0),
+            Doing::Replaying(replaying) => (Mode::Replay, replaying.unused()),
+        };
+        Report {
+            path: self.path,
+            mode,
+            entries,
+            unused,
+        }
     }
 }
 
@@ -228,40 +301,6 @@ impl Drop for Deck {
     }
 }
 
-impl Playing {
-    fn new(path: &Path, header: Header, entries: Vec<Entry>, doing: Doing) -> Self {
-        Self {
-            path: path.to_owned(),
-            header,
-            entries,
-            doing,
-            pid: std::process::id(),
-            drawn: 0,
-        }
-    }
-
-    /// Answers that were recorded for the same call, in the order of the recording; those that
-    /// are not yet given first.
-    fn find(&mut self, call: &TapeCall) -> Result<Option<Value>> {
-        let Doing::Replaying { strict, given } = &mut self.doing else {
-            return Ok(None);
-        };
-        let mut last = None;
-        for (index, entry) in Entry::of(call, &self.entries) {
-            if !given[index] {
-                given[index] = true;
-                return Ok(Some(entry.outcome.clone()));
-            }
-            last = Some(entry);
-        }
-        match (last, *strict) {
-            (Some(entry), false) => Ok(Some(entry.outcome.clone())),
-            (None, false) => Ok(None),
-            (_, true) => Err(miss::error(&self.path, call, &self.entries, given)),
-        }
-    }
-}
-
 impl Tape for Deck {
     fn is_running(&self) -> bool {
         self.lock().is_some()
@@ -269,29 +308,135 @@ impl Tape for Deck {
 
     fn find(&self, call: &TapeCall) -> Result<Option<Value>> {
         let call = self.scrubber.call(call.clone());
-        match &mut *self.lock() {
-            Some(playing) => playing.find(&call),
-            None => Ok(None),
+        let key = Key::of(call.kind, &call.request);
+        let found = match &mut *self.lock() {
+            Some(playing) => playing.find(call.kind, &key)?,
+            None => Found::Nothing,
+        };
+        match found {
+            Found::Outcome(outcome) => Ok(Some(outcome)),
+            Found::Nothing => Ok(None),
+            Found::Miss(miss) => Err(miss.error(&call)),
         }
     }
 
-    fn keep(&self, call: TapeCall, outcome: Value) {
-        let mut slot = self.lock();
-        let Some(playing) = &mut *slot else { return };
-        if !matches!(playing.doing, Doing::Recording) {
-            return;
-        }
-        if playing.entries.len() >= ENTRIES_MAX {
-            tracing::warn!(ENTRIES_MAX, "the cassette is full: a call was not recorded");
-            return;
+    fn keep(&self, call: TapeCall, outcome: Value) -> Result<()> {
+        let records = |it: &mut Playing| it.recorded().is_some();
+        if !self.lock().as_mut().is_some_and(records) {
+            return Ok(());
         }
         let call = self.scrubber.call(call);
         let outcome = self.scrubber.value(outcome);
-        playing.entries.push(Entry::new(call, outcome));
+        let line = Arc::from(Entry::line(&call, &outcome));
+        let mut slot = self.lock();
+        let Some(playing) = &mut *slot else {
+            return Ok(());
+        };
+        let path = playing.path.clone();
+        match playing.recorded() {
+            Some(recorded) => recorded.push(line, &path),
+            None => Ok(()),
+        }
+    }
+
+    fn beginning(&self) -> Option<Beginning> {
+        let slot = self.lock();
+        let playing = slot.as_ref()?;
+        let mut stream = blake3::Hasher::new_keyed(&playing.header.seed);
+        stream.update(b"beginning");
+        let mut seed = [0; 16];
+        stream.finalize_xof().fill(&mut seed);
+        let number = playing.number;
+        Some(Beginning { number, seed })
+    }
+
+    fn hide(&self, secret: &str) {
+        self.scrubber.hide_typed(secret);
     }
 }
 
 /// Time and randomness of the cassette that is in `deck`.
 pub(crate) fn clock(deck: &Arc<Deck>) -> Arc<dyn Clock> {
     Arc::new(DeckClock::new(Arc::clone(deck), Arc::new(SystemClock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(number: i64) -> TapeCall {
+        TapeCall {
+            kind: "tool",
+            request: Value::Int(number),
+        }
+    }
+
+    fn answer(text: &str) -> Value {
+        Value::map([("answer", Value::from(text))])
+    }
+
+    #[test]
+    fn a_full_cassette_is_an_error_and_what_it_holds_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.cassette");
+        let mut deck = Deck::default();
+        for (entries, bytes) in [(2, 10_000), (100, 120)] {
+            deck.room = Room { entries, bytes };
+            deck.insert(&path, Mode::Record, true).unwrap();
+            for number in 0..2 {
+                assert_eq!(deck.find(&call(number)).unwrap(), None);
+                deck.keep(call(number), answer("a")).unwrap();
+            }
+            // The one before whose call there was room, and all after it.
+            let kept = deck.keep(call(2), answer(&"long".repeat(10)));
+            let found = deck.find(&call(3));
+            for error in [kept.unwrap_err(), found.unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+                assert!(error.hint().is_some_and(|it| it.contains("another one")));
+            }
+            assert_eq!(deck.eject(true).unwrap().entries, 2);
+            deck.insert(&path, Mode::Replay, true).unwrap();
+            assert_eq!(deck.find(&call(1)).unwrap(), Some(answer("a")));
+            assert_eq!(deck.eject(true).unwrap().unused, 1);
+        }
+    }
+
+    #[test]
+    fn the_clock_can_be_read_while_a_miss_is_explained() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.cassette");
+        let deck = Arc::new(Deck::default());
+        deck.insert(&path, Mode::Record, true).unwrap();
+        deck.keep(call(1), answer("a")).unwrap();
+        deck.eject(true).unwrap();
+        deck.insert(&path, Mode::Replay, true).unwrap();
+        let key = Key::of("tool", &Value::Int(2));
+        let found = deck.lock().as_mut().unwrap().find("tool", &key).unwrap();
+        // All that the lock is held for is done.
+        assert!(clock(&deck).now() > 0);
+        let Found::Miss(miss) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(miss.error(&call(2)).kind(), ErrorKind::CassetteMiss);
+    }
+
+    #[test]
+    fn each_cassette_begins_randomness_once_and_a_replay_as_its_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.cassette");
+        let deck = Deck::default();
+        assert_eq!(deck.beginning(), None);
+        let begun = |mode| {
+            deck.insert(&path, mode, true).unwrap();
+            let beginning = deck.beginning().unwrap();
+            assert_eq!(deck.beginning(), Some(beginning));
+            deck.eject(true).unwrap();
+            beginning
+        };
+        let recorded = begun(Mode::Record);
+        let replayed = begun(Mode::Replay);
+        assert_eq!(replayed.seed, recorded.seed);
+        assert_ne!(replayed.number, recorded.number);
+        assert_ne!(begun(Mode::Record).seed, recorded.seed);
+    }
 }

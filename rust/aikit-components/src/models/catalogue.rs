@@ -15,7 +15,7 @@ use futures::{
 use url::{Host, Url};
 
 use super::{
-    cassette::{Deck, is_secret_name},
+    cassette::{Deck, is_secret_variable},
     check,
     providers::{Endpoint, Listing, PROVIDERS, Place, Provider},
     replayed::Replayed,
@@ -83,7 +83,7 @@ impl Catalogue {
     pub fn with_deck(mut self, deck: Arc<Deck>) -> Self {
         let names = self.variables.names().into_iter();
         let keys = PROVIDERS.iter().filter_map(|it| it.key_variable);
-        let names = names.filter(|it| is_secret_name(it));
+        let names = names.filter(|it| is_secret_variable(it));
         for name in names.chain(keys.map(str::to_owned)) {
             if let Some(secret) = self.variable(&name) {
                 deck.hide(&secret);

@@ -154,7 +154,7 @@ mod tests {
     fn ranks_decide_whatever_the_scores_are() {
         let dense = list(&[(1, 1e9), (2, 0.1)]);
         let keyword = list(&[(2, 3.0), (4, 2.0)]);
-        let fused = fuse(Fusion::Rrf, &dense, &keyword, 0.5);
+        let fused = fuse(Fusion::Rrf, (&dense, &keyword), 2, 0.5);
         assert_eq!(ids(&fused), [2, 1, 4]);
         let expected = 0.5 / 62.0 + 0.5 / 61.0;
         assert!((fused[0].score - expected).abs() < 1e-6);
@@ -170,7 +170,7 @@ mod tests {
             ids.map(hit).collect()
         };
         let (dense, keyword) = (of(0..100, |it| -it), of(50..150, |it| 1000.0 / it));
-        let fused = fuse(Fusion::Convex, &dense, &keyword, 0.35);
+        let fused = fuse(Fusion::Convex, (&dense, &keyword), 100, 0.35);
         assert_eq!(fused.len(), 150);
         assert!(fused.iter().all(|it| (0.0..=1.0).contains(&it.score)));
     }

@@ -69,6 +69,7 @@ impl SearchTool {
             name: options.name,
             summary: options.summary,
             permissions: Vec::new(),
+            asks: false,
             input_schema: schema(options.k),
             output_schema: None,
             timeout: Some(TIMEOUT),

@@ -1,10 +1,13 @@
 //! Where a script may let a file of its own be made: below the working directory.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use aikit_core::{Error, ErrorKind, Result};
+use aikit_core::{
+    Context, Error, ErrorKind, Result,
+    services::{Change, ChangeKind, Decision, Permission, Policy, Target},
+};
 
-use super::{folder, home};
+use super::{denied, folder, home};
 use crate::config;
 
 /// The path of the file that a script names, below `working_directory`.
@@ -38,9 +41,102 @@ pub fn below(working_directory: &Path, given: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Folders that no file of a script's own is made in, and who writes there.
+const RESERVED: [(&str, &str); 2] = [
+    (
+        ".aikit",
+        "is in the store of a project, which only aikit writes",
+    ),
+    (".git", "belongs to git, which runs what it finds there"),
+];
+
+/// Fails for a path in the store of a project or in what belongs to git, by a symbolic link too.
+///
+/// # Errors
+///
+/// `denied`.
+pub fn refuse_reserved(path: &Path) -> Result<()> {
+    let path = std::path::absolute(path)?;
+    let resolved = resolved(&path);
+    let parts = path.components().chain(resolved.components());
+    let names = parts.filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
+        _ => None,
+    });
+    for name in names {
+        if let Some((_, what)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
+            let message = format!("`{}` {what}", path.display());
+            return Err(Error::new(ErrorKind::Denied, message)
+                .with_hint("give a path in another folder, such as `run.cassette`"));
+        }
+    }
+    Ok(())
+}
+
+/// Fails where `policy` lets the caller of `cx` write no file at all.
+///
+/// # Errors
+///
+/// `denied`, with its rule.
+pub fn refuse_denied(cx: &Context, policy: &dyn Policy, path: &Path) -> Result<()> {
+    let path = resolved(path);
+    let change = Change {
+        kind: ChangeKind::Write,
+        old_bytes: None,
+        new_bytes: 0,
+        entries: 0,
+        detail: String::new(),
+    };
+    let target = Target::Change {
+        path: &path,
+        change: &change,
+    };
+    match policy.decide(cx, Permission::FileWrite, target) {
+        Decision::Deny { rule, hint } => Err(denied(&rule, &hint)),
+        _ => Ok(()),
+    }
+}
+
+/// The path with the links in that part of it that is there resolved.
+fn resolved(path: &Path) -> PathBuf {
+    let known = path
+        .ancestors()
+        .find_map(|it| Some((it, it.canonicalize().ok()?)));
+    match known {
+        Some((start, found)) => match path.strip_prefix(start) {
+            Ok(rest) if !rest.as_os_str().is_empty() => found.join(rest),
+            _ => found,
+        },
+        None => path.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::security::policy::{Profile, TablePolicy};
+
+    #[test]
+    fn the_store_and_what_belongs_to_git_are_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        std::fs::create_dir(home.join(".git")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(home.join(".git"), home.join("link")).unwrap();
+        let cx = Context::create(aikit_core::context::Overrides::default());
+        let policy = TablePolicy::new(Profile::Notebook, vec![home.clone()], Vec::new());
+        for given in [".aikit/aikit.db", ".git/config", "a/.GIT/x", "link/config"] {
+            let path = home.join(given);
+            let error = refuse_reserved(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Denied, "{given}");
+            let error = refuse_denied(&cx, &policy, &path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Denied, "{given}");
+        }
+        let path = home.join("new/.github/x.cassette");
+        refuse_reserved(&path).unwrap();
+        refuse_denied(&cx, &policy, &path).unwrap();
+        assert!(refuse_denied(&cx, &policy, Path::new("/elsewhere/x")).is_err());
+    }
 
     #[test]
     fn a_path_stays_below_the_working_directory() {

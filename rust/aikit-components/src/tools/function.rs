@@ -61,6 +61,7 @@ impl FunctionTool {
             name: options.name,
             summary: options.summary,
             permissions: Vec::new(),
+            asks: false,
             input_schema,
             output_schema: None,
             timeout: options.timeout,

@@ -71,8 +71,8 @@ fn bound(inner: Context, spec: &ToolSpec, args: &Value) -> Context {
     })
 }
 
-/// The call, or its recorded answer: of a tool that touches the outside, which is what differs from
-/// run to run. A recorded answer touches nothing, so it needs no permission.
+/// The call, or its recorded answer: of a tool that touches the outside or asks a person, which is
+/// what differs from run to run. A recorded answer touches nothing, so it needs no permission.
 async fn taped(
     cx: &ToolContext,
     inner: &Context,
@@ -80,16 +80,23 @@ async fn taped(
     args: Value,
 ) -> Result<Value> {
     let spec = tool.spec();
-    if spec.permissions.is_empty() {
+    if spec.permissions.is_empty() && !spec.asks {
         return call(cx, inner, tool, args).await;
     }
+    // What was typed unseen is in no file, however short it is.
+    let is_secret = spec.asks && args.get("secret").and_then(Value::as_bool) == Some(true);
+    let form = if is_secret {
+        cassette::Form::HIDDEN_ANSWER
+    } else {
+        cassette::Form::DATA
+    };
     let recorded = args.clone();
     let asked = || Ok(cassette::tool(&spec.name, &recorded));
     let work = || async {
         check_permissions(inner, &cx.services, spec).await?;
         call(cx, inner, tool, args).await
     };
-    cassette::taped(inner, asked, work, cassette::Form::DATA).await
+    cassette::taped(inner, asked, work, form).await
 }
 
 /// The call itself, within the tool's time limit.

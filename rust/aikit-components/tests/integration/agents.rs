@@ -89,6 +89,7 @@ fn tool(name: &str, deed: Deed) -> Arc<dyn DynTool> {
         name: name.to_owned(),
         summary: "A tool of a test.".to_owned(),
         permissions: Vec::new(),
+        asks: false,
         input_schema: Value::from_json(schema),
         output_schema: None,
         timeout: None,

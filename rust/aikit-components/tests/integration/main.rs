@@ -29,6 +29,8 @@ mod providers;
 #[cfg(test)]
 mod rag;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod sessions;

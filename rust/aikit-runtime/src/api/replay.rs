@@ -1,13 +1,19 @@
 //! `Replay`: cassettes of what models and tools answered.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use aikit_components::{models::cassette::Mode, security::place};
-use aikit_core::{Result, Value, script::Callable};
+use aikit_components::{
+    models::cassette::{Deck, Mode, Report},
+    security::place,
+};
+use aikit_core::{
+    Context, Error, Result, Value,
+    io::{self, AbortOnDrop},
+    script::Callable,
+};
 
 use super::{
-    ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional, ready,
-    required,
+    ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional, required,
 };
 
 /// The module.
@@ -15,7 +21,7 @@ pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
     ..ApiModule::new(
         "Replay",
-        "Cassettes: record what models and tools answer, and give it again without a network.",
+        "Cassettes: record what models and tools answer, and give it again without asking them.",
     )
 };
 
@@ -43,18 +49,26 @@ const STRICT: Param = optional(
 
 const STOP: Param = optional(
     "options",
-    Kind::Options(&[optional(
-        "keep",
-        Kind::Boolean,
-        "Whether what was recorded is written, the default.",
-    )]),
+    Kind::Options(&[
+        optional(
+            "keep",
+            Kind::Boolean,
+            "Whether what was recorded is written, the default.",
+        ),
+        optional(
+            "path",
+            Kind::String,
+            "File below the working directory that is written instead of the one that was begun with.",
+        ),
+    ]),
     "How to end.",
 );
 
 const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "record",
-        summary: "Makes calls and records them; the file is written at the end, whole.",
+        summary: "Makes calls and records them; the file is written at the end, whole. It replaces a \
+                  cassette, no other file.",
         params: &[PATH, BODY],
         returns: "what the function gives, or nothing",
         example: "Replay.record('run.cassette', function() return 1 end)",
@@ -62,7 +76,10 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
     ApiFunction {
         name: "replay",
-        summary: "Answers calls from the file; nothing leaves the machine and no key is needed.",
+        summary: "Answers models, tools that touch the outside and questions from the file, without a \
+                  key; the script itself, tools that only compute or are one's own, \
+                  `Model.check`, addresses that an index reads and, with `strict = false`, what \
+                  is missing run for real.",
         params: &[PATH, STRICT, BODY],
         returns: "what the function gives, or nothing",
         example: "Replay.record('run.cassette', function() end); \
@@ -79,11 +96,11 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
     ApiFunction {
         name: "stop",
-        summary: "Takes the cassette out; a recording is written.",
+        summary: "Takes the cassette out; a recording is written. One that cannot be written stays in.",
         params: &[STOP],
         returns: "a record with `path`, `mode`, `entries`, `unused`",
         example: "Replay.record('run.cassette'); print(Replay.stop().entries)",
-        call: Call::Host(|session, args| ready(stop(session, args))),
+        call: Call::Host(|session, args| Box::pin(stop(session.clone(), args))),
     },
 ];
 
@@ -95,40 +112,111 @@ async fn begin(session: Session, mut args: Args, mode: Mode) -> Result<Return> {
         Some(Arg::Callable(body)) => Some(body),
         _ => None,
     };
-    let path = place::below(&session.components().working_directory, &given)?;
-    session.components().deck.insert(&path, mode, strict)?;
-    match body {
-        Some(body) => within(&session, &args, body).await,
-        None => Ok(Return::Value(Value::Null)),
+    let place = Place::new(&session, given);
+    // A task of its own: the code of a script that is stopped is not polled again, and only much
+    // later dropped, so the cassette would be left in until then.
+    let cx = args.cx.clone();
+    let task = io::spawn(async move {
+        let (deck, checked) = (Arc::clone(&session.components().deck), cx.clone());
+        // Files are read and tried on a thread that may wait.
+        let inserted = io::spawn_blocking(move || {
+            let path = place.check(&checked, mode)?;
+            deck.insert(&path, mode, strict)?;
+            Ok(Inserted(Some(deck)))
+        });
+        let inserted = cx.within(inserted).await??;
+        if let Some(body) = body {
+            let within = within(&session, &cx, body, inserted);
+            return cx.run(within).await;
+        }
+        inserted.leave();
+        Ok(Return::Value(Value::Null))
+    });
+    let _guard = AbortOnDrop(task.abort_handle());
+    let ended = |error| Error::internal("a replay ended unexpectedly").with_source(error);
+    task.await.map_err(ended)?
+}
+
+/// A file that a script names for a cassette.
+struct Place {
+    session: Session,
+    given: String,
+}
+
+impl Place {
+    fn new(session: &Session, given: String) -> Self {
+        let session = session.clone();
+        Self { session, given }
+    }
+
+    /// Its path, where the script may use it so.
+    fn check(&self, cx: &Context, mode: Mode) -> Result<PathBuf> {
+        let components = self.session.components();
+        let path = place::below(&components.working_directory, &self.given)?;
+        if mode != Mode::Replay
+            && let Some(policy) = components.services.policy.as_deref()
+        {
+            place::refuse_denied(cx, policy, &path)?;
+        }
+        Ok(path)
+    }
+}
+
+/// A cassette that was put in, which whoever stops waiting for that or for what is done with it
+/// does not leave in.
+struct Inserted(Option<Arc<Deck>>);
+
+impl Inserted {
+    /// Leaves it in.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Inserted {
+    fn drop(&mut self) {
+        if let Some(deck) = self.0.take() {
+            drop(deck.eject(false));
+        }
     }
 }
 
 /// Calls the function and takes the cassette out, however it ends.
-async fn within(session: &Session, args: &Args, body: Arc<dyn Callable>) -> Result<Return> {
-    /// A call that is dropped half-way must not leave its cassette in.
-    struct Guard<'a>(Option<&'a Session>);
-
-    impl Drop for Guard<'_> {
-        fn drop(&mut self) {
-            if let Some(session) = self.0.take() {
-                drop(session.components().deck.eject(false));
-            }
-        }
-    }
-
-    let mut guard = Guard(Some(session));
-    let outcome = args.cx.within(body.call(&args.cx, Vec::new())).await;
-    let outcome = outcome.and_then(|answer| answer);
-    guard.0 = None;
-    let ended = session.components().deck.eject(outcome.is_ok());
-    let answer = outcome?;
-    ended?;
+async fn within(
+    session: &Session,
+    cx: &Context,
+    body: Arc<dyn Callable>,
+    inserted: Inserted,
+) -> Result<Return> {
+    let outcome = cx.within(body.call(cx, Vec::new())).await;
+    // What failed is forgotten, at once: nothing is written.
+    let answer = outcome.and_then(|answer| answer)?;
+    inserted.leave();
+    eject(session, true).await?;
     Ok(Return::Value(answer))
 }
 
-fn stop(session: &Session, mut args: Args) -> Result<Return> {
-    let keep = args.options("options").value("keep");
-    let keep = keep.as_bool().unwrap_or(true);
-    let report = session.components().deck.eject(keep)?;
-    Ok(Return::Value(report.to_value()))
+/// Takes the cassette out, on a thread that may wait: a recording is written.
+async fn eject(session: &Session, keep: bool) -> Result<Report> {
+    let deck = Arc::clone(&session.components().deck);
+    io::spawn_blocking(move || deck.eject(keep)).await
+}
+
+async fn stop(session: Session, mut args: Args) -> Result<Return> {
+    let mut options = args.options("options");
+    let keep = options.value("keep").as_bool().unwrap_or(true);
+    let Some(given) = options.string("path") else {
+        let report = eject(&session, keep).await?;
+        return Ok(Return::Value(report.to_value()));
+    };
+    if !keep {
+        let message = format!("`path` is `{given}`, and `keep` is false");
+        return Err(Error::invalid_args(message).with_hint("leave one of them out"));
+    }
+    let place = Place::new(&session, given);
+    let report = io::spawn_blocking(move || {
+        let path = place.check(&args.cx, Mode::Record)?;
+        place.session.components().deck.eject_to(&path)
+    });
+    Ok(Return::Value(report.await?.to_value()))
 }

@@ -213,6 +213,7 @@ fn bind_call(
         async move {
             let (host, run, target, args) = prepared?;
             let returned = host.call(&run.cx, target, args).await.into_lua()?;
+            clock::follow(&*State::current()?, &run.cx)?;
             give(&lua, returned, host)
         }
     })

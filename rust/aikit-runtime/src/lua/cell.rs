@@ -39,7 +39,7 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, mut cell: Cell) -> Re
         return Ok(inspect::describe_name(names, host, name, detail).await);
     }
     sandbox::make_room(&state.lua).map_err(error::from_setup)?;
-    clock::seed(&state.lua, &run.cx).map_err(error::from_setup)?;
+    clock::seed(state, &run.cx).map_err(error::from_setup)?;
     state.keep_source(&cell.name, &cell.code);
     let prepared = source::prepare(&cell.code);
     let function = compile(state, &cell, &prepared)?;

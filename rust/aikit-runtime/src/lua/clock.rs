@@ -56,12 +56,35 @@ fn now() -> mlua::Result<i64> {
 /// # Errors
 ///
 /// Only when Lua is out of memory.
-pub(super) fn seed(lua: &Lua, cx: &Context) -> mlua::Result<()> {
-    if cx.tape().is_none() {
+pub(super) fn seed(state: &State, cx: &Context) -> mlua::Result<()> {
+    let Some(tape) = cx.tape() else {
         return Ok(());
+    };
+    if let Some(beginning) = tape.beginning() {
+        state.tape_seen.set(beginning.number);
     }
     let mut bytes = [0; 16];
     cx.clock().random(&mut bytes);
+    set_seed(&state.lua, &bytes)
+}
+
+/// The same where a cassette is put in while a cell runs: called wherever a call that may have
+/// done so comes back to Lua.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn follow(state: &State, cx: &Context) -> mlua::Result<()> {
+    let Some(beginning) = cx.tape().and_then(|it| it.beginning()) else {
+        return Ok(());
+    };
+    if state.tape_seen.replace(beginning.number) == beginning.number {
+        return Ok(());
+    }
+    set_seed(&state.lua, &beginning.seed)
+}
+
+fn set_seed(lua: &Lua, bytes: &[u8; 16]) -> mlua::Result<()> {
     let half = |at: usize| -> i64 {
         let part = bytes[at..at + 8].iter();
         part.fold(0, |number, byte| (number << 8) | i64::from(*byte))

@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) kept: RefCell<HashMap<String, Kept>>,
     /// Names for the completion.
     pub(super) names: Arc<RwLock<Names>>,
+    /// Which cassette the numbers of `math.random` follow from.
+    pub(super) tape_seen: Cell<u64>,
     sources: RefCell<VecDeque<(String, String)>>,
     protected_call: Function,
     spawner: LocalSpawner,
@@ -101,6 +103,7 @@ impl State {
             orders,
             kept: RefCell::default(),
             names,
+            tape_seen: Cell::new(0),
             sources: RefCell::default(),
             protected_call,
             spawner,

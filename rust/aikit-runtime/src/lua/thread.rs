@@ -13,7 +13,7 @@ use futures::executor::LocalPool;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use super::{
-    cell,
+    cell, clock,
     complete::Names,
     convert, error,
     interrupt::{self, Control, Ownership},
@@ -224,6 +224,8 @@ async fn call_back(
             .iter()
             .map(|value| convert::to_lua(&state.lua, value))
             .collect();
+        // The host may have put a cassette in before it called.
+        let args = args.and_then(|args| clock::follow(state, &run.cx).map(|()| args));
         let args = args.map_err(|error| error::from_lua(state, &run.cx, &error.into()))?;
         let outcome = state.drive(Arc::clone(&run), function, args).await;
         let values = outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;

@@ -9,21 +9,27 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
-    clock::{Clock, UnixMicros},
+    clock::{Clock, SystemClock, UnixMicros},
     tape::TapeCall,
 };
 use serde_json::{Map as JsonMap, Value as Json, json};
+
+use super::scrub::Scrubber;
 
 /// Version of the format; a newer one is refused.
 const VERSION: u64 = 1;
 
 /// Largest file that is read, in bytes.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Longest first line of a cassette, in bytes.
+const FIRST_BYTES_MAX: u64 = 4096;
 
 const VERSION_KEY: &str = "aikit_cassette";
 
@@ -70,48 +76,30 @@ pub(super) struct Entry {
     /// `{answer = …}` or `{error = …}`.
     pub(super) outcome: Value,
     /// What calls are compared by.
-    key: blake3::Hash,
+    pub(super) key: Key,
 }
 
 impl Entry {
-    pub(super) fn new(call: TapeCall, outcome: Value) -> Self {
-        let key = key(call.kind, &call.request);
-        Self {
-            kind: call.kind.to_owned(),
-            request: call.request,
-            outcome,
-            key,
-        }
-    }
-
-    /// Those of `entries` that are outcomes of `call`, with their positions.
-    pub(super) fn of<'a>(
-        call: &TapeCall,
-        entries: &'a [Self],
-    ) -> impl Iterator<Item = (usize, &'a Self)> {
-        let key = key(call.kind, &call.request);
-        let entries = entries.iter().enumerate();
-        entries.filter(move |(_, entry)| entry.key == key)
-    }
-
-    fn to_json(&self) -> Json {
+    /// The line of a call and its outcome.
+    pub(super) fn line(call: &TapeCall, outcome: &Value) -> String {
         let mut line = JsonMap::new();
-        line.insert("kind".to_owned(), Json::from(self.kind.as_str()));
-        line.insert("request".to_owned(), self.request.to_escaped_json());
-        if let Value::Map(outcome) = &self.outcome {
+        line.insert("kind".to_owned(), Json::from(call.kind));
+        line.insert("request".to_owned(), call.request.to_escaped_json());
+        if let Value::Map(outcome) = outcome {
             for (name, value) in outcome {
                 line.insert(name.clone(), value.to_escaped_json());
             }
         }
-        Json::Object(line)
+        Json::Object(line).to_string()
     }
 
-    fn parse(line: &str) -> Option<Self> {
+    fn parse(line: &str, scrubber: &Scrubber) -> Option<Self> {
         let Json::Object(mut line) = serde_json::from_str(line).ok()? else {
             return None;
         };
         let kind = line.get("kind")?.as_str()?.to_owned();
-        let request = Value::from_escaped_json(line.remove("request")?);
+        // An earlier version hid less than is hidden in the call that is compared.
+        let request = scrubber.value(Value::from_escaped_json(line.remove("request")?));
         let name = if line.contains_key("error") {
             "error"
         } else {
@@ -119,7 +107,7 @@ impl Entry {
         };
         let outcome = Value::from_escaped_json(line.remove(name)?);
         let outcome = Value::map([(name, outcome)]);
-        let key = key(&kind, &request);
+        let key = Key::of(&kind, &request);
         Some(Self {
             kind,
             request,
@@ -130,11 +118,16 @@ impl Entry {
 }
 
 /// The hash of a call in canonical form: members sorted by name, numbers by their value.
-fn key(kind: &str, request: &Value) -> blake3::Hash {
-    let mut text = String::from(kind);
-    text.push('\n');
-    text.push_str(&canonical(request).to_string());
-    blake3::hash(text.as_bytes())
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Key(blake3::Hash);
+
+impl Key {
+    pub(super) fn of(kind: &str, request: &Value) -> Self {
+        let mut text = String::from(kind);
+        text.push('\n');
+        text.push_str(&canonical(request).to_string());
+        Self(blake3::hash(text.as_bytes()))
+    }
 }
 
 /// Lua and JSON do not tell 1 from 1.0, nor an empty list from an empty map.
@@ -157,12 +150,13 @@ fn canonical(value: &Value) -> Json {
 }
 
 /// Reads a cassette.
-pub(super) fn read(path: &Path) -> Result<(Header, Vec<Entry>)> {
+pub(super) fn read(path: &Path, scrubber: &Scrubber) -> Result<(Header, Vec<Entry>)> {
     let name = path.display();
     let unreadable = |error: std::io::Error| {
         let error = Error::from(error);
         let message = format!("cannot read the cassette `{name}`: {}", error.message());
-        Error::new(error.kind(), message).with_hint("record it first, with the mode `record`")
+        Error::new(error.kind(), message)
+            .with_hint("give the path of a cassette, or `record` it first")
     };
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
@@ -171,16 +165,17 @@ pub(super) fn read(path: &Path) -> Result<(Header, Vec<Entry>)> {
         .map_err(unreadable)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let message = format!("the cassette `{name}` is larger than {FILE_BYTES_MAX} bytes");
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
+        return Err(Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint("record what it holds in several ones"));
     }
-    parse(&text).map_err(|error| {
+    parse(&text, scrubber).map_err(|error| {
         let message = format!("`{name}`: {}", error.message());
         let hint = error.hint().unwrap_or("record it again").to_owned();
         Error::new(error.kind(), message).with_hint(hint)
     })
 }
 
-fn parse(text: &str) -> Result<(Header, Vec<Entry>)> {
+fn parse(text: &str, scrubber: &Scrubber) -> Result<(Header, Vec<Entry>)> {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
     let version = serde_json::from_str::<Json>(first)
@@ -193,13 +188,17 @@ fn parse(text: &str) -> Result<(Header, Vec<Entry>)> {
             return Err(Error::new(ErrorKind::VersionMismatch, message)
                 .with_hint("update aikit, or record it again"));
         }
-        _ => return Err(damaged(1)),
+        _ => {
+            let message = "the file is not a cassette";
+            return Err(Error::new(ErrorKind::CorruptRecord, message)
+                .with_hint("give the path of a cassette, or another one to `record` to"));
+        }
     }
     let header = Header::parse(first).ok_or_else(|| damaged(1))?;
     let entries = lines
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| Entry::parse(line).ok_or_else(|| damaged(index + 2)));
+        .map(|(index, line)| Entry::parse(line, scrubber).ok_or_else(|| damaged(index + 2)));
     Ok((header, entries.collect::<Result<_>>()?))
 }
 
@@ -208,39 +207,84 @@ fn damaged(line: usize) -> Error {
     Error::new(ErrorKind::CorruptRecord, message).with_hint("record it again")
 }
 
-/// Writes a cassette: beside its place first, so that whoever reads it finds all of it or what was
-/// there before.
-pub(super) fn write(path: &Path, header: &Header, entries: &[Entry]) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        let error = Error::from(error);
-        let message = format!(
-            "cannot write the cassette `{}`: {}",
-            path.display(),
-            error.message()
-        );
-        Error::new(error.kind(), message).with_hint("give a path in a folder that can be written")
-    };
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = write_lines(&beside, header, entries)
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(failed);
-    if written.is_err() {
-        drop(fs::remove_file(&beside));
-    }
-    written
+/// Fails where a cassette cannot be written in the end, before anything is recorded; makes the
+/// folders on the way.
+pub(super) fn try_place(path: &Path) -> Result<()> {
+    refuse_other_file(path)?;
+    make_folder(path)
+        .and_then(|()| {
+            let beside = beside(path);
+            drop(fs::File::create_new(&beside)?);
+            fs::remove_file(&beside)
+        })
+        .map_err(|error| unwritable(path, error))
 }
 
-fn write_lines(path: &Path, header: &Header, entries: &[Entry]) -> std::io::Result<()> {
-    let mut file = std::io::BufWriter::new(fs::File::create(path)?);
+/// Writes a cassette: beside its place first, so that whoever reads it finds all of it or what was
+/// there before.
+pub(super) fn write(path: &Path, header: &Header, lines: &[Arc<str>]) -> Result<()> {
+    refuse_other_file(path)?;
+    make_folder(path).map_err(|error| unwritable(path, error))?;
+    let beside = beside(path);
+    let written = write_lines(&beside, header, lines).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| {
+        drop(fs::remove_file(&beside));
+        unwritable(path, error)
+    })
+}
+
+/// A recording replaces a cassette, never another file.
+fn refuse_other_file(path: &Path) -> Result<()> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(());
+    };
+    if metadata.is_file() && begins_as_cassette(path) {
+        return Ok(());
+    }
+    let message = format!("`{}` is there and is not a cassette", path.display());
+    Err(Error::invalid_args(message).with_hint("give another path, such as `run.cassette`"))
+}
+
+/// Whether the first line of a file says that it is a cassette, of whatever version.
+fn begins_as_cassette(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = fs::File::open(path).and_then(|it| it.take(FIRST_BYTES_MAX).read_to_end(&mut start));
+    let line = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let header: Option<Json> = serde_json::from_slice(line).ok();
+    read.is_ok() && header.is_some_and(|it| it.get(VERSION_KEY).is_some())
+}
+
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    folder.map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Where a cassette is written before it gets its name: a place that nothing else has.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.part", SystemClock.uuid().simple()));
+    path.with_file_name(name)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> Error {
+    let error = Error::from(error);
+    let message = format!(
+        "cannot write the cassette `{}`: {}",
+        path.display(),
+        error.message()
+    );
+    Error::new(error.kind(), message).with_hint("give a path in a folder that can be written")
+}
+
+fn write_lines(path: &Path, header: &Header, lines: &[Arc<str>]) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(fs::File::create_new(path)?);
     writeln!(file, "{}", header.to_json())?;
-    for entry in entries {
-        writeln!(file, "{}", entry.to_json())?;
+    for line in lines {
+        writeln!(file, "{line}")?;
     }
     file.flush()?;
     file.get_ref().sync_all()
@@ -250,12 +294,17 @@ fn write_lines(path: &Path, header: &Header, entries: &[Entry]) -> std::io::Resu
 mod tests {
     use super::*;
 
-    fn entry(request: Value) -> Entry {
+    fn line(request: Value) -> Arc<str> {
         let call = TapeCall {
             kind: "chat",
             request,
         };
-        Entry::new(call, Value::map([("answer", Value::from(f64::NAN))]))
+        let outcome = Value::map([("answer", Value::from(f64::NAN))]);
+        Arc::from(Entry::line(&call, &outcome))
+    }
+
+    fn parsed(text: &str) -> Result<Vec<Entry>> {
+        parse(text, &Scrubber::default()).map(|(_, entries)| entries)
     }
 
     #[test]
@@ -267,16 +316,16 @@ mod tests {
             seed: [7; 32],
         };
         let bytes = Value::Bytes(bytes::Bytes::from_static(&[0, 255]));
-        let entries = vec![entry(Value::map([("a", bytes)])), entry(Value::Int(1))];
-        write(&path, &header, &entries).unwrap();
-        let (read_header, read_entries) = read(&path).unwrap();
+        let requests = [Value::map([("a", bytes)]), Value::Int(1)];
+        let lines: Vec<_> = requests.iter().cloned().map(line).collect();
+        write(&path, &header, &lines).unwrap();
+        let (read_header, read_entries) = read(&path, &Scrubber::default()).unwrap();
         assert_eq!(read_header, header);
-        for (read, written) in read_entries.iter().zip(&entries) {
-            assert_eq!((&read.kind, read.key), (&written.kind, written.key));
-            assert_eq!(
-                read.outcome.to_escaped_json(),
-                written.outcome.to_escaped_json()
-            );
+        for (read, written) in read_entries.iter().zip(&requests) {
+            assert_eq!((&*read.kind, &read.request), ("chat", written));
+            assert_eq!(read.key, Key::of("chat", written));
+            let answer = read.outcome.get("answer").and_then(Value::as_f64);
+            assert!(answer.is_some_and(f64::is_nan));
         }
         let beside = fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!((read_entries.len(), beside), (2, 1));
@@ -284,10 +333,11 @@ mod tests {
 
     #[test]
     fn the_order_of_members_and_the_kind_of_a_number_are_no_difference() {
+        let key = |request: Value| Key::of("chat", &request);
         let one = Value::map([("a", Value::Int(1)), ("b", Value::List(Vec::new()))]);
         let other = Value::map([("b", Value::map::<&str>([])), ("a", Value::Float(1.0))]);
-        assert_eq!(entry(one).key, entry(other).key);
-        assert_ne!(entry(Value::Int(1)).key, entry(Value::from("1")).key);
+        assert_eq!(key(one), key(other));
+        assert_ne!(key(Value::Int(1)), key(Value::from("1")));
     }
 
     #[test]
@@ -299,11 +349,16 @@ mod tests {
             )
         };
         let good = r#"{"kind":"chat","request":{},"answer":1}"#;
-        assert_eq!(parse(&format!("{}\n{good}\n", head(1))).unwrap().1.len(), 1);
+        assert_eq!(parsed(&format!("{}\n{good}\n", head(1))).unwrap().len(), 1);
         let cases = [
             (head(2), ErrorKind::VersionMismatch, "version 2"),
-            (String::new(), ErrorKind::CorruptRecord, "line 1"),
-            ("{}".to_owned(), ErrorKind::CorruptRecord, "line 1"),
+            (String::new(), ErrorKind::CorruptRecord, "not a cassette"),
+            ("{}".to_owned(), ErrorKind::CorruptRecord, "not a cassette"),
+            (
+                r#"{"aikit_cassette":1}"#.to_owned(),
+                ErrorKind::CorruptRecord,
+                "line 1",
+            ),
             (
                 format!("{}\n{good}\n{{\"kind\":", head(1)),
                 ErrorKind::CorruptRecord,
@@ -311,7 +366,7 @@ mod tests {
             ),
         ];
         for (text, kind, says) in cases {
-            let error = parse(&text).unwrap_err();
+            let error = parsed(&text).unwrap_err();
             assert_eq!(error.kind(), kind, "{text}");
             assert!(error.message().contains(says), "{error}");
         }
@@ -328,6 +383,31 @@ mod tests {
         };
         let error = write(&taken, &header, &[]).unwrap_err();
         assert!(error.message().contains("taken") && error.hint().is_some());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_file_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let header = Header {
+            time: 0,
+            seed: [0; 32],
+        };
+        let path = folder.path().join("x");
+        for content in ["", "# Notes\n", "{}\n", "{\"a\": 1}", "\0\u{1}SQLite"] {
+            fs::write(&path, content).unwrap();
+            for error in [try_place(&path), write(&path, &header, &[])] {
+                let error = error.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{content}");
+                assert!(error.hint().is_some());
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        fs::remove_file(&path).unwrap();
+        for _ in 0..2 {
+            try_place(&path).unwrap();
+            write(&path, &header, &[]).unwrap();
+        }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

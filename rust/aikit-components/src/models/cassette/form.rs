@@ -12,6 +12,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 
+use super::scrub::HIDDEN;
 use crate::models::scripted::in_pieces;
 
 /// How the answer of a call is written and read.
@@ -25,6 +26,12 @@ impl Form<Value> {
     /// Data as it is.
     pub(crate) const DATA: Self = Self {
         write: |value| Ok(value.clone()),
+        read: Ok,
+    };
+
+    /// The answer of a person that was not to be seen.
+    pub(crate) const HIDDEN_ANSWER: Self = Self {
+        write: |_| Ok(Value::map([("answer", Value::from(HIDDEN))])),
         read: Ok,
     };
 }

@@ -1,17 +1,18 @@
 //! What a call that was not recorded is told: the nearest recorded one, and where they differ.
 
-use std::path::Path;
+use std::{path::PathBuf, sync::Arc};
 
 use aikit_core::{Error, ErrorKind, Value, tape::TapeCall};
 use similar::{ChangeTag, TextDiff};
 
 use super::file::Entry;
 
-/// Recorded calls that are looked at; the nearest of them is shown.
-const CANDIDATES_MAX: usize = 200;
+/// Bytes of descriptions of recorded calls that are looked at for the nearest one; the call that
+/// passes it is the last one.
+const LOOKED_AT_BYTES_MAX: usize = 32 << 20;
 
-/// Longest description of a call that is compared, in characters.
-const COMPARED_CHARS_MAX: usize = 20_000;
+/// Lines, from the first difference on, that are compared.
+const COMPARED_LINES_MAX: usize = 200;
 
 /// Changed lines that are shown.
 const LINES_MAX: usize = 8;
@@ -19,25 +20,95 @@ const LINES_MAX: usize = 8;
 /// Characters of a line that are shown around the place where it differs.
 const AROUND_CHARS: usize = 60;
 
-/// The error of a call for which `entries` hold no answer that was not given yet.
-pub(super) fn error(path: &Path, call: &TapeCall, entries: &[Entry], given: &[bool]) -> Error {
-    let name = path.display();
-    let hint = "record it again, or undo what changed the call; without `strict` the call is made";
-    let made = Entry::of(call, entries).count();
-    let what = describe_kind(call.kind, &call.request);
-    let message = if made > 0 {
-        let times = if made == 1 {
-            "once".to_owned()
+/// What is taken from a cassette to say what a call missed; what takes long is done with it later,
+/// without the cassette.
+#[derive(Debug)]
+pub(super) struct Miss {
+    pub(super) path: PathBuf,
+    pub(super) kind: String,
+    /// How often the same call was recorded.
+    pub(super) made: usize,
+    pub(super) entries: Arc<[Entry]>,
+    /// Which of them were given.
+    pub(super) given: Vec<bool>,
+    /// Position after the one that was given last.
+    pub(super) next: usize,
+}
+
+/// The recorded call that is nearest to one.
+#[derive(Debug, Default)]
+struct Nearest {
+    /// Its lines, when there is one of the same kind.
+    lines: Option<String>,
+    /// Bytes that were compared to find it.
+    looked_at: usize,
+}
+
+impl Miss {
+    /// The error of `call`, for which the cassette holds no answer that was not given yet.
+    pub(super) fn error(&self, call: &TapeCall) -> Error {
+        let name = self.path.display();
+        let hint = "record it again, or undo what changed the call; where `strict` is false, the \
+                    call is made for real";
+        let what = describe_kind(call.kind, &call.request);
+        let message = if self.made > 0 {
+            let times = if self.made == 1 {
+                "once".to_owned()
+            } else {
+                format!("{} times", self.made)
+            };
+            format!("`{name}` has {what} {times}, and it is asked once more")
         } else {
-            format!("{made} times")
+            let asked = lines(call.kind, &call.request);
+            match self.nearest(&asked).lines {
+                Some(recorded) => {
+                    let difference = changed_lines(&recorded, &asked);
+                    format!("`{name}` does not have {what}; the nearest one differs:\n{difference}")
+                }
+                None => format!("`{name}` does not have {what}, and no call of its kind"),
+            }
         };
-        format!("`{name}` has {what} {times}, and it is asked once more")
-    } else if let Some(difference) = difference(call, entries, given) {
-        format!("`{name}` does not have {what}; the nearest one differs:\n{difference}")
-    } else {
-        format!("`{name}` does not have {what}, and no call of its kind")
-    };
-    Error::new(ErrorKind::CassetteMiss, message).with_hint(hint)
+        Error::new(ErrorKind::CassetteMiss, message).with_hint(hint)
+    }
+
+    /// The nearest recorded call of the same kind. Those that were not given yet come first, from
+    /// the place on where the replay is: there it is most likely, and of equally near ones the
+    /// first is taken.
+    fn nearest(&self, asked: &str) -> Nearest {
+        let all = (self.next..self.entries.len()).chain(0..self.next);
+        let places = all.clone().filter(|it| !self.given[*it]);
+        let places = places.chain(all.filter(|it| self.given[*it]));
+        let mut nearest = Nearest::default();
+        let mut best = -1.0;
+        for entry in places.map(|it| &self.entries[it]) {
+            if entry.kind != self.kind {
+                continue;
+            }
+            if nearest.looked_at > LOOKED_AT_BYTES_MAX {
+                break;
+            }
+            let recorded = lines(&entry.kind, &entry.request);
+            nearest.looked_at += recorded.len();
+            let share = share_in_common(recorded.as_bytes(), asked.as_bytes());
+            if share > best {
+                best = share;
+                nearest.lines = Some(recorded);
+            }
+        }
+        nearest
+    }
+}
+
+/// How much of two texts is the same beginning and the same end, from 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "a share needs no last digit")]
+fn share_in_common(one: &[u8], other: &[u8]) -> f64 {
+    let shorter = one.len().min(other.len());
+    let pairs = one.iter().zip(other);
+    let start = pairs.take_while(|(one, other)| one == other).count();
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    let end = pairs.take(shorter - start);
+    let end = end.take_while(|(one, other)| one == other).count();
+    2.0 * (start + end) as f64 / (one.len() + other.len()).max(1) as f64
 }
 
 fn describe_kind(kind: &str, request: &Value) -> String {
@@ -49,28 +120,16 @@ fn describe_kind(kind: &str, request: &Value) -> String {
     }
 }
 
-/// The first difference to the nearest recorded call, as changed lines.
-fn difference(call: &TapeCall, entries: &[Entry], given: &[bool]) -> Option<String> {
-    let asked = cut(&lines(call.kind, &call.request), COMPARED_CHARS_MAX);
-    let candidates = entries.iter().zip(given);
-    let candidates = candidates.filter(|(entry, _)| entry.kind == call.kind);
-    let mut nearest: Option<(bool, f32, String)> = None;
-    for (entry, given) in candidates.take(CANDIDATES_MAX) {
-        let recorded = cut(&lines(&entry.kind, &entry.request), COMPARED_CHARS_MAX);
-        let ratio = TextDiff::from_words(recorded.as_str(), asked.as_str()).ratio();
-        let better = nearest
-            .as_ref()
-            .is_none_or(|(used, best, _)| (!given, ratio) > (!used, *best));
-        if better {
-            nearest = Some((*given, ratio, recorded));
-        }
-    }
-    let (_, _, recorded) = nearest?;
-    Some(changed_lines(&recorded, &asked))
-}
-
 fn changed_lines(recorded: &str, asked: &str) -> String {
-    let diff = TextDiff::from_lines(recorded, asked);
+    let pairs = recorded.split_inclusive('\n');
+    let pairs = pairs.zip(asked.split_inclusive('\n'));
+    let same = pairs.take_while(|(one, other)| one == other).count();
+    let rest = |text: &str| -> String {
+        let lines = text.split_inclusive('\n').skip(same);
+        lines.take(COMPARED_LINES_MAX).collect()
+    };
+    let (recorded, asked) = (rest(recorded), rest(asked));
+    let diff = TextDiff::from_lines(&recorded, &asked);
     let changes: Vec<(ChangeTag, &str)> = diff
         .iter_all_changes()
         .map(|it| (it.tag(), it.value()))
@@ -79,7 +138,7 @@ fn changed_lines(recorded: &str, asked: &str) -> String {
         .collect();
     let of = |wanted: ChangeTag| {
         let found = changes.iter().filter(move |(tag, _)| *tag == wanted);
-        found.map(|(_, line)| line.trim_end_matches('\n'))
+        found.map(|(_, line)| line.strip_suffix('\n').unwrap_or(line))
     };
     let (before, after): (Vec<_>, Vec<_>) = (
         of(ChangeTag::Delete).collect(),
@@ -95,6 +154,9 @@ fn changed_lines(recorded: &str, asked: &str) -> String {
         shown.extend(old.map(|line| format!("  recorded: {}", around(line, start))));
         shown.extend(new.map(|line| format!("  asked:    {}", around(line, start))));
     }
+    if shown.is_empty() {
+        return "  in what is not shown here, such as the kind of a value".to_owned();
+    }
     shown.join("\n")
 }
 
@@ -108,7 +170,15 @@ fn first_difference(one: &str, other: &str) -> usize {
 fn around(line: &str, at: usize) -> String {
     let from = at.saturating_sub(AROUND_CHARS);
     let length = line.chars().count();
-    let part: String = line.chars().skip(from).take(2 * AROUND_CHARS).collect();
+    let part = line.chars().skip(from).take(2 * AROUND_CHARS);
+    // What moves the cursor of a terminal is written out.
+    let part: String = part
+        .flat_map(|it| {
+            let escaped = it.is_control().then(|| it.escape_default());
+            let plain = (!it.is_control()).then_some(it);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect();
     let before = if from > 0 { "…" } else { "" };
     let after = if from + 2 * AROUND_CHARS < length {
         "…"
@@ -148,15 +218,12 @@ fn message_lines(message: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for part in parts.unwrap_or_default() {
         match part.get("text").and_then(Value::as_str) {
-            Some(text) => lines.extend(text.lines().map(|line| format!("{role}: {line}"))),
+            // Not `lines`: what ends with an empty line differs from what does not.
+            Some(text) => lines.extend(text.split('\n').map(|line| format!("{role}: {line}"))),
             None => lines.push(format!("{role}: {part}")),
         }
     }
     lines
-}
-
-fn cut(text: &str, chars: usize) -> String {
-    text.chars().take(chars).collect()
 }
 
 #[cfg(test)]
@@ -164,7 +231,7 @@ mod tests {
     use aikit_core::model::{ChatRequest, Message, Role};
 
     use super::*;
-    use crate::models::cassette::chat;
+    use crate::models::cassette::{chat, file::Key};
 
     fn asked(prompt: &str) -> TapeCall {
         let request = ChatRequest {
@@ -177,15 +244,36 @@ mod tests {
         chat("openai:tiny", &request).unwrap()
     }
 
+    fn miss(prompt: &str, recorded: &[(&str, bool)]) -> (Miss, TapeCall) {
+        let call = asked(prompt);
+        let entries = recorded.iter().map(|(prompt, _)| {
+            let TapeCall { kind, request } = asked(prompt);
+            let key = Key::of(kind, &request);
+            Entry {
+                kind: kind.to_owned(),
+                request,
+                outcome: Value::Null,
+                key,
+            }
+        });
+        let entries: Arc<[Entry]> = entries.collect();
+        let key = Key::of(call.kind, &call.request);
+        let miss = Miss {
+            path: PathBuf::from("x.cassette"),
+            kind: call.kind.to_owned(),
+            made: entries.iter().filter(|it| it.key == key).count(),
+            entries,
+            given: recorded.iter().map(|(_, given)| *given).collect(),
+            next: 0,
+        };
+        (miss, call)
+    }
+
     fn message(prompt: &str, recorded: &[(&str, bool)]) -> String {
-        let entries = recorded.iter();
-        let entries: Vec<Entry> = entries
-            .map(|(prompt, _)| Entry::new(asked(prompt), Value::Null))
-            .collect();
-        let given: Vec<bool> = recorded.iter().map(|(_, given)| *given).collect();
-        let error = error(Path::new("x.cassette"), &asked(prompt), &entries, &given);
+        let (miss, call) = miss(prompt, recorded);
+        let error = miss.error(&call);
         assert_eq!(error.kind(), ErrorKind::CassetteMiss);
-        assert!(error.hint().is_some());
+        assert!(error.hint().is_some_and(|it| it.contains("`strict`")));
         error.message().to_owned()
     }
 
@@ -222,5 +310,75 @@ mod tests {
             "{often}"
         );
         assert!(message("a", &[]).ends_with("no call of its kind"));
+    }
+
+    #[test]
+    fn a_difference_far_down_a_long_text_is_shown() {
+        let long = "a line of a long text\n".repeat(20_000);
+        let one_line = "word ".repeat(50_000);
+        for long in [long, one_line] {
+            let (recorded, asked) = (format!("{long}the end"), format!("{long}the finish"));
+            let shown = message(&asked, &[("short", false), (&recorded, false)]);
+            assert!(shown.len() < 500, "{}", shown.len());
+            assert!(
+                shown.contains("the end") && shown.contains("the finish"),
+                "{shown}"
+            );
+        }
+    }
+    #[test]
+    fn what_differs_in_white_space_alone_is_shown() {
+        for (recorded, prompt, says) in [
+            ("a", "a\n", "asked:    user: "),
+            ("a\nb", "a\r\nb", "asked:    user: a\\r"),
+            ("a", "a\u{1b}[2J", "asked:    user: a\\u{1b}[2J"),
+        ] {
+            let shown = message(prompt, &[(recorded, false)]);
+            assert!(shown.contains(says), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_of_ten_thousand_is_found_wherever_it_stands() {
+        let prompts: Vec<String> = (0..10_000)
+            .map(|it| format!("What is {it} times {it}?"))
+            .collect();
+        let recorded: Vec<(&str, bool)> = prompts.iter().map(|it| (&**it, false)).collect();
+        for place in [0, 5_000, 9_999] {
+            let prompt = prompts[place].replace("times", "plus");
+            let shown = message(&prompt, &recorded);
+            assert!(shown.contains(&prompts[place]), "{shown}");
+        }
+    }
+
+    #[test]
+    fn how_much_is_looked_at_has_a_bound() {
+        let long = "word ".repeat(1 << 18);
+        let recorded = vec![(&*long, false); 100];
+        let (miss, call) = miss("other", &recorded);
+        let nearest = miss.nearest(&lines(call.kind, &call.request));
+        assert!(nearest.looked_at > LOOKED_AT_BYTES_MAX);
+        assert!(nearest.looked_at < LOOKED_AT_BYTES_MAX + 2 * long.len());
+    }
+
+    #[test]
+    fn where_the_replay_is_it_is_looked_first() {
+        let long = "word ".repeat(1 << 18);
+        let near = format!("{long}end");
+        let mut recorded = vec![(&*long, false); 100];
+        recorded[70] = (&near, false);
+        let (mut miss, call) = miss(&format!("{long}enough"), &recorded);
+        let asked = lines(call.kind, &call.request);
+        miss.next = 70;
+        let found = miss.nearest(&asked).lines.unwrap();
+        assert!(found.ends_with("word end\n"), "{}", found.len());
+        assert!(
+            changed_lines(&found, &asked).contains("word end"),
+            "the difference is shown"
+        );
+        // What was given is looked at after what was not.
+        miss.given[70] = true;
+        let found = miss.nearest(&asked).lines.unwrap();
+        assert!(found.ends_with("word \n"), "{}", found.len());
     }
 }

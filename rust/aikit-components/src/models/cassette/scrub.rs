@@ -1,57 +1,68 @@
 //! Keeps secrets out of cassettes: known values, members whose names say it, and what looks so.
 
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use aikit_core::{Value, tape::TapeCall, value::Map};
-use regex::Regex;
+
+use super::secret_text;
 
 /// What stands where a secret was.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// Shorter values would be found in ordinary text.
 const SECRET_CHARS_MIN: usize = 6;
 
-/// Names of members, headers and variables that hold secrets, in lower case; a name that ends so.
-const SECRET_NAMES: [&str; 9] = [
-    "api_key",
-    "api-key",
+/// Shorter words would be found in ordinary text; of shorter values whole texts are hidden alone.
+const WORD_CHARS_MIN: usize = 4;
+
+/// How names of members, headers and variables end that hold secrets: in lower case, without what
+/// is no letter or digit and without digits at the end.
+const SECRET_ENDS: [&str; 35] = [
+    "accesskey",
+    "accesskeyid",
+    "accesstokens",
+    "accountkey",
     "apikey",
+    "apitokens",
+    "authkey",
     "authorization",
+    "authtokens",
+    "bearer",
+    "bearertokens",
+    "clientkey",
+    "connectionstring",
     "cookie",
+    "credential",
+    "encryptionkey",
+    "jwt",
+    "masterkey",
+    "passcode",
+    "passphrase",
+    "passwd",
     "password",
+    "pgpass",
+    "pincode",
+    "privatekey",
+    "pwd",
+    "refreshtokens",
     "secret",
+    "secretkey",
+    "sharedkey",
+    "signingkey",
+    "sshkey",
+    "storagekey",
+    "subscriptionkey",
     "token",
-    "access_key",
 ];
 
-/// Forms of keys and tokens: of `OpenAI` and Anthropic, Google, AWS, `GitHub`, `GitLab`, Slack,
-/// Hugging Face, Groq, `xAI`, JSON Web Tokens, `Bearer …`, private keys, and keys in addresses.
-static FORMS: LazyLock<Regex> = LazyLock::new(|| {
-    let forms = [
-        r"\bsk-[A-Za-z0-9_-]{16,}",
-        r"\bAIza[A-Za-z0-9_-]{30,}",
-        r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-        r"\bgh[opsur]_[A-Za-z0-9]{30,}",
-        r"\bgithub_pat_[A-Za-z0-9_]{30,}",
-        r"\bglpat-[A-Za-z0-9_-]{20,}",
-        r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
-        r"\bhf_[A-Za-z0-9]{30,}",
-        r"\bgsk_[A-Za-z0-9]{30,}",
-        r"\bxai-[A-Za-z0-9]{30,}",
-        r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-        r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}",
-        r"(?s:-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)",
-        r"(?i:[?&](?:api_?key|key|token|access_token|password|secret)=)[^&\s\x22#]+",
-    ];
-    #[expect(clippy::expect_used, reason = "the expression is a literal")]
-    Regex::new(&forms.join("|")).expect("the forms are an expression")
-});
+/// Last words of such names, or whole ones.
+const SECRET_WORDS: [&str; 6] = ["auth", "jwt", "otp", "pin", "psk", "pw"];
 
 /// Replaces secrets in what is recorded, and in what is looked for.
 #[derive(Default)]
 pub(super) struct Scrubber {
     /// Longest first: one secret may hold another.
-    secrets: RwLock<Vec<String>>,
+    secrets: RwLock<Vec<Secret>>,
 }
 
 // By hand: it holds nothing but secrets.
@@ -61,23 +72,118 @@ impl std::fmt::Debug for Scrubber {
     }
 }
 
-/// Whether a member, a header or a variable of this name holds a secret.
-pub(crate) fn is_secret_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SECRET_NAMES.iter().any(|it| name.ends_with(it))
+/// Whether a member, a header or a setting of this name holds a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let word = name.rsplit(|it: char| !it.is_alphanumeric()).next();
+    let word = word.unwrap_or_default().to_lowercase();
+    let is_compound = word.len() < name.len();
+    is_secret_variable(name) || SECRET_WORDS.contains(&&*word) || (is_compound && word == "pass")
+}
+
+/// Whether a variable of this name holds a secret, which is then hidden wherever it stands.
+pub(crate) fn is_secret_variable(name: &str) -> bool {
+    // Where a shell is, and was before.
+    if matches!(name, "PWD" | "OLDPWD") {
+        return false;
+    }
+    let letters = name.chars().filter(|it| it.is_alphanumeric());
+    let plain: String = letters.flat_map(char::to_lowercase).collect();
+    let plain = plain.trim_end_matches(|it: char| it.is_ascii_digit());
+    // Many tokens are counted, and none.
+    let one = plain.strip_suffix('s').filter(|it| !it.ends_with("token"));
+    SECRET_ENDS
+        .iter()
+        .any(|it| plain.ends_with(it) || one.is_some_and(|one| one.ends_with(it)))
+}
+
+/// A value that is hidden, in the forms in which it can stand in a text.
+#[derive(PartialEq)]
+struct Secret {
+    value: String,
+    /// Longest first.
+    forms: Vec<String>,
+}
+
+impl Secret {
+    fn new(value: &str) -> Self {
+        let json = serde_json::Value::from(value).to_string();
+        let inside = json.trim_matches('"').to_owned();
+        let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let percent = encoded.replace('+', "%20");
+        let mut forms = vec![value.to_owned()];
+        for form in [inside, encoded, percent] {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+        forms.sort_by_key(|it| std::cmp::Reverse(it.len()));
+        let value = value.to_owned();
+        Self { value, forms }
+    }
+
+    /// The text without the secret.
+    fn hide_in(&self, mut text: String) -> String {
+        if text.trim() == self.value {
+            return HIDDEN.to_owned();
+        }
+        let characters = self.value.chars().count();
+        for form in &self.forms {
+            if !text.contains(form.as_str()) {
+                continue;
+            }
+            text = if characters >= SECRET_CHARS_MIN {
+                text.replace(form.as_str(), HIDDEN)
+            } else {
+                hide_words(&text, form, characters >= WORD_CHARS_MIN)
+            };
+        }
+        text
+    }
+}
+
+/// Hides a short secret where it stands between quotes or, as a word, between what is no letter
+/// and no digit.
+fn hide_words(text: &str, secret: &str, are_words: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (place, found) in text.match_indices(secret) {
+        let before = text[..place].chars().next_back();
+        let after = text[place + found.len()..].chars().next();
+        let is_quote = |it: Option<char>| it.is_some_and(|it| matches!(it, '"' | '\''));
+        let is_edge = |it: Option<char>| it.is_none_or(|it| !it.is_alphanumeric());
+        // The closing quote of a text of JSON is escaped in another one.
+        let is_quoted = is_quote(before) && (is_quote(after) || after == Some('\\'));
+        let is_word = are_words && is_edge(before) && is_edge(after);
+        if is_quoted || is_word {
+            shown.push_str(&text[rest..place]);
+            shown.push_str(HIDDEN);
+            rest = place + found.len();
+        }
+    }
+    shown.push_str(&text[rest..]);
+    shown
 }
 
 impl Scrubber {
-    /// Remembers a value.
+    /// Remembers a value that the environment or the configuration holds, when it is long enough
+    /// not to be found in ordinary text.
     pub(super) fn hide(&self, secret: &str) {
+        if secret.trim().chars().count() >= SECRET_CHARS_MIN {
+            self.hide_typed(secret);
+        }
+    }
+
+    /// Remembers a value that somebody typed unseen. A short one is hidden where it stands alone.
+    pub(super) fn hide_typed(&self, secret: &str) {
         let secret = secret.trim();
-        if secret.chars().count() < SECRET_CHARS_MIN {
+        if secret.is_empty() {
             return;
         }
+        let secret = Secret::new(secret);
         let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
-        if !secrets.iter().any(|it| it == secret) {
-            secrets.push(secret.to_owned());
-            secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
+        if !secrets.contains(&secret) {
+            secrets.push(secret);
+            secrets.sort_by_key(|it| std::cmp::Reverse(it.value.len()));
         }
     }
 
@@ -97,39 +203,59 @@ impl Scrubber {
                 Ok(text) => Value::Bytes(self.text(text.to_owned()).into()),
                 Err(_) => Value::Bytes(bytes),
             },
-            Value::List(items) => items.into_iter().map(|it| self.value(it)).collect(),
+            Value::List(items) => self.items(items),
             Value::Map(map) => Value::Map(self.members(map)),
             other => other,
         }
     }
 
-    fn members(&self, map: Map) -> Map {
+    /// A list; of a pair of a name and a value, the value is that of a member.
+    fn items(&self, mut items: Vec<Value>) -> Value {
+        if let [name, value] = &mut *items
+            && name.as_str().is_some_and(is_secret_name)
+            && is_something(value)
+        {
+            *value = Value::from(HIDDEN);
+        }
+        items.into_iter().map(|it| self.value(it)).collect()
+    }
+
+    fn members(&self, mut map: Map) -> Map {
+        // A member that is written as two of them.
+        let named = ["name", "key", "header"].iter();
+        let mut named = named.filter_map(|it| map.get(*it)?.as_str());
+        if named.any(is_secret_name)
+            && let Some(value) = map.get_mut("value").filter(|it| is_something(it))
+        {
+            *value = Value::from(HIDDEN);
+        }
         let scrub = |(name, value): (String, Value)| {
-            let value = match value {
-                Value::String(text) if is_secret_name(&name) && !text.is_empty() => {
-                    Value::from(HIDDEN)
-                }
-                other => self.value(other),
+            let value = if is_secret_name(&name) && is_something(&value) {
+                Value::from(HIDDEN)
+            } else {
+                self.value(value)
             };
             (self.text(name), value)
         };
         map.into_iter().map(scrub).collect()
     }
 
-    fn text(&self, mut text: String) -> String {
+    fn text(&self, text: String) -> String {
         let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
-        for secret in secrets.iter() {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), HIDDEN);
-            }
-        }
-        let shown = FORMS.replace_all(&text, |found: &regex::Captures<'_>| {
-            let whole = &found[0];
-            // What names the secret stays, so that the line can be read.
-            let kept = whole.find(['=', ' ']).filter(|_| !whole.starts_with('-'));
-            format!("{}{HIDDEN}", kept.map_or("", |at| &whole[..=at]))
-        });
-        shown.into_owned()
+        let text = secrets.iter().fold(text, |text, it| it.hide_in(text));
+        secret_text::hide(text)
+    }
+}
+
+/// Whether a value could be a secret: yes and no, and what is empty, are none.
+fn is_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Bytes(bytes) => !bytes.is_empty(),
+        Value::List(items) => !items.is_empty(),
+        Value::Map(map) => !map.is_empty(),
+        _ => true,
     }
 }
 
@@ -137,34 +263,193 @@ impl Scrubber {
 mod tests {
     use super::*;
 
+    fn check(scrubber: &Scrubber, value: Value, expected: &Value) {
+        let shown = scrubber.value(value);
+        assert_eq!(&shown, expected);
+        assert_eq!(&scrubber.value(shown.clone()), expected, "hidden twice");
+    }
+
     #[test]
     fn secrets_are_replaced_wherever_they_stand() {
         let scrubber = Scrubber::default();
         scrubber.hide("hunter2-hunter2");
+        scrubber.hide("a \"quoted\" one");
         scrubber.hide("short");
-        let header = |name: &str, text: &str| Value::map([(name, Value::from(text))]);
         let cases = [
-            (Value::from("use hunter2-hunter2, short"), "use ***, short"),
-            (Value::from("k sk-abcdefghijklmnop1234 k"), "k *** k"),
-            (Value::from("Bearer abcdefgh12345678"), "Bearer ***"),
+            ("use hunter2-hunter2, short", "use ***, short"),
+            (r#"{"a": "a \"quoted\" one"}"#, r#"{"a": "***"}"#),
+            ("https://x.org/a%20%22quoted%22%20one", "https://x.org/***"),
+            ("k sk-abcdefghijklmnop1234 k", "k *** k"),
+            ("Bearer abcdefgh12345678", "Bearer ***"),
+            ("https://x.org/?key=abc&q=1", "https://x.org/?key=***&q=1"),
             (
-                Value::from("https://x.org/?key=abc&q=1"),
-                "https://x.org/?key=***&q=1",
+                "https://x.org/?token=abc&q=1",
+                "https://x.org/?token=***&q=1",
             ),
-            (Value::from("a token of thanks"), "a token of thanks"),
+            ("https://ada:pw1@x.org/a", "https://***@x.org/a"),
+            ("https://abc@x.org/a", "https://***@x.org/a"),
+            ("postgres://ada:p/w?1#@x.org/a", "postgres://***@x.org/a"),
+            ("say Basic YWRhOnB3MQ== to it", "say Basic *** to it"),
+            (
+                "-H 'Authorization: Basic YWRhOnB3MQ=='",
+                "-H 'Authorization: ***'",
+            ),
+            ("X-Api-Key: abc\nAccept: */*", "X-Api-Key: ***\nAccept: */*"),
+            (
+                r#"{"api_key": "abc", "a": "b"}"#,
+                r#"{"api_key": "***", "a": "b"}"#,
+            ),
+            (r#"{"pin": 1234, "a": 1}"#, r#"{"pin": "***", "a": 1}"#),
+            (
+                r#"{"tokens": 3, "secret": null}"#,
+                r#"{"tokens": 3, "secret": null}"#,
+            ),
+            (
+                r#"{"secrets": ["a]", {"b": 1}], "c": 2}"#,
+                r#"{"secrets": "***", "c": 2}"#,
+            ),
+            (
+                r#"{\"db_password\":\"a\\\"bc\",\"a\":1}"#,
+                r#"{\"db_password\":\"***\",\"a\":1}"#,
+            ),
+            (
+                r#"{\"password\": {\"a\": 1}}"#,
+                r#"{\"password\": \"***\"}"#,
+            ),
+            ("'pgpass': 'abc'", "'pgpass': '***'"),
+            ("export API_KEY=abc\nA=b", "export API_KEY=***\nA=b"),
+            ("password = \"abc\"", "password = \"***\""),
+            ("passwd = abc\n", "passwd = ***\n"),
+            ("run --token abc --now", "run --token *** --now"),
+            ("login ada password abc", "login ada password ***"),
+            (
+                "Server=x;Password=abc;Port=1",
+                "Server=x;Password=***;Port=1",
+            ),
         ];
-        for (value, expected) in cases {
-            assert_eq!(scrubber.value(value), Value::from(expected));
+        for (text, expected) in cases {
+            check(&scrubber, text.into(), &expected.into());
         }
-        for name in ["Authorization", "x-api-key", "access_token", "Set-Cookie"] {
-            let shown = scrubber.value(header(name, "anything"));
-            assert_eq!(shown, header(name, "***"), "{name}");
-        }
-        let usage = Value::map([("input_tokens", Value::Int(3))]);
-        assert_eq!(scrubber.value(usage.clone()), usage);
+    }
+
+    #[test]
+    fn pairs_records_and_bytes_are_looked_into() {
+        let scrubber = Scrubber::default();
+        scrubber.hide("hunter2-hunter2");
+        let pair = Value::List(vec!["Authorization".into(), "x".into()]);
+        let hidden = Value::List(vec!["Authorization".into(), HIDDEN.into()]);
+        check(&scrubber, pair, &hidden);
+        let named = |value: &str| {
+            Value::map([
+                ("name", Value::from("DB_PASS")),
+                ("value", Value::from(value)),
+            ])
+        };
+        check(&scrubber, named("x"), &named(HIDDEN));
         let nested = Value::List(vec![Value::Bytes("=hunter2-hunter2".into())]);
         let expected = Value::List(vec![Value::Bytes("=***".into())]);
-        assert_eq!(scrubber.value(nested), expected);
+        check(&scrubber, nested, &expected);
         assert!(!format!("{scrubber:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        let scrubber = Scrubber::default();
+        for text in [
+            "a token of thanks",
+            "basic information, Basic English",
+            "https://x.org/@ada:b@c",
+            "https://x.org:8080/a",
+            "write to ada@x.org",
+            "api_key=api_key, token=next(tokens), password=os.environ[\"A\"]",
+            "token = next(tokens) + 1",
+            "The password is long; a secret: none",
+            "password: str\ntoken: string\n",
+            "echo $TOKEN; curl -u ada:$PASSWORD",
+            "PWD=/home/ada\nOLDPWD=/home",
+            "pinned, passed, author, keyboard = 1",
+            "{\"input_tokens\": 3, \"max_tokens\": 4, \"passed\": 5}",
+            "",
+        ] {
+            check(&scrubber, text.into(), &text.into());
+        }
+        for nothing in [Value::Null, Value::Bool(true), Value::from("")] {
+            let member = Value::map([("secret", nothing)]);
+            check(&scrubber, member.clone(), &member);
+        }
+    }
+
+    #[test]
+    fn members_are_hidden_by_their_names_whatever_they_hold() {
+        let scrubber = Scrubber::default();
+        let values = [
+            Value::Int(1234),
+            Value::Float(0.5),
+            Value::List(vec![Value::from("a")]),
+            Value::map([("user", Value::from("ada"))]),
+            Value::Bytes("abc".into()),
+            Value::from("x"),
+        ];
+        for name in [
+            "Authorization",
+            "Set-Cookie",
+            "accessToken",
+            "access_tokens",
+            "api_key_2",
+            "auth",
+            "clientSecret",
+            "connection-string",
+            "credentials",
+            "db_pass",
+            "mysql_pwd",
+            "passphrase",
+            "passwd",
+            "pgpass",
+            "pin_token",
+            "private.key",
+            "pwd",
+            "secret key",
+            "x-api-key",
+        ] {
+            for value in &values {
+                let member = Value::map([(name, value.clone())]);
+                check(
+                    &scrubber,
+                    member,
+                    &Value::map([(name, Value::from(HIDDEN))]),
+                );
+            }
+        }
+        for name in [
+            "PWD",
+            "OLDPWD",
+            "input_tokens",
+            "max_tokens",
+            "passed",
+            "author",
+            "pass",
+        ] {
+            let member = Value::map([(name, values[0].clone())]);
+            check(&scrubber, member.clone(), &member);
+        }
+        assert!(is_secret_variable("MYSQL_PWD") && !is_secret_variable("OLDPWD"));
+    }
+
+    #[test]
+    fn what_was_typed_unseen_is_hidden_however_short_it_is() {
+        let scrubber = Scrubber::default();
+        scrubber.hide_typed("1234");
+        scrubber.hide_typed("7");
+        let cases = [
+            ("1234", "***"),
+            ("7", "***"),
+            ("the code is 1234.", "the code is ***."),
+            ("12345 birds, 7 owls", "12345 birds, 7 owls"),
+            (r#"{"answer":"7"}"#, r#"{"answer":"***"}"#),
+            (r#"{\"answer\":\"7\"}"#, r#"{\"answer\":\"***\"}"#),
+        ];
+        for (text, expected) in cases {
+            check(&scrubber, text.into(), &expected.into());
+        }
     }
 }

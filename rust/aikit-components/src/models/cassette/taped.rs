@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aikit_core::{
-    Context, ErrorKind, Result, Value,
+    Context, Error, ErrorKind, Result, Value,
     model::{ChatEvent, ChatResponse},
     tape::{Tape, TapeCall},
 };
@@ -30,23 +30,21 @@ pub(crate) async fn taped<T, F: Future<Output = Result<T>>>(
     }
     let outcome = work().await;
     match &outcome {
-        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?)),
-        Err(error) if is_callers(error.kind()) => {}
-        Err(error) => tape.keep(call, form::error(error)),
+        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?))?,
+        Err(error) if is_callers(cx, error) => {}
+        Err(error) => tape.keep(call, form::error(error))?,
     }
     outcome
 }
 
-/// Whether it was the caller who ended the call, which says nothing about what was called.
-fn is_callers(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::ApprovalNeeded
-            | ErrorKind::Cancelled
-            | ErrorKind::Denied
-            | ErrorKind::Interrupted
-            | ErrorKind::Timeout
-    )
+/// Whether it was the caller who ended the call, which says nothing about what was called. A refusal
+/// and a limit of the call itself are answers: an agent is told them and goes on.
+fn is_callers(cx: &Context, error: &Error) -> bool {
+    let is_stopped = matches!(
+        error.kind(),
+        ErrorKind::Cancelled | ErrorKind::Interrupted | ErrorKind::CassetteMiss
+    );
+    is_stopped || cx.check().is_err()
 }
 
 /// An answer that is recorded while it arrives. When it is left half-way, what had arrived is kept.
@@ -71,21 +69,20 @@ impl Recording {
         self.pieces.extend(form::piece(piece));
     }
 
-    /// Records the end.
-    pub(crate) fn end(mut self, outcome: &Result<ChatResponse>) {
+    /// Records the end of a call in `cx`.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when the recording has no room for it.
+    pub(crate) fn end(mut self, cx: &Context, outcome: &Result<ChatResponse>) -> Result<()> {
         let pieces = std::mem::take(&mut self.pieces);
         let (Some(call), false) = (
             self.call.take(),
-            outcome
-                .as_ref()
-                .is_err_and(|error| is_callers(error.kind())),
+            outcome.as_ref().is_err_and(|error| is_callers(cx, error)),
         ) else {
-            return;
+            return Ok(());
         };
-        match form::streamed(pieces, outcome) {
-            Ok(answer) => self.tape.keep(call, answer),
-            Err(error) => tracing::warn!(%error, "an answer was not recorded"),
-        }
+        self.tape.keep(call, form::streamed(pieces, outcome)?)
     }
 }
 
@@ -95,7 +92,8 @@ impl Drop for Recording {
         if let Some(call) = self.call.take()
             && !pieces.is_empty()
         {
-            self.tape.keep(call, form::left(pieces));
+            // Nobody is there to be told; the next call finds the cassette full.
+            drop(self.tape.keep(call, form::left(pieces)));
         }
     }
 }

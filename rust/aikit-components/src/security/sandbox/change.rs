@@ -109,9 +109,8 @@ impl PathGuard {
         }
         self.enforce_change(cx, &spot.absolute, &change).await?;
         let shown = self.shown(&spot.absolute);
-        let mut random = [0; 8];
-        cx.clock().random(&mut random);
-        let temporary = format!(".aikit-{:016x}.tmp", u64::from_le_bytes(random));
+        // An identity: what a script draws of a cassette does not depend on what is written.
+        let temporary = format!(".aikit-{}.tmp", cx.clock().uuid().simple());
         let named = path.to_owned();
         let written = move || spot.write(&named, &content, &temporary);
         Ok(Written {

@@ -50,6 +50,7 @@ impl Tool for AskUser {
     const SUMMARY: &'static str =
         "Asks the user a question, freely or with choices, and waits for the answer.";
     const PERMISSIONS: &'static [Permission] = &[];
+    const ASKS: bool = true;
     // A person may be away from the keyboard.
     const TIMEOUT: Duration = Duration::from_hours(1);
     type Args = Args;
@@ -81,6 +82,12 @@ impl Tool for AskUser {
             secret: args.secret,
         };
         let answer = cx.services.ask()?.ask(&cx.context, asked).await?;
+        // Nor does a later prompt show it in a recording.
+        if args.secret
+            && let Some(tape) = cx.context.tape()
+        {
+            tape.hide(&answer);
+        }
         Ok(Output { answer })
     }
 }
