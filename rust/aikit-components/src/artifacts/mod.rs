@@ -15,6 +15,7 @@ use aikit_core::{
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use self::references::Counted;
 use crate::{
     nearest,
     project::{self, Attempts, Place, Project, escape, unescape},
@@ -358,13 +359,15 @@ impl Artifacts {
     async fn replacing(&self, info: &ArtifactInfo, found: Found, bytes: &Bytes) -> Result<Batch> {
         let key = self.named(&info.name);
         let what = "the description of the artifact";
-        let (expected, before) = match found {
-            Found::Nothing => (Some(None), None),
-            Found::Known(before, revision) => (Some(Some(revision)), Some(before.hash)),
-            Found::Damaged => (None, None),
+        let (expect, before) = match found {
+            Found::Nothing => (vec![(key.clone(), None)], None),
+            Found::Known(before, revision) => {
+                (vec![(key.clone(), Some(revision))], Some(before.hash))
+            }
+            Found::Damaged => (Vec::new(), None),
         };
         let mut batch = Batch {
-            expect: expected.map(|it| (key.clone(), it)).into_iter().collect(),
+            expect,
             puts: vec![(key, project::encode(what, info, INFO_BYTES_MAX)?)],
             ..Batch::default()
         };
@@ -377,12 +380,11 @@ impl Artifacts {
         if is_same && references.count > 0 {
             return Ok(batch);
         }
-        self.count(
-            &info.hash,
-            references.count + 1,
-            references.revision,
-            &mut batch,
-        )?;
+        let more = Counted {
+            count: references.count + 1,
+            ..references
+        };
+        self.count(&info.hash, more, &mut batch)?;
         if let Some(before) = before.filter(|_| !is_same) {
             self.release(&before, &mut batch).await?;
         }

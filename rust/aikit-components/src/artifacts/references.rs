@@ -18,9 +18,9 @@ struct References {
 /// A count as it was found.
 pub(super) struct Counted {
     pub(super) count: u64,
-    /// What a write of it expects: a revision, or that it is absent; nothing when the stored count
+    /// What a write of it expects: that its key is as it was found; nothing when the stored count
     /// was damaged.
-    pub(super) revision: Option<Option<Revision>>,
+    pub(super) expect: Vec<(String, Option<Revision>)>,
 }
 
 impl Artifacts {
@@ -35,37 +35,34 @@ impl Artifacts {
 
     /// Takes a reference to a content away, and the content with the last one.
     pub(super) async fn release(&self, hash: &str, batch: &mut Batch) -> Result<()> {
-        let Counted { count, revision } = self.references(hash).await?;
-        if count > 1 {
-            return self.count(hash, count - 1, revision, batch);
+        let counted = self.references(hash).await?;
+        if let Some(count @ 1..) = counted.count.checked_sub(1) {
+            return self.count(hash, Counted { count, ..counted }, batch);
         }
-        let key = self.counted(hash);
-        batch.expect.extend(revision.map(|it| (key.clone(), it)));
-        batch.deletes.extend([key, self.content(hash)]);
+        batch.expect.extend(counted.expect);
+        batch
+            .deletes
+            .extend([self.counted(hash), self.content(hash)]);
         Ok(())
     }
 
-    pub(super) fn count(
-        &self,
-        hash: &str,
-        count: u64,
-        revision: Option<Option<Revision>>,
-        batch: &mut Batch,
-    ) -> Result<()> {
-        let key = self.counted(hash);
+    /// Adds the write of a count to a batch.
+    pub(super) fn count(&self, hash: &str, counted: Counted, batch: &mut Batch) -> Result<()> {
+        let Counted { count, expect } = counted;
         let written = project::encode("a count", &References { count }, FRAME_BYTES)?;
-        batch.expect.extend(revision.map(|it| (key.clone(), it)));
-        batch.puts.push((key, written));
+        batch.expect.extend(expect);
+        batch.puts.push((self.counted(hash), written));
         Ok(())
     }
 
     pub(super) async fn references(&self, hash: &str) -> Result<Counted> {
-        let record = match self.store.get(&self.counted(hash)).await {
+        let key = self.counted(hash);
+        let record = match self.store.get(&key).await {
             Ok(Some(record)) => record,
             Ok(None) => {
                 return Ok(Counted {
                     count: 0,
-                    revision: Some(None),
+                    expect: vec![(key, None)],
                 });
             }
             Err(error) if error.kind() == ErrorKind::CorruptRecord => {
@@ -76,7 +73,7 @@ impl Artifacts {
         match project::decode::<References>("the count of a content", &record.value) {
             Ok(References { count }) => Ok(Counted {
                 count,
-                revision: Some(Some(record.revision)),
+                expect: vec![(key, Some(record.revision))],
             }),
             Err(_) => self.recount(hash).await,
         }
@@ -93,7 +90,7 @@ impl Artifacts {
         let found = project::collect(&*self.store, &all, usize::MAX, has_it).await?;
         Ok(Counted {
             count: found.into_iter().flatten().count() as u64,
-            revision: None,
+            expect: Vec::new(),
         })
     }
 }

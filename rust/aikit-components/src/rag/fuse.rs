@@ -70,12 +70,8 @@ pub(super) fn fuse(
 /// The score that counts nothing: where a full list ends, for what comes after it may be as good; in
 /// a list of all there is, what has nothing in common with the question.
 fn least(list: &[Scored], most: usize) -> f32 {
-    let last = list.last().map_or(0.0, |hit| hit.score);
-    if list.len() < most {
-        last.min(0.0)
-    } else {
-        last
-    }
+    let end = list.last().map_or(0.0, |hit| hit.score);
+    if list.len() < most { end.min(0.0) } else { end }
 }
 
 /// A score within its list: 1 for the best, 0 for `least`.

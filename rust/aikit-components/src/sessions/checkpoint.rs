@@ -2,7 +2,7 @@
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
-    storage::{Batch, Entry, Revision},
+    storage::{Batch, Entry},
     tracker::{Operation, track},
 };
 use bytes::Bytes;
@@ -114,7 +114,7 @@ impl Session {
         self.check_free(&name, number).await?;
         let messages = self.message_entries().await?;
         let state = self.state_entries().await?;
-        let (expect, counts) = self.as_read(&state);
+        let unchanged = self.unchanged(&state);
         let state = contents(state, self.0.state.prefix())?;
         if state.len() > KEYS_MAX {
             let message = format!("the session has more than {KEYS_MAX} values");
@@ -148,10 +148,8 @@ impl Session {
             },
             batch: Batch {
                 // What was read of the state belongs together only if none of it changed since.
-                expect,
-                counts,
                 puts,
-                deletes: Vec::new(),
+                ..unchanged
             },
         };
         let kept = self.write(cx, change, revision).await;
@@ -181,7 +179,7 @@ impl Session {
         let prefix = self.0.state.prefix();
         let (messages, state) = (self.message_entries().await?, self.state_entries().await?);
         // Messages change together with the session, whose revision is looked at.
-        let (expect, counts) = self.as_read(&state);
+        let unchanged = self.unchanged(&state);
         let deletes = messages.into_iter().chain(state).map(|it| it.key).collect();
         let messages = (0..).zip(&content.messages);
         let messages = messages.map(|(position, it)| (place.message(id, position), it.clone()));
@@ -193,11 +191,10 @@ impl Session {
                 ..info
             },
             batch: Batch {
-                expect,
-                counts,
                 // Deletions come before writes.
                 puts: messages.chain(state).collect(),
                 deletes,
+                ..unchanged
             },
         })
     }
@@ -244,14 +241,18 @@ impl Session {
         project::collect(&**store, prefix, usize::MAX, |it| it).await
     }
 
-    /// What a batch expects so that the state is still what was read; a damaged value may change.
-    fn as_read(&self, state: &[Entry]) -> (Vec<(String, Option<Revision>)>, Vec<(String, u64)>) {
+    /// A batch that is applied only if the state is still what was read; a damaged value may have
+    /// changed.
+    fn unchanged(&self, state: &[Entry]) -> Batch {
         let whole = state.iter().filter_map(|entry| {
             let record = entry.record.as_ref().ok()?;
             Some((entry.key.clone(), Some(record.revision)))
         });
-        let count = (self.0.state.prefix().to_owned(), state.len() as u64);
-        (whole.collect(), vec![count])
+        Batch {
+            expect: whole.collect(),
+            counts: vec![(self.0.state.prefix().to_owned(), state.len() as u64)],
+            ..Batch::default()
+        }
     }
 }
 

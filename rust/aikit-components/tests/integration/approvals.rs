@@ -12,10 +12,7 @@ use aikit_components::{
     security::approval::FunctionApprover,
     tools::Registry,
 };
-use aikit_core::{
-    Context, Result, Value, agent::AgentRun, context::Caller, script::Callable, tool::ToolContext,
-};
-use futures::future::BoxFuture;
+use aikit_core::{Value, agent::AgentRun, context::Caller, tool::ToolContext};
 
 use crate::{
     session::{self, Answers, Setup},

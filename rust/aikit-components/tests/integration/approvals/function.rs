@@ -6,7 +6,7 @@ use aikit_components::security::approval::FunctionApprover;
 use aikit_core::{Context, Result, Value, script::Callable};
 use futures::future::BoxFuture;
 
-use super::{answers, args, open, place, run, told};
+use super::{answers, args, open, place, run};
 
 /// Remembers what it is asked and answers the same each time.
 #[derive(Debug)]
