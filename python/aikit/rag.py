@@ -130,7 +130,8 @@ class RAG:
         index: ``flat`` (exact) or ``hnsw`` (approximate, for many rows).
         chunker: ``tokens``, ``markdown`` (sections) or ``whole``.
         chunk_size_tokens: Most tokens of a chunk.
-        chunk_overlap_tokens: Tokens that two chunks of one section share.
+        chunk_overlap_tokens: Tokens that two chunks of one section share; an eighth of the chunk
+            size, at most 64, when None.
         language: Language of the documents, for searches by words: its English name, or ``none``.
 
     Raises:

@@ -214,8 +214,7 @@ fn read_options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
         chunker: word(given, "chunker").unwrap_or(default.chunker),
         chunk_size_tokens: whole::field(given, "chunk_size_tokens")?
             .unwrap_or(default.chunk_size_tokens),
-        chunk_overlap_tokens: whole::field(given, "chunk_overlap_tokens")?
-            .unwrap_or(default.chunk_overlap_tokens),
+        chunk_overlap_tokens: whole::field(given, "chunk_overlap_tokens")?,
         language: word(given, "language").unwrap_or(default.language),
         embedder: default.embedder,
     })

@@ -238,7 +238,7 @@ async fn prepare(
     let (text, loader, title) = sources::read(cx, &item).await?;
     let size = Size {
         tokens: inner.options.chunk_size_tokens,
-        overlap: inner.options.chunk_overlap_tokens,
+        overlap: inner.options.overlap_tokens(),
     };
     let content_hash = fingerprint(&item, &text, loader, (inner.chunker.name, size))?;
     let is_same = |head: &DocumentHead| {

@@ -62,6 +62,9 @@ pub use self::{
     tool::ToolOptions,
 };
 
+/// Tokens that two chunks share, where the chunks are large enough.
+const OVERLAP_TOKENS: usize = 64;
+
 /// Largest chunk that may be asked for.
 const CHUNK_TOKENS_MAX: usize = 100_000;
 
@@ -78,10 +81,19 @@ pub struct RagOptions {
     pub chunker: String,
     /// Most tokens of a chunk.
     pub chunk_size_tokens: usize,
-    /// Tokens that two chunks of one section share.
-    pub chunk_overlap_tokens: usize,
+    /// Tokens that two chunks of one section share; an eighth of the chunk size, at most 64, when
+    /// it is `None`.
+    pub chunk_overlap_tokens: Option<usize>,
     /// Language of the documents, whose words the keyword index stems: its English name, or `none`.
     pub language: String,
+}
+
+impl RagOptions {
+    /// Tokens that two chunks of one section share.
+    pub(crate) fn overlap_tokens(&self) -> usize {
+        let natural = OVERLAP_TOKENS.min(self.chunk_size_tokens / 8);
+        self.chunk_overlap_tokens.unwrap_or(natural)
+    }
 }
 
 impl Default for RagOptions {
@@ -92,7 +104,7 @@ impl Default for RagOptions {
             index: "flat".to_owned(),
             chunker: "tokens".to_owned(),
             chunk_size_tokens: 512,
-            chunk_overlap_tokens: 64,
+            chunk_overlap_tokens: None,
             language: "english".to_owned(),
         }
     }
@@ -311,7 +323,7 @@ fn check_vector(vector: &[f32], settings: &EmbedderSettings, metric: Metric) -> 
 }
 
 fn check_sizes(options: &RagOptions) -> Result<()> {
-    let (size, overlap) = (options.chunk_size_tokens, options.chunk_overlap_tokens);
+    let (size, overlap) = (options.chunk_size_tokens, options.overlap_tokens());
     if !(1..=CHUNK_TOKENS_MAX).contains(&size) {
         return Err(
             Error::invalid_args(format!("`chunk_size_tokens` is `{size}`"))

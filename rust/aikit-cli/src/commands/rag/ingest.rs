@@ -34,7 +34,7 @@ pub(super) struct IngestArgs {
     /// Most tokens of a chunk
     #[arg(long, value_name = "N")]
     chunk_size_tokens: Option<usize>,
-    /// Tokens that two chunks of one section share
+    /// Tokens that two chunks of one section share; an eighth of the size, at most 64, when left out
     #[arg(long, value_name = "N")]
     chunk_overlap_tokens: Option<usize>,
     /// What happens to documents whose file is gone: `delete` or `keep`
@@ -59,9 +59,7 @@ pub(super) fn run(args: IngestArgs) -> Result<u8> {
     if let Some(size) = args.chunk_size_tokens {
         options.chunk_size_tokens = size;
     }
-    if let Some(overlap) = args.chunk_overlap_tokens {
-        options.chunk_overlap_tokens = overlap;
-    }
+    options.chunk_overlap_tokens = args.chunk_overlap_tokens;
     let given = Value::map([
         ("gone", Value::from(args.gone)),
         ("metadata", Value::Map(metadata(&args.metadata)?)),

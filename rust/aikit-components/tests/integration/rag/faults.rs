@@ -120,7 +120,7 @@ fn small_chunks(path: PathBuf) -> RagOptions {
     RagOptions {
         path: Some(path),
         chunk_size_tokens: 8,
-        chunk_overlap_tokens: 0,
+        chunk_overlap_tokens: Some(0),
         ..RagOptions::default()
     }
 }

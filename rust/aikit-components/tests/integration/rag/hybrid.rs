@@ -260,7 +260,7 @@ fn of_a_changed_document_only_new_texts_are_embedded() {
             embedder: Embedder::function("topics", 3, Arc::clone(&topics) as Arc<dyn Callable>),
             chunker: "markdown".to_owned(),
             chunk_size_tokens: 12,
-            chunk_overlap_tokens: 0,
+            chunk_overlap_tokens: Some(0),
             ..RagOptions::default()
         });
         let rag = rag.unwrap();

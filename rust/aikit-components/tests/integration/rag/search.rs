@@ -127,7 +127,7 @@ fn a_hit_says_where_it_stands() {
     let (_folder, cx) = here();
     let rag = open(RagOptions {
         chunk_size_tokens: 10,
-        chunk_overlap_tokens: 0,
+        chunk_overlap_tokens: Some(0),
         ..RagOptions::default()
     });
     let rag = rag.unwrap();
@@ -258,10 +258,16 @@ fn wrong_questions_and_options_are_refused() {
     assert_eq!(search(&rag, &cx, "how do I", 5).unwrap(), []);
     let refused = |options: RagOptions| open(options).unwrap_err();
     let error = refused(RagOptions {
-        chunk_overlap_tokens: 800,
+        chunk_overlap_tokens: Some(800),
         ..RagOptions::default()
     });
     assert!(error.message().contains("`chunk_overlap_tokens` is `800`"));
+    // What is left out fits the chunks, however small they are.
+    let small = RagOptions {
+        chunk_size_tokens: 1,
+        ..RagOptions::default()
+    };
+    open(small).unwrap();
     let error = refused(RagOptions {
         index: "tree".to_owned(),
         ..RagOptions::default()
