@@ -48,9 +48,7 @@ def open_index(folder: Path) -> aikit.RAG:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGKILL"])
 @pytest.mark.parametrize("calls", [0, 80, 150])
-def test_an_ingest_that_is_stopped_goes_on_next_time(
-    tmp_path: Path, sent: str, calls: int
-) -> None:
+def test_an_ingest_that_is_stopped_goes_on_next_time(tmp_path: Path, sent: str, calls: int) -> None:
     text = "and many common words of a text " * 2
     documents = [{"id": f"{number}", "text": f"word{number} {text}"} for number in range(DOCUMENTS)]
     (tmp_path / "documents.json").write_text(json.dumps(documents))

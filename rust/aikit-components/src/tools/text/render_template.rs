@@ -22,7 +22,9 @@ const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Instructions that one Jinja template may take. The engine counts 64 bytes of every text and two
-/// slots of every list that it makes as one as well, so this bounds the memory too: to 32 MiB.
+/// slots of every list that it makes as one as well, so this bounds the memory of texts too: to
+/// 32 MiB. It does not see how large a list of lists becomes when it is written out: one that holds
+/// the same list twice, a hundred levels deep, outlives the time limit.
 const FUEL: u64 = 512 << 10;
 
 /// How deep macros and blocks may call one another.
