@@ -12,7 +12,7 @@ pub struct Overrides {
     pub request_id: Option<String>,
     /// W3C trace id: 32 hexadecimal digits.
     pub trace_id: Option<String>,
-    /// On whose behalf; only [`Context::create`] reads it.
+    /// On whose behalf; only [`Context::create`](super::Context::create) reads it.
     pub principal: Option<Principal>,
     /// Narrows the caller: `Agent` stays `Agent` below.
     pub caller: Option<Caller>,
@@ -20,17 +20,17 @@ pub struct Overrides {
     pub metadata: Map,
     /// Time from now until the deadline; a parent's earlier deadline stays.
     pub timeout: Option<Duration>,
-    /// Where time and randomness come from; only [`Context::create`] reads it.
+    /// Where time and randomness come from; only [`Context::create`](super::Context::create) reads it.
     pub clock: Option<Arc<dyn Clock>>,
-    /// What records the calls of models and tools; only [`Context::create`] reads it.
+    /// What records the calls of models and tools; only [`Context::create`](super::Context::create) reads it.
     pub tape: Option<Arc<dyn Tape>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
     /// Who watches how far work is.
     pub progress: Option<Arc<dyn ProgressSink>>,
-    /// Who decides what needs an approval; only [`Context::child`] reads it.
+    /// Who decides what needs an approval; only [`Context::child`](super::Context::child) reads it.
     pub approver: Option<Arc<dyn Approver>>,
-    /// The tool call that this is; only [`Context::child`] reads it.
+    /// The tool call that this is; only [`Context::child`](super::Context::child) reads it.
     pub invocation: Option<Arc<Invocation>>,
 }
 
