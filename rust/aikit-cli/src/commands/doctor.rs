@@ -239,6 +239,8 @@ fn store(project: Project) -> Check {
     let path = project.path();
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let had_folder = folder.exists();
+    let own = folder.join(".gitignore");
+    let had_own = own.exists();
     // A store that is not there yet is not made for a test.
     let probe = (!path.exists()).then(|| folder.join(format!("doctor-{}.db", std::process::id())));
     let place = probe.clone().map_or(Place::Project, Place::File);
@@ -246,8 +248,10 @@ fn store(project: Project) -> Check {
     for file in probe.iter().flat_map(|it| files_of(it)) {
         drop(std::fs::remove_file(file));
     }
-    if !had_folder {
-        drop(std::fs::remove_dir_all(&folder));
+    if !had_folder && !had_own && !path.exists() {
+        drop(std::fs::remove_file(own));
+        // It stays when somebody else has put something into it meanwhile.
+        drop(std::fs::remove_dir(&folder));
     }
     match tried {
         Ok(()) => Check::ok(NAME, format!("{} can be written and read", path.display())),

@@ -18,9 +18,11 @@ struct References {
 /// A count as it was found.
 pub(super) struct Counted {
     pub(super) count: u64,
-    /// What a write of it expects: that its key is as it was found; nothing when the stored count
-    /// was damaged.
+    /// What a write of it expects: that its key is as it was found; where the stored count was
+    /// damaged, that the descriptions are those that were counted.
     pub(super) expect: Vec<(String, Option<Revision>)>,
+    /// As [`Batch::counts`].
+    pub(super) counts: Vec<(String, u64)>,
 }
 
 impl Artifacts {
@@ -40,6 +42,7 @@ impl Artifacts {
             return self.count(hash, Counted { count, ..counted }, batch);
         }
         batch.expect.extend(counted.expect);
+        batch.counts.extend(counted.counts);
         batch
             .deletes
             .extend([self.counted(hash), self.content(hash)]);
@@ -48,9 +51,14 @@ impl Artifacts {
 
     /// Adds the write of a count to a batch.
     pub(super) fn count(&self, hash: &str, counted: Counted, batch: &mut Batch) -> Result<()> {
-        let Counted { count, expect } = counted;
+        let Counted {
+            count,
+            expect,
+            counts,
+        } = counted;
         let written = project::encode("a count", &References { count }, FRAME_BYTES)?;
         batch.expect.extend(expect);
+        batch.counts.extend(counts);
         batch.puts.push((self.counted(hash), written));
         Ok(())
     }
@@ -63,6 +71,7 @@ impl Artifacts {
                 return Ok(Counted {
                     count: 0,
                     expect: vec![(key, None)],
+                    counts: Vec::new(),
                 });
             }
             Err(error) if error.kind() == ErrorKind::CorruptRecord => {
@@ -74,6 +83,7 @@ impl Artifacts {
             Ok(References { count }) => Ok(Counted {
                 count,
                 expect: vec![(key, Some(record.revision))],
+                counts: Vec::new(),
             }),
             Err(_) => self.recount(hash).await,
         }
@@ -81,16 +91,23 @@ impl Artifacts {
 
     /// A count that is damaged is made anew from the descriptions, of all scopes.
     async fn recount(&self, hash: &str) -> Result<Counted> {
-        let has_it = |entry: Entry| {
-            let record = entry.record.ok()?;
-            let info: ArtifactInfo = project::decode("an artifact", &record.value).ok()?;
-            (info.hash == hash).then_some(())
+        let seen = |entry: Entry| {
+            let Ok(record) = entry.record else {
+                return (true, None);
+            };
+            let info = project::decode::<ArtifactInfo>("an artifact", &record.value);
+            // One that cannot be read may have it: a content too many does no harm.
+            let may_have_it = info.map_or(true, |it| it.hash == hash);
+            (may_have_it, Some((entry.key, Some(record.revision))))
         };
         let all = self.all_named();
-        let found = project::collect(&*self.store, &all, usize::MAX, has_it).await?;
+        let seen = project::collect(&*self.store, &all, usize::MAX, seen).await?;
+        let number = seen.len() as u64;
+        let count = seen.iter().filter(|(may_have_it, _)| *may_have_it).count() as u64;
         Ok(Counted {
-            count: found.into_iter().flatten().count() as u64,
-            expect: Vec::new(),
+            count,
+            expect: seen.into_iter().filter_map(|(_, key)| key).collect(),
+            counts: vec![(all, number)],
         })
     }
 }

@@ -116,7 +116,9 @@ impl GuardedClient {
         for _ in 0..=REDIRECTS_MAX {
             let addresses = budget.spend(&hop.url, self.addresses(&hop.url)).await?;
             // The time a person takes to answer does not count against the request.
-            let client = self.allowed(cx, hop.wish(), &hop.url, addresses).await?;
+            let headers = plain_headers(&hop.headers);
+            let wish = hop.wish(&headers);
+            let client = self.allowed(cx, wish, &hop.url, addresses).await?;
             let response = budget.spend(&hop.url, hop.send(&client)).await?;
             if let Some(next) = hop.redirected(&response)? {
                 hop = next;
@@ -297,7 +299,7 @@ impl Hop {
     }
 
     /// Reading needs less than sending, and a body is sent whatever the method says.
-    fn wish(&self) -> Wish<'_> {
+    fn wish<'a>(&'a self, headers: &'a [(String, String)]) -> Wish<'a> {
         let is_reading = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS);
         Wish {
             permission: if is_reading && self.body.is_none() {
@@ -307,6 +309,7 @@ impl Hop {
             },
             sending: Some(Sending {
                 method: self.method.as_str(),
+                headers,
                 body: self.body.as_deref().unwrap_or_default(),
             }),
         }

@@ -303,8 +303,9 @@ impl Catalogue {
                 let endpoint = endpoint?;
                 check::models(cx, &endpoint, listing, check::GLANCE).await
             };
-            if let Err(error) = glanced.await {
-                mark(&mut row, &error);
+            match glanced.await {
+                Err(error) if !check::is_busy(&error) => mark(&mut row, &error),
+                _ => {}
             }
         }
         row

@@ -17,6 +17,12 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 /// nobody listens, the system says so at once.
 pub(super) const GLANCE: Duration = Duration::from_millis(500);
 
+/// Whether an error says that a server took too long: it is there, but busy.
+pub(super) fn is_busy(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|it| it.downcast_ref::<Error>());
+    cause.is_some_and(|it| it.kind() == ErrorKind::Timeout)
+}
+
 /// Largest list that is read.
 const LIST_BYTES_MAX: u64 = 4 << 20;
 
@@ -57,7 +63,7 @@ pub(super) async fn models(
             ErrorKind::Network | ErrorKind::Timeout => ErrorKind::ProviderUnavailable,
             kind => kind,
         };
-        Error::new(kind, message).with_hint(hint)
+        Error::new(kind, message).with_hint(hint).with_source(error)
     })?;
     match response.status {
         200 => {}

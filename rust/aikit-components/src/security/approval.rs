@@ -8,7 +8,7 @@ use aikit_core::{
     context::{Approval, Approver, Invocation, Verdict},
     per_process::PerProcess,
     script::Callable,
-    services::{Ask, Decision, Permission, Policy, Question, Target},
+    services::{Ask, Decision, Permission, Policy, Question, Sending, Target},
 };
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,7 +33,7 @@ pub(super) async fn approve(
     (permission, target): (Permission, Target<'_>),
     action: &str,
 ) -> Result<()> {
-    check_length(action)?;
+    check_length(action, target)?;
     let (detail, hidden) = detail(target);
     let mut action = visible(action, ACTION_CHARACTERS_MAX);
     let mut always = policy.scope(permission, target);
@@ -79,7 +79,7 @@ pub(super) async fn approve(
 }
 
 /// What cannot be shown in full cannot be approved: its end may be what matters.
-fn check_length(action: &str) -> Result<()> {
+fn check_length(action: &str, target: Target<'_>) -> Result<()> {
     let count = action.chars().count();
     if count <= ACTION_CHARACTERS_MAX {
         return Ok(());
@@ -88,8 +88,12 @@ fn check_length(action: &str) -> Result<()> {
         "what needs an approval takes {count} characters to say, more than the \
          {ACTION_CHARACTERS_MAX} that are shown"
     );
-    Err(Error::new(ErrorKind::LimitExceeded, message)
-        .with_hint("give a program shorter arguments; put data into a file or `stdin`"))
+    let hint = match target {
+        Target::Process(_) => "give it shorter arguments; put data into a file or `stdin`",
+        Target::Url { .. } => "put data into the body, not into the address",
+        _ => "use a shorter path",
+    };
+    Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
 }
 
 /// One question at a time: two at once could not be told apart, and an answer could count for the
@@ -153,7 +157,7 @@ fn detail(target: Target<'_>) -> (String, Option<String>) {
         Target::Url {
             sending: Some(sending),
             ..
-        } => String::from_utf8_lossy(sending.body),
+        } => sent(&sending).into(),
         _ => return (String::new(), None),
     };
     let mut is_cut = false;
@@ -176,6 +180,23 @@ fn detail(target: Target<'_>) -> (String, Option<String>) {
         lines.push(format!("… not all is shown: {hidden}"));
     }
     (lines.join("\n"), hidden)
+}
+
+/// Headers and body of a request. A key that goes along is named, not shown.
+fn sent(sending: &Sending<'_>) -> String {
+    let mut text = String::new();
+    for (name, value) in sending.headers {
+        let value = match name.as_str() {
+            "authorization" | "cookie" => "(hidden)",
+            _ => value,
+        };
+        let _ = writeln!(text, "{name}: {value}");
+    }
+    if !text.is_empty() && !sending.body.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&String::from_utf8_lossy(sending.body));
+    text
 }
 
 /// `text` on one line, with every character that a terminal or a page would not show as itself
@@ -307,6 +328,26 @@ mod tests {
             assert_eq!(visible(text, 100), expected);
         }
         assert_eq!(visible("abcdef", 3), "abc… (6 characters)");
+    }
+
+    #[test]
+    fn all_that_a_request_sends_is_shown_but_keys() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [
+            header("x-http-method-override", "DELETE"),
+            header("authorization", "Bearer hidden-key"),
+        ];
+        let mut sending = Sending {
+            method: "POST",
+            headers: &headers,
+            body: b"",
+        };
+        let shown = "x-http-method-override: DELETE\nauthorization: (hidden)\n";
+        assert_eq!(sent(&sending), shown);
+        sending.body = b"a=1";
+        assert_eq!(sent(&sending), format!("{shown}\na=1"));
+        sending.headers = &[];
+        assert_eq!(sent(&sending), "a=1");
     }
 
     #[test]

@@ -155,10 +155,12 @@ impl Processes for ProcessGuard {
             let mark = family::mark();
             let mut command = self.command(cx, &request);
             command.env(&mark, "1");
-            let child = starter::start(command).await;
-            let child = child.map_err(|error| cannot_run(&request, error))?;
-            let family = Family::new(child.id(), mark);
-            let outcome = limited.within(wait(cx, (child, family), &request)).await;
+            let running = async {
+                let started = starter::start(command, mark).await;
+                let started = started.map_err(|error| cannot_run(&request, error))?;
+                wait(cx, started, &request).await
+            };
+            let outcome = limited.within(running).await;
             match outcome {
                 Ok(output) => {
                     let mut output = output?;

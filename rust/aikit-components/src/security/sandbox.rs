@@ -3,6 +3,7 @@
 mod change;
 mod entries;
 mod lost;
+mod put;
 
 use std::{
     io::{Read as _, Seek as _, SeekFrom},

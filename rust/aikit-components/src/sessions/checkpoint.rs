@@ -113,7 +113,7 @@ impl Session {
         let name = name.map_or_else(|| number.to_string(), str::to_owned);
         self.check_free(&name, number).await?;
         let messages = self.message_entries().await?;
-        let state = self.state_entries().await?;
+        let state = self.state_entries(KEYS_MAX + 1).await?;
         let unchanged = self.unchanged(&state);
         let state = contents(state, self.0.state.prefix())?;
         if state.len() > KEYS_MAX {
@@ -177,7 +177,10 @@ impl Session {
     async fn going_back(&self, info: SessionInfo, content: &Content) -> Result<Change> {
         let (place, id) = (&self.0.place, &self.0.id);
         let prefix = self.0.state.prefix();
-        let (messages, state) = (self.message_entries().await?, self.state_entries().await?);
+        let (messages, state) = (
+            self.message_entries().await?,
+            self.state_entries(usize::MAX).await?,
+        );
         // Messages change together with the session, whose revision is looked at.
         let unchanged = self.unchanged(&state);
         let deletes = messages.into_iter().chain(state).map(|it| it.key).collect();
@@ -236,9 +239,9 @@ impl Session {
         project::collect(&*self.0.place.store, &prefix, MESSAGES_MAX, |it| it).await
     }
 
-    async fn state_entries(&self) -> Result<Vec<Entry>> {
+    async fn state_entries(&self, most: usize) -> Result<Vec<Entry>> {
         let (store, prefix) = (self.0.state.store(), self.0.state.prefix());
-        project::collect(&**store, prefix, usize::MAX, |it| it).await
+        project::collect(&**store, prefix, most, |it| it).await
     }
 
     /// A batch that is applied only if the state is still what was read; a damaged value may have

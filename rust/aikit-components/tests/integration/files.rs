@@ -239,3 +239,31 @@ fn a_path_that_names_a_folder_is_no_file() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn of_many_that_append_at_once_no_line_is_lost() {
+    const WRITERS: usize = 8;
+    const LINES: usize = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let start = std::sync::Arc::new(std::sync::Barrier::new(WRITERS));
+    let writers: [_; WRITERS] = std::array::from_fn(|writer| {
+        let (cx, start) = (open(folder.path()), std::sync::Arc::clone(&start));
+        std::thread::spawn(move || {
+            start.wait();
+            for line in 0..LINES {
+                write(&cx, "log", &format!("{writer} {line}\n"), "append").unwrap();
+            }
+        })
+    });
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    let mut found: Vec<&str> = log.lines().collect();
+    found.sort_unstable();
+    let mut expected: Vec<String> = (0..WRITERS)
+        .flat_map(|writer| (0..LINES).map(move |line| format!("{writer} {line}")))
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}

@@ -94,6 +94,8 @@ pub trait HttpClient: fmt::Debug + Send + Sync {
 pub struct Sending<'a> {
     /// Method in capitals.
     pub method: &'a str,
+    /// Headers in order, without those that the client sets by itself.
+    pub headers: &'a [(String, String)],
     /// Body; empty when there is none.
     pub body: &'a [u8],
 }
@@ -103,6 +105,7 @@ impl fmt::Debug for Sending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending")
             .field("method", &self.method)
+            .field("headers", &self.headers.len())
             .field("body_bytes", &self.body.len())
             .finish()
     }

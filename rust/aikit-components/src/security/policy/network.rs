@@ -175,6 +175,7 @@ mod tests {
                 addresses: &addresses,
                 sending: Some(Sending {
                     method: "POST",
+                    headers: &[],
                     body: b"some data",
                 }),
             };
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_before_sending_names_all_that_is_sent() {
+    fn a_question_before_sending_names_method_address_and_size() {
         let policy = TablePolicy::new(Profile::Notebook, Vec::new(), Vec::new());
         let agent = Context::create(Overrides {
             caller: Some(Caller::Agent),
@@ -215,6 +216,7 @@ mod tests {
                 addresses: &addresses,
                 sending: sent.map(|(method, bytes)| Sending {
                     method,
+                    headers: &[],
                     body: &body[..bytes],
                 }),
             };

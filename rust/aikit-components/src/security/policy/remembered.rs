@@ -8,7 +8,7 @@ use std::{
 
 use aikit_core::{
     Context,
-    services::{ChangeKind, Permission, Target},
+    services::{ChangeKind, Permission, ProcessRequest, Target},
 };
 
 use super::{TablePolicy, kinds::is_run_by_programs};
@@ -50,7 +50,9 @@ impl Key {
                 Some(Self::Folder(folder, change.kind == ChangeKind::Delete))
             }
             // What a program reads is as good as an argument, and too large to remember.
-            Target::Process(request) if request.stdin.is_empty() => {
+            Target::Process(request)
+                if request.stdin.is_empty() && !runs_what_may_change(request, roots) =>
+            {
                 let program = std::iter::once(request.program.clone());
                 Some(Self::Command(
                     request.path.clone(),
@@ -62,6 +64,21 @@ impl Key {
             _ => None,
         }
     }
+}
+
+/// Whether a command names a file that an agent may be allowed to write: the same command would
+/// run something else by then.
+fn runs_what_may_change(request: &ProcessRequest, roots: &[PathBuf]) -> bool {
+    let is_writable = |path: &Path| roots.iter().any(|root| path.starts_with(root));
+    let folder = Path::new(&request.folder);
+    let names_one = |word: &String| {
+        // `--file=x` names `x`.
+        let name = word.rsplit('=').next().unwrap_or(word);
+        let path: PathBuf = folder.join(name).components().collect();
+        let is_like_a_path = !name.contains(char::is_whitespace) && name.contains(['.', '/']);
+        !name.is_empty() && is_writable(&path) && (is_like_a_path || path.exists())
+    };
+    is_writable(&request.path) || request.args.iter().any(names_one)
 }
 
 /// The part of a path that is below a root: what is above it was chosen by the user.
@@ -96,7 +113,10 @@ impl TablePolicy {
                 };
                 Some(format!("{what} directly in `{}`", folder.display()))
             }
-            (Permission::Process, Key::Command(..)) => Some("this exact command again".to_owned()),
+            (Permission::Process, Key::Command(..)) => Some(
+                "this exact command again, whatever is in the files that it reads by then"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -216,5 +236,40 @@ mod tests {
             !holds(&policy, Target::Process(&fed)),
             "what it reads is not remembered"
         );
+    }
+
+    #[test]
+    fn a_command_that_names_a_file_of_the_project_is_asked_each_time() {
+        let policy = policy("/work");
+        for args in [
+            &["gen.py"][..],
+            &["./gen"],
+            &["--file=gen.lua"],
+            &["-m", "/work/x"],
+        ] {
+            let request = request(args);
+            let target = Target::Process(&request);
+            policy.keep(target);
+            assert!(!holds(&policy, target), "{args:?}");
+            assert_eq!(policy.scope_of(Permission::Process, target), None);
+        }
+        let mut own = request(&["status"]);
+        own.path = PathBuf::from("/work/build.sh");
+        assert_eq!(
+            policy.scope_of(Permission::Process, Target::Process(&own)),
+            None
+        );
+        for args in [
+            &["log", "--oneline"][..],
+            &["-c", "two words."],
+            &["/etc/hosts"],
+        ] {
+            let request = request(args);
+            assert!(
+                policy
+                    .scope_of(Permission::Process, Target::Process(&request))
+                    .is_some()
+            );
+        }
     }
 }

@@ -6,7 +6,10 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
 };
 
 use aikit_core::io::runtime;
@@ -27,14 +30,17 @@ pub(super) fn mark() -> String {
 pub(super) struct Family {
     group: Option<i32>,
     mark: Option<String>,
+    /// Kept until the end: the thread that started the program waits for it to be dropped.
+    _alive: mpsc::Sender<()>,
 }
 
 impl Family {
-    pub(super) fn new(group: Option<u32>, mark: String) -> Self {
+    pub(super) fn new(group: Option<u32>, mark: String, alive: mpsc::Sender<()>) -> Self {
         let group = group.and_then(|id| i32::try_from(id).ok());
         Self {
             group,
             mark: Some(mark),
+            _alive: alive,
         }
     }
 

@@ -1,45 +1,46 @@
-//! The thread that starts programs.
+//! Threads that start programs.
 //!
 //! A program is to end when this process is killed, even by a signal that cannot be caught. The
 //! system offers that (`prctl(2)`, `PR_SET_PDEATHSIG`), but counts the end of the *thread* that
-//! started the program; so that thread is one which lives as long as the process.
+//! started the program; so each is started by a thread of its own, which lives as long as it does.
 
-use std::{io, sync::mpsc};
+use std::{io, sync::mpsc, thread};
 
-use aikit_core::{io::runtime, per_process::PerProcess};
+use aikit_core::io::runtime;
 use tokio::{
     process::{Child, Command},
     sync::oneshot,
 };
 
-type Job = (Command, oneshot::Sender<io::Result<Child>>);
+use super::family::Family;
 
-static STARTER: PerProcess<Option<mpsc::Sender<Job>>> = PerProcess::new();
+/// All a thread needs that starts a program and waits.
+const STACK_BYTES: usize = 256 << 10;
 
 /// Starts a program that does not outlive this process, where the system can see to it (Linux);
-/// what it starts in turn is not ended then.
-pub(super) async fn start(command: Command) -> io::Result<Child> {
-    let Some(starter) = STARTER.get_or_init(thread) else {
-        return start_here(command);
-    };
-    let (answer, child) = oneshot::channel();
-    if let Err(mpsc::SendError((command, _))) = starter.send((command, answer)) {
-        return start_here(command);
-    }
-    child.await.map_err(io::Error::other)?
-}
-
-fn thread() -> Option<mpsc::Sender<Job>> {
-    let (sender, jobs) = mpsc::channel::<Job>();
+/// what it starts in turn is not ended then. `mark` is the variable that says whose it is.
+pub(super) async fn start(mut command: Command, mark: String) -> io::Result<(Child, Family)> {
+    let (answer, started) = oneshot::channel();
     let work = move || {
-        for (mut command, answer) in jobs {
-            end_with_this_thread(&mut command);
-            // Who asked may have gone; the program is then ended as it is dropped.
-            drop(answer.send(start_here(command)));
+        // Whoever asked may have gone while this thread was made.
+        if answer.is_closed() {
+            return;
         }
+        end_with_this_thread(&mut command);
+        let (alive, ended) = mpsc::channel();
+        let started = start_here(command).map(|child| {
+            let family = Family::new(child.id(), mark, alive);
+            (child, family)
+        });
+        // Nobody may be there any more; the family is then ended as it is dropped.
+        drop(answer.send(started));
+        let _ended = ended.recv();
     };
-    let named = std::thread::Builder::new().name("aikit-programs".to_owned());
-    named.spawn(work).ok().map(|_| sender)
+    thread::Builder::new()
+        .name("aikit-program".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(work)?;
+    started.await.map_err(io::Error::other)?
 }
 
 fn start_here(mut command: Command) -> io::Result<Child> {

@@ -2,8 +2,7 @@
 //! the moment its path is resolved, so what was approved is what is changed.
 
 use std::{
-    ffi::{OsStr, OsString},
-    io::Write as _,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,10 +13,11 @@ use aikit_core::{
     io,
     services::{Change, ChangeKind, Decision, NewContent, Permission, Target, WriteMode, Written},
 };
-use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _, Permissions};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _, Permissions};
 
 use super::{
     PathGuard, PlaceKind, Root, denied, enforce, explain, lost, names_folder, not_regular,
+    put::{append, place_new, write_temporary},
 };
 
 /// Largest file that is written at once.
@@ -57,6 +57,14 @@ impl From<&Metadata> for Found {
             bytes: metadata.len(),
             version: (place.0, place.1, metadata.mtime(), metadata.mtime_nsec()),
         }
+    }
+}
+
+impl Found {
+    /// Whether it is the same file, whatever is in it now.
+    fn is_same_file(self, other: Self) -> bool {
+        let place = |it: Self| (it.kind, it.is_link, it.version.0, it.version.1);
+        place(self) == place(other)
     }
 }
 
@@ -112,7 +120,9 @@ impl PathGuard {
         // An identity: what a script draws of a cassette does not depend on what is written.
         let temporary = format!(".aikit-{}.tmp", cx.clock().uuid().simple());
         let named = path.to_owned();
-        let written = move || spot.write(&named, &content, &temporary);
+        // What the user's own code writes was described to nobody.
+        let was_described = cx.caller() == Caller::Agent;
+        let written = move || spot.write(&named, &content, &temporary, was_described);
         Ok(Written {
             path: shown,
             total_bytes: io::spawn_blocking(written).await?,
@@ -272,7 +282,13 @@ impl Spot {
     }
 
     /// Writes; answers the size of the file.
-    fn write(&self, named: &str, content: &NewContent, temporary: &str) -> Result<u64> {
+    fn write(
+        &self,
+        named: &str,
+        content: &NewContent,
+        temporary: &str,
+        was_described: bool,
+    ) -> Result<u64> {
         let fail = |error| failed(named, "written", error);
         let made;
         let folder = if self.missing.as_os_str().is_empty() {
@@ -282,24 +298,37 @@ impl Spot {
             made = self.folder.open_dir(&self.missing).map_err(fail)?;
             &made
         };
-        self.still_found(folder, named)?;
-        if content.mode == WriteMode::Append && self.found.is_some() {
-            return append(folder, &self.name, &content.bytes).map_err(fail);
+        let is_append = content.mode == WriteMode::Append;
+        let found = folder.symlink_metadata(&self.name).ok();
+        let found = found.as_ref().map(Found::from);
+        let is_same = if was_described {
+            self.is_still(found, is_append)
+        } else {
+            found.is_none_or(|it| it.kind == PlaceKind::File && !it.is_link)
+        };
+        if !is_same {
+            return Err(changed(named));
+        }
+        let add = || append(folder, &self.name, &content.bytes).map_err(fail);
+        if is_append && found.is_some() {
+            return add();
         }
         let rights = self.still_expected(folder, named, content)?;
         let written = write_temporary(folder, temporary, &content.bytes, rights);
         let placed = written.and_then(|()| match content.mode {
-            WriteMode::Overwrite if self.found.is_some() => {
+            WriteMode::Overwrite if self.found.is_some() || !was_described => {
                 folder.rename(temporary, folder, &self.name)
             }
             _ => place_new(folder, temporary, &self.name),
         });
         if let Err(error) = placed {
             drop(folder.remove_file(temporary));
-            return Err(match error.kind() {
-                std::io::ErrorKind::AlreadyExists => changed(named),
-                _ => fail(error),
-            });
+            return match error.kind() {
+                // Another one has begun the file.
+                std::io::ErrorKind::AlreadyExists if is_append && !was_described => add(),
+                std::io::ErrorKind::AlreadyExists => Err(changed(named)),
+                _ => Err(fail(error)),
+            };
         }
         // The name is to be on the disk too; some file systems do not synchronise folders.
         if let Ok(folder) = folder.open(".") {
@@ -308,11 +337,13 @@ impl Spot {
         Ok(content.bytes.len() as u64)
     }
 
-    /// Fails when something else is there than when the change was described and approved.
-    fn still_found(&self, folder: &Dir, named: &str) -> Result<()> {
-        let found = folder.symlink_metadata(&self.name).ok();
-        let is_same = found.as_ref().map(Found::from) == self.found;
-        is_same.then_some(()).ok_or_else(|| changed(named))
+    /// Whether the same is there as when the change was described and approved. What is added at
+    /// the end of a file may follow what others added.
+    fn is_still(&self, found: Option<Found>, is_append: bool) -> bool {
+        match (found, self.found) {
+            (Some(now), Some(then)) if is_append => now.is_same_file(then),
+            (now, then) => now == then,
+        }
     }
 
     /// Deletes what was listed and nothing else.
@@ -322,7 +353,10 @@ impl Spot {
             _ => failed(named, "deleted", error),
         };
         if !is_folder {
-            self.still_found(&self.folder, named)?;
+            let found = self.folder.symlink_metadata(&self.name).ok();
+            if !self.is_still(found.as_ref().map(Found::from), false) {
+                return Err(changed(named));
+            }
             return self.folder.remove_file(&self.name).map_err(fail);
         }
         if self.inner(cx, named)? != inner {
@@ -406,52 +440,6 @@ fn canonical(folder: &Dir, path: &Path) -> Result<Option<PathBuf>, Lost> {
             Ok(None)
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-fn append(folder: &Dir, name: &OsStr, bytes: &[u8]) -> std::io::Result<u64> {
-    let mut options = OpenOptions::new();
-    options
-        .append(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
-    let mut file = folder.open_with(name, &options)?;
-    let before = file.metadata()?.len();
-    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
-        // What could not be written whole is not written: a second try must not repeat a part.
-        file.set_len(before)?;
-        return Err(error);
-    }
-    Ok(file.metadata()?.len())
-}
-
-fn write_temporary(
-    folder: &Dir,
-    temporary: &str,
-    bytes: &[u8],
-    rights: Option<Permissions>,
-) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    if rights.is_some() {
-        // Until it has the rights of the file that it replaces, nobody else may read it.
-        options.mode(0o600);
-    }
-    let mut file = folder.open_with(temporary, &options)?;
-    file.write_all(bytes)?;
-    if let Some(rights) = rights {
-        file.set_permissions(rights)?;
-    }
-    file.sync_all()
-}
-
-/// Gives a file its name, unless the name is taken.
-fn place_new(folder: &Dir, temporary: &str, name: &OsStr) -> std::io::Result<()> {
-    match folder.hard_link(temporary, folder, name) {
-        Ok(()) => folder.remove_file(temporary),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(error),
-        // A file system without links: looking first leaves a moment, but nothing half written.
-        Err(_) if folder.symlink_metadata(name).is_err() => folder.rename(temporary, folder, name),
-        Err(_) => Err(std::io::ErrorKind::AlreadyExists.into()),
     }
 }
 
