@@ -133,9 +133,10 @@ class RAG:
         chunk_overlap_tokens: Tokens that two chunks of one section share; an eighth of the chunk
             size, at most 64, when None.
         language: Language of the documents, for searches by words: its English name, or ``none``.
+            None takes that of the index, which is ``english`` for a new one.
 
     Raises:
-        ConfigError: If the store was made with another embedder.
+        ConfigError: If the store was made with another embedder or language.
         NotFoundError: If there is no such embedder, index, chunker or language, or a model's folder
             lacks a file.
         UnavailableError: If ``minilm`` is not installed.
@@ -154,7 +155,7 @@ class RAG:
         chunker: str = "tokens",
         chunk_size_tokens: int | None = None,
         chunk_overlap_tokens: int | None = None,
-        language: str = "english",
+        language: str | None = None,
     ) -> None:
         if callable(embedder) and dim is None:
             raise InvalidArgsError(

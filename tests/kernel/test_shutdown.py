@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from kernel.conversation import TIMEOUT_S
+from kernel.conversation import TIMEOUT_S, Conversation
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from kernel.conversation import Conversation
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -94,3 +92,23 @@ def test_a_wrong_connection_file_is_a_clear_error(tmp_path: Path, text: str, rea
     assert reason in ended.stderr
     assert "kernel.json" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_kernel_with_a_wrong_configuration_says_so_in_each_cell(tmp_path: Path) -> None:
+    (tmp_path / "aikit.toml").write_text('[models]\ndefalt = "x"\n')
+    conversation = Conversation(folder=tmp_path)
+    try:
+        for _ in range(2):
+            heard = conversation.execute("print(1)")
+            assert heard.content["status"] == "error"
+            shown = "\n".join(heard.content["traceback"])
+            assert "defalt" in shown
+            assert "did you mean `default`?" in shown
+            assert "restart the kernel" in shown
+        # Corrected, it runs after a restart.
+        (tmp_path / "aikit.toml").write_text("")
+        conversation.manager.restart_kernel()
+        conversation.client.wait_for_ready(timeout=TIMEOUT_S)
+        assert conversation.execute("print(1)").content["status"] == "ok"
+    finally:
+        conversation.close()

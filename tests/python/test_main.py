@@ -514,3 +514,15 @@ def test_a_model_tells_a_terminal_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in printed
     assert r"hidden\u{1b}[8m text" in printed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of files are read on Unix only")
+def test_a_configuration_that_is_not_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "aikit.toml"
+    file.write_text('[models]\ndefault = "scripted:x"\n')
+    assert run("run", "-e", "print(1)", folder=tmp_path) == (0, "1\n", "")
+    file.chmod(0o666)
+    warning = f"warning: {file} is ignored: every user can write it\n"
+    assert run("run", "-e", "print(1)", folder=tmp_path) == (0, "1\n", warning)
+    _, checks, _ = run("doctor", folder=tmp_path)
+    assert f"{file} is ignored: every user can write it" in checks

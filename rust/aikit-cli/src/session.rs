@@ -2,7 +2,12 @@
 
 use std::{pin::pin, sync::Arc};
 
-use aikit_components::{config, nearest, registry::Setup, security::policy::Profile};
+use aikit_components::{
+    config::{self, Ignored},
+    nearest,
+    registry::Setup,
+    security::policy::Profile,
+};
 use aikit_core::{
     Context, Error, ErrorKind, Result,
     context::{Overrides, Principal},
@@ -11,7 +16,7 @@ use aikit_core::{
 use clap::ValueEnum;
 use futures::future::{Either, select};
 
-use crate::terminal::TerminalAsk;
+use crate::terminal::{self, TerminalAsk};
 
 /// The word for a profile on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,10 +63,16 @@ pub fn check_profile(name: &str) -> Result<()> {
 ///
 /// `io` when the process has no working directory.
 pub(crate) fn setup(profile: ProfileName) -> Result<Setup> {
+    let working_directory = std::env::current_dir()?;
+    let variables = config::environment();
+    for Ignored { file, reason } in config::ignored(&working_directory, &variables) {
+        let file = file.display();
+        terminal::note(&format!("warning: {file} is ignored: {reason}"));
+    }
     Ok(Setup {
         profile: profile.into(),
-        working_directory: std::env::current_dir()?,
-        variables: config::environment(),
+        working_directory,
+        variables,
         ask: Some(Arc::new(TerminalAsk)),
         principal: Principal::default(),
     })
@@ -78,6 +89,23 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
+    wait_and(cx, work, || ())
+}
+
+/// As [`wait`], and calls `meanwhile` now and then.
+///
+/// # Errors
+///
+/// As for [`wait`].
+pub(crate) fn wait_and<T, F>(
+    cx: &Context,
+    work: impl FnOnce(Context) -> F,
+    mut meanwhile: impl FnMut(),
+) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
     let cx = cx.child(Overrides::default());
     let running = work(cx.clone());
     let waited = async move {
@@ -90,5 +118,9 @@ where
             }
         }
     };
-    io::wait(waited, || Ok(())).flatten()
+    let poll = || {
+        meanwhile();
+        Ok(())
+    };
+    io::wait(waited, poll).flatten()
 }

@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use aikit_components::registry::{Components, Setup};
-use aikit_core::{Result, engine::ScriptEngine, services::Ask};
+use aikit_core::{Context, ErrorKind, Result, engine::ScriptEngine, services::Ask};
 use aikit_runtime::{api::Session, engines};
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     connection::ConnectionInfo,
     handlers::input::Asker,
     kernel::{Exit, Kernel, KernelOptions, Program},
+    misconfigured::Misconfigured,
 };
 
 /// The language of a session.
@@ -44,7 +45,8 @@ pub fn open(setup: Setup) -> Result<Boot> {
 ///
 /// # Errors
 ///
-/// `config` for a wrong connection file, and those of [`Kernel::bind`] and [`open`].
+/// `config` for a wrong connection file, and those of [`Kernel::bind`] and [`open`]; but where
+/// the configuration is wrong, each cell says so.
 pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit> {
     let connection = ConnectionInfo::read(&connection_file)?;
     let parent_pid = setup.variables.get("JPY_PARENT_PID");
@@ -59,15 +61,28 @@ pub async fn serve_kernel(connection_file: PathBuf, setup: Setup) -> Result<Exit
     let kernel = Kernel::bind(connection, options).await?;
     let asker = Arc::new(Asker::default());
     let ask: Arc<dyn Ask> = Arc::clone(&asker) as _;
-    let Boot { components, engine } = open(Setup {
+    let opened = open(Setup {
         ask: Some(ask),
         ..setup
-    })?;
-    let program = Program {
-        history: history(&components),
-        engine,
-        context: components.context,
-        asker: Some(asker),
+    });
+    let program = match opened {
+        Ok(Boot { components, engine }) => Program {
+            history: history(&components),
+            engine,
+            context: components.context,
+            asker: Some(asker),
+        },
+        // What the user wrote is wrong, and here is where the user looks.
+        Err(error) if error.kind() == ErrorKind::Config => {
+            tracing::error!(%error, "no session can be put together");
+            Program {
+                history: None,
+                engine: Arc::new(Misconfigured::new(&error, engines::language())),
+                context: Context::default(),
+                asker: Some(asker),
+            }
+        }
+        Err(error) => return Err(error),
     };
     Ok(kernel.run(program).await)
 }

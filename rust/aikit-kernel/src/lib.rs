@@ -6,7 +6,7 @@
 //! client capture history archive
 //! handlers          one file a subject, named like its file in `wire`
 //! kernel life       the loop; signals and the parent
-//! boot              puts a session together
+//! boot              puts a session together, or what says why there is none: misconfigured
 //! ```
 
 mod archive;
@@ -18,6 +18,7 @@ mod handlers;
 mod history;
 pub mod kernel;
 mod life;
+mod misconfigured;
 pub mod socket;
 pub mod wire;
 

@@ -215,7 +215,7 @@ fn read_options(path: Option<PathBuf>, given: &Value) -> Result<RagOptions> {
         chunk_size_tokens: whole::field(given, "chunk_size_tokens")?
             .unwrap_or(default.chunk_size_tokens),
         chunk_overlap_tokens: whole::field(given, "chunk_overlap_tokens")?,
-        language: word(given, "language").unwrap_or(default.language),
+        language: word(given, "language"),
         embedder: default.embedder,
     })
 }

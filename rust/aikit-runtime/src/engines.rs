@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Error, Result, engine::ScriptEngine};
+use aikit_core::{
+    Error, Result,
+    engine::{LanguageInfo, ScriptEngine},
+};
 
 use crate::{
     api::{Host, LocalHost, Session},
@@ -15,6 +18,11 @@ pub type EngineConstructor = fn(Arc<dyn Host>) -> Result<Arc<dyn ScriptEngine>>;
 /// Every language, by the name that `open` takes.
 pub const ENGINES: &[(&str, EngineConstructor)] =
     &[("lua", |host| Ok(Arc::new(LuaEngine::new(host)?)))];
+
+/// What a front end needs to know about Lua, before there is an engine.
+pub fn language() -> LanguageInfo {
+    LuaEngine::language_info()
+}
 
 /// Starts an engine of the language `name` on a session in this process.
 ///

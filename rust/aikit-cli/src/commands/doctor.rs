@@ -6,6 +6,7 @@ use std::{
 };
 
 use aikit_components::{
+    config::{self, Ignored},
     project::{Place, Project},
     registry::Components,
     security::policy::Profile,
@@ -225,6 +226,15 @@ fn ports() -> Check {
 }
 
 fn configuration(components: &Components) -> Check {
+    let folder = &components.working_directory;
+    if let Some(Ignored { file, reason }) = config::ignored(folder, &config::environment()).first()
+    {
+        return Check::warning(
+            "configuration",
+            format!("{} is ignored: {reason}", file.display()),
+            "make it a file that only its owner can write, or delete it",
+        );
+    }
     let says = match &components.config.file {
         Some(file) => format!("read from {}", file.display()),
         None => "no aikit.toml, which is fine".to_owned(),

@@ -14,17 +14,39 @@ const PROJECT_MARK: &str = ".git";
 /// The nearest file at or above `folder`. The search ends with the first folder that holds a
 /// project and with the home folder: what is above them belongs to neither.
 pub(super) fn find(folder: &Path, variables: &Variables) -> Option<PathBuf> {
+    let (found, ignored) = search(folder, variables);
+    for Ignored { file, reason } in ignored {
+        let file = file.display().to_string();
+        tracing::warn!(file, reason, "the configuration is ignored");
+    }
+    found
+}
+
+/// A file that is not read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ignored {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Why it is not read.
+    pub reason: &'static str,
+}
+
+/// The file that counts, and those nearer to `folder` that do not.
+pub(super) fn search(folder: &Path, variables: &Variables) -> (Option<PathBuf>, Vec<Ignored>) {
     let home = home(variables);
+    let mut ignored = Vec::new();
     for folder in folder.ancestors() {
         let file = folder.join(FILE_NAME);
-        if is_taken(&file) {
-            return Some(file);
+        match judge(&file) {
+            Some(None) => return (Some(file), ignored),
+            Some(Some(reason)) => ignored.push(Ignored { file, reason }),
+            None => {}
         }
         if folder.join(PROJECT_MARK).exists() || home.iter().any(|it| it == folder) {
-            return None;
+            break;
         }
     }
-    None
+    (None, ignored)
 }
 
 /// The home folder, as it is named and with its links resolved.
@@ -45,20 +67,16 @@ pub(super) fn state_folder(variables: &Variables) -> Option<PathBuf> {
     named.or_else(|| Some(home(variables).first()?.join(".local/state")))
 }
 
-/// Whether there is a file, and only this user and the administrator can have written it.
-fn is_taken(file: &Path) -> bool {
-    let Ok(metadata) = file.metadata() else {
-        return false;
-    };
-    if !metadata.is_file() {
-        return false;
+/// `None` when there is nothing; else why it is not read, if only this user and the administrator
+/// can have written it then nothing.
+#[expect(clippy::option_option, reason = "nothing there, taken, or a reason")]
+fn judge(file: &Path) -> Option<Option<&'static str>> {
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Some(distrust(&metadata)),
+        Ok(_) => Some(Some("it is no file")),
+        Err(_) if file.is_symlink() => Some(Some("it is a link that leads nowhere")),
+        Err(_) => None,
     }
-    let Some(reason) = distrust(&metadata) else {
-        return true;
-    };
-    let file = file.display().to_string();
-    tracing::warn!(file, reason, "the configuration is ignored");
-    false
 }
 
 /// Why the file may hold the settings of somebody else.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 pub use self::{
+    file::Ignored,
     kernel::KernelConfig,
     models::ModelsConfig,
     security::SecurityConfig,
@@ -116,6 +117,11 @@ impl Config {
         config.file = file;
         Ok(config)
     }
+}
+
+/// Files named `aikit.toml` at or above `folder` that [`Config::load`] does not read.
+pub fn ignored(folder: &Path, variables: &Variables) -> Vec<Ignored> {
+    file::search(folder, variables).1
 }
 
 /// Every key: its section, its name, the name of its variable.
@@ -356,6 +362,15 @@ mod tests {
         assert_eq!(load().security.hosts, ["*"]);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
         assert_eq!((load().file, load().security.hosts), (None, Vec::new()));
+        let reason = || ignored(folder.path(), &nothing)[0].reason;
+        assert_eq!(reason(), "every user can write it");
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(ignored(folder.path(), &nothing), []);
+        std::os::unix::fs::symlink("nowhere", &file).unwrap();
+        assert_eq!(reason(), "it is a link that leads nowhere");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert_eq!(reason(), "it is no file");
     }
 
     #[test]

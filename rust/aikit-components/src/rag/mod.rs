@@ -5,6 +5,7 @@
 
 mod answer;
 mod chunking;
+mod claims;
 mod derived;
 mod embedders;
 mod embedding;
@@ -85,7 +86,8 @@ pub struct RagOptions {
     /// it is `None`.
     pub chunk_overlap_tokens: Option<usize>,
     /// Language of the documents, whose words the keyword index stems: its English name, or `none`.
-    pub language: String,
+    /// That of the index when it is `None`, which is `english` for a new one.
+    pub language: Option<String>,
 }
 
 impl RagOptions {
@@ -105,7 +107,7 @@ impl Default for RagOptions {
             chunker: "tokens".to_owned(),
             chunk_size_tokens: 512,
             chunk_overlap_tokens: None,
-            language: "english".to_owned(),
+            language: None,
         }
     }
 }
@@ -151,21 +153,24 @@ impl Rag {
     /// # Errors
     ///
     /// `invalid_args` for sizes that make no sense, `not_found` for an unknown kind of index, chunker
-    /// or language, `config` when the store was made with another embedder, those of the store, and
+    /// or language, `config` when the store was made with another embedder or language, those of the store, and
     /// those of the embedder: a folder without a model, a model that is asked for the length of its
     /// vectors and fails.
     pub async fn open(cx: &Context, options: RagOptions) -> Result<Self> {
         check_sizes(&options)?;
         let chunker = Chunker::find(&options.chunker)?;
-        let language = Language::find(&options.language)?;
+        let language = options.language.as_deref();
+        let language = language.map(Language::find).transpose()?;
         cx.within(options.embedder.0.prepare(cx)).await??;
         let backend = storage::find(if options.path.is_some() {
             "sqlite"
         } else {
             "memory"
         })?;
-        let store = backend.open(options.path.clone()).await?.documents;
-        let settings = claim(cx, &*store, &options).await?;
+        let stores = backend.open(options.path.clone()).await?;
+        let store = stores.documents;
+        let settings = claims::embedder(cx, &*store, &options).await?;
+        let language = claims::language(&*stores.keys, language).await?;
         let derived = Derived::new(
             &options.index,
             settings.dimension,
@@ -335,59 +340,4 @@ fn check_sizes(options: &RagOptions) -> Result<()> {
         return Err(Error::invalid_args(message).with_hint("use an overlap below the chunk size"));
     }
     Ok(())
-}
-
-/// Makes the embedder the store's own, or refuses one that is not.
-async fn claim(
-    cx: &Context,
-    store: &dyn DocumentStore,
-    options: &RagOptions,
-) -> Result<EmbedderSettings> {
-    let embedder = &options.embedder.0;
-    let check = |stored: EmbedderSettings, dimension: Option<usize>| {
-        let is_same = dimension.is_none_or(|it| it == stored.dimension);
-        if stored.name == embedder.name() && is_same {
-            return Ok(stored);
-        }
-        let given = dimension.map_or(String::new(), |it| format!(" of dimension {it}"));
-        let message = format!(
-            "the store was made with the embedder `{}` of dimension {}, not with `{}`{given}",
-            stored.name,
-            stored.dimension,
-            embedder.name()
-        );
-        Err(Error::new(ErrorKind::Config, message).with_hint(format!(
-            "open it with `{}`, or ingest the documents into another file",
-            stored.name
-        )))
-    };
-    if let Some(stored) = store.embedder().await? {
-        return check(stored, embedder.dimension());
-    }
-    let dimension = match embedder.dimension() {
-        Some(dimension) => dimension,
-        None => probe(cx, options).await?,
-    };
-    let settings = EmbedderSettings {
-        name: embedder.name().to_owned(),
-        dimension,
-    };
-    check(store.claim(settings).await?, Some(dimension))
-}
-
-/// Asks a model for one vector to learn its length.
-async fn probe(cx: &Context, options: &RagOptions) -> Result<usize> {
-    let input = EmbedInput {
-        text: "dimension".to_owned(),
-        above: Vec::new(),
-    };
-    let embedder = &options.embedder.0;
-    let answer = cx.within(embedder.embed(cx, vec![input])).await??;
-    let length = answer.first().map_or(0, |it| it.vector.len());
-    if length == 0 {
-        let message = format!("`{}` answered an empty vector", embedder.name());
-        return Err(Error::new(ErrorKind::BadResponse, message)
-            .with_hint("check the model or function that embeds"));
-    }
-    Ok(length)
 }

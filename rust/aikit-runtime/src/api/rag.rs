@@ -71,8 +71,8 @@ const OPEN: &[Param] = &[
     optional(
         "language",
         Kind::String,
-        "Language of the documents, for searches by words: `english` (the default), `german` and \
-         others, or `none`.",
+        "Language of the documents, for searches by words: `english`, `german` and others, or \
+         `none`. An index keeps its own, which is `english` when none is given.",
     ),
 ];
 
@@ -317,7 +317,7 @@ async fn open(session: Session, mut args: Args) -> Result<Return> {
             .size("chunk_size_tokens")?
             .unwrap_or(defaults.chunk_size_tokens),
         chunk_overlap_tokens: given.size("chunk_overlap_tokens")?,
-        language: given.string("language").unwrap_or(defaults.language),
+        language: given.string("language"),
         path,
     };
     let path = options.path.as_ref().map(|path| path.display().to_string());

@@ -209,8 +209,9 @@ impl Drop for LuaEngine {
     }
 }
 
-impl ScriptEngine for LuaEngine {
-    fn language(&self) -> LanguageInfo {
+impl LuaEngine {
+    /// What a front end needs to know.
+    pub(crate) fn language_info() -> LanguageInfo {
         LanguageInfo {
             name: "lua",
             version: "5.4".to_owned(),
@@ -219,6 +220,12 @@ impl ScriptEngine for LuaEngine {
             pygments_lexer: "lua",
             codemirror_mode: "lua",
         }
+    }
+}
+
+impl ScriptEngine for LuaEngine {
+    fn language(&self) -> LanguageInfo {
+        Self::language_info()
     }
 
     fn execute<'a>(

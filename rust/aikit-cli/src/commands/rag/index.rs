@@ -24,9 +24,10 @@ pub(super) struct IndexArgs {
     /// Address of the provider of the embedder
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Language of the documents, whose words are stemmed, or `none`
-    #[arg(long, default_value = "english")]
-    language: String,
+    /// Language of the documents, whose words are stemmed, or `none`; that of the index when left
+    /// out, `english` for a new one
+    #[arg(long)]
+    language: Option<String>,
     /// As JSON, for programs
     #[arg(long)]
     pub(super) json: bool,

@@ -6,12 +6,14 @@ use aikit_components::{
     rag::{IngestOptions, IngestReport, Rag, Source},
     registry::Components,
 };
-use aikit_core::{Error, Result, Value, event::Subscription, io, tool::ToolContext, value::Map};
+use aikit_core::{
+    Error, ErrorKind, Result, Value, event::Subscription, tool::ToolContext, value::Map,
+};
 use clap::Args;
 
 use super::index::{IndexArgs, columns, one_line, shorten};
 use crate::{
-    session::{ProfileName, setup},
+    session::{ProfileName, setup, wait_and},
     terminal,
 };
 
@@ -68,16 +70,19 @@ pub(super) fn run(args: IngestArgs) -> Result<u8> {
     let sources = args.sources.into_iter().map(Source::Path).collect();
     let cx = components.tool_context();
     let mut progress = Progress::of(&cx);
-    let work = async move {
+    let work = |context| async move {
+        let cx = cx.with_context(context);
         let rag = Rag::open(&cx.context, options).await?;
         rag.ingest(&cx, sources, ingest_options).await
     };
-    let report = io::wait(work, || {
-        progress.draw();
-        Ok(())
-    });
+    let report = wait_and(&components.context, work, || progress.draw());
     progress.clear();
-    let report = report.flatten()?;
+    let report = report.map_err(|error| match error.kind() {
+        ErrorKind::Interrupted => {
+            error.with_hint("what is stored stays: the same command again goes on from there")
+        }
+        _ => error,
+    })?;
     show_report(&report, args.index.json)?;
     Ok(if report.failed.is_empty() {
         0

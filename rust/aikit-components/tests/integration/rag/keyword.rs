@@ -7,7 +7,7 @@ use std::{
 };
 
 use aikit_components::rag::{Hit, Mode, Rag, RagOptions, Record, SearchOptions, Source};
-use aikit_core::{Context, Value, tool::ToolContext};
+use aikit_core::{Context, ErrorKind, Value, tool::ToolContext};
 
 use super::{context_in, ingest, open, sources};
 use crate::support::wait;
@@ -169,12 +169,30 @@ fn a_file_of_another_store_or_language_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
     let (cx, store) = (context_in(folder.path()), folder.path().join("rag.db"));
     ingest(&open(at(&store)).unwrap(), &cx, documents(0..MANY)).unwrap();
-    let german = RagOptions {
-        language: "german".to_owned(),
-        ..at(&store)
+    let german = |path: &Path| RagOptions {
+        language: Some("german".to_owned()),
+        ..at(path)
     };
+    let error = open(german(&store)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(
+        error.message().contains("`english`, not for `german`"),
+        "{error}"
+    );
+    // What an index was made with is known when it is opened again.
+    let other = folder.path().join("german.db");
+    let houses = vec![Source::Record(Record {
+        id: "a".to_owned(),
+        text: "Die Häuser stehen am Fluss.".to_owned(),
+        ..Record::default()
+    })];
+    ingest(&open(german(&other)).unwrap(), &cx, houses).unwrap();
+    for again in [at(&other), german(&other)] {
+        assert_eq!(by_words(&open(again).unwrap(), &cx, "Haus", 5).len(), 1);
+    }
+    fs::copy(file_of(&store), file_of(&other)).unwrap();
     assert_eq!(
-        by_words(&open(german).unwrap(), &cx, "number42", 5).len(),
+        by_words(&open(at(&other)).unwrap(), &cx, "Haus", 5).len(),
         1
     );
     // The store is an older copy of itself: what the file has more is gone.
