@@ -526,3 +526,8 @@ def test_a_configuration_that_is_not_read_is_named(tmp_path: Path) -> None:
     assert run("run", "-e", "print(1)", folder=tmp_path) == (0, "1\n", warning)
     _, checks, _ = run("doctor", folder=tmp_path)
     assert f"{file} is ignored: every user can write it" in checks
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "marked.lua").write_bytes(b"\xef\xbb\xbfprint('marked')")
+    assert run("run", "marked.lua", folder=tmp_path) == (0, "marked\n", "")

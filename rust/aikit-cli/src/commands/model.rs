@@ -102,7 +102,11 @@ pub(super) fn state(row: &Value) -> String {
     if row.get("error").is_some() {
         // Only servers of the user's own are asked, and only when nothing else is lacking.
         let (error, hint) = (text("error"), text("hint"));
-        return format!("needs no key, but its server is down: {error}; {hint}");
+        let state = match text("kind") {
+            "bad_response" => "answers otherwise than expected",
+            _ => "is down",
+        };
+        return format!("needs no key, but its server {state}: {error}; {hint}");
     }
     if !is_usable(row) {
         return format!("lacks {}", texts("lacks").join(" and "));

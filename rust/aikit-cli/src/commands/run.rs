@@ -124,6 +124,10 @@ fn read(file: &Path) -> Result<(String, Vec<u8>)> {
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
     }
+    // A mark that some editors put before a text; it is no part of it.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     Ok((name, bytes))
 }
 

@@ -78,6 +78,7 @@ impl Keep {
         let (name, value) = (element.value().name(), element.value());
         if UNREAD.contains(&name)
             || value.attr("hidden").is_some()
+            || value.attr("style").is_some_and(is_hiding)
             || (name == "a" && is_mark(element))
         {
             return true;
@@ -102,6 +103,18 @@ impl Keep {
             )
             || (role == "banner" && self == Self::Main)
     }
+}
+
+/// Whether a style hides its element: what nobody sees may have been put there for a model.
+fn is_hiding(style: &str) -> bool {
+    let style: String = style
+        .chars()
+        .filter(|it| !it.is_whitespace())
+        .map(|it| it.to_ascii_lowercase())
+        .collect();
+    ["display:none", "visibility:hidden"]
+        .iter()
+        .any(|it| style.contains(it))
 }
 
 /// Whether a link only marks the place where it stands, as documentation has beside headings.

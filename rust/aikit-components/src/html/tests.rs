@@ -218,3 +218,11 @@ fn ordinary_pages_are_parsed_as_they_are() {
         std::borrow::Cow::Borrowed(_)
     ));
 }
+
+#[test]
+fn what_a_style_hides_is_not_read() {
+    let text = "<p>seen</p><p style='color: red; Display : none'>hidden</p>\
+                <div style=\"visibility:hidden\"><b>hidden</b></div><p style='display:block'>too</p>";
+    let page = Page::parse(text, None);
+    assert_eq!(page.whole().to_text(), "seen\ntoo");
+}

@@ -19,7 +19,7 @@ pub(super) fn is_of_the_system(path: &Path) -> bool {
 /// Whether a file is of the kind that holds keys or passwords.
 pub(super) fn is_key_file(path: &Path) -> bool {
     const FOLDERS: [&str; 5] = [".aws", ".azure", ".gnupg", ".kube", ".ssh"];
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 12] = [
         ".env",
         ".git-credentials",
         ".htpasswd",
@@ -30,6 +30,8 @@ pub(super) fn is_key_file(path: &Path) -> bool {
         "aikit.toml",
         "application_default_credentials.json",
         "credentials",
+        "secret",
+        "secrets",
     ];
     // Names that mean something in these folders only.
     const INSIDE: [(&str, &str); 4] = [
@@ -49,7 +51,21 @@ pub(super) fn is_key_file(path: &Path) -> bool {
         let is_meant = |(place, it): &(&str, &str)| folder == place && name == it;
         INSIDE.iter().any(is_meant)
     });
+    // `secrets.yaml`, `credentials.json`; not a program or a page about them.
+    let is_named_so = name.rsplit_once('.').is_some_and(|(stem, ending)| {
+        let words = [
+            "credential",
+            "credentials",
+            "secret",
+            "secrets",
+            "token",
+            "tokens",
+        ];
+        let endings = ["ini", "json", "toml", "txt", "yaml", "yml"];
+        words.contains(&stem) && endings.contains(&ending)
+    });
     is_inside
+        || is_named_so
         || folders.iter().any(|it| FOLDERS.contains(&it.as_str()))
         || NAMES.contains(&name.as_str())
         || PREFIXES.iter().any(|it| name.starts_with(it))
@@ -60,12 +76,14 @@ pub(super) fn is_key_file(path: &Path) -> bool {
 /// settings of tools, whose names or folders begin with a dot, and what builds and tests begin
 /// with. The path is from the folder of the project on.
 pub(super) fn is_run_by_programs(path: &Path) -> bool {
-    const NAMES: [&str; 32] = [
+    const NAMES: [&str; 37] = [
+        "agents.md",
         "build.gradle",
         "build.gradle.kts",
         "build.rs",
         "build.zig",
         "cargo.toml",
+        "claude.md",
         "cmakelists.txt",
         "compose.yaml",
         "compose.yml",
@@ -78,13 +96,16 @@ pub(super) fn is_run_by_programs(path: &Path) -> bool {
         "gemfile",
         "gnumakefile",
         "go.mod",
+        "gulpfile.js",
         "jenkinsfile",
         "justfile",
+        "kernel.json",
         "makefile",
         "manage.py",
         "meson.build",
         "noxfile.py",
         "package.json",
+        "pip.conf",
         "pom.xml",
         "pyproject.toml",
         "pytest.ini",
