@@ -145,7 +145,11 @@ def _decider(approve: _Approve | None) -> Callable[[dict[str, Any]], Any] | None
         return await cast("Awaitable[_Verdict]", approve(Approval(data)))
 
     is_async = inspect.iscoroutinefunction(inspect.unwrap(approve))
-    return adecide if is_async else decide
+    function = adecide if is_async else decide
+    # Errors call it what the user calls it.
+    name = getattr(approve, "__name__", "approve")
+    function.__name__ = name if name.isidentifier() else "approve"
+    return function
 
 
 class Agent:

@@ -86,7 +86,9 @@ def test_what_an_approval_raises_is_told_to_the_model(folder: Path) -> None:
         raise ValueError("no idea")
 
     run = agent("notes.txt", approve=approve).run("go")
-    assert "no idea" in run.steps[0].tool_calls[0].result["error"]["message"]
+    message = run.steps[0].tool_calls[0].result["error"]["message"]
+    assert "`approve` raised" in message
+    assert "no idea" in message
     assert (folder / "notes.txt").exists()
 
 
