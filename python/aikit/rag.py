@@ -258,8 +258,9 @@ class RAG:
                 BM25; asks no embedder).
             fusion: How a hybrid search makes one order of two: ``convex`` adds the scores of each
                 list, brought to 0 to 1; ``rrf`` adds reciprocal ranks.
-            dense_weight: Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.1
-                with the embedder ``lexical``.
+            dense_weight: Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out. With
+                the embedder ``lexical``, which weighs the same words, they then count for what
+                the words did not find, a tenth.
             min_score: Hits with a lower score are left out.
             filter: Which documents are searched, by their metadata:
                 ``{"year": {"gte": 2024}, "lang": "en"}``. Operators are ``eq``, ``ne``, ``gt``,

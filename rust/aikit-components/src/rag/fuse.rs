@@ -31,16 +31,31 @@ pub(super) struct Fused {
     pub(super) keyword: Option<f32>,
 }
 
-/// Fuses two lists that are ordered best first, of at most `most` hits each; `dense_weight` is the
-/// share of the first, 0 to 1. The answer is ordered best first, equal scores by id.
+/// How much each list counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Weights {
+    /// A share of the dense list, 0 to 1; the keyword list has the rest.
+    Shared(f32),
+    /// The keyword list counts whole, and the dense list, so much, for what the other does not have:
+    /// where both weigh the same words, adding them would count one reason twice.
+    Rest(f32),
+}
+
+/// Fuses two lists that are ordered best first, of at most `most` hits each. The answer is ordered
+/// best first, equal scores by id.
 pub(super) fn fuse(
     fusion: Fusion,
     (dense, keyword): (&[Scored], &[Scored]),
     most: usize,
-    dense_weight: f32,
+    weights: Weights,
 ) -> Vec<Fused> {
     let mut fused: HashMap<ChunkId, Fused> = HashMap::with_capacity(dense.len() + keyword.len());
-    let lists = [(dense, dense_weight), (keyword, 1.0 - dense_weight)];
+    let (dense_weight, keyword_weight) = match weights {
+        Weights::Shared(weight) => (weight, 1.0 - weight),
+        Weights::Rest(weight) => (weight, 1.0),
+    };
+    let is_rest = matches!(weights, Weights::Rest(_));
+    let lists = [(keyword, keyword_weight), (dense, dense_weight)];
     for (place, (list, weight)) in lists.into_iter().enumerate() {
         let least = least(list, most);
         for (rank, hit) in list.iter().enumerate() {
@@ -54,8 +69,11 @@ pub(super) fn fuse(
                 dense: None,
                 keyword: None,
             });
-            entry.score += weight * part;
-            if place == 0 {
+            let is_dense = place == 1;
+            if !(is_dense && is_rest && entry.keyword.is_some()) {
+                entry.score += weight * part;
+            }
+            if is_dense {
                 entry.dense = Some(hit.score);
             } else {
                 entry.keyword = Some(hit.score);
@@ -110,7 +128,14 @@ mod tests {
     fn weights_decide_between_the_two_lists() {
         let dense = list(&[(1, 0.9), (2, 0.5), (3, 0.1)]);
         let keyword = list(&[(3, 20.0), (2, 15.0), (1, 10.0)]);
-        let of = |weight| fuse(Fusion::Convex, (&dense, &keyword), 3, weight);
+        let of = |weight| {
+            fuse(
+                Fusion::Convex,
+                (&dense, &keyword),
+                3,
+                Weights::Shared(weight),
+            )
+        };
         assert_eq!(ids(&of(1.0)), [1, 2, 3]);
         assert_eq!(ids(&of(0.0)), [3, 2, 1]);
         let half = of(0.5);
@@ -122,11 +147,11 @@ mod tests {
     #[test]
     fn what_one_list_alone_has_is_kept() {
         let (dense, keyword) = (list(&[(7, 0.3)]), list(&[(8, 4.0)]));
-        let fused = fuse(Fusion::Convex, (&dense, &keyword), 1, 0.2);
+        let fused = fuse(Fusion::Convex, (&dense, &keyword), 1, Weights::Shared(0.2));
         assert_eq!(ids(&fused), [8, 7]);
         assert_eq!((fused[1].dense, fused[1].keyword), (Some(0.3), None));
         assert!((fused[0].score - 0.8).abs() < 1e-6 && (fused[1].score - 0.2).abs() < 1e-6);
-        assert_eq!(fuse(Fusion::Rrf, (&[], &[]), 1, 0.5), []);
+        assert_eq!(fuse(Fusion::Rrf, (&[], &[]), 1, Weights::Shared(0.5)), []);
     }
 
     #[test]
@@ -134,7 +159,12 @@ mod tests {
         let dense = list(&[(1, 0.8), (2, 0.2), (3, -0.2)]);
         let keyword = list(&[(1, 8.0), (2, 2.0)]);
         let scores = |most| -> Vec<f32> {
-            let fused = fuse(Fusion::Convex, (&dense, &keyword), most, 0.5);
+            let fused = fuse(
+                Fusion::Convex,
+                (&dense, &keyword),
+                most,
+                Weights::Shared(0.5),
+            );
             fused.iter().map(|it| it.score).collect()
         };
         let near = |found: &[f32], expected: &[f32]| {
@@ -147,10 +177,23 @@ mod tests {
     }
 
     #[test]
+    fn where_words_are_weighed_twice_they_count_once() {
+        let dense = list(&[(4, 0.9), (2, 0.8), (1, 0.5), (5, 0.3)]);
+        let keyword = list(&[(1, 20.0), (2, 15.0), (3, 10.0)]);
+        for fusion in [Fusion::Convex, Fusion::Rrf] {
+            let fused = fuse(fusion, (&dense, &keyword), 100, Weights::Rest(0.1));
+            assert_eq!(ids(&fused), [1, 2, 3, 4, 5], "{fusion:?}");
+            assert_eq!((fused[1].dense, fused[1].keyword), (Some(0.8), Some(15.0)));
+        }
+        let fused = fuse(Fusion::Convex, (&dense, &keyword), 100, Weights::Rest(0.1));
+        assert!((fused[0].score - 1.0).abs() < 1e-6 && (fused[3].score - 0.1).abs() < 1e-6);
+    }
+
+    #[test]
     fn ranks_decide_whatever_the_scores_are() {
         let dense = list(&[(1, 1e9), (2, 0.1)]);
         let keyword = list(&[(2, 3.0), (4, 2.0)]);
-        let fused = fuse(Fusion::Rrf, (&dense, &keyword), 2, 0.5);
+        let fused = fuse(Fusion::Rrf, (&dense, &keyword), 2, Weights::Shared(0.5));
         assert_eq!(ids(&fused), [2, 1, 4]);
         let expected = 0.5 / 62.0 + 0.5 / 61.0;
         assert!((fused[0].score - expected).abs() < 1e-6);
@@ -166,7 +209,12 @@ mod tests {
             ids.map(hit).collect()
         };
         let (dense, keyword) = (of(0..100, |it| -it), of(50..150, |it| 1000.0 / it));
-        let fused = fuse(Fusion::Convex, (&dense, &keyword), 100, 0.35);
+        let fused = fuse(
+            Fusion::Convex,
+            (&dense, &keyword),
+            100,
+            Weights::Shared(0.35),
+        );
         assert_eq!(fused.len(), 150);
         assert!(fused.iter().all(|it| (0.0..=1.0).contains(&it.score)));
     }

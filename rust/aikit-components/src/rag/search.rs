@@ -13,7 +13,7 @@ use super::{
     Inner,
     embedding::EmbedInput,
     filter::Filter,
-    fuse::{self, Fused, Fusion},
+    fuse::{self, Fused, Fusion, Weights},
     ids::Ids,
 };
 use crate::nearest;
@@ -56,8 +56,8 @@ pub struct SearchOptions {
     pub mode: Mode,
     /// How the two orders of a hybrid search become one.
     pub fusion: Fusion,
-    /// Share of the vectors in a fused score, 0 to 1; 0.5 when left out, 0.1 with the embedder
-    /// `lexical`.
+    /// Share of the vectors in a fused score, 0 to 1; 0.5 when left out. With the embedder `lexical`,
+    /// which weighs the same words, they then count for what the words did not find, a tenth.
     pub dense_weight: Option<f32>,
     /// Hits with a lower score are left out.
     pub min_score: Option<f32>,
@@ -207,12 +207,14 @@ async fn find(
         Mode::Keyword => Ok(alone(keyword.await?, false)),
         Mode::Hybrid => {
             let (dense, keyword) = futures::try_join!(dense, keyword)?;
-            let weight = options.dense_weight.unwrap_or_else(|| inner.dense_weight());
+            let weights = options
+                .dense_weight
+                .map_or_else(|| inner.weights(), Weights::Shared);
             Ok(fuse::fuse(
                 options.fusion,
                 (&dense, &keyword),
                 candidates,
-                weight,
+                weights,
             ))
         }
     }
@@ -303,12 +305,12 @@ async fn hits(
 }
 
 impl Inner {
-    /// The share of the vectors in a fused score, where nobody asks for another.
-    fn dense_weight(&self) -> f32 {
+    /// How much the vectors count in a fused score, where nobody asks for a share.
+    fn weights(&self) -> Weights {
         if self.options.embedder.0.is_semantic() {
-            DENSE_WEIGHT
+            Weights::Shared(DENSE_WEIGHT)
         } else {
-            DENSE_WEIGHT_LEXICAL
+            Weights::Rest(DENSE_WEIGHT_LEXICAL)
         }
     }
 }

@@ -112,7 +112,8 @@ const FUSION: Param = optional(
 const DENSE_WEIGHT: Param = optional(
     "dense_weight",
     Kind::Number,
-    "Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out, 0.1 with `lexical`.",
+    "Share of the vectors in a hybrid score, 0 to 1; 0.5 when left out. With `lexical` they then \
+     count for what the words did not find, a tenth.",
 );
 
 const MIN_SCORE: Param = optional(
