@@ -465,6 +465,33 @@ def test_the_shell_records_and_replays(tmp_path: Path) -> None:
     assert run("--replay", "x.cassette", "--strict", "maybe").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("exit(0)", 0),
+        ("os.exit()", 0),
+        ("exit(1)", 1),
+        ("error('no')", 1),
+        # Nobody waits for it.
+        ("async(function() error('no') end) sleep(0)", 1),
+    ],
+)
+def test_the_shell_keeps_a_recording_when_the_run_succeeds(
+    tmp_path: Path, end: str, status: int
+) -> None:
+    script = f"Model('scripted:x', {{answers = {{'a'}}}}):complete('hi'); {end}"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "aikit", "run", "-e", script, "--record", "x.cassette"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert (tmp_path / "x.cassette").exists() == (status == 0)
+
+
 def test_the_shell_saves_a_recording_elsewhere_where_its_file_was_taken(tmp_path: Path) -> None:
     script = (
         "Model('scripted:x', {answers = {'a'}}):complete('hi'); "

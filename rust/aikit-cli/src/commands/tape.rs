@@ -25,15 +25,17 @@ pub(super) struct TapeArgs {
     strict: Option<bool>,
 }
 
-/// Does `work` with the cassette that the options name; answers how the work ended.
+/// Does `work` with the cassette that the options name; answers how the work ended. What was
+/// recorded is written when the work `succeeds`, and forgotten otherwise.
 ///
 /// # Errors
 ///
-/// Those of the cassette, where the work itself did not fail.
+/// Those of the cassette, where the work succeeded.
 pub(super) fn within<T>(
     components: &Components,
     args: &TapeArgs,
     work: impl FnOnce() -> Result<T>,
+    succeeds: impl FnOnce(&Result<T>) -> bool,
 ) -> Result<Result<T>> {
     let (path, mode) = match (&args.record, &args.replay) {
         (Some(path), _) => (path, Mode::Record),
@@ -48,8 +50,9 @@ pub(super) fn within<T>(
         args.strict.unwrap_or(true),
     )?;
     let outcome = work();
-    let ended = end(deck, path, outcome.is_ok());
-    if outcome.is_ok() {
+    let is_kept = succeeds(&outcome);
+    let ended = end(deck, path, is_kept);
+    if is_kept {
         ended?;
     }
     Ok(outcome)
