@@ -38,12 +38,10 @@ pub trait Tape: fmt::Debug + Send + Sync {
     /// has no room for another call.
     fn find(&self, call: &TapeCall) -> Result<Option<Value>>;
 
-    /// Keeps the outcome of a call that was made, when calls are recorded.
-    ///
-    /// # Errors
-    ///
-    /// `limit_exceeded` when the recording has no room for it.
-    fn keep(&self, call: TapeCall, outcome: Value) -> Result<()>;
+    /// Keeps the outcome of a call that was made, when calls are recorded. The call has acted, so
+    /// its caller gets the answer also where the recording has no room for it: the next call is
+    /// told then, and whoever ends the recording.
+    fn keep(&self, call: TapeCall, outcome: Value);
 
     /// What randomness begins with; `None` while nothing is recorded or replayed.
     fn beginning(&self) -> Option<Beginning>;

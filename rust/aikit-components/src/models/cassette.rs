@@ -166,7 +166,8 @@ impl Deck {
     /// # Errors
     ///
     /// `invalid_args` when there is none, `io`, `denied` or `no_space` when it cannot be written,
-    /// `conflict` while it is being written.
+    /// `conflict` while it is being written. `limit_exceeded` when it had no room for some calls
+    /// that were made: what it holds is written, and it is out.
     pub fn eject(&self, keep: bool) -> Result<Report> {
         if keep {
             return self.write_and_eject(None);
@@ -220,6 +221,7 @@ impl Deck {
                 let mut ended = slot.take().ok_or_else(none_is_in)?;
                 drop(slot);
                 ended.path = path;
+                ended.refuse_loss()?;
                 Ok(ended.report(lines.len()))
             }
             Err(error) => {
@@ -275,6 +277,21 @@ impl Playing {
         }
     }
 
+    /// Fails for a recording that had no room for some calls.
+    fn refuse_loss(&mut self) -> Result<()> {
+        let lost = self.recorded().map_or(0, |it| it.lost);
+        if lost == 0 {
+            return Ok(());
+        }
+        let calls = if lost == 1 { "call is" } else { "calls are" };
+        let message = format!(
+            "the cassette `{}` was full: {lost} {calls} not in it",
+            self.path.display()
+        );
+        Err(Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint("what it holds is written; record the rest in another one"))
+    }
+
     fn report(self, entries: usize) -> Report {
         let (mode, unused) = match &self.doing {
             Doing::Recording(_) => (Mode::Record, 0),
@@ -296,7 +313,7 @@ impl Drop for Deck {
         if self.lock().as_ref().is_some_and(is_own)
             && let Err(error) = self.eject(true)
         {
-            tracing::warn!(%error, "a cassette was not written");
+            tracing::warn!(%error, "a cassette was not written whole");
         }
     }
 }
@@ -320,22 +337,17 @@ impl Tape for Deck {
         }
     }
 
-    fn keep(&self, call: TapeCall, outcome: Value) -> Result<()> {
+    fn keep(&self, call: TapeCall, outcome: Value) {
         let records = |it: &mut Playing| it.recorded().is_some();
         if !self.lock().as_mut().is_some_and(records) {
-            return Ok(());
+            return;
         }
         let call = self.scrubber.call(call);
         let outcome = self.scrubber.value(outcome);
         let line = Arc::from(Entry::line(&call, &outcome));
         let mut slot = self.lock();
-        let Some(playing) = &mut *slot else {
-            return Ok(());
-        };
-        let path = playing.path.clone();
-        match playing.recorded() {
-            Some(recorded) => recorded.push(line, &path),
-            None => Ok(()),
+        if let Some(recorded) = slot.as_mut().and_then(Playing::recorded) {
+            recorded.push(line);
         }
     }
 
@@ -385,16 +397,17 @@ mod tests {
             deck.insert(&path, Mode::Record, true).unwrap();
             for number in 0..2 {
                 assert_eq!(deck.find(&call(number)).unwrap(), None);
-                deck.keep(call(number), answer("a")).unwrap();
+                deck.keep(call(number), answer("a"));
             }
-            // The one before whose call there was room, and all after it.
-            let kept = deck.keep(call(2), answer(&"long".repeat(10)));
-            let found = deck.find(&call(3));
-            for error in [kept.unwrap_err(), found.unwrap_err()] {
+            // The one before whose call there was room has acted; all after it are not made, and
+            // who ends the recording is told.
+            deck.keep(call(2), answer(&"long".repeat(10)));
+            let (found, ended) = (deck.find(&call(3)), deck.eject(true));
+            assert!(ended.as_ref().is_err_and(|it| it.message().contains("1 call ")));
+            for error in [found.unwrap_err(), ended.unwrap_err()] {
                 assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
                 assert!(error.hint().is_some_and(|it| it.contains("another one")));
             }
-            assert_eq!(deck.eject(true).unwrap().entries, 2);
             deck.insert(&path, Mode::Replay, true).unwrap();
             assert_eq!(deck.find(&call(1)).unwrap(), Some(answer("a")));
             assert_eq!(deck.eject(true).unwrap().unused, 1);
@@ -407,7 +420,7 @@ mod tests {
         let path = folder.path().join("x.cassette");
         let deck = Arc::new(Deck::default());
         deck.insert(&path, Mode::Record, true).unwrap();
-        deck.keep(call(1), answer("a")).unwrap();
+        deck.keep(call(1), answer("a"));
         deck.eject(true).unwrap();
         deck.insert(&path, Mode::Replay, true).unwrap();
         let key = Key::of("tool", &Value::Int(2));

@@ -93,6 +93,8 @@ pub(super) struct Recorded {
     bytes: u64,
     room: Room,
     is_full: bool,
+    /// Calls that were made, and for whose outcomes there was no room.
+    pub(super) lost: usize,
 }
 
 impl Recorded {
@@ -102,17 +104,20 @@ impl Recorded {
             bytes: 0,
             room,
             is_full: false,
+            lost: 0,
         }
     }
 
-    /// Adds a line.
-    pub(super) fn push(&mut self, line: Arc<str>, path: &Path) -> Result<()> {
+    /// Adds a line, where there is room for it.
+    pub(super) fn push(&mut self, line: Arc<str>) {
         let bytes = self.bytes + line.len() as u64 + 1;
-        self.is_full |= bytes > self.room.bytes;
-        self.check_room(path)?;
+        self.is_full |= bytes > self.room.bytes || self.lines.len() >= self.room.entries;
+        if self.is_full {
+            self.lost += 1;
+            return;
+        }
         self.bytes = bytes;
         self.lines.push(line);
-        Ok(())
     }
 
     /// Said before a call is made, which could not be recorded.

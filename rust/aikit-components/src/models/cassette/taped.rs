@@ -30,9 +30,9 @@ pub(crate) async fn taped<T, F: Future<Output = Result<T>>>(
     }
     let outcome = work().await;
     match &outcome {
-        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?))?,
+        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?)),
         Err(error) if is_callers(cx, error) => {}
-        Err(error) => tape.keep(call, form::error(error))?,
+        Err(error) => tape.keep(call, form::error(error)),
     }
     outcome
 }
@@ -73,7 +73,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// `limit_exceeded` when the recording has no room for it.
+    /// `internal` for an answer that is no data.
     pub(crate) fn end(mut self, cx: &Context, outcome: &Result<ChatResponse>) -> Result<()> {
         let pieces = std::mem::take(&mut self.pieces);
         let (Some(call), false) = (
@@ -82,7 +82,8 @@ impl Recording {
         ) else {
             return Ok(());
         };
-        self.tape.keep(call, form::streamed(pieces, outcome)?)
+        self.tape.keep(call, form::streamed(pieces, outcome)?);
+        Ok(())
     }
 }
 
@@ -92,8 +93,7 @@ impl Drop for Recording {
         if let Some(call) = self.call.take()
             && !pieces.is_empty()
         {
-            // Nobody is there to be told; the next call finds the cassette full.
-            drop(self.tape.keep(call, form::left(pieces)));
+            self.tape.keep(call, form::left(pieces));
         }
     }
 }
