@@ -291,6 +291,12 @@ def ask(prompt):
     return aikit.testing.ScriptedModel([f"answer to {prompt}"]).complete(prompt).text
 
 
+def test_takes_it_out(cassette, tmp_path):
+    ask("out")
+    cassette.eject(path=tmp_path / "x.cassette")
+    assert not cassette.is_in
+
+
 class TestA:
     @pytest.mark.parametrize("sign", ["a/b", "a:b", "A/b"])
     def test_x(self, cassette, sign):
