@@ -291,12 +291,6 @@ def ask(prompt):
     return aikit.testing.ScriptedModel([f"answer to {prompt}"]).complete(prompt).text
 
 
-def test_takes_it_out(cassette, tmp_path):
-    ask("out")
-    cassette.eject(path=tmp_path / "x.cassette")
-    assert not cassette.is_in
-
-
 class TestA:
     @pytest.mark.parametrize("sign", ["a/b", "a:b", "A/b"])
     def test_x(self, cassette, sign):
@@ -402,6 +396,27 @@ def test_each_test_has_a_file_and_only_one_that_passed_keeps_it(tmp_path: Path) 
     for name, text in [("A_b", "aA/b"), ("TestB", "ba/b")]:
         (file,) = (it for it in folder.iterdir() if name in it.name)
         assert text in file.read_text(encoding="utf-8")
+
+
+def test_a_test_may_take_its_cassette_out_itself(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text(
+        "import aikit\n"
+        "def test_x(cassette, tmp_path):\n"
+        "    aikit.testing.ScriptedModel(['one']).complete('hi')\n"
+        "    cassette.eject(path=tmp_path / 'x.cassette')\n"
+        "    assert (cassette.is_in, cassette.entries, cassette.late) == (False, 1, 0)\n",
+        encoding="utf-8",
+    )
+    status, out = run_pytest(tmp_path)
+    assert (status, "1 passed" in out) == (0, True), out
+    with record(tmp_path / "y.cassette") as one:
+        one.eject(keep=False)
+        with record(tmp_path / "z.cassette") as other:
+            with pytest.raises(errors.InvalidArgsError):
+                one.eject()
+            assert other.is_in
+    assert (tmp_path / "z.cassette").exists()
+    assert not (tmp_path / "y.cassette").exists()
 
 
 def test_a_cassette_of_a_test_that_cannot_be_written_is_saved(tmp_path: Path) -> None:
