@@ -27,6 +27,7 @@ __all__ = [
     "find_tool",
     "find_tools",
     "forget_visits",
+    "holds_cassette",
     "insert_cassette",
     "kernelspec_files",
     "list_models",
@@ -549,9 +550,12 @@ def close_network(closed: bool) -> None:
     Closes the network, or takes back one closing.
     """
 
-def eject_cassette(keep: bool, path: str | PathLike[str] | None = None) -> Incomplete:
+def eject_cassette(
+    number: SupportsIndex, keep: bool, path: str | PathLike[str] | None = None
+) -> Incomplete:
     """
-    Takes the cassette out; a recording is written when it is kept, to `path` if it is given.
+    Takes the cassette of a number out; a recording is written when it is kept, to `path` if it is
+    given.
     """
 
 def error_kinds() -> list[tuple[str, str, str, str, int, bool, str]]:
@@ -575,9 +579,14 @@ def forget_visits() -> None:
     Called in a forked child, where the threads that were inside do not exist.
     """
 
-def insert_cassette(path: str | PathLike[str], mode: str, strict: bool) -> str:
+def holds_cassette(number: SupportsIndex) -> bool:
     """
-    Begins with the cassette `path`; answers whether it is recorded or replayed.
+    Whether the cassette of a number is in.
+    """
+
+def insert_cassette(path: str | PathLike[str], mode: str, strict: bool) -> tuple[int, str]:
+    """
+    Begins with the cassette `path`; answers its number and whether it is recorded or replayed.
     """
 
 def kernelspec_files() -> dict[str, bytes]:

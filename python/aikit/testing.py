@@ -49,6 +49,7 @@ class Cassette:
         mode: ``record`` or ``replay``; with ``auto``, what it came to.
         entries: Answers in it, once it is out.
         unused: Answers of a replay that nobody asked for, once it is out.
+        late: Calls that ended while the file was written and are not in it, once it is out.
     """
 
     def __init__(self, path: str | os.PathLike[str], mode: str, *, strict: bool = True) -> None:
@@ -56,10 +57,12 @@ class Cassette:
         self.mode = mode
         self.entries = 0
         self.unused = 0
+        self.late = 0
         self._strict = strict
+        self._number = 0
 
     def __enter__(self) -> Cassette:  # noqa: PYI034  # Python 3.10 has no `Self`
-        self.mode = _aikit.insert_cassette(self.path, self.mode, self._strict)
+        self._number, self.mode = _aikit.insert_cassette(self.path, self.mode, self._strict)
         return self
 
     def __exit__(
@@ -68,7 +71,14 @@ class Cassette:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self.eject(keep=kind is None)
+        # The block may have taken it out by itself, and another one may be in.
+        if self.is_in:
+            self.eject(keep=kind is None)
+
+    @property
+    def is_in(self) -> bool:
+        """Whether it is in."""
+        return bool(_aikit.holds_cassette(self._number))
 
     def eject(self, *, keep: bool = True, path: str | os.PathLike[str] | None = None) -> None:
         """Takes the cassette out.
@@ -82,12 +92,15 @@ class Cassette:
 
         Raises:
             StorageIOError: If it cannot be written.
-            InvalidArgsError: If no cassette is in, if ``path`` is another file than a cassette, or
+            LimitExceededError: If it had no room for some calls; what it holds is written, and it
+                is out.
+            InvalidArgsError: If it is out already, if ``path`` is another file than a cassette, or
                 if nothing is to be written to it.
         """
-        report = _aikit.eject_cassette(keep, path)
+        report = _aikit.eject_cassette(self._number, keep, path)
         self.path = report["path"]
         self.entries, self.unused = report["entries"], report["unused"]
+        self.late = report["late"]
 
     def __repr__(self) -> str:
         return f"Cassette({self.path!r}, mode={self.mode!r})"
@@ -101,7 +114,8 @@ def record(path: str | os.PathLike[str]) -> Cassette:
     of aikit stands still, as it will when it is replayed; Python's own does not. The file is
     written at the end of the block, whole; after an exception it stays as it was. Keys and what
     looks like one are not in it. One cassette can be in at a time; it holds 100,000 calls and
-    1 GiB, and a call for which there is no room is a ``LimitExceededError``.
+    1 GiB, and a call for which there is no room is a ``LimitExceededError``, at the end where it
+    was made already.
 
     Args:
         path: The file, of JSON lines. It is tried at the beginning of the block.

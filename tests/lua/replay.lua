@@ -98,6 +98,16 @@ fails("invalid_args", Replay.stop, {path = "x.cassette"})
 Replay.stop()
 fails("corrupt_record", Replay.replay, "notes.md")
 
+-- Who fails leaves in what is not its own.
+fails("invalid_args", Replay.record, "own.cassette", function()
+  Replay.stop{keep = false}
+  Replay.record("other.cassette")
+  ask("seven")
+  Tool.invoke("calculate", {})
+end)
+assert(Replay.stop().entries == 1)
+assert(Replay.record("own.cassette", function() Replay.stop() return 8 end) == 8)
+
 -- Whoever stops waiting leaves no cassette in.
 local ok = pcall(timeout, 0.05, function()
   Replay.record("left.cassette", function() sleep(60) end)

@@ -398,6 +398,27 @@ def test_each_test_has_a_file_and_only_one_that_passed_keeps_it(tmp_path: Path) 
         assert text in file.read_text(encoding="utf-8")
 
 
+def test_a_test_may_take_its_cassette_out_itself(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text(
+        "import aikit\n"
+        "def test_x(cassette, tmp_path):\n"
+        "    aikit.testing.ScriptedModel(['one']).complete('hi')\n"
+        "    cassette.eject(path=tmp_path / 'x.cassette')\n"
+        "    assert (cassette.is_in, cassette.entries, cassette.late) == (False, 1, 0)\n",
+        encoding="utf-8",
+    )
+    status, out = run_pytest(tmp_path)
+    assert (status, "1 passed" in out) == (0, True), out
+    with record(tmp_path / "y.cassette") as one:
+        one.eject(keep=False)
+        with record(tmp_path / "z.cassette") as other:
+            with pytest.raises(errors.InvalidArgsError):
+                one.eject()
+            assert other.is_in
+    assert (tmp_path / "z.cassette").exists()
+    assert not (tmp_path / "y.cassette").exists()
+
+
 def test_a_cassette_of_a_test_that_cannot_be_written_is_saved(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text(
         "import aikit, pathlib\n"
@@ -463,6 +484,33 @@ def test_the_shell_records_and_replays(tmp_path: Path) -> None:
         assert len(server.requests) == 1
     assert run("--strict", "false").returncode == 2
     assert run("--replay", "x.cassette", "--strict", "maybe").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("exit(0)", 0),
+        ("os.exit()", 0),
+        ("exit(1)", 1),
+        ("error('no')", 1),
+        # Nobody waits for it.
+        ("async(function() error('no') end) sleep(0)", 1),
+    ],
+)
+def test_the_shell_keeps_a_recording_when_the_run_succeeds(
+    tmp_path: Path, end: str, status: int
+) -> None:
+    script = f"Model('scripted:x', {{answers = {{'a'}}}}):complete('hi'); {end}"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "aikit", "run", "-e", script, "--record", "x.cassette"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert (tmp_path / "x.cassette").exists() == (status == 0)
 
 
 def test_the_shell_saves_a_recording_elsewhere_where_its_file_was_taken(tmp_path: Path) -> None:

@@ -138,6 +138,13 @@ impl TerminalSink {
         self.is_ending.is_cancelled()
     }
 
+    /// Whether the program ends well, where it must end before its script does.
+    pub(crate) fn ends_well(&self) -> Option<bool> {
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        let ending = ending.as_ref()?;
+        Some(matches!(ending, Ending::Exit(0)))
+    }
+
     /// The status with which the script ended the program, if it did.
     ///
     /// # Errors

@@ -22,6 +22,16 @@ pub struct Beginning {
     pub seed: [u8; 16],
 }
 
+/// What a recording or a replay has for a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// The outcome that was recorded.
+    Recorded(Value),
+    /// The call is to be made. Its outcome is kept with this number, so that it comes into the
+    /// recording under which the call began, and into no later one.
+    Missing(u64),
+}
+
 /// Records calls and their outcomes, or gives the outcomes that were recorded.
 ///
 /// The one place that calls a model or a tool asks it before the call and tells it afterwards;
@@ -30,20 +40,19 @@ pub trait Tape: fmt::Debug + Send + Sync {
     /// Whether anything is recorded or replayed now.
     fn is_running(&self) -> bool;
 
-    /// The recorded outcome of `call`; `None` when the call is to be made.
+    /// The recorded outcome of `call`, or that the call is to be made.
     ///
     /// # Errors
     ///
     /// `cassette_miss` when there is none and none may be made; `limit_exceeded` when a recording
     /// has no room for another call.
-    fn find(&self, call: &TapeCall) -> Result<Option<Value>>;
+    fn find(&self, call: &TapeCall) -> Result<Found>;
 
-    /// Keeps the outcome of a call that was made, when calls are recorded.
-    ///
-    /// # Errors
-    ///
-    /// `limit_exceeded` when the recording has no room for it.
-    fn keep(&self, call: TapeCall, outcome: Value) -> Result<()>;
+    /// Keeps the outcome of a call that was made, where the recording that [`Tape::find`] gave the
+    /// `number` of still is. The call has acted, so
+    /// its caller gets the answer also where the recording has no room for it: the next call is
+    /// told then, and whoever ends the recording.
+    fn keep(&self, number: u64, call: TapeCall, outcome: Value);
 
     /// What randomness begins with; `None` while nothing is recorded or replayed.
     fn beginning(&self) -> Option<Beginning>;

@@ -39,7 +39,7 @@ mod _aikit {
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},
         rag::{Rag, store_path},
-        replay::{close_network, eject_cassette, insert_cassette},
+        replay::{close_network, eject_cassette, holds_cassette, insert_cassette},
         sessions::Session,
         state::State,
         tools::{Tool, find_tool, find_tools},

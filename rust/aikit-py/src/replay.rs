@@ -8,44 +8,52 @@ use pyo3::prelude::*;
 
 use crate::{convert::PyValue, errors, session};
 
-/// Begins with the cassette `path`; answers whether it is recorded or replayed.
+/// Begins with the cassette `path`; answers its number and whether it is recorded or replayed.
 #[pyfunction]
 pub(crate) fn insert_cassette(
     py: Python<'_>,
     path: PathBuf,
     mode: &str,
     strict: bool,
-) -> PyResult<&'static str> {
+) -> PyResult<(u64, &'static str)> {
     let deck = &session::current(py)?.deck;
     let inserted = Mode::parse(mode).and_then(|mode| {
         let path = std::path::absolute(path)?;
         py.detach(|| deck.insert(&path, mode, strict))
     });
     inserted
-        .map(Mode::name)
+        .map(|begun| (begun.number, begun.mode.name()))
         .map_err(|error| errors::to_python(py, &error))
 }
 
-/// Takes the cassette out; a recording is written when it is kept, to `path` if it is given.
+/// Takes the cassette of a number out; a recording is written when it is kept, to `path` if it is
+/// given.
 #[pyfunction]
-#[pyo3(signature = (keep, path=None))]
+#[pyo3(signature = (number, keep, path=None))]
 pub(crate) fn eject_cassette(
     py: Python<'_>,
+    number: u64,
     keep: bool,
     path: Option<PathBuf>,
 ) -> PyResult<PyValue> {
     let deck = &session::current(py)?.deck;
     let report = py.detach(|| match path {
-        Some(path) if keep => deck.eject_to(&std::path::absolute(path)?),
+        Some(path) if keep => deck.eject_only_to(number, &std::path::absolute(path)?),
         Some(path) => {
             let message = format!("`path` is `{}`, and `keep` is false", path.display());
             Err(Error::invalid_args(message).with_hint("leave one of them out"))
         }
-        None => deck.eject(keep),
+        None => deck.eject_only(number, keep),
     });
     report
         .map(|it| PyValue(it.to_value()))
         .map_err(|error| errors::to_python(py, &error))
+}
+
+/// Whether the cassette of a number is in.
+#[pyfunction]
+pub(crate) fn holds_cassette(py: Python<'_>, number: u64) -> PyResult<bool> {
+    Ok(session::current(py)?.deck.holds(number))
 }
 
 /// Closes the network, or takes back one closing.

@@ -84,15 +84,15 @@ pub(super) fn run(args: AgentArgs) -> Result<()> {
         text => text.to_owned(),
     };
     let components = Components::assemble(setup(args.profile)?)?;
-    tape::within(&components, &args.tape, || {
+    let run = || {
         let agent = agent(&components, &args)?;
         let (cx, is_json) = (components.tool_context(), args.json);
         wait(&cx.context.clone(), move |context| {
             let handle = agent.start(&cx.with_context(context), prompt);
             async move { tell(handle, is_json).await }
         })
-    })
-    .flatten()
+    };
+    tape::within(&components, &args.tape, run, Result::is_ok).flatten()
 }
 
 /// The agent that the file and the options describe.

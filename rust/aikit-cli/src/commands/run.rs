@@ -62,8 +62,12 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
     };
     execute(&boot, &sink, prelude)?;
     let run = || execute(&boot, &sink, Cell { code, name });
-    let outcome = tape::within(&boot.components, &args.tape, run)?;
     // How the program ends says more than how its script was stopped for that.
+    let succeeds = |outcome: &Result<_>| {
+        let is_well = || outcome.is_ok() && sink.failed_task().is_none();
+        sink.ends_well().unwrap_or_else(is_well)
+    };
+    let outcome = tape::within(&boot.components, &args.tape, run, succeeds)?;
     if let Some(status) = sink.take_ending()? {
         return Ok(status);
     }
@@ -165,6 +169,7 @@ pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Resu
     let work = async move {
         let mut running = {
             let (engine, cx) = (Arc::clone(&engine), cx.clone());
+            let output = Arc::clone(&output);
             Box::pin(async move { engine.execute(&cx, cell, output).await })
         };
         let mut ending = Box::pin(sink.ending());
@@ -172,6 +177,8 @@ pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Resu
             let pressed = Box::pin(tokio::signal::ctrl_c());
             let stopped = select(ending, pressed);
             match select(running, stopped).await {
+                // Both may be there at once: the end stops the script, which then fails.
+                Either::Left(_) if output.is_ending() => return Ok(None),
                 Either::Left((result, _)) => return result,
                 Either::Right((Either::Left(_), _)) => return Ok(None),
                 Either::Right((Either::Right((_, goes_on)), rest)) => {

@@ -25,15 +25,17 @@ pub(super) struct TapeArgs {
     strict: Option<bool>,
 }
 
-/// Does `work` with the cassette that the options name; answers how the work ended.
+/// Does `work` with the cassette that the options name; answers how the work ended. What was
+/// recorded is written when the work `succeeds`, and forgotten otherwise.
 ///
 /// # Errors
 ///
-/// Those of the cassette, where the work itself did not fail.
+/// Those of the cassette, where the work succeeded.
 pub(super) fn within<T>(
     components: &Components,
     args: &TapeArgs,
     work: impl FnOnce() -> Result<T>,
+    succeeds: impl FnOnce(&Result<T>) -> bool,
 ) -> Result<Result<T>> {
     let (path, mode) = match (&args.record, &args.replay) {
         (Some(path), _) => (path, Mode::Record),
@@ -42,14 +44,15 @@ pub(super) fn within<T>(
     };
     let deck = &components.deck;
     // The folder of the program may change while it runs.
-    deck.insert(
+    let begun = deck.insert(
         &std::path::absolute(path)?,
         mode,
         args.strict.unwrap_or(true),
     )?;
     let outcome = work();
-    let ended = end(deck, path, outcome.is_ok());
-    if outcome.is_ok() {
+    let is_kept = succeeds(&outcome);
+    let ended = end(deck, begun.number, path, is_kept);
+    if is_kept {
         ended?;
     }
     Ok(outcome)
@@ -57,17 +60,21 @@ pub(super) fn within<T>(
 
 /// Takes the cassette out. The program ends after this, so a recording that cannot be written to
 /// its place is saved where temporary files are.
-fn end(deck: &Deck, path: &Path, keep: bool) -> Result<()> {
-    let Err(error) = deck.eject(keep) else {
+fn end(deck: &Deck, number: u64, path: &Path, keep: bool) -> Result<()> {
+    // The run may have taken it out by itself, and put in another one.
+    if !deck.holds(number) {
+        return Ok(());
+    }
+    let Err(error) = deck.eject_only(number, keep) else {
         return Ok(());
     };
     let saved = std::env::temp_dir()
         .join(format!("aikit-{}", SystemClock.uuid().simple()))
         .join(path.file_name().unwrap_or_default());
-    // The run may have taken it out by itself.
-    let hint = match deck.eject_to(&saved) {
-        Ok(_) => format!("it was saved as `{}`: move it", saved.display()),
-        Err(_) => return Err(error),
-    };
+    // One that was full is written and out.
+    if !deck.holds(number) || deck.eject_to(&saved).is_err() {
+        return Err(error);
+    }
+    let hint = format!("it was saved as `{}`: move it", saved.display());
     Err(Error::new(error.kind(), error.message()).with_hint(hint))
 }

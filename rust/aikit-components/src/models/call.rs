@@ -17,6 +17,7 @@ use aikit_core::{
         Part, Usage,
     },
     services::Services,
+    tape::Found,
     tool::ToolContext,
     tracker::{Operation, track},
 };
@@ -194,12 +195,15 @@ async fn pump(
     let mut recording = None;
     if let Some(tape) = inner.tape() {
         let call = cassette::chat(model.name(), &request)?;
-        if let Some(outcome) = tape.find(&call)? {
-            let events = cassette::events(outcome)?;
-            let response = pass_on(events, model.name(), &mut sender, |_| {}).await?;
-            return accepted(services, &inner, model.name(), response).await;
-        }
-        recording = Some(cassette::Recording::new(Arc::clone(tape), call));
+        let number = match tape.find(&call)? {
+            Found::Recorded(outcome) => {
+                let events = cassette::events(outcome)?;
+                let response = pass_on(events, model.name(), &mut sender, |_| {}).await?;
+                return accepted(services, &inner, model.name(), response).await;
+            }
+            Found::Missing(number) => number,
+        };
+        recording = Some(cassette::Recording::new(Arc::clone(tape), number, call));
     }
     let mut attempts = Attempts::default();
     let outcome = loop {

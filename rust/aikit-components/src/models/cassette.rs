@@ -14,6 +14,7 @@ mod request;
 mod scrub;
 mod secret_text;
 mod taped;
+mod wildcard;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,12 +27,13 @@ use std::{
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     clock::{Clock, SystemClock},
-    tape::{Beginning, Tape, TapeCall},
+    tape::{self, Beginning, Tape, TapeCall},
 };
 
 pub use self::clock::DeckClock;
 use self::{
     file::{Entry, Header, Key},
+    miss::Miss,
     playing::{Doing, Found, Playing, Recorded, Replaying, Room},
     scrub::Scrubber,
 };
@@ -84,6 +86,15 @@ impl Mode {
     }
 }
 
+/// A cassette that was put in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Begun {
+    /// Which one of its deck it is.
+    pub number: u64,
+    /// [`Mode::Record`] or [`Mode::Replay`].
+    pub mode: Mode,
+}
+
 /// What a cassette did until it was taken out.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -95,16 +106,19 @@ pub struct Report {
     pub entries: usize,
     /// Answers that were recorded, or that nobody asked for.
     pub unused: usize,
+    /// Calls that ended while the file was written, and are not in it.
+    pub late: usize,
 }
 
 impl Report {
-    /// The report as data: `path`, `mode`, `entries`, `unused`.
+    /// The report as data: `path`, `mode`, `entries`, `unused`, `late`.
     pub fn to_value(&self) -> Value {
         Value::map([
             ("path", Value::from(self.path.display().to_string())),
             ("mode", Value::from(self.mode.name())),
             ("entries", Value::from(self.entries)),
             ("unused", Value::from(self.unused)),
+            ("late", Value::from(self.late)),
         ])
     }
 }
@@ -122,7 +136,7 @@ pub struct Deck {
 }
 
 impl Deck {
-    /// Begins with the cassette `path`; answers whether it records or replays.
+    /// Begins with the cassette `path`; answers which one it is and whether it records or replays.
     ///
     /// With `strict`, a call that was not recorded, or not so often, is an error; without, it is
     /// made for real. Only a replay reads `strict`.
@@ -134,7 +148,7 @@ impl Deck {
     /// Of a recording: `invalid_args` where another file than a cassette is, `denied` in the store
     /// of a project and in what belongs to git, `io`, `denied` or `no_space` where none can be
     /// written.
-    pub fn insert(&self, path: &Path, mode: Mode, strict: bool) -> Result<Mode> {
+    pub fn insert(&self, path: &Path, mode: Mode, strict: bool) -> Result<Begun> {
         self.lock().as_ref().map_or(Ok(()), refuse_second)?;
         let replays = match mode {
             Mode::Record => false,
@@ -150,13 +164,17 @@ impl Deck {
             file::try_place(path)?;
             let recorded = Recorded::new(self.room);
             let header = Header::begin(&SystemClock);
-            Playing::new(path, header, Doing::Recording(recorded))
+            let mut playing = Playing::new(path, header, Doing::Recording(recorded));
+            playing.folder = file::folder(path);
+            playing
         };
         let mut slot = self.lock();
         slot.as_ref().map_or(Ok(()), refuse_second)?;
-        playing.number = self.inserted.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.inserted.fetch_add(1, Ordering::Relaxed) + 1;
+        playing.number = number;
         *slot = Some(playing);
-        Ok(if replays { Mode::Replay } else { Mode::Record })
+        let mode = if replays { Mode::Replay } else { Mode::Record };
+        Ok(Begun { number, mode })
     }
 
     /// Takes the cassette out. A recording is written, whole or not at all; with `keep` false it
@@ -166,20 +184,51 @@ impl Deck {
     /// # Errors
     ///
     /// `invalid_args` when there is none, `io`, `denied` or `no_space` when it cannot be written,
-    /// `conflict` while it is being written.
+    /// `conflict` while it is being written. `limit_exceeded` when it had no room for some calls
+    /// that were made: what it holds is written, and it is out.
     pub fn eject(&self, keep: bool) -> Result<Report> {
+        self.take_out(None, keep)
+    }
+
+    /// As [`Deck::eject`], only the cassette `number`: another one stays in.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Deck::eject`]; `invalid_args` when that one is out.
+    pub fn eject_only(&self, number: u64, keep: bool) -> Result<Report> {
+        self.take_out(Some(number), keep)
+    }
+
+    /// As [`Deck::eject_to`], only the cassette `number`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Deck::eject_to`]; `invalid_args` when that one is out.
+    pub fn eject_only_to(&self, number: u64, path: &Path) -> Result<Report> {
+        self.write_and_eject(Some(number), Some(path))
+    }
+
+    /// Whether the cassette `number` is in.
+    pub fn holds(&self, number: u64) -> bool {
+        self.lock().as_ref().is_some_and(|it| it.number == number)
+    }
+
+    fn take_out(&self, number: Option<u64>, keep: bool) -> Result<Report> {
         if keep {
-            return self.write_and_eject(None);
+            return self.write_and_eject(number, None);
         }
         let mut slot = self.lock();
-        let Some(playing) = &*slot else {
-            return Err(none_is_in());
-        };
-        refuse_ending(playing)?;
-        let ended = slot.take().ok_or_else(none_is_in)?;
-        drop(slot);
+        refuse_ending(which(&mut slot, number)?)?;
+        let ended = self.take(slot)?;
         let entries = ended.entries();
         Ok(ended.report(entries))
+    }
+
+    /// What is in, which is out now; what was typed for it is forgotten with it.
+    fn take(&self, mut slot: MutexGuard<'_, Option<Playing>>) -> Result<Playing> {
+        let ended = slot.take().ok_or_else(none_is_in)?;
+        self.scrubber.forget_typed();
+        Ok(ended)
     }
 
     /// Takes the cassette out and writes what was recorded to `path` instead of its own place.
@@ -189,38 +238,51 @@ impl Deck {
     /// As of [`Deck::eject`] and of [`Deck::insert`]; `invalid_args` for a replay, which writes
     /// nothing.
     pub fn eject_to(&self, path: &Path) -> Result<Report> {
-        self.write_and_eject(Some(path))
+        self.write_and_eject(None, Some(path))
     }
 
-    fn write_and_eject(&self, place: Option<&Path>) -> Result<Report> {
-        let (path, header, lines) = {
-            let mut slot = self.lock();
-            let playing = slot.as_mut().ok_or_else(none_is_in)?;
-            refuse_ending(playing)?;
-            let Some(recorded) = playing.recorded() else {
-                if place.is_some() {
-                    let message = "a replay is in, which writes no file";
-                    return Err(Error::invalid_args(message).with_hint("end it without a path"));
-                }
-                let ended = slot.take().ok_or_else(none_is_in)?;
-                drop(slot);
-                let entries = ended.entries();
-                return Ok(ended.report(entries));
-            };
-            let lines = recorded.lines.clone();
-            let path = place.unwrap_or(&playing.path).to_owned();
-            playing.is_ending = true;
-            (path, playing.header.clone(), lines)
+    fn write_and_eject(&self, number: Option<u64>, place: Option<&Path>) -> Result<Report> {
+        if let Some(ending) = self.begin_ending(number, place)? {
+            return self.write_ending(&ending);
+        }
+        let mut slot = self.lock();
+        which(&mut slot, number)?;
+        let ended = self.take(slot)?;
+        let entries = ended.entries();
+        Ok(ended.report(entries))
+    }
+
+    /// What is to be written; `None` for a replay, which writes nothing.
+    fn begin_ending(&self, number: Option<u64>, place: Option<&Path>) -> Result<Option<Ending>> {
+        let mut slot = self.lock();
+        let playing = which(&mut slot, number)?;
+        refuse_ending(playing)?;
+        let Some(recorded) = playing.recorded() else {
+            if place.is_some() {
+                let message = "a replay is in, which writes no file";
+                return Err(Error::invalid_args(message).with_hint("end it without a path"));
+            }
+            return Ok(None);
         };
-        let written =
-            place::refuse_reserved(&path).and_then(|()| file::write(&path, &header, &lines));
+        let lines = recorded.lines.clone();
+        playing.is_ending = true;
+        Ok(Some(Ending {
+            path: place.unwrap_or(&playing.path).to_owned(),
+            folder: playing.folder.clone().filter(|_| place.is_none()),
+            header: playing.header.clone(),
+            lines,
+        }))
+    }
+
+    fn write_ending(&self, ending: &Ending) -> Result<Report> {
+        let written = ending.write();
         let mut slot = self.lock();
         match written {
             Ok(()) => {
-                let mut ended = slot.take().ok_or_else(none_is_in)?;
-                drop(slot);
-                ended.path = path;
-                Ok(ended.report(lines.len()))
+                let mut ended = self.take(slot)?;
+                ended.path.clone_from(&ending.path);
+                ended.refuse_loss()?;
+                Ok(ended.report(ending.lines.len()))
             }
             Err(error) => {
                 if let Some(playing) = &mut *slot {
@@ -231,6 +293,18 @@ impl Deck {
                 Err(Error::new(error.kind(), error.message()).with_hint(hint))
             }
         }
+    }
+
+    /// The outcome of a call that was recorded with something hidden in it that nobody knows now.
+    fn find_hidden(&self, number: u64, miss: &Miss, call: &TapeCall) -> Option<Value> {
+        miss.hidden(call).into_iter().find_map(|place| {
+            let mut slot = self.lock();
+            let playing = slot.as_mut().filter(|it| it.number == number)?;
+            match &mut playing.doing {
+                Doing::Replaying(replaying) => replaying.give_found(place),
+                Doing::Recording(_) => None,
+            }
+        })
     }
 
     /// Whether calls are answered from a file, so that no key is needed.
@@ -250,8 +324,46 @@ impl Deck {
     }
 }
 
+/// A recording that is being written.
+struct Ending {
+    path: PathBuf,
+    /// Its folder, where the place is that which was looked at in the beginning.
+    folder: Option<PathBuf>,
+    header: Header,
+    lines: Vec<Arc<str>>,
+}
+
+impl Ending {
+    /// Writes the file, unless its folder leads to another place than in the beginning, where
+    /// nobody has looked whether it may be written.
+    fn write(&self) -> Result<()> {
+        place::refuse_reserved(&self.path)?;
+        if let Some(folder) = &self.folder
+            && file::folder(&self.path).is_some_and(|it| it != *folder)
+        {
+            let message = format!(
+                "the folder of `{}` leads elsewhere than when it was begun",
+                self.path.display()
+            );
+            return Err(Error::new(ErrorKind::Denied, message));
+        }
+        file::write(&self.path, &self.header, &self.lines)
+    }
+}
+
 fn none_is_in() -> Error {
     Error::invalid_args("no cassette is in").with_hint("begin with `record` or `replay`")
+}
+
+/// What is in, where it is the one of a number.
+fn which(slot: &mut Option<Playing>, number: Option<u64>) -> Result<&mut Playing> {
+    let is_it = |it: &&mut Playing| number.is_none_or(|number| it.number == number);
+    slot.as_mut().filter(is_it).ok_or_else(|| match number {
+        Some(_) => {
+            Error::invalid_args("the cassette is out already").with_hint("end a cassette once")
+        }
+        None => none_is_in(),
+    })
 }
 
 fn refuse_second(playing: &Playing) -> Result<()> {
@@ -275,16 +387,32 @@ impl Playing {
         }
     }
 
+    /// Fails for a recording that had no room for some calls.
+    fn refuse_loss(&mut self) -> Result<()> {
+        let lost = self.recorded().map_or(0, |it| it.lost);
+        if lost == 0 {
+            return Ok(());
+        }
+        let calls = if lost == 1 { "call is" } else { "calls are" };
+        let message = format!(
+            "the cassette `{}` was full: {lost} {calls} not in it",
+            self.path.display()
+        );
+        Err(Error::new(ErrorKind::LimitExceeded, message)
+            .with_hint("what it holds is written; record the rest in another one"))
+    }
+
     fn report(self, entries: usize) -> Report {
-        let (mode, unused) = match &self.doing {
-            Doing::Recording(_) => (Mode::Record, 0),
-            Doing::Replaying(replaying) => (Mode::Replay, replaying.unused()),
+        let (mode, unused, late) = match &self.doing {
+            Doing::Recording(recorded) => (Mode::Record, 0, recorded.lines.len() - entries),
+            Doing::Replaying(replaying) => (Mode::Replay, replaying.unused(), 0),
         };
         Report {
             path: self.path,
             mode,
             entries,
             unused,
+            late,
         }
     }
 }
@@ -296,7 +424,7 @@ impl Drop for Deck {
         if self.lock().as_ref().is_some_and(is_own)
             && let Err(error) = self.eject(true)
         {
-            tracing::warn!(%error, "a cassette was not written");
+            tracing::warn!(%error, "a cassette was not written whole");
         }
     }
 }
@@ -306,36 +434,42 @@ impl Tape for Deck {
         self.lock().is_some()
     }
 
-    fn find(&self, call: &TapeCall) -> Result<Option<Value>> {
+    fn find(&self, call: &TapeCall) -> Result<tape::Found> {
         let call = self.scrubber.call(call.clone());
         let key = Key::of(call.kind, &call.request);
-        let found = match &mut *self.lock() {
-            Some(playing) => playing.find(call.kind, &key)?,
-            None => Found::Nothing,
+        let (number, found) = match &mut *self.lock() {
+            Some(playing) => (playing.number, playing.find(call.kind, &key)?),
+            None => (0, Found::Nothing),
         };
         match found {
-            Found::Outcome(outcome) => Ok(Some(outcome)),
-            Found::Nothing => Ok(None),
-            Found::Miss(miss) => Err(miss.error(&call)),
+            Found::Outcome(outcome) => Ok(tape::Found::Recorded(outcome)),
+            Found::Nothing => Ok(tape::Found::Missing(number)),
+            Found::Miss(miss) => match self.find_hidden(number, &miss, &call) {
+                Some(outcome) => Ok(tape::Found::Recorded(outcome)),
+                None if miss.strict => Err(miss.error(&call)),
+                None => Ok(tape::Found::Missing(number)),
+            },
         }
     }
 
-    fn keep(&self, call: TapeCall, outcome: Value) -> Result<()> {
-        let records = |it: &mut Playing| it.recorded().is_some();
-        if !self.lock().as_mut().is_some_and(records) {
-            return Ok(());
+    fn keep(&self, number: u64, call: TapeCall, outcome: Value) {
+        if self
+            .lock()
+            .as_mut()
+            .and_then(|it| it.recording(number))
+            .is_none()
+        {
+            return;
         }
+        let outcome = match call.kind {
+            "chat" => form::scrubbed(outcome, &self.scrubber),
+            _ => self.scrubber.value(outcome),
+        };
         let call = self.scrubber.call(call);
-        let outcome = self.scrubber.value(outcome);
         let line = Arc::from(Entry::line(&call, &outcome));
         let mut slot = self.lock();
-        let Some(playing) = &mut *slot else {
-            return Ok(());
-        };
-        let path = playing.path.clone();
-        match playing.recorded() {
-            Some(recorded) => recorded.push(line, &path),
-            None => Ok(()),
+        if let Some(recorded) = slot.as_mut().and_then(|it| it.recording(number)) {
+            recorded.push(line);
         }
     }
 
@@ -361,82 +495,4 @@ pub(crate) fn clock(deck: &Arc<Deck>) -> Arc<dyn Clock> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(number: i64) -> TapeCall {
-        TapeCall {
-            kind: "tool",
-            request: Value::Int(number),
-        }
-    }
-
-    fn answer(text: &str) -> Value {
-        Value::map([("answer", Value::from(text))])
-    }
-
-    #[test]
-    fn a_full_cassette_is_an_error_and_what_it_holds_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.cassette");
-        let mut deck = Deck::default();
-        for (entries, bytes) in [(2, 10_000), (100, 120)] {
-            deck.room = Room { entries, bytes };
-            deck.insert(&path, Mode::Record, true).unwrap();
-            for number in 0..2 {
-                assert_eq!(deck.find(&call(number)).unwrap(), None);
-                deck.keep(call(number), answer("a")).unwrap();
-            }
-            // The one before whose call there was room, and all after it.
-            let kept = deck.keep(call(2), answer(&"long".repeat(10)));
-            let found = deck.find(&call(3));
-            for error in [kept.unwrap_err(), found.unwrap_err()] {
-                assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
-                assert!(error.hint().is_some_and(|it| it.contains("another one")));
-            }
-            assert_eq!(deck.eject(true).unwrap().entries, 2);
-            deck.insert(&path, Mode::Replay, true).unwrap();
-            assert_eq!(deck.find(&call(1)).unwrap(), Some(answer("a")));
-            assert_eq!(deck.eject(true).unwrap().unused, 1);
-        }
-    }
-
-    #[test]
-    fn the_clock_can_be_read_while_a_miss_is_explained() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.cassette");
-        let deck = Arc::new(Deck::default());
-        deck.insert(&path, Mode::Record, true).unwrap();
-        deck.keep(call(1), answer("a")).unwrap();
-        deck.eject(true).unwrap();
-        deck.insert(&path, Mode::Replay, true).unwrap();
-        let key = Key::of("tool", &Value::Int(2));
-        let found = deck.lock().as_mut().unwrap().find("tool", &key).unwrap();
-        // All that the lock is held for is done.
-        assert!(clock(&deck).now() > 0);
-        let Found::Miss(miss) = found else {
-            panic!("{found:?}");
-        };
-        assert_eq!(miss.error(&call(2)).kind(), ErrorKind::CassetteMiss);
-    }
-
-    #[test]
-    fn each_cassette_begins_randomness_once_and_a_replay_as_its_recording() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.cassette");
-        let deck = Deck::default();
-        assert_eq!(deck.beginning(), None);
-        let begun = |mode| {
-            deck.insert(&path, mode, true).unwrap();
-            let beginning = deck.beginning().unwrap();
-            assert_eq!(deck.beginning(), Some(beginning));
-            deck.eject(true).unwrap();
-            beginning
-        };
-        let recorded = begun(Mode::Record);
-        let replayed = begun(Mode::Replay);
-        assert_eq!(replayed.seed, recorded.seed);
-        assert_ne!(replayed.number, recorded.number);
-        assert_ne!(begun(Mode::Record).seed, recorded.seed);
-    }
-}
+mod tests;

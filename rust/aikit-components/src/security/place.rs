@@ -73,11 +73,12 @@ pub fn refuse_reserved(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fails where `policy` lets the caller of `cx` write no file at all.
+/// Fails where `policy` does not let the caller of `cx` write a file without asking: a cassette is
+/// written when it ends, where nobody is asked.
 ///
 /// # Errors
 ///
-/// `denied`, with its rule.
+/// `denied`, with its rule; `approval_needed`.
 pub fn refuse_denied(cx: &Context, policy: &dyn Policy, path: &Path) -> Result<()> {
     let path = resolved(path);
     let change = Change {
@@ -93,7 +94,12 @@ pub fn refuse_denied(cx: &Context, policy: &dyn Policy, path: &Path) -> Result<(
     };
     match policy.decide(cx, Permission::FileWrite, target) {
         Decision::Deny { rule, hint } => Err(denied(&rule, &hint)),
-        _ => Ok(()),
+        Decision::Ask(action) => {
+            let message = format!("an approval is needed: {action}");
+            Err(Error::new(ErrorKind::ApprovalNeeded, message)
+                .with_hint("let the user's own code record, or give a path that needs none"))
+        }
+        Decision::Allow => Ok(()),
     }
 }
 
@@ -136,6 +142,21 @@ mod tests {
         refuse_reserved(&path).unwrap();
         refuse_denied(&cx, &policy, &path).unwrap();
         assert!(refuse_denied(&cx, &policy, Path::new("/elsewhere/x")).is_err());
+    }
+
+    #[test]
+    fn what_the_user_would_be_asked_for_is_not_allowed() {
+        #[derive(Debug)]
+        struct Asks;
+        impl Policy for Asks {
+            fn decide(&self, _: &Context, _: Permission, _: Target<'_>) -> Decision {
+                Decision::Ask("write a file".to_owned())
+            }
+        }
+        let cx = Context::create(aikit_core::context::Overrides::default());
+        let error = refuse_denied(&cx, &Asks, Path::new("/home/x.cassette")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ApprovalNeeded, "{error}");
+        assert!(error.message().contains("write a file") && error.hint().is_some());
     }
 
     #[test]

@@ -2,16 +2,22 @@
 
 use aikit_components::{
     config::Variables,
-    models::cassette::Mode,
+    models::cassette::{Deck, Mode},
     registry::{Components, Setup},
     security::policy::Profile,
 };
 use aikit_core::{
     Value,
     context::Principal,
-    tape::{Tape, TapeCall},
+    tape::{Found, Tape, TapeCall},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{
+        GeneralPurpose, GeneralPurposeConfig,
+        general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    },
+};
 use serde_json::json;
 
 /// Names of members under which anything is a secret.
@@ -145,19 +151,142 @@ fn no_planted_secret_is_in_the_file() {
             kind: "tool",
             request,
         };
-        deck.find(&call).unwrap();
+        let Found::Missing(number) = deck.find(&call).unwrap() else {
+            panic!("a recording gives nothing");
+        };
         let outcome = Value::map([("answer", value)]);
-        deck.keep(call, outcome).unwrap();
+        deck.keep(number, call, outcome);
     }
     deck.eject(true).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    for secret in &planted.secrets {
-        let bytes = STANDARD.encode(secret);
-        for form in [secret, &bytes] {
-            let at = text.find(form.as_str());
-            let around = at.map(|at| &text[at.saturating_sub(80)..at + form.len()]);
-            assert_eq!(around, None, "`{secret}` is in the file");
+    assert_none(&text, &planted.secrets);
+    assert!(text.contains("\"***\"") && text.contains("://***@example.org/x"));
+}
+
+/// Fails where one of the secrets is in a text, in base64 too.
+fn assert_none(text: &str, secrets: &[String]) {
+    let decoded = decoded(text);
+    for secret in secrets {
+        let at = text.find(secret.as_str());
+        let around = at.map(|at| &text[at.saturating_sub(80)..at + secret.len()]);
+        assert_eq!(around, None, "`{secret}` is in the file");
+        let is_secret = |it: &[u8]| it == secret.as_bytes();
+        let within = decoded.windows(secret.len()).any(is_secret);
+        assert!(!within, "`{secret}` is in base64 in the file");
+    }
+}
+
+/// What stands in base64 in a text: every part that could be so, read from each of the four
+/// letters with which a group can begin.
+fn decoded(text: &str) -> Vec<u8> {
+    let lenient = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    let engine = GeneralPurpose::new(&alphabet::STANDARD, lenient);
+    let standard = text.replace('-', "+").replace('_', "/");
+    let is_other = |it: char| !(it.is_ascii_alphanumeric() || "+/".contains(it));
+    let mut found = Vec::new();
+    for part in standard.split(is_other) {
+        for start in 0..part.len().min(4) {
+            let letters = (part.len() - start) / 4 * 4;
+            let group = &part[start..start + letters];
+            found.extend(engine.decode(group).unwrap_or_default());
+            found.push(0);
         }
     }
-    assert!(text.contains("\"***\"") && text.contains("://***@example.org/x"));
+    found
+}
+
+#[test]
+fn secrets_among_bytes_and_in_base64_are_hidden() {
+    let secret = "planted-in-the-environment".to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let deck = Deck::default();
+    deck.hide(&secret);
+    deck.insert(&path, Mode::Record, true).unwrap();
+    for before in 0..4 {
+        for after in 0..4 {
+            let mut bytes = vec![b'b'; before];
+            bytes.extend_from_slice(secret.as_bytes());
+            bytes.extend(vec![b'a'; after]);
+            let image = format!("data:x;base64,{}", STANDARD.encode(&bytes));
+            let address = URL_SAFE_NO_PAD.encode(&bytes);
+            bytes.insert(0, 0xff);
+            bytes.push(0xfe);
+            let values = [image.into(), address.into(), Value::Bytes(bytes.into())];
+            tell(&deck, "tool", Value::List(values.into()));
+        }
+    }
+    deck.eject(true).unwrap();
+    assert_none(&std::fs::read_to_string(&path).unwrap(), &[secret]);
+}
+
+/// Records a call and its answer.
+fn tell(deck: &Deck, kind: &'static str, answer: Value) {
+    let request = Value::map([("args", Value::Null)]);
+    let call = TapeCall { kind, request };
+    let Found::Missing(number) = deck.find(&call).unwrap() else {
+        panic!("a recording gives nothing");
+    };
+    deck.keep(number, call, Value::map([("answer", answer)]));
+}
+
+#[test]
+fn secrets_in_the_pieces_of_an_answer_are_hidden() {
+    let secret = "planted-in-the-environment";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cassette");
+    let deck = Deck::default();
+    deck.hide(secret);
+    let form = "sk-ant-planted-0123456789";
+    let pieces = |kind: &str, text: &str, length: usize| -> Vec<Value> {
+        let letters: Vec<char> = text.chars().collect();
+        let part = |it: &[char]| Value::map([(kind, Value::from(it.iter().collect::<String>()))]);
+        letters.chunks(length).map(part).collect()
+    };
+    let error = json!({"kind": "io", "message": "broken"});
+    for end in [
+        Some((
+            "response",
+            json!({"message": {"role": "assistant", "parts": []}}),
+        )),
+        Some(("error", error)),
+        None,
+    ] {
+        for length in [1, 3, 10] {
+            let said = pieces(
+                "text",
+                &format!("it is {secret}, and {form}: keep it"),
+                length,
+            );
+            let thought = pieces("reasoning", &format!("{form} or {secret}"), length);
+            // Both at once.
+            let (mut said, mut thought) = (said.into_iter(), thought.into_iter());
+            let mut all: Vec<Value> = Vec::new();
+            while said.len() + thought.len() > 0 {
+                all.extend(said.next());
+                all.extend(thought.next());
+            }
+            let mut answer = vec![("pieces", Value::List(all))];
+            answer.extend(end.clone().map(|(name, end)| (name, Value::from_json(end))));
+            deck.insert(&path, Mode::Record, true).unwrap();
+            tell(&deck, "chat", Value::map(answer));
+            deck.eject(true).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let line: serde_json::Value =
+                serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+            let pieces = line["answer"]["pieces"].as_array().unwrap();
+            let whole = |kind: &str| -> String {
+                pieces.iter().filter_map(|it| it[kind].as_str()).collect()
+            };
+            assert_eq!(whole("text"), "it is ***, and ***: keep it");
+            assert_eq!(whole("reasoning"), "*** or ***");
+        }
+    }
+    // One that broke off inside of a secret.
+    deck.insert(&path, Mode::Record, true).unwrap();
+    let left = pieces("text", "it is planted-in-the", 4);
+    tell(&deck, "chat", Value::map([("pieces", Value::List(left))]));
+    deck.eject(true).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("plan"), "{text}");
 }

@@ -98,7 +98,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         name: "stop",
         summary: "Takes the cassette out; a recording is written. One that cannot be written stays in.",
         params: &[STOP],
-        returns: "a record with `path`, `mode`, `entries`, `unused`",
+        returns: "a record with `path`, `mode`, `entries`, `unused`, and `late`: calls that ended while the file was written",
         example: "Replay.record('run.cassette'); print(Replay.stop().entries)",
         call: Call::Host(|session, args| Box::pin(stop(session.clone(), args))),
     },
@@ -121,12 +121,12 @@ async fn begin(session: Session, mut args: Args, mode: Mode) -> Result<Return> {
         // Files are read and tried on a thread that may wait.
         let inserted = io::spawn_blocking(move || {
             let path = place.check(&checked, mode)?;
-            deck.insert(&path, mode, strict)?;
-            Ok(Inserted(Some(deck)))
+            let begun = deck.insert(&path, mode, strict)?;
+            Ok(Inserted(Some((deck, begun.number))))
         });
         let inserted = cx.within(inserted).await??;
         if let Some(body) = body {
-            let within = within(&session, &cx, body, inserted);
+            let within = within(&cx, body, inserted);
             return cx.run(within).await;
         }
         inserted.leave();
@@ -164,35 +164,35 @@ impl Place {
 
 /// A cassette that was put in, which whoever stops waiting for that or for what is done with it
 /// does not leave in.
-struct Inserted(Option<Arc<Deck>>);
+struct Inserted(Option<(Arc<Deck>, u64)>);
 
 impl Inserted {
     /// Leaves it in.
-    fn leave(mut self) {
-        self.0 = None;
+    fn leave(mut self) -> Option<(Arc<Deck>, u64)> {
+        self.0.take()
     }
 }
 
 impl Drop for Inserted {
     fn drop(&mut self) {
-        if let Some(deck) = self.0.take() {
-            drop(deck.eject(false));
+        if let Some((deck, number)) = self.0.take() {
+            // Whoever took it out may have put in another one, which is none of ours.
+            drop(deck.eject_only(number, false));
         }
     }
 }
 
-/// Calls the function and takes the cassette out, however it ends.
-async fn within(
-    session: &Session,
-    cx: &Context,
-    body: Arc<dyn Callable>,
-    inserted: Inserted,
-) -> Result<Return> {
+/// Calls the function and takes the cassette out, however it ends, unless the function did.
+async fn within(cx: &Context, body: Arc<dyn Callable>, inserted: Inserted) -> Result<Return> {
     let outcome = cx.within(body.call(cx, Vec::new())).await;
     // What failed is forgotten, at once: nothing is written.
     let answer = outcome.and_then(|answer| answer)?;
-    inserted.leave();
-    eject(session, true).await?;
+    if let Some((deck, number)) = inserted
+        .leave()
+        .filter(|(deck, number)| deck.holds(*number))
+    {
+        io::spawn_blocking(move || deck.eject_only(number, true)).await?;
+    }
     Ok(Return::Value(answer))
 }
 

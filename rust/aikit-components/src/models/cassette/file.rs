@@ -131,7 +131,7 @@ impl Key {
 }
 
 /// Lua and JSON do not tell 1 from 1.0, nor an empty list from an empty map.
-fn canonical(value: &Value) -> Json {
+pub(super) fn canonical(value: &Value) -> Json {
     match value {
         Value::List(items) if items.is_empty() => Json::Object(JsonMap::new()),
         Value::List(items) => items.iter().map(canonical).collect(),
@@ -227,6 +227,10 @@ pub(super) fn write(path: &Path, header: &Header, lines: &[Arc<str>]) -> Result<
     make_folder(path).map_err(|error| unwritable(path, error))?;
     let beside = beside(path);
     let written = write_lines(&beside, header, lines).and_then(|()| fs::rename(&beside, path));
+    // The name is to be on the disk too; some file systems do not synchronise folders.
+    if let Some(Ok(folder)) = path.parent().map(fs::File::open) {
+        drop(folder.sync_all());
+    }
     written.map_err(|error| {
         drop(fs::remove_file(&beside));
         unwritable(path, error)
@@ -255,6 +259,11 @@ fn begins_as_cassette(path: &Path) -> bool {
         .unwrap_or_default();
     let header: Option<Json> = serde_json::from_slice(line).ok();
     read.is_ok() && header.is_some_and(|it| it.get(VERSION_KEY).is_some())
+}
+
+/// The folder of a path, its links resolved; `None` where there is none.
+pub(super) fn folder(path: &Path) -> Option<PathBuf> {
+    path.parent()?.canonicalize().ok()
 }
 
 fn make_folder(path: &Path) -> std::io::Result<()> {

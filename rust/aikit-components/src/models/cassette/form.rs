@@ -12,7 +12,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::scrub::HIDDEN;
+use super::scrub::{HIDDEN, Scrubber};
 use crate::models::scripted::in_pieces;
 
 /// How the answer of a call is written and read.
@@ -98,6 +98,70 @@ pub(super) fn streamed(pieces: Vec<Value>, outcome: &Result<ChatResponse>) -> Re
 /// The outcome of an answer that was left half-way.
 pub(super) fn left(pieces: Vec<Value>) -> Value {
     answer(Value::map([("pieces", Value::List(pieces))]))
+}
+
+/// The outcome of a chat without secrets, also without those that only its pieces together show.
+pub(super) fn scrubbed(mut outcome: Value, scrubber: &Scrubber) -> Value {
+    let answer = match &mut outcome {
+        Value::Map(outcome) => outcome.get_mut("answer"),
+        _ => None,
+    };
+    let Some(Value::Map(answer)) = answer else {
+        return scrubber.value(outcome);
+    };
+    let is_whole = answer.contains_key("response");
+    let Some(pieces) = answer.get_mut("pieces") else {
+        return scrubber.value(outcome);
+    };
+    let Value::List(mut found) = std::mem::take(pieces) else {
+        return scrubber.value(outcome);
+    };
+    for kind in ["text", "reasoning"] {
+        scrub_pieces(&mut found, kind, |text| {
+            let text = scrubber.text(text);
+            if is_whole {
+                text
+            } else {
+                scrubber.without_beginning(text)
+            }
+        });
+    }
+    outcome = scrubber.value(outcome);
+    if let Value::Map(outcome) = &mut outcome
+        && let Some(Value::Map(answer)) = outcome.get_mut("answer")
+    {
+        answer.insert("pieces".to_owned(), Value::List(found));
+    }
+    outcome
+}
+
+/// Scrubs all pieces of a kind as one text. Where that changes it, the result is cut anew, in
+/// pieces as long as they were.
+fn scrub_pieces(pieces: &mut Vec<Value>, kind: &str, scrub: impl FnOnce(String) -> String) {
+    let of_kind = |it: &Value| it.get(kind).and_then(Value::as_str).map(str::to_owned);
+    let whole: String = pieces.iter().filter_map(of_kind).collect();
+    let shown = scrub(whole.clone());
+    if shown == whole {
+        return;
+    }
+    let count = pieces.iter().filter_map(of_kind).count();
+    let (mut shown, mut number) = (shown.as_str(), 0);
+    pieces.retain_mut(|piece| {
+        let Some(text) = of_kind(piece) else {
+            return true;
+        };
+        number += 1;
+        let end = shown.char_indices().nth(text.chars().count());
+        let end = end.map_or(shown.len(), |(end, _)| end);
+        let (part, rest) = if number == count {
+            (shown, "")
+        } else {
+            shown.split_at(end)
+        };
+        *piece = Value::map([(kind, Value::from(part))]);
+        shown = rest;
+        !part.is_empty()
+    });
 }
 
 /// A recorded answer as a stream.

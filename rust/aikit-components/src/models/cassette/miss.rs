@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use aikit_core::{Error, ErrorKind, Value, tape::TapeCall};
 use similar::{ChangeTag, TextDiff};
 
-use super::file::Entry;
+use super::{file::Entry, wildcard};
 
 /// Bytes of descriptions of recorded calls that are looked at for the nearest one; the call that
 /// passes it is the last one.
@@ -26,9 +26,13 @@ const AROUND_CHARS: usize = 60;
 pub(super) struct Miss {
     pub(super) path: PathBuf,
     pub(super) kind: String,
+    /// Whether it is an error; else the call is made.
+    pub(super) strict: bool,
     /// How often the same call was recorded.
     pub(super) made: usize,
     pub(super) entries: Arc<[Entry]>,
+    /// Those in whose requests something is hidden.
+    pub(super) hiding: Arc<[usize]>,
     /// Which of them were given.
     pub(super) given: Vec<bool>,
     /// Position after the one that was given last.
@@ -45,6 +49,20 @@ struct Nearest {
 }
 
 impl Miss {
+    /// Where calls were recorded that are `call` but for what is hidden in them: those that were
+    /// not given yet, the ones with the most in common first, in the order of the recording; then,
+    /// where each may be given again, the last of the others.
+    pub(super) fn hidden(&self, call: &TapeCall) -> Vec<usize> {
+        let fitting = self.hiding.iter().filter_map(|place| {
+            let entry = self.entries.get(*place).filter(|it| it.kind == self.kind)?;
+            Some((*place, wildcard::fits(&entry.request, &call.request)?))
+        });
+        let (given, mut fresh): (Vec<_>, Vec<_>) = fitting.partition(|(it, _)| self.given[*it]);
+        fresh.sort_by_key(|(_, same)| std::cmp::Reverse(*same));
+        let again = given.last().filter(|_| !self.strict);
+        fresh.iter().chain(again).map(|(place, _)| *place).collect()
+    }
+
     /// The error of `call`, for which the cassette holds no answer that was not given yet.
     pub(super) fn error(&self, call: &TapeCall) -> Error {
         let name = self.path.display();
@@ -261,6 +279,8 @@ mod tests {
         let miss = Miss {
             path: PathBuf::from("x.cassette"),
             kind: call.kind.to_owned(),
+            strict: true,
+            hiding: Arc::default(),
             made: entries.iter().filter(|it| it.key == key).count(),
             entries,
             given: recorded.iter().map(|(_, given)| *given).collect(),

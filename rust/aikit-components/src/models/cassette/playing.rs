@@ -11,12 +11,15 @@ use aikit_core::{Error, ErrorKind, Result, Value};
 use super::{
     file::{Entry, FILE_BYTES_MAX, Header, Key},
     miss::Miss,
+    wildcard,
 };
 
 /// The cassette of a deck.
 #[derive(Debug)]
 pub(super) struct Playing {
     pub(super) path: PathBuf,
+    /// Its folder when a recording began, links resolved.
+    pub(super) folder: Option<PathBuf>,
     pub(super) header: Header,
     pub(super) doing: Doing,
     /// Which one of its deck it is.
@@ -40,6 +43,7 @@ impl Playing {
     pub(super) fn new(path: &Path, header: Header, doing: Doing) -> Self {
         Self {
             path: path.to_owned(),
+            folder: None,
             header,
             doing,
             number: 0,
@@ -58,6 +62,12 @@ impl Playing {
             }
             Doing::Replaying(replaying) => Ok(replaying.find(&self.path, kind, key)),
         }
+    }
+
+    /// What was recorded, where this is the recording of a number.
+    pub(super) fn recording(&mut self, number: u64) -> Option<&mut Recorded> {
+        let is_this = self.number == number;
+        self.recorded().filter(|_| is_this)
     }
 
     /// What was recorded, while a recording is in.
@@ -93,6 +103,8 @@ pub(super) struct Recorded {
     bytes: u64,
     room: Room,
     is_full: bool,
+    /// Calls that were made, and for whose outcomes there was no room.
+    pub(super) lost: usize,
 }
 
 impl Recorded {
@@ -102,17 +114,20 @@ impl Recorded {
             bytes: 0,
             room,
             is_full: false,
+            lost: 0,
         }
     }
 
-    /// Adds a line.
-    pub(super) fn push(&mut self, line: Arc<str>, path: &Path) -> Result<()> {
+    /// Adds a line, where there is room for it.
+    pub(super) fn push(&mut self, line: Arc<str>) {
         let bytes = self.bytes + line.len() as u64 + 1;
-        self.is_full |= bytes > self.room.bytes;
-        self.check_room(path)?;
+        self.is_full |= bytes > self.room.bytes || self.lines.len() >= self.room.entries;
+        if self.is_full {
+            self.lost += 1;
+            return;
+        }
         self.bytes = bytes;
         self.lines.push(line);
-        Ok(())
     }
 
     /// Said before a call is made, which could not be recorded.
@@ -147,6 +162,8 @@ pub(super) struct Replaying {
     /// Which entries were given.
     given: Vec<bool>,
     places: HashMap<Key, Places>,
+    /// Entries in whose requests something is hidden.
+    hiding: Arc<[usize]>,
     /// Position after the entry that was given last.
     next: usize,
 }
@@ -164,8 +181,10 @@ impl Replaying {
         for (index, entry) in entries.iter().enumerate() {
             places.entry(entry.key).or_default().all.push(index);
         }
+        let hiding = (0..entries.len()).filter(|it| wildcard::hides(&entries[*it].request));
         Self {
             strict,
+            hiding: hiding.collect(),
             given: vec![false; entries.len()],
             entries: entries.into(),
             places,
@@ -179,26 +198,41 @@ impl Replaying {
         let places = self.places.get_mut(key);
         let made = places.as_ref().map_or(0, |it| it.all.len());
         let place = places.and_then(|it| {
+            // Some were given to calls that were recorded with something hidden.
+            while it.all.get(it.given).is_some_and(|place| self.given[*place]) {
+                it.given += 1;
+            }
             let place = it.all.get(it.given).copied();
-            it.given += usize::from(place.is_some());
             place.or_else(|| it.all.last().copied().filter(|_| !self.strict))
         });
         if let Some(place) = place {
-            self.given[place] = true;
-            self.next = place + 1;
-            return Found::Outcome(self.entries[place].outcome.clone());
+            return Found::Outcome(self.give(place));
         }
-        if !self.strict {
+        if !self.strict && self.hiding.is_empty() {
             return Found::Nothing;
         }
         Found::Miss(Miss {
             path: path.to_owned(),
             kind: kind.to_owned(),
+            strict: self.strict,
             made,
+            hiding: Arc::clone(&self.hiding),
             entries: Arc::clone(&self.entries),
             given: self.given.clone(),
             next: self.next,
         })
+    }
+
+    /// The outcome at a place that a [`Miss`] found, unless it was given meanwhile and is to be
+    /// given once.
+    pub(super) fn give_found(&mut self, place: usize) -> Option<Value> {
+        (!self.strict || !self.given[place]).then(|| self.give(place))
+    }
+
+    fn give(&mut self, place: usize) -> Value {
+        self.given[place] = true;
+        self.next = place + 1;
+        self.entries[place].outcome.clone()
     }
 
     /// Outcomes that nobody asked for.

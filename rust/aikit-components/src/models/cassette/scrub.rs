@@ -3,6 +3,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use aikit_core::{Value, tape::TapeCall, value::Map};
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use super::secret_text;
 
@@ -100,25 +101,34 @@ pub(crate) fn is_secret_variable(name: &str) -> bool {
 #[derive(PartialEq)]
 struct Secret {
     value: String,
+    /// Whether somebody typed it for what is recorded now, and nothing else holds it.
+    is_typed: bool,
     /// Longest first.
     forms: Vec<String>,
 }
 
 impl Secret {
-    fn new(value: &str) -> Self {
+    fn new(value: &str, is_typed: bool) -> Self {
         let json = serde_json::Value::from(value).to_string();
         let inside = json.trim_matches('"').to_owned();
         let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
         let percent = encoded.replace('+', "%20");
         let mut forms = vec![value.to_owned()];
-        for form in [inside, encoded, percent] {
+        let forms_in_base64 = in_base64(value);
+        for form in [inside, encoded, percent]
+            .into_iter()
+            .chain(forms_in_base64)
+        {
             if !forms.contains(&form) {
                 forms.push(form);
             }
         }
         forms.sort_by_key(|it| std::cmp::Reverse(it.len()));
-        let value = value.to_owned();
-        Self { value, forms }
+        Self {
+            value: value.to_owned(),
+            is_typed,
+            forms,
+        }
     }
 
     /// The text without the secret.
@@ -139,6 +149,25 @@ impl Secret {
         }
         text
     }
+}
+
+/// A secret inside a longer text or inside bytes that are written in base64: as what comes before
+/// it has 0, 1 or 2 bytes more than groups of 3, and without the letters that its neighbours share.
+fn in_base64(value: &str) -> Vec<String> {
+    if value.chars().count() < SECRET_CHARS_MIN {
+        return Vec::new();
+    }
+    let form = |before: usize| {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(value.as_bytes());
+        let letters = STANDARD_NO_PAD.encode(&bytes);
+        let (start, end) = ((8 * before).div_ceil(6), 8 * bytes.len() / 6);
+        letters[start..end].to_owned()
+    };
+    let forms = (0..3).map(form);
+    forms
+        .flat_map(|it| [it.replace('+', "-").replace('/', "_"), it])
+        .collect()
 }
 
 /// Hides a short secret where it stands between quotes or, as a word, between what is no letter
@@ -169,22 +198,32 @@ impl Scrubber {
     /// not to be found in ordinary text.
     pub(super) fn hide(&self, secret: &str) {
         if secret.trim().chars().count() >= SECRET_CHARS_MIN {
-            self.hide_typed(secret);
+            self.remember(secret, false);
         }
     }
 
     /// Remembers a value that somebody typed unseen. A short one is hidden where it stands alone.
     pub(super) fn hide_typed(&self, secret: &str) {
+        self.remember(secret, true);
+    }
+
+    /// Forgets what was typed: what is recorded next has its own.
+    pub(super) fn forget_typed(&self) {
+        let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        secrets.retain(|it| !it.is_typed);
+    }
+
+    fn remember(&self, secret: &str, is_typed: bool) {
         let secret = secret.trim();
         if secret.is_empty() {
             return;
         }
-        let secret = Secret::new(secret);
         let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
-        if !secrets.contains(&secret) {
-            secrets.push(secret);
-            secrets.sort_by_key(|it| std::cmp::Reverse(it.value.len()));
+        match secrets.iter_mut().find(|it| it.value == secret) {
+            Some(known) => known.is_typed &= is_typed,
+            None => secrets.push(Secret::new(secret, is_typed)),
         }
+        secrets.sort_by_key(|it| std::cmp::Reverse(it.value.len()));
     }
 
     /// A call without secrets.
@@ -201,12 +240,27 @@ impl Scrubber {
             Value::String(text) => Value::String(self.text(text)),
             Value::Bytes(bytes) => match std::str::from_utf8(&bytes) {
                 Ok(text) => Value::Bytes(self.text(text.to_owned()).into()),
-                Err(_) => Value::Bytes(bytes),
+                Err(_) => Value::Bytes(self.bytes(&bytes).into()),
             },
             Value::List(items) => self.items(items),
             Value::Map(map) => Value::Map(self.members(map)),
             other => other,
         }
+    }
+
+    /// Bytes in which texts stand among others.
+    fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            let text = chunk.valid();
+            if text.len() >= WORD_CHARS_MIN {
+                shown.extend_from_slice(self.text(text.to_owned()).as_bytes());
+            } else {
+                shown.extend_from_slice(text.as_bytes());
+            }
+            shown.extend_from_slice(chunk.invalid());
+        }
+        shown
     }
 
     /// A list; of a pair of a name and a value, the value is that of a member.
@@ -240,7 +294,27 @@ impl Scrubber {
         map.into_iter().map(scrub).collect()
     }
 
-    fn text(&self, text: String) -> String {
+    /// A text that broke off, without the beginning of a known value at its end.
+    pub(super) fn without_beginning(&self, mut text: String) -> String {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        let known = |it: &&Secret| it.value.chars().count() >= SECRET_CHARS_MIN;
+        for secret in secrets.iter().filter(known) {
+            let ends = secret.value.char_indices().map(|(end, _)| end);
+            let mut ends = ends
+                .skip(SECRET_CHARS_MIN)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev();
+            if let Some(end) = ends.find(|end| text.ends_with(&secret.value[..*end])) {
+                text.truncate(text.len() - end);
+                text.push_str(HIDDEN);
+            }
+        }
+        text
+    }
+
+    /// A text without secrets.
+    pub(super) fn text(&self, text: String) -> String {
         let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
         let text = secrets.iter().fold(text, |text, it| it.hide_in(text));
         secret_text::hide(text)

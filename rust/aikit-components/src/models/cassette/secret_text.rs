@@ -334,13 +334,12 @@ fn set_value(before: &str, (name, separator): (&str, &str), rest: &str) -> Optio
     if !begins_line(before) {
         return None;
     }
+    // No further than the line: a text may have many.
     let line = rest
         .find(['\n', '\r', '"', '\''])
-        .into_iter()
-        .chain(rest.find("\\n"))
-        .min()
-        .unwrap_or(rest.len());
-    let line = rest[..line].trim_end();
+        .map_or(rest, |end| &rest[..end]);
+    let line = line.find("\\n").map_or(line, |end| &line[..end]);
+    let line = line.trim_end();
     // With spaces around its sign, `name = a + b` is a program.
     (sign == ":" || line.len() == run).then_some(0..line.len())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     model::{ChatEvent, ChatResponse},
-    tape::{Tape, TapeCall},
+    tape::{Found, Tape, TapeCall},
 };
 
 use super::form::{self, Form};
@@ -25,14 +25,15 @@ pub(crate) async fn taped<T, F: Future<Output = Result<T>>>(
         return work().await;
     };
     let call = call()?;
-    if let Some(outcome) = tape.find(&call)? {
-        return (form.read)(form::recorded(outcome)?);
-    }
+    let number = match tape.find(&call)? {
+        Found::Recorded(outcome) => return (form.read)(form::recorded(outcome)?),
+        Found::Missing(number) => number,
+    };
     let outcome = work().await;
     match &outcome {
-        Ok(answer) => tape.keep(call, form::answer((form.write)(answer)?))?,
+        Ok(answer) => tape.keep(number, call, form::answer((form.write)(answer)?)),
         Err(error) if is_callers(cx, error) => {}
-        Err(error) => tape.keep(call, form::error(error))?,
+        Err(error) => tape.keep(number, call, form::error(error)),
     }
     outcome
 }
@@ -50,15 +51,18 @@ fn is_callers(cx: &Context, error: &Error) -> bool {
 /// An answer that is recorded while it arrives. When it is left half-way, what had arrived is kept.
 pub(crate) struct Recording {
     tape: Arc<dyn Tape>,
+    /// Of the recording under which the call began.
+    number: u64,
     call: Option<TapeCall>,
     pieces: Vec<Value>,
 }
 
 impl Recording {
-    /// Begins to record the answer to `call`.
-    pub(crate) const fn new(tape: Arc<dyn Tape>, call: TapeCall) -> Self {
+    /// Begins to record the answer to `call` in the recording `number`.
+    pub(crate) const fn new(tape: Arc<dyn Tape>, number: u64, call: TapeCall) -> Self {
         Self {
             tape,
+            number,
             call: Some(call),
             pieces: Vec::new(),
         }
@@ -73,7 +77,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// `limit_exceeded` when the recording has no room for it.
+    /// `internal` for an answer that is no data.
     pub(crate) fn end(mut self, cx: &Context, outcome: &Result<ChatResponse>) -> Result<()> {
         let pieces = std::mem::take(&mut self.pieces);
         let (Some(call), false) = (
@@ -82,7 +86,9 @@ impl Recording {
         ) else {
             return Ok(());
         };
-        self.tape.keep(call, form::streamed(pieces, outcome)?)
+        self.tape
+            .keep(self.number, call, form::streamed(pieces, outcome)?);
+        Ok(())
     }
 }
 
@@ -92,8 +98,7 @@ impl Drop for Recording {
         if let Some(call) = self.call.take()
             && !pieces.is_empty()
         {
-            // Nobody is there to be told; the next call finds the cassette full.
-            drop(self.tape.keep(call, form::left(pieces)));
+            self.tape.keep(self.number, call, form::left(pieces));
         }
     }
 }
