@@ -21,8 +21,9 @@ static INSIDE: AtomicUsize = AtomicUsize::new(0);
 /// The thread that ends the interpreter; it alone may still use it.
 static ENDING: OnceLock<ThreadId> = OnceLock::new();
 
-/// How often, and with which pause, an exit looks whether everybody has left: one second in all.
-const EXIT_LOOKS_MAX: u32 = 1_000;
+/// How often, and with which pause, an exit looks whether everybody has left: ten seconds in all,
+/// which only a machine that is very busy takes.
+const EXIT_LOOKS_MAX: u32 = 10_000;
 const EXIT_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs `body` with the interpreter on a thread of Rust's; `None` once it ends.
