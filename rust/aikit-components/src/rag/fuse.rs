@@ -42,7 +42,7 @@ pub(super) enum Weights {
 }
 
 /// Fuses two lists that are ordered best first, of at most `most` hits each. The answer is ordered
-/// best first, equal scores by id.
+/// best first, equal scores by the vectors and then by id.
 pub(super) fn fuse(
     fusion: Fusion,
     (dense, keyword): (&[Scored], &[Scored]),
@@ -81,7 +81,13 @@ pub(super) fn fuse(
         }
     }
     let mut fused: Vec<Fused> = fused.into_values().collect();
-    fused.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    // Of equal scores the vectors decide: the order of ids is only that of the ingest.
+    let dense = |it: &Fused| it.dense.unwrap_or(f32::MIN);
+    fused.sort_by(|a, b| {
+        let by_score = b.score.total_cmp(&a.score);
+        let by_dense = || dense(b).total_cmp(&dense(a));
+        by_score.then_with(by_dense).then(a.id.cmp(&b.id))
+    });
     fused
 }
 
@@ -185,6 +191,10 @@ mod tests {
             assert_eq!(ids(&fused), [1, 2, 3, 4, 5], "{fusion:?}");
             assert_eq!((fused[1].dense, fused[1].keyword), (Some(0.8), Some(15.0)));
         }
+        // What the words find equal, the vectors tell apart.
+        let equal = list(&[(1, 20.0), (2, 20.0), (3, 20.0)]);
+        let fused = fuse(Fusion::Convex, (&dense, &equal), 100, Weights::Rest(0.1));
+        assert_eq!(ids(&fused), [2, 1, 3, 4, 5]);
         let fused = fuse(Fusion::Convex, (&dense, &keyword), 100, Weights::Rest(0.1));
         assert!((fused[0].score - 1.0).abs() < 1e-6 && (fused[3].score - 0.1).abs() < 1e-6);
     }
