@@ -307,7 +307,11 @@ fn the_failed_tasks_of_a_cell_are_reported_once_however_many() {
     let fixture = Fixture::new();
     fixture
         .run(
-            "for i = 1, 1200 do async(function() error('task ' .. i .. '.') end) end sleep(0)
+            "local begun = 0
+             for i = 1, 1200 do
+               async(function() begun = begun + 1 error('task ' .. i .. '.') end)
+             end
+             while begun < 1200 do sleep(0) end
              print('the cell goes on')",
         )
         .unwrap();
