@@ -56,14 +56,11 @@ impl Senders {
         if self.known.len() >= SENDERS_MAX && !self.known.contains_key(&header.session) {
             self.known.clear();
         }
-        let sender = self
-            .known
-            .entry(header.session.clone())
-            .or_insert(Sender {
-                first: sent,
-                has_clock: false,
-                offset: difference,
-            });
+        let sender = self.known.entry(header.session.clone()).or_insert(Sender {
+            first: sent,
+            has_clock: false,
+            offset: difference,
+        });
         sender.has_clock |= sent != sender.first;
         if difference - sender.offset > LATE_MAX_MICROS {
             // One of the clocks was set.
@@ -151,10 +148,22 @@ mod tests {
         let cases: &[(&str, &[(i64, i64)], bool)] = &[
             ("comes late", &[(0, 3), (100, 103), (101, 400)], true),
             ("sent after", &[(0, 3), (100, 103), (112, 115)], false),
-            ("a clock that is ahead", &[(9000, 3), (9100, 103), (9101, 400)], true),
-            ("ahead, sent after", &[(9000, 3), (9100, 103), (9112, 115)], false),
+            (
+                "a clock that is ahead",
+                &[(9000, 3), (9100, 103), (9101, 400)],
+                true,
+            ),
+            (
+                "ahead, sent after",
+                &[(9000, 3), (9100, 103), (9112, 115)],
+                false,
+            ),
             ("long ago", &[(0, 3), (100, 103), (101, 2200)], false),
-            ("a clock that was set", &[(0, 3), (100, 103), (-9000, 115)], false),
+            (
+                "a clock that was set",
+                &[(0, 3), (100, 103), (-9000, 115)],
+                false,
+            ),
             ("a constant date", &[(0, 3), (0, 103), (0, 115)], false),
         ];
         for (name, messages, expected) in cases {
