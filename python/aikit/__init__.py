@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
+    from .contexts import Context, track
     from .errors import AikitError
     from .handles import Event, Handle
     from .hits import Hit
     from .kernelspec import install as install_kernel
+    from .middleware import guard, pipeline
     from .models import Model
+    from .procedures import Procedure, pipe, procedure, procedure_factory
     from .providers import (
         XAI,
         ZAI,
@@ -65,6 +68,7 @@ __all__ = [
     "Artifacts",
     "Azure",
     "Cohere",
+    "Context",
     "DeepSeek",
     "Doubleword",
     "Event",
@@ -85,6 +89,7 @@ __all__ = [
     "OpenAI",
     "OpenRouter",
     "Perplexity",
+    "Procedure",
     "Session",
     "State",
     "Together",
@@ -94,11 +99,17 @@ __all__ = [
     "VoyageAI",
     "XiaomiMiMo",
     "errors",
+    "guard",
     "install_kernel",
     "kernelspec",
+    "pipe",
+    "pipeline",
+    "procedure",
+    "procedure_factory",
     "testing",
     "tool",
     "tools",
+    "track",
 ]
 
 # Where each name lives: (module, name there); an empty name is the module itself.
@@ -112,6 +123,7 @@ _HOMES = {
     "Anthropic": ("providers", "Anthropic"),
     "Azure": ("providers", "Azure"),
     "Cohere": ("providers", "Cohere"),
+    "Context": ("contexts", "Context"),
     "DeepSeek": ("providers", "DeepSeek"),
     "Doubleword": ("providers", "Doubleword"),
     "Answer": ("answers", "Answer"),
@@ -133,6 +145,7 @@ _HOMES = {
     "OpenAI": ("providers", "OpenAI"),
     "OpenRouter": ("providers", "OpenRouter"),
     "Perplexity": ("providers", "Perplexity"),
+    "Procedure": ("procedures", "Procedure"),
     "RAG": ("rag", "RAG"),
     "Session": ("sessions", "Session"),
     "State": ("state", "State"),
@@ -145,11 +158,17 @@ _HOMES = {
     "XiaomiMiMo": ("providers", "XiaomiMiMo"),
     "ZAI": ("providers", "ZAI"),
     "errors": ("errors", ""),
+    "guard": ("middleware", "guard"),
     "install_kernel": ("kernelspec", "install"),
     "kernelspec": ("kernelspec", ""),
+    "pipe": ("procedures", "pipe"),
+    "pipeline": ("middleware", "pipeline"),
+    "procedure": ("procedures", "procedure"),
+    "procedure_factory": ("procedures", "procedure_factory"),
     "testing": ("testing", ""),
     "tool": ("tools", "tool"),
     "tools": ("tools", ""),
+    "track": ("contexts", "track"),
 }
 
 

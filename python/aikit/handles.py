@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .records import Record
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from . import _aikit
@@ -30,6 +31,80 @@ class Event(Record):
     sequence: int
     time: float
     source: str | None
+
+
+class Events(list[Event]):
+    """The events of a run until it was asked for; iterating with ``async for`` waits for more."""
+
+    def __init__(self, native: _aikit.Handle) -> None:
+        super().__init__(Event(event) for event in native.events())
+        self._native = native
+
+    def on(self, kind: str, listener: Callable[[Event], object]) -> Listening:
+        """Calls ``listener`` with each event of that name, those until now included.
+
+        It runs on a thread of its own until the run ends or the answer is closed; what it raises
+        is reported as by ``threading.excepthook`` and harms nothing else.
+
+        Args:
+            kind: The name, such as ``stream.chunk``, or ``*`` for every one. A colon means a dot.
+            listener: Gets the event.
+        """
+        return Listening(self._native, kind.replace(":", "."), listener)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        position = 0
+        while (event := await self._native.aevent(position)) is not None:
+            yield Event(event)
+            position = event["sequence"]
+
+
+class Listening:
+    """A listener of a run's events; ``close`` ends it, ``join`` waits for its end."""
+
+    def __init__(
+        self, native: _aikit.Handle, kind: str, listener: Callable[[Event], object]
+    ) -> None:
+        import threading  # noqa: PLC0415  # needed with the first listener only
+
+        self._is_closed = False
+        # It holds no handle: a run whose handles are gone is cancelled, and this ends with it.
+        view = native.view()
+        self._thread = threading.Thread(
+            target=self._listen, args=(view, kind, listener), name="aikit-listener", daemon=True
+        )
+        self._thread.start()
+
+    def _listen(
+        self, view: _aikit.HandleView, kind: str, listener: Callable[[Event], object]
+    ) -> None:
+        position = 0
+        while not self._is_closed and (event := view.event(position)) is not None:
+            position = event["sequence"]
+            if kind in {"*", event["kind"]} and not self._is_closed:
+                try:
+                    listener(Event(event))
+                except Exception:  # noqa: BLE001  # the others are still told
+                    _report(self._thread)
+
+    def close(self) -> None:
+        """Calls the listener no more."""
+        self._is_closed = True
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until the run has ended and every event was told.
+
+        Args:
+            timeout: Longest time to wait, in seconds.
+        """
+        self._thread.join(timeout)
+
+
+def _report(thread: threading.Thread) -> None:
+    import sys  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
 
 
 class Usage(Record):
@@ -75,9 +150,14 @@ class Handle(Generic[ResultT]):
         return self._native.is_finished()
 
     @property
-    def events(self) -> list[Event]:
-        """The events until now."""
-        return [Event(event) for event in self._native.events()]
+    def events(self) -> Events:
+        """The events until now, as a list that also tells of those to come."""
+        return Events(self._native)
+
+    @property
+    def status(self) -> str:
+        """``running``, ``completed``, ``failed`` or ``cancelled``."""
+        return self._native.status()
 
     @property
     def usage(self) -> Usage:

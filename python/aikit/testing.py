@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import _aikit
 from ._tools import listed
+from .errors import LimitExceededError
+from .middleware import Arguments
 from .models import Model
+from .procedures import Procedure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +42,47 @@ class FunctionModel(Model):
 
     def __init__(self, function: Callable[[dict[str, Any]], object], *, name: str = "test") -> None:
         self._native = _aikit.Model.from_function(name, function)
+
+
+class ProcedureDouble:
+    """Stands in for a procedure in tests: scripted answers, recorded calls.
+
+    Everything around the function (middleware, time limit, tracking) is real.
+
+    Args:
+        name: Its name.
+        answers: One answer for each call; an exception is raised.
+
+    Attributes:
+        procedure: What to use in place of the real one; the double can be called itself as well.
+        calls: `Arguments` of every call so far.
+    """
+
+    def __init__(self, name: str, answers: Sequence[object]) -> None:
+        self.calls: list[Arguments] = []
+        self._answers = listed("answers", answers)
+        self.procedure: Procedure[Any] = Procedure(self._answer, name=name, schema=False)
+
+    @property
+    def remaining(self) -> int:
+        """How many answers are left."""
+        return max(0, len(self._answers) - len(self.calls))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, D102  # as a function
+        return self.procedure(*args, **kwargs)
+
+    def _answer(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as a function
+        number = len(self.calls)
+        self.calls.append(Arguments(*args, **kwargs))
+        if number >= len(self._answers):
+            raise LimitExceededError(
+                f"the double `{self.procedure.name}` has no answer for call {number + 1}",
+                hint="give it one answer for each call",
+            )
+        answer = self._answers[number]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
 
 class Cassette:

@@ -171,10 +171,14 @@ impl Context {
     }
 
     /// A child that begins a graph and an execution of its own: a cell, a request, a program's
-    /// outermost call.
+    /// outermost call. Only hosts make one, so it is here that a principal may be set.
     #[must_use]
-    pub fn root_child(&self, overrides: Overrides) -> Self {
+    pub fn root_child(&self, mut overrides: Overrides) -> Self {
+        let principal = overrides.principal.take();
         self.changed(overrides, |inner| {
+            if let Some(principal) = principal {
+                Arc::make_mut(&mut inner.shared).principal = Arc::new(principal);
+            }
             inner.graph = Arc::default();
             inner.node = None;
             inner.origin = None;
@@ -319,6 +323,11 @@ impl Context {
             .node
             .as_ref()
             .map_or(&self.0.metrics, |node| &node.metrics)
+    }
+
+    /// Whether both are one Context, not only equal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn execution(&self) -> Option<ExecutionIds> {

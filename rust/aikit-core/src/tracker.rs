@@ -183,18 +183,7 @@ impl Execution {
     /// Says of a passed deadline that it was the operation's own, where it was.
     #[must_use]
     pub fn explain(&self, caller: &Context, operation: &Operation, error: Error) -> Error {
-        let is_own = error.kind() == ErrorKind::Timeout
-            && self.cx.remaining().is_some_and(|it| it.is_zero())
-            && caller.check().is_ok();
-        match operation.timeout {
-            Some(timeout) if is_own => {
-                let message = format!("`{}` took longer than {timeout:?}", operation.name);
-                Error::new(ErrorKind::Timeout, message)
-                    .with_hint("raise its time limit, or ask for less in one call")
-                    .with_source(error)
-            }
-            _ => error,
-        }
+        explain(&self.cx, caller, operation, error)
     }
 
     /// Ends the execution.
@@ -211,6 +200,24 @@ impl Drop for Execution {
             let error = Error::new(ErrorKind::Cancelled, "the caller stopped waiting");
             end(&self.cx, self.node(), Some(&error));
         }
+    }
+}
+
+/// Says of the passed deadline of `cx` that it was the operation's own and not the caller's, where
+/// it was.
+#[must_use]
+pub fn explain(cx: &Context, caller: &Context, operation: &Operation, error: Error) -> Error {
+    let is_own = error.kind() == ErrorKind::Timeout
+        && cx.remaining().is_some_and(|it| it.is_zero())
+        && caller.check().is_ok();
+    match operation.timeout {
+        Some(timeout) if is_own => {
+            let message = format!("`{}` took longer than {timeout:?}", operation.name);
+            Error::new(ErrorKind::Timeout, message)
+                .with_hint("raise its time limit, or ask for less in one call")
+                .with_source(error)
+        }
+        _ => error,
     }
 }
 

@@ -19,6 +19,13 @@ pub(crate) struct Origin {
     pub(crate) event_loop: Option<Py<PyAny>>,
 }
 
+/// What the calling function belongs to, if it was called by Rust or entered a Context.
+pub(crate) fn current_scope(py: Python<'_>) -> PyResult<Option<Scope>> {
+    let callbacks = interpreter::callbacks(py)?;
+    let scope = callbacks.call_method0(intern!(py, "current_scope"))?;
+    Ok(scope.cast::<Scope>().ok().map(|scope| scope.get().clone()))
+}
+
 /// One call from Python into Rust.
 pub(crate) struct Entry {
     origin: Arc<Origin>,
@@ -40,9 +47,7 @@ impl Entry {
     fn new(py: Python<'_>, event_loop: Option<Py<PyAny>>) -> PyResult<Self> {
         static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let copy = COPY.import(py, "contextvars", "copy_context")?;
-        let callbacks = interpreter::callbacks(py)?;
-        let parent = callbacks.call_method0(intern!(py, "current_scope"))?;
-        let parent = parent.cast::<Scope>().ok().map(|scope| scope.get().clone());
+        let parent = current_scope(py)?;
         Ok(Self {
             origin: Arc::new(Origin {
                 variables: copy.call0()?.unbind(),
@@ -130,5 +135,17 @@ pub(crate) struct Scope {
 impl Scope {
     pub(crate) const fn new(context: Context, slots: Option<Arc<Slots>>) -> Self {
         Self { context, slots }
+    }
+
+    /// The same place, in another Context.
+    pub(crate) fn with_context(&self, context: Context) -> Self {
+        Self {
+            context,
+            slots: self.slots.clone(),
+        }
+    }
+
+    pub(crate) const fn core(&self) -> &Context {
+        &self.context
     }
 }

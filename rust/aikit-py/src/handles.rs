@@ -58,6 +58,16 @@ impl Handle {
         events
     }
 
+    /// Where the work stands.
+    fn status(&self) -> &'static str {
+        self.0.status().name()
+    }
+
+    /// Its events, without holding the work.
+    fn view(&self) -> HandleView {
+        HandleView(self.0.view().clone())
+    }
+
     /// Asks the work to end.
     fn cancel(&self, reason: String) {
         self.0.cancel(reason);
@@ -71,6 +81,20 @@ impl Handle {
     /// W3C trace id.
     fn trace_id(&self) -> String {
         self.0.context().trace_id().to_owned()
+    }
+}
+
+/// The events of started work.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct HandleView(procedure::HandleView);
+
+#[pymethods]
+impl HandleView {
+    /// Waits for the event after position `after`; `None` after the last one.
+    fn event(&self, py: Python<'_>, after: u64) -> PyResult<Option<PyValue>> {
+        let view = self.0.clone();
+        let event = wait::blocking(py, move |_| async move { Ok(view.event(after).await) })?;
+        Ok(event.map(|event| describe(&event)))
     }
 }
 

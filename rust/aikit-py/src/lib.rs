@@ -6,6 +6,7 @@ mod artifacts;
 mod ask;
 mod callbacks;
 mod context;
+mod contexts;
 mod convert;
 mod errors;
 mod handles;
@@ -14,6 +15,7 @@ mod kernel;
 mod logging;
 mod models;
 mod packages;
+mod procedures;
 mod rag;
 mod replay;
 mod session;
@@ -33,11 +35,13 @@ mod _aikit {
         artifacts::Artifacts,
         callbacks::Reply,
         context::Scope,
+        contexts::{Context, ProcedureNode},
         errors::error_kinds,
-        handles::Handle,
+        handles::{Handle, HandleView},
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},
+        procedures::{Execution, ProcedureOptions, Watch},
         rag::{Rag, store_path},
         replay::{close_network, eject_cassette, holds_cassette, insert_cassette},
         sessions::Session,

@@ -15,7 +15,8 @@ pub struct Overrides {
     pub request_id: Option<String>,
     /// W3C trace id: 32 hexadecimal digits.
     pub trace_id: Option<String>,
-    /// On whose behalf; only [`Context::create`](super::Context::create) reads it.
+    /// On whose behalf; only [`Context::create`](super::Context::create)
+    /// and [`Context::root_child`](super::Context::root_child) read it.
     pub principal: Option<Principal>,
     /// Narrows the principal's roles to these; only [`Context::child`](super::Context::child) reads it.
     pub roles: Option<Vec<String>>,

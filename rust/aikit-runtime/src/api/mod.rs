@@ -8,12 +8,14 @@
 mod agent;
 mod args;
 mod artifact;
+mod context;
 mod display;
 mod host;
 mod json;
 mod model;
 mod params;
 pub mod pipe;
+mod procedure;
 mod progress;
 mod rag;
 mod replay;
@@ -214,6 +216,8 @@ pub const MODULES: &[&ApiModule] = &[
     &display::MODULE,
     &progress::MODULE,
     &json::MODULE,
+    &context::MODULE,
+    &procedure::MODULE,
     &tool::MODULE,
     &model::MODULE,
     &agent::MODULE,

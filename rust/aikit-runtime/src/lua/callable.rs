@@ -41,6 +41,27 @@ pub(super) fn hand_over(state: &State, function: &Function) -> Result<Arc<dyn Ca
     }))
 }
 
+/// A function, or what can be called like one: a procedure, a table with `__call`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn function_of(lua: &mlua::Lua, value: &mlua::Value) -> mlua::Result<Option<Function>> {
+    let is_callable = match value {
+        mlua::Value::Function(function) => return Ok(Some(function.clone())),
+        mlua::Value::Table(table) => {
+            let metatable = table.metatable();
+            metatable.is_some_and(|it| it.raw_get::<Function>("__call").is_ok())
+        }
+        _ => false,
+    };
+    if !is_callable {
+        return Ok(None);
+    }
+    let wrap = lua.load("local callable = ... return function(...) return callable(...) end");
+    wrap.set_name("=[aikit]").call(value.clone()).map(Some)
+}
+
 /// The name of the variable a value is in. Lua functions have no names of their own.
 pub(super) fn variable_of(state: &State, value: &mlua::Value) -> Option<String> {
     let is_it = |other: &mlua::Value| other == value;
@@ -72,11 +93,7 @@ impl Callable for LuaCallable {
             cx: cx.child(Overrides::default()),
             is_answered: false,
         };
-        let run = Arc::new(Run {
-            cx: cancel.cx.clone(),
-            sink: Arc::clone(&self.run.sink),
-            failed_tasks: Arc::clone(&self.run.failed_tasks),
-        });
+        let run = self.run.beside(cancel.cx.clone());
         let asked = self.jobs.send(Job::Call {
             function: self.function,
             run,

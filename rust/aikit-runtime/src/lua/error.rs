@@ -26,6 +26,14 @@ impl From<mlua::Error> for Failure {
 }
 
 impl Failure {
+    /// A value that was raised, without where.
+    pub(super) const fn of(value: Value) -> Self {
+        Self {
+            value,
+            traceback: String::new(),
+        }
+    }
+
     /// Reads what [`raw::protected_call`] answers after `false`.
     pub(super) fn from_protected_call(values: MultiValue) -> Self {
         match values.into_iter().next().unwrap_or(Value::Nil) {

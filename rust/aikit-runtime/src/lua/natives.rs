@@ -10,9 +10,9 @@ use aikit_core::{
 use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
 
 use super::{
-    cell, convert, display,
+    cell, context, convert, display,
     error::{self, IntoLua as _},
-    interrupt, progress,
+    interrupt, procedure, progress,
     state::State,
     task, text,
 };
@@ -48,6 +48,51 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("display", "png", display::png),
     ("display", "table", display::table),
     ("progress", "progress", progress::function),
+    ("Context", "create", context::create),
+    ("Context", "get", context::get),
+    ("Context", "child", context::child),
+    ("Context", "run", context::run),
+    ("Context", "fork", context::fork),
+    ("Context", "is_context", context::is_context),
+    ("Context", "emit", context::emit),
+    ("Context", "add_metric", context::add_metric),
+    ("Context", "set_metric", context::set_metric),
+    ("Context", "get_metric", context::get_metric),
+    ("Context", "metrics", context::metrics),
+    ("Context", "add_usage", context::add_usage),
+    ("Context", "usage", context::usage),
+    ("Context", "is_standalone", context::is_standalone),
+    ("Context", "is_within", context::is_within),
+    ("Context", "has_ancestor_named", context::has_ancestor_named),
+    ("Context", "origin_name", context::origin_name),
+    ("Context", "execution_info", context::execution_info),
+    ("Context", "node", context::node),
+    ("Context", "origin", context::origin),
+    ("Context", "root", context::root),
+    ("Context", "nodes", context::nodes),
+    ("Context", "find_node", context::find_node),
+    ("Context", "count", context::count),
+    ("Context", "clear", context::clear),
+    ("Context", "check", context::check),
+    ("Context", "try_get", context::get),
+    ("Procedure", "create", |lua| {
+        procedure::member(lua, "create")
+    }),
+    ("Procedure", "pipe", |lua| procedure::member(lua, "pipe")),
+    ("Procedure", "pipeline", |lua| {
+        procedure::member(lua, "pipeline")
+    }),
+    ("Procedure", "factory", |lua| {
+        procedure::member(lua, "factory")
+    }),
+    ("Procedure", "guard", |lua| procedure::member(lua, "guard")),
+    ("Procedure", "track", |lua| procedure::member(lua, "track")),
+    ("Procedure", "is_procedure", |lua| {
+        procedure::member(lua, "is_procedure")
+    }),
+    ("Procedure", "double", |lua| {
+        procedure::member(lua, "double")
+    }),
 ];
 
 /// The function of a row that each engine implements.
