@@ -2,6 +2,7 @@
 
 mod approval;
 mod cancel;
+mod channels;
 mod overrides;
 mod principal;
 
@@ -12,6 +13,7 @@ use futures::future::{Either, select};
 use self::cancel::Cancel;
 pub use self::{
     approval::{Approval, Approver, Invocation, Verdict},
+    channels::{CONVERSATION, ChannelService, Channels, SESSIONS_MAX},
     overrides::{HostData, Overrides},
     principal::{Caller, Principal},
 };
@@ -50,6 +52,7 @@ struct Inner {
     deadline: Option<Duration>,
     cancel: Arc<Cancel>,
     events: Arc<EventBus>,
+    channels: Option<Arc<dyn ChannelService>>,
     log: Option<Arc<EventLog>>,
     graph: Arc<ProcedureGraph>,
     node: Option<Arc<ProcedureNode>>,
@@ -78,7 +81,8 @@ impl Context {
             invocation: None,
             deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
-            events: Arc::default(),
+            events: overrides.events.unwrap_or_default(),
+            channels: overrides.channels,
             log: None,
             graph: Arc::default(),
             node: None,
@@ -119,6 +123,7 @@ impl Context {
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
             events: Arc::clone(&parent.events),
+            channels: parent.channels.clone(),
             log: parent.log.clone(),
             graph: Arc::clone(&parent.graph),
             node: parent.node.clone(),
@@ -194,21 +199,28 @@ impl Context {
         CURRENT.try_with(Self::clone).ok()
     }
 
-    /// Publishes an event, with the current procedure as its source.
+    /// As [`Context::publish`], for those who need no number.
     pub fn emit(&self, kind: EventKind, data: Value) {
+        let _sequence = self.publish(kind, data);
+    }
+
+    /// Publishes an event, with the current procedure as its source; answers its number on the bus.
+    pub fn publish(&self, kind: EventKind, data: Value) -> u64 {
         let inner = &self.0;
         let event = Event {
             sequence: 0,
             kind,
             time: inner.clock.wall(),
             request_id: Arc::clone(&inner.request_id),
+            trace_id: Arc::clone(&inner.trace_id),
+            execution_id: inner.node.as_ref().map(|node| node.pid.to_string()),
             source: inner.node.as_ref().map(|node| node.name.to_string()),
             data,
         };
         if let Some(log) = &inner.log {
             log.push(event.clone());
         }
-        inner.events.publish(event);
+        inner.events.publish(event)
     }
 
     /// Whether anybody would see an event.
@@ -344,6 +356,11 @@ impl Context {
     /// The bus of the request.
     pub fn events(&self) -> &Arc<EventBus> {
         &self.0.events
+    }
+
+    /// Where channels are found, if the host has any.
+    pub fn channels(&self) -> Option<&Arc<dyn ChannelService>> {
+        self.0.channels.as_ref()
     }
 
     /// The executions of the root call.

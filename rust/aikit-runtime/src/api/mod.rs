@@ -8,7 +8,9 @@
 mod agent;
 mod args;
 mod artifact;
+mod channel;
 mod display;
+mod event;
 mod host;
 mod json;
 mod model;
@@ -20,6 +22,7 @@ mod replay;
 mod session;
 mod sessions;
 mod state;
+mod stream;
 mod task;
 mod tool;
 mod vector;
@@ -222,6 +225,9 @@ pub const MODULES: &[&ApiModule] = &[
     &state::MODULE,
     &sessions::MODULE,
     &artifact::MODULE,
+    &event::MODULE,
+    &channel::MODULE,
+    &stream::MODULE,
     &replay::MODULE,
 ];
 
