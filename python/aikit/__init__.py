@@ -10,10 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, kernelspec, testing, tools
+    from . import errors, events, kernelspec, streams, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
+    from .channels import Channel, ChannelEvent
     from .errors import AikitError
     from .handles import Event, Handle
     from .hits import Hit
@@ -64,6 +65,8 @@ __all__ = [
     "Artifact",
     "Artifacts",
     "Azure",
+    "Channel",
+    "ChannelEvent",
     "Cohere",
     "DeepSeek",
     "Doubleword",
@@ -94,8 +97,10 @@ __all__ = [
     "VoyageAI",
     "XiaomiMiMo",
     "errors",
+    "events",
     "install_kernel",
     "kernelspec",
+    "streams",
     "testing",
     "tool",
     "tools",
@@ -111,6 +116,8 @@ _HOMES = {
     "Artifacts": ("artifacts", "Artifacts"),
     "Anthropic": ("providers", "Anthropic"),
     "Azure": ("providers", "Azure"),
+    "Channel": ("channels", "Channel"),
+    "ChannelEvent": ("channels", "ChannelEvent"),
     "Cohere": ("providers", "Cohere"),
     "DeepSeek": ("providers", "DeepSeek"),
     "Doubleword": ("providers", "Doubleword"),
@@ -145,8 +152,10 @@ _HOMES = {
     "XiaomiMiMo": ("providers", "XiaomiMiMo"),
     "ZAI": ("providers", "ZAI"),
     "errors": ("errors", ""),
+    "events": ("events", ""),
     "install_kernel": ("kernelspec", "install"),
     "kernelspec": ("kernelspec", ""),
+    "streams": ("streams", ""),
     "testing": ("testing", ""),
     "tool": ("tools", "tool"),
     "tools": ("tools", ""),

@@ -5,16 +5,21 @@
 //! it is slow waits in a bounded queue, and what does not fit is counted and told by an event
 //! `events.lost` in the log itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     broadcast::{BroadcastSubscription, CAPACITY_MAX, DropPolicy, QueueOptions},
-    clock::UnixMicros,
+    clock::{Clock as _, SystemClock, UnixMicros},
     event::{Event, EventKind, Pattern, seconds},
     io,
+    per_process::PerProcess,
     storage::{Batch, KeyValueStore, Revision},
 };
+use futures::future::select;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,6 +52,12 @@ pub const REPLAY_MAX: usize = 10_000;
 /// Events that are read at once.
 const PAGE: usize = 256;
 
+/// Flushes that are asked for at once; more wait.
+const FLUSHES_MAX: usize = 64;
+
+/// How long the end of a program waits for its events to be written.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
 /// The kept events of a project. Cheap to clone; what is published is kept while a clone lives.
 #[derive(Clone, Debug)]
 pub struct EventLog(Arc<Inner>);
@@ -54,10 +65,17 @@ pub struct EventLog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     project: Project,
-    /// The way to the writer; `None` where the configuration keeps nothing. The writer ends when
-    /// it is dropped, after what was published is written.
-    flushes: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    /// The way to the writer; `None` where the configuration keeps nothing.
+    flushes: Option<Flushes>,
+    /// Ends the writer when it is dropped, after what was published is written.
+    _end: Option<oneshot::Sender<()>>,
 }
+
+/// Asks a writer to say when what was published is written.
+type Flushes = mpsc::Sender<oneshot::Sender<()>>;
+
+/// The writers of this process, those included whose logs nobody holds any more.
+static WRITERS: PerProcess<Mutex<Vec<Flushes>>> = PerProcess::new();
 
 /// How many events there are.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -123,8 +141,11 @@ impl EventLog {
                 .with_hint("give the number of events to keep; `persist = []` keeps none"));
         }
         if config.persist.is_empty() {
-            let flushes = None;
-            return Ok(Self(Arc::new(Inner { project, flushes })));
+            return Ok(Self(Arc::new(Inner {
+                project,
+                flushes: None,
+                _end: None,
+            })));
         }
         let options = QueueOptions {
             capacity: CAPACITY_MAX,
@@ -137,7 +158,8 @@ impl EventLog {
             let hint = error.hint().unwrap_or_default().to_owned();
             Error::new(ErrorKind::Config, message).with_hint(hint)
         })?;
-        let (flushes, asked) = mpsc::channel(64);
+        let (flushes, asked) = mpsc::channel(FLUSHES_MAX);
+        let (end, ended) = oneshot::channel();
         let writer = Writer {
             project: project.clone(),
             cx: cx.clone(),
@@ -147,27 +169,22 @@ impl EventLog {
             lost: 0,
             is_failing: false,
         };
-        let _task = io::spawn(writer.run(asked));
-        let flushes = Some(flushes);
-        Ok(Self(Arc::new(Inner { project, flushes })))
+        let _task = io::spawn(writer.run(asked, ended));
+        let mut writers = writers().lock().unwrap_or_else(PoisonError::into_inner);
+        writers.retain(|it| !it.is_closed());
+        writers.push(flushes.clone());
+        Ok(Self(Arc::new(Inner {
+            project,
+            flushes: Some(flushes),
+            _end: Some(end),
+        })))
     }
 
     /// Waits until what was published is written.
     pub async fn flush(&self) {
-        let Some(flushes) = &self.0.flushes else {
-            return;
-        };
-        let (done, written) = oneshot::channel();
-        if flushes.send(done).await.is_ok() {
-            // A writer that is gone writes nothing more.
-            let _ended = written.await;
+        if let Some(flushes) = &self.0.flushes {
+            flush(flushes).await;
         }
-    }
-
-    /// As [`EventLog::flush`], but not longer than `limit`: for the end of a program.
-    pub async fn flush_within(&self, cx: &Context, limit: Duration) {
-        let flushing = std::pin::pin!(self.flush());
-        let _first = futures::future::select(flushing, cx.clock().sleep(limit)).await;
     }
 
     /// Kept events that fit `pattern` and come after the number `after` (0 for the beginning), at
@@ -232,6 +249,37 @@ impl EventLog {
     }
 }
 
+fn writers() -> &'static Mutex<Vec<Flushes>> {
+    WRITERS.get_or_init(Mutex::default)
+}
+
+async fn flush(flushes: &Flushes) {
+    let (done, written) = oneshot::channel();
+    if flushes.send(done).await.is_ok() {
+        // A writer that has ended has written everything.
+        let _ended = written.await;
+    }
+}
+
+/// Waits until every log of this process has written what was published, but not longer than
+/// [`END_LIMIT`]: for the end of a program. Does nothing where no events are kept.
+pub fn settle() {
+    let writers = std::mem::take(&mut *writers().lock().unwrap_or_else(PoisonError::into_inner));
+    if writers.is_empty() {
+        return;
+    }
+    let settling = async move {
+        let flushing = std::pin::pin!(async {
+            for writer in &writers {
+                flush(writer).await;
+            }
+        });
+        let _first = select(flushing, SystemClock.sleep(END_LIMIT)).await;
+    };
+    // It cannot fail: nothing asks to stop.
+    let _settled = io::wait(settling, || Ok(()));
+}
+
 /// The beginning of all keys of a log.
 fn prefix(project: &Project, cx: &Context) -> Result<String> {
     Ok(project.space(cx)?.prefix("events"))
@@ -261,26 +309,25 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut flushes: mpsc::Receiver<oneshot::Sender<()>>) {
+    async fn run(
+        mut self,
+        mut flushes: mpsc::Receiver<oneshot::Sender<()>>,
+        mut ended: oneshot::Receiver<()>,
+    ) {
         loop {
-            let flush = tokio::select! {
-                // A log that nobody holds any more, or a bus that is gone.
-                flush = flushes.recv() => match flush {
-                    Some(done) => Some(done),
-                    None => return self.write_waiting(None).await,
-                },
+            tokio::select! {
+                // A log that nobody holds any more.
+                _gone = &mut ended => return self.write_waiting(None).await,
+                Some(done) = flushes.recv() => {
+                    self.write_waiting(None).await;
+                    // Who asked may have stopped waiting.
+                    let _asked = done.send(());
+                }
                 event = self.events.next() => match event {
-                    Some(event) => {
-                        self.write_waiting(Some(event)).await;
-                        continue;
-                    }
+                    Some(event) => self.write_waiting(Some(event)).await,
+                    // A bus that is gone.
                     None => return,
                 },
-            };
-            self.write_waiting(None).await;
-            if let Some(done) = flush {
-                // Who asked may have stopped waiting.
-                let _asked = done.send(());
             }
         }
     }
@@ -315,12 +362,11 @@ impl Writer {
                 }
             }
         }
-        let told = self.lost;
+        let (count, told) = (encoded.len() as u64, self.lost);
         if told > 0 {
             let lost = self.lost_event(events);
             encoded.extend(project::encode("an event", &lost, EVENT_BYTES_MAX));
         }
-        let count = events.len() as u64;
         match self.append(&encoded).await {
             Ok(()) => {
                 self.lost -= told;

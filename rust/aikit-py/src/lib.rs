@@ -5,9 +5,11 @@ mod api;
 mod artifacts;
 mod ask;
 mod callbacks;
+mod channels;
 mod context;
 mod convert;
 mod errors;
+mod events;
 mod handles;
 mod interpreter;
 mod kernel;
@@ -19,6 +21,7 @@ mod replay;
 mod session;
 mod sessions;
 mod state;
+mod subscriptions;
 mod tools;
 mod vectors;
 mod wait;
@@ -32,8 +35,10 @@ mod _aikit {
         api::api_modules,
         artifacts::Artifacts,
         callbacks::Reply,
+        channels::{Channel, channel_session, remove_channel, try_channel},
         context::Scope,
         errors::error_kinds,
+        events::{areplay_events, publish_event, replay_events, subscribe_events},
         handles::Handle,
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
@@ -42,6 +47,7 @@ mod _aikit {
         replay::{close_network, eject_cassette, holds_cassette, insert_cassette},
         sessions::Session,
         state::State,
+        subscriptions::Subscription,
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };

@@ -83,9 +83,9 @@ fn a_close_and_an_end_of_the_bus_wake_who_waits() {
             async move { subscription.next().await.is_none() }
         });
         if ends_itself {
-            bus.close()
+            bus.close();
         } else {
-            drop(bus)
+            drop(bus);
         }
         assert!(wait(waiting).unwrap());
     }
