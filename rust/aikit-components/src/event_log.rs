@@ -238,7 +238,7 @@ impl EventLog {
                     Ok(_) => {}
                     // A damaged one does not hide the others.
                     Err(error) => {
-                        tracing::warn!(%error, key = entry.key, "an event cannot be read")
+                        tracing::warn!(%error, key = entry.key, "an event cannot be read");
                     }
                 }
                 if found.len() == limit {
