@@ -12,7 +12,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .errors import InvalidArgsError
 
@@ -61,7 +61,7 @@ async def map(  # noqa: A001  # the name in every language
             if inspect.isawaitable(made):
                 yield await made
             else:
-                yield cast("MadeT", made)
+                yield made
 
 
 async def tap(source: Source[ItemT], fn: Callable[[ItemT], object]) -> AsyncGenerator[ItemT, None]:

@@ -84,10 +84,11 @@ ok, err = pcall(collect, Stream.map({1}, function() error("broken function") end
 assert(not ok and tostring(err):find("broken function"))
 
 -- A stream that is dropped stops its sources.
-do
+local function drop_one()
   local dropped = Stream.merge{ticking}
-  dropped()
+  assert(dropped() > 0)
 end
+drop_one()
 collectgarbage() collectgarbage()
 sleep(0.02)
 stopped_at = last

@@ -250,9 +250,10 @@ def test_bad_names_and_queues_are_refused(channel: Channel) -> None:
     for name in ("", "  ", "x" * 300, "a\0"):
         with pytest.raises(errors.InvalidArgsError, match="name of the channel"):
             Channel(name)
-    for options in ({"capacity": 0}, {"capacity": 1 << 20}, {"drop": "latest"}):
+    wrong: list[dict[str, Any]] = [{"capacity": 0}, {"capacity": 1 << 20}, {"drop": "latest"}]
+    for options in wrong:
         with pytest.raises(errors.InvalidArgsError):
-            channel.subscribe(**options)  # type: ignore[arg-type]
+            channel.subscribe(**options)
     with pytest.raises(errors.InvalidArgsError):
         channel.receive(timeout=-1)
     with pytest.raises(errors.InvalidArgsError):

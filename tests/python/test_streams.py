@@ -147,7 +147,7 @@ def test_channels_and_subscriptions_are_sources() -> None:
     async def read() -> list[Any]:
         with aikit.events.subscribe("stream.*") as subscription:
             channel = aikit.Channel("streams")
-            sources = {"channel": channel, "events": subscription}
+            sources: dict[str, Any] = {"channel": channel, "events": subscription}
             merged = streams.merge(sources)
             reading = asyncio.create_task(merged.__anext__())
             await asyncio.sleep(0.01)
@@ -164,12 +164,13 @@ def test_channels_and_subscriptions_are_sources() -> None:
 def test_what_can_be_read_with_async_for_is_known() -> None:
     assert streams.is_async_iterable(counter(1))
     assert streams.is_async_iterable(aikit.Channel("streams"))
-    for value in ([1], "x", 1, None, iter([])):
+    values: list[Any] = [[1], "x", 1, None, iter([])]
+    for value in values:
         assert not streams.is_async_iterable(value)
 
 
 def test_what_is_no_source_is_named() -> None:
     with pytest.raises(errors.InvalidArgsError, match="`1`"):
-        streams.merge([1])  # type: ignore[list-item]
+        streams.merge([1])  # type: ignore[arg-type]
     with pytest.raises(errors.InvalidArgsError):
         run(collect(streams.map(1, str)))  # type: ignore[arg-type]

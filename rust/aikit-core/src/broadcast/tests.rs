@@ -1,3 +1,5 @@
+//! The broadcast: order, bounds, ends, listeners.
+
 use std::sync::mpsc;
 
 use futures::FutureExt as _;

@@ -1,3 +1,5 @@
+//! Channels: names, subscribers, requests and responses, bounds.
+
 use futures::FutureExt as _;
 
 use super::{

@@ -293,12 +293,14 @@ async fn read_source(
     (number, sender): (usize, mpsc::Sender<Item>),
 ) {
     let Ok(state) = State::current() else { return };
-    let giving = sender.clone();
+    // Weak: Lua may keep the function for a while, and the end is when no sender is left.
+    let giving = sender.downgrade();
     let give = state.lua.create_async_function(move |_, item: Value| {
-        let giving = giving.clone();
+        let giving = giving.upgrade();
         async move {
-            let taken = giving.send(Ok((number, item))).await;
-            taken.map_err(|_| error::to_lua(ended()))
+            let ended = || error::to_lua(ended());
+            let giving = giving.ok_or_else(ended)?;
+            giving.send(Ok((number, item))).await.map_err(|_| ended())
         }
     });
     let reading = async {
