@@ -205,15 +205,15 @@ impl EventLog {
                 .with_hint(format!("give a whole number from 1 to {REPLAY_MAX}")));
         }
         let pattern = Pattern::parse(pattern)?;
+        // Who only looks makes no store.
+        if self.0.flushes.is_none() && !self.0.project.path().exists() {
+            return Err(nothing_kept());
+        }
         cx.within(self.flush()).await?;
         let keys = self.0.project.keys().await?;
         let prefix = prefix(&self.0.project, cx)?;
         if self.0.flushes.is_none() && find_head(&*keys, &prefix).await?.0.last == 0 {
-            return Err(
-                Error::new(ErrorKind::Unavailable, "no events are kept here").with_hint(
-                    "name those to keep in `aikit.toml`: [events] persist = [\"agent.**\"]",
-                ),
-            );
+            return Err(nothing_kept());
         }
         let below = format!("{prefix}event/");
         let mut position = format!("{below}{after:020}");
@@ -247,6 +247,11 @@ impl EventLog {
             }
         }
     }
+}
+
+fn nothing_kept() -> Error {
+    Error::new(ErrorKind::Unavailable, "no events are kept here")
+        .with_hint("name those to keep in `aikit.toml`: [events] persist = [\"agent.**\"]")
 }
 
 fn writers() -> &'static Mutex<Vec<Flushes>> {

@@ -52,6 +52,8 @@ event_kinds! {
     ProcedureEnd => "procedure.end",
     /// A procedure failed or was cancelled.
     ProcedureError => "procedure.error",
+    /// A generator handed something out: `{index, value}`.
+    StreamChunk => "stream.chunk",
     /// A policy took a decision.
     PolicyDecision => "policy.decision",
     /// A piece of text of an agent's model arrived.
@@ -152,12 +154,17 @@ impl EventBus {
 
     /// Publishes an event; its sequence number is set here and returned.
     pub fn publish(&self, mut event: Event) -> u64 {
-        let published = self.0.publish(|sequence| {
+        self.publish_with(|sequence| {
             event.sequence = sequence;
             event
-        });
+        })
+    }
+
+    /// Publishes what `make` makes of the next sequence number, which is returned. Nothing is made
+    /// when nobody listens.
+    pub fn publish_with(&self, make: impl FnOnce(u64) -> Event) -> u64 {
         // A bus is closed with its last owner only.
-        published.unwrap_or_default()
+        self.0.publish(make).unwrap_or_default()
     }
 
     /// Listens to events whose dotted name fits `pattern`: `*` stands for one part of the name,

@@ -209,6 +209,7 @@ fn nothing_is_kept_unless_it_is_asked_for_and_what_is_wrong_is_named() {
     let error = replay(&log, &cx, 0, "**").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.hint().unwrap().contains("persist"));
+    assert!(!folder.path().join(".aikit").exists());
     for (wrong, named) in [
         (config(&["a..b"], 1), "a..b"),
         (config(&["a"], 0), "retention"),

@@ -181,13 +181,12 @@ impl Context {
     ///
     /// Those of [`Channel::publish`].
     pub fn publish_on(&self, channel: &Channel, mut event: ChannelEvent) -> Result<u64> {
-        if let Some(node) = self.node() {
-            let metadata = &mut event.metadata;
-            metadata.source.get_or_insert_with(|| node.name.to_string());
-            metadata
-                .execution_id
-                .get_or_insert_with(|| node.pid.to_string());
-        }
+        let metadata = &mut event.metadata;
+        let source = || self.node().map(|node| node.name.to_string());
+        metadata.source = metadata.source.take().or_else(source);
+        let execution = || self.execution_id();
+        metadata.execution_id = metadata.execution_id.take().or_else(execution);
+        metadata.tick = metadata.tick.or_else(|| self.tick());
         channel.publish(event)
     }
 

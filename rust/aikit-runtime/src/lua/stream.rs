@@ -57,9 +57,15 @@ fn library(lua: &Lua) -> mlua::Result<Table> {
     let is_iterator = lua.create_function(|_, value: Value| Ok(is_iterator(&value)))?;
     let list_length = lua.create_function(|_, table: Table| Ok(convert::list_length(&table)))?;
     let refuse = lua.create_function(|_, (function, given): (String, Value)| {
-        let shown = text::of(&given);
+        let shown = match &given {
+            Value::Function(_) | Value::UserData(_) => given.type_name().to_owned(),
+            other => text::of(other),
+        };
         let message = format!("`Stream.{function}`: `{shown}` is no source of items");
-        let hint = "give a stream, an iterator function as for `for … in`, or a list";
+        let hint = match &*function {
+            "merge" => "give a list of sources, or a table of them by name",
+            _ => "give a stream, an iterator function as for `for … in`, or a list",
+        };
         Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
     })?;
     let no_item = lua.create_function(|_, ()| {
