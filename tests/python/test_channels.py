@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,6 +223,19 @@ def test_a_slow_subscriber_loses_events_and_holds_up_nobody(channel: Channel) ->
     assert (latest.stats().dropped, first.stats().dropped) == (3, 3)
     latest.stop()
     assert (latest.receive(), latest.stats().dropped) == (None, 3)
+
+
+def test_a_stopped_subscription_lets_go_of_its_function(channel: Channel) -> None:
+    def note(event: ChannelEvent) -> None:
+        del event
+
+    gone = weakref.ref(note)
+    for _ in range(100):
+        channel.subscribe(note).stop()
+    del note
+    while gone() is not None or channel.subscriber_count():
+        time.sleep(0.001)
+        gc.collect()
 
 
 def test_a_dropped_iteration_ends_its_subscription(channel: Channel) -> None:

@@ -60,6 +60,16 @@ fn nothing_is_made_when_nobody_listens() {
 }
 
 #[test]
+fn subscriptions_that_come_and_go_take_no_room() {
+    let bus = Broadcast::<u64>::default();
+    for _ in 0..100 {
+        drop(bus.subscribe(QueueOptions::default(), None));
+    }
+    let _kept = bus.subscribe(QueueOptions::default(), None);
+    assert_eq!(bus.state().queues.len(), 1);
+}
+
+#[test]
 fn a_close_gives_what_waits_and_then_the_end() {
     let bus = Broadcast::default();
     let subscription = subscribe(&bus, 8, DropPolicy::Oldest);
