@@ -266,8 +266,8 @@ async fn flush(flushes: &Flushes) {
     }
 }
 
-/// Waits until every log of this process has written what was published, but not longer than
-/// [`END_LIMIT`]: for the end of a program. Does nothing where no events are kept.
+/// Waits until every log of this process has written what was published, but at most two seconds:
+/// for the end of a program. Does nothing where no events are kept.
 pub fn settle() {
     let writers = std::mem::take(&mut *writers().lock().unwrap_or_else(PoisonError::into_inner));
     if writers.is_empty() {
