@@ -182,3 +182,16 @@ def test_a_wait_for_a_response_is_interrupted(kernel: Conversation) -> None:
     kernel.control("interrupt_request")
     heard = kernel.hear(msg_id)
     assert (heard.content["status"], heard.content["ename"]) == ("error", "KeyboardInterrupt")
+
+
+def test_open_comms_are_bounded(mortal: Conversation) -> None:
+    channel = name()
+    comms = []
+    for _ in range(1000):
+        comms.append(Comm(mortal, {"channel": channel}))
+        mortal.broadcasts(comms[-1].opening)
+    refused = Comm(mortal, {"channel": channel}).heard("comm_close")["error"]
+    assert (refused["kind"], refused["hint"]) == ("limit_exceeded", "close some of them")
+    comms[0].close()
+    mortal.broadcasts(Comm(mortal, {"channel": channel}).opening)
+    assert len(mortal.hear(mortal.client.comm_info()).content["comms"]) == 1000

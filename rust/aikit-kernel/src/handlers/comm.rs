@@ -11,7 +11,7 @@ use std::{
 };
 
 use aikit_core::{
-    Error, Value,
+    Error, ErrorKind, Value,
     broadcast::QueueOptions,
     channel::{Channel, ChannelEvent, ChannelSubscription},
     io::{self, AbortOnDrop},
@@ -101,9 +101,8 @@ fn try_open(desk: &Arc<Desk>, request: &Request, opened: &CommOpen) -> Result<()
     let mut comms = desk.comms.open();
     if comms.len() >= COMMS_MAX && !comms.contains_key(id) {
         let message = format!("{COMMS_MAX} comms are open already");
-        return Err(Some(
-            Error::invalid_args(message).with_hint("close some of them"),
-        ));
+        let error = Error::new(ErrorKind::LimitExceeded, message);
+        return Err(Some(error.with_hint("close some of them")));
     }
     let subscription = channel.subscribe(QueueOptions::default())?;
     let place = Place {
