@@ -10,10 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, kernelspec, testing, tools
+    from . import errors, events, kernelspec, streams, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
+    from .channels import Channel, ChannelEvent
     from .contexts import Context, track
     from .errors import AikitError
     from .handles import Event, Handle
@@ -67,6 +68,8 @@ __all__ = [
     "Artifact",
     "Artifacts",
     "Azure",
+    "Channel",
+    "ChannelEvent",
     "Cohere",
     "Context",
     "DeepSeek",
@@ -99,6 +102,7 @@ __all__ = [
     "VoyageAI",
     "XiaomiMiMo",
     "errors",
+    "events",
     "guard",
     "install_kernel",
     "kernelspec",
@@ -106,6 +110,7 @@ __all__ = [
     "pipeline",
     "procedure",
     "procedure_factory",
+    "streams",
     "testing",
     "tool",
     "tools",
@@ -122,6 +127,8 @@ _HOMES = {
     "Artifacts": ("artifacts", "Artifacts"),
     "Anthropic": ("providers", "Anthropic"),
     "Azure": ("providers", "Azure"),
+    "Channel": ("channels", "Channel"),
+    "ChannelEvent": ("channels", "ChannelEvent"),
     "Cohere": ("providers", "Cohere"),
     "Context": ("contexts", "Context"),
     "DeepSeek": ("providers", "DeepSeek"),
@@ -165,6 +172,8 @@ _HOMES = {
     "pipeline": ("middleware", "pipeline"),
     "procedure": ("procedures", "procedure"),
     "procedure_factory": ("procedures", "procedure_factory"),
+    "events": ("events", ""),
+    "streams": ("streams", ""),
     "testing": ("testing", ""),
     "tool": ("tools", "tool"),
     "tools": ("tools", ""),

@@ -1,12 +1,13 @@
 from os import PathLike
 from pathlib import Path
-from typing import Any, SupportsIndex, final
+from typing import Any, SupportsFloat, SupportsIndex, final
 
 from _typeshed import Incomplete, SupportsGetItem
 
 __all__ = [
     "Agent",
     "Artifacts",
+    "Channel",
     "Handle",
     "Model",
     "ModelStream",
@@ -15,9 +16,12 @@ __all__ = [
     "Scope",
     "Session",
     "State",
+    "Subscription",
     "Tool",
     "VectorIndex",
     "api_modules",
+    "areplay_events",
+    "channel_session",
     "check_models",
     "check_profile",
     "close_interpreter",
@@ -31,8 +35,13 @@ __all__ = [
     "insert_cassette",
     "kernelspec_files",
     "list_models",
+    "publish_event",
+    "remove_channel",
+    "replay_events",
     "run_command",
     "store_path",
+    "subscribe_events",
+    "try_channel",
 ]
 
 @final
@@ -112,6 +121,80 @@ class Artifacts:
         """
         Stores a value; `options` is a mapping of `mime`, `tags` and `metadata`, and of `file` where
         a file is stored in place of a value.
+        """
+
+@final
+class Channel:
+    """
+    A channel of the user and the conversation of the caller.
+    """
+    def __new__(cls, /, name: str) -> Channel:
+        """
+        Opens a channel, which is made when there is none.
+        """
+    def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+        """
+        `receive` as an awaitable.
+        """
+    def arequest(
+        self,
+        /,
+        payload: Incomplete,
+        options: Incomplete,
+        timeout: SupportsFloat | SupportsIndex | None,
+    ) -> Any:
+        """
+        `request` as an awaitable.
+        """
+    def await_for_response(self, /, id: str, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+        """
+        `wait_for_response` as an awaitable.
+        """
+    def destroy(self, /) -> None:
+        """
+        Ends the channel.
+        """
+    def name(self, /) -> str:
+        """
+        Its name, in lower case.
+        """
+    def publish(self, /, event: Incomplete, payload: Incomplete, options: Incomplete) -> int:
+        """
+        Publishes an event: its type with a payload and options, or all of it; answers its number.
+        """
+    def receive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Incomplete | None:
+        """
+        The next event; `None` when none came in time or the channel was destroyed.
+        """
+    def request(
+        self,
+        /,
+        payload: Incomplete,
+        options: Incomplete,
+        timeout: SupportsFloat | SupportsIndex | None,
+    ) -> Incomplete:
+        """
+        Publishes a request and waits for its response.
+        """
+    def respond(self, /, request: Incomplete, payload: Incomplete) -> int:
+        """
+        Answers a request, an event or its id; answers the number of the response.
+        """
+    def subscribe(
+        self, /, function: Any | None, capacity: SupportsIndex, drop: str
+    ) -> Subscription:
+        """
+        Subscribes to the events from now on; a function gets them where one is given.
+        """
+    def subscriber_count(self, /) -> int:
+        """
+        How many subscriptions there are.
+        """
+    def wait_for_response(
+        self, /, id: str, timeout: SupportsFloat | SupportsIndex | None
+    ) -> Incomplete:
+        """
+        Waits for the response to a request.
         """
 
 @final
@@ -476,6 +559,28 @@ class State:
         """
 
 @final
+class Subscription:
+    """
+    A subscription.
+    """
+    def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+        """
+        `receive` as an awaitable.
+        """
+    def receive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Incomplete | None:
+        """
+        The next event; `None` when none came in time or there will be none any more.
+        """
+    def stats(self, /) -> Incomplete:
+        """
+        How the subscription is.
+        """
+    def stop(self, /) -> None:
+        """
+        Ends the subscription.
+        """
+
+@final
 class Tool:
     """
     A tool.
@@ -528,6 +633,16 @@ class VectorIndex:
 def api_modules() -> Any:
     """
     Every module of the script API with its functions and classes, in the order of the reference.
+    """
+
+def areplay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> Any:
+    """
+    `replay_events` as an awaitable.
+    """
+
+def channel_session() -> Incomplete:
+    """
+    Whose channels there are, and which.
     """
 
 def check_models(provider: str | None) -> list[Incomplete]:
@@ -600,6 +715,21 @@ def list_models() -> list[Incomplete]:
     The providers: what is usable here and what each lacks.
     """
 
+def publish_event(kind: str, data: Incomplete) -> int:
+    """
+    Publishes an event; answers its number.
+    """
+
+def remove_channel(name: str) -> bool:
+    """
+    Destroys a channel; answers whether there was one.
+    """
+
+def replay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> list[Incomplete]:
+    """
+    Kept events after a number of the log, oldest first.
+    """
+
 def run_command(
     argv: SupportsGetItem[int, str],
     interpreter: tuple[str, str, SupportsGetItem[int, str]] | None = None,
@@ -614,4 +744,16 @@ def store_path(place: str | PathLike[str]) -> Path:
     """
     The file of the index that a program calls `place`: a plain name is one of the project, as in
     scripts; anything else is a path.
+    """
+
+def subscribe_events(
+    pattern: str, function: Any | None, capacity: SupportsIndex, drop: str
+) -> Subscription:
+    """
+    Subscribes to events from now on; a function gets them where one is given.
+    """
+
+def try_channel(name: str) -> Channel | None:
+    """
+    Opens a channel; `None` where there are none.
     """

@@ -16,14 +16,17 @@ ResultT = TypeVar("ResultT")
 
 
 class Event(Record):
-    """Something that happened during a run.
+    """Something that happened.
 
     Attributes:
         kind: Dotted name, such as ``agent.text.delta``.
         data: What belongs to the event.
-        sequence: Position among the events of the run, from 1.
+        sequence: Position among the events of the run, the process or the log, from 1.
         time: When it happened, in seconds since 1970-01-01 UTC.
         source: The procedure that published it, when known.
+        request_id: The request it belongs to.
+        trace_id: W3C trace id of the request: 32 hexadecimal digits.
+        execution_id: The execution of a procedure it belongs to; None outside one.
     """
 
     kind: str
@@ -31,6 +34,9 @@ class Event(Record):
     sequence: int
     time: float
     source: str | None
+    request_id: str
+    trace_id: str
+    execution_id: str | None
 
 
 class Events(list[Event]):

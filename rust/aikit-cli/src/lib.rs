@@ -7,6 +7,7 @@ mod session;
 mod stdin;
 mod terminal;
 
+use aikit_components::event_log;
 use clap::Parser as _;
 
 pub use crate::{interpreter::Interpreter, session::check_profile};
@@ -22,8 +23,10 @@ pub fn run(argv: impl IntoIterator<Item = String>, interpreter: Option<&Interpre
         Ok(cli) => cli,
         Err(error) => return terminal::show_usage(&error),
     };
-    match commands::run(cli, interpreter) {
+    let status = match commands::run(cli, interpreter) {
         Ok(status) => status,
         Err(error) => terminal::show_error(&error),
-    }
+    };
+    event_log::settle();
+    status
 }

@@ -8,7 +8,7 @@
 //! storage  vector
 //! config
 //! project
-//! state
+//! event_log  state
 //! artifacts
 //! sessions
 //! http
@@ -21,6 +21,7 @@
 pub mod agents;
 pub mod artifacts;
 pub mod config;
+pub mod event_log;
 pub mod html;
 pub mod http;
 pub mod models;

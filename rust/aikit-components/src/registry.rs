@@ -4,13 +4,15 @@ use std::{path::PathBuf, sync::Arc};
 
 use aikit_core::{
     Context, Result,
-    context::{Overrides, Principal},
+    context::{ChannelService, Channels, Overrides, Principal},
+    event::EventBus,
     services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
 
 use crate::{
     config::{Config, Variables},
+    event_log::EventLog,
     http::GuardedClient,
     models::{
         Catalogue,
@@ -53,6 +55,43 @@ impl std::fmt::Debug for Setup {
     }
 }
 
+/// What a session hands on to one that follows it in the same process.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    /// The place for a cassette.
+    pub deck: Arc<Deck>,
+    /// Closes the network.
+    pub network: Arc<NetworkSwitch>,
+    /// Where channels are found; those of a session of its own when `None`.
+    pub channels: Option<Arc<dyn ChannelService>>,
+    /// The bus of events; one of its own when `None`.
+    pub events: Option<Arc<EventBus>>,
+}
+
+impl Carried {
+    /// What `components` hands on.
+    pub fn of(components: &Components) -> Self {
+        Self {
+            deck: Arc::clone(&components.deck),
+            network: Arc::clone(&components.network),
+            channels: components.context.channels().cloned(),
+            events: Some(Arc::clone(components.context.events())),
+        }
+    }
+
+    fn root_context(self, principal: Principal) -> Context {
+        let own = || Arc::new(Channels::default()) as Arc<dyn ChannelService>;
+        Context::create(Overrides {
+            principal: Some(principal),
+            clock: Some(cassette::clock(&self.deck)),
+            tape: Some(self.deck),
+            channels: Some(self.channels.unwrap_or_else(own)),
+            events: self.events,
+            ..Overrides::default()
+        })
+    }
+}
+
 /// The components of one session.
 #[derive(Clone, Debug)]
 pub struct Components {
@@ -66,6 +105,8 @@ pub struct Components {
     pub working_directory: PathBuf,
     /// The store of the project.
     pub project: Project,
+    /// The events that the project keeps.
+    pub event_log: EventLog,
     /// The sessions that the project keeps.
     pub sessions: Sessions,
     /// The place for a cassette.
@@ -77,26 +118,24 @@ pub struct Components {
 }
 
 impl Components {
-    /// Reads the configuration and puts a session together; starts nothing.
+    /// Reads the configuration and puts a session together; starts nothing, but what keeps events
+    /// where the configuration asks for it.
     ///
     /// # Errors
     ///
     /// `config` for a setting that is wrong or a folder that cannot be read.
     pub fn assemble(setup: Setup) -> Result<Self> {
-        Self::assemble_with(setup, Arc::default(), Arc::default())
+        Self::assemble_with(setup, Carried::default())
     }
 
-    /// As [`Components::assemble`], with the deck and the switch of a session before: one that
-    /// goes on in another folder keeps its cassette.
+    /// As [`Components::assemble`], with what a session before hands on: one that goes on in
+    /// another folder keeps its cassette, its conversations and its subscribers.
     ///
     /// # Errors
     ///
     /// As of [`Components::assemble`].
-    pub fn assemble_with(
-        setup: Setup,
-        deck: Arc<Deck>,
-        network: Arc<NetworkSwitch>,
-    ) -> Result<Self> {
+    pub fn assemble_with(setup: Setup, carried: Carried) -> Result<Self> {
+        let (deck, network) = (Arc::clone(&carried.deck), Arc::clone(&carried.network));
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);
@@ -145,17 +184,14 @@ impl Components {
             ..Services::default()
         };
         let project = Project::with_home(working_directory.clone(), profile, home);
+        let context = carried.root_context(setup.principal);
         Ok(Self {
+            event_log: EventLog::start(project.clone(), &config.events, &context)?,
             sessions: Sessions::new(project.clone()),
             project,
             services: Arc::new(services),
             tools: tools::Registry::with_built_ins(),
-            context: Context::create(Overrides {
-                principal: Some(setup.principal),
-                clock: Some(cassette::clock(&deck)),
-                tape: Some(Arc::clone(&deck) as _),
-                ..Overrides::default()
-            }),
+            context,
             working_directory,
             deck,
             network,

@@ -2,6 +2,7 @@
 
 mod approval;
 mod cancel;
+mod channels;
 mod current;
 mod introspection;
 mod overrides;
@@ -15,6 +16,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use self::cancel::Cancel;
 pub use self::{
     approval::{Approval, Approver, Invocation, Verdict},
+    channels::{CONVERSATION, ChannelService, Channels, SESSIONS_MAX},
     introspection::ExecutionInfo,
     overrides::{HostData, Overrides},
     principal::{Caller, Principal},
@@ -66,6 +68,7 @@ struct Shared {
     approver: Option<Arc<dyn Approver>>,
     invocation: Option<Arc<Invocation>>,
     events: Arc<EventBus>,
+    channels: Option<Arc<dyn ChannelService>>,
 }
 
 /// The execution that calls belong to: the one that began it, and the execution it stands in.
@@ -104,7 +107,8 @@ impl Context {
                 progress: overrides.progress,
                 approver: None,
                 invocation: None,
-                events: Arc::default(),
+                events: overrides.events.unwrap_or_default(),
+                channels: overrides.channels,
                 clock,
             }),
         }))
@@ -197,25 +201,34 @@ impl Context {
 
     /// Publishes an event, with the current procedure as its source.
     pub fn emit(&self, kind: EventKind, data: Value) {
-        let source = self.0.node.as_ref().map(|node| node.name.to_string());
-        self.emit_from(kind, data, source);
+        let _sequence = self.publish(kind, data);
     }
 
-    /// Publishes an event from `source`.
-    pub fn emit_from(&self, kind: EventKind, data: Value, source: Option<String>) {
-        let inner = &self.0;
-        let event = Event {
-            sequence: 0,
+    /// As [`Context::emit`]; answers the number of the event on the bus.
+    pub fn publish(&self, kind: EventKind, data: Value) -> u64 {
+        let source = self.0.node.as_ref().map(|node| node.name.to_string());
+        self.emit_from(kind, data, source)
+    }
+
+    /// Publishes an event from `source`; answers its number on the bus.
+    pub fn emit_from(&self, kind: EventKind, data: Value, source: Option<String>) -> u64 {
+        let (inner, shared) = (&self.0, &self.0.shared);
+        let make = |sequence| Event {
+            sequence,
             kind,
-            time: inner.shared.clock.wall(),
-            request_id: Arc::clone(&inner.shared.request_id),
+            time: shared.clock.wall(),
+            request_id: Arc::clone(&shared.request_id),
+            trace_id: Arc::clone(&shared.trace_id),
+            execution_id: self.execution_id(),
             source,
             data,
         };
-        if let Some(log) = &inner.log {
-            log.push(event.clone());
-        }
-        inner.shared.events.publish(event);
+        let Some(log) = &inner.log else {
+            return shared.events.publish_with(make);
+        };
+        let event = make(0);
+        log.push(event.clone());
+        shared.events.publish(event)
     }
 
     /// Whether anybody would see an event.
@@ -288,6 +301,11 @@ impl Context {
     /// The events of the operation that a handle stands for, kept for late readers.
     pub fn operation_events(&self) -> Option<&Arc<EventLog>> {
         self.0.log.as_ref()
+    }
+
+    /// Where channels are found, if the host has any.
+    pub fn channels(&self) -> Option<&Arc<dyn ChannelService>> {
+        self.0.shared.channels.as_ref()
     }
 
     /// The executions of the root call.

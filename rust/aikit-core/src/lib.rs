@@ -6,7 +6,7 @@
 //! error  value  choice  per_process  progress  schema
 //! io  metrics
 //! clock  tape
-//! event  graph
+//! stream  broadcast  event  channel  graph
 //! context
 //! meter
 //! hook  tracker  procedure
@@ -19,6 +19,8 @@
 //! The crate depends on no other crate of the workspace and does no network I/O.
 
 pub mod agent;
+pub mod broadcast;
+pub mod channel;
 pub mod choice;
 pub mod clock;
 pub mod context;
@@ -38,6 +40,7 @@ pub mod schema;
 pub mod script;
 pub mod services;
 pub mod storage;
+pub mod stream;
 pub mod tape;
 pub mod tool;
 pub mod tracker;

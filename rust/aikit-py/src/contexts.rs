@@ -184,12 +184,17 @@ impl Context {
         data: &Bound<'_, PyAny>,
         source: Option<String>,
     ) -> PyResult<()> {
-        let data = from_python(data).map_err(|error| errors::to_python(py, &error))?;
-        let kind = EventKind::Custom(kind.replace(':', "."));
-        match source {
+        let read = || {
+            Ok((
+                from_python(data)?,
+                EventKind::custom(&kind.replace(':', "."))?,
+            ))
+        };
+        let (data, kind) = read().map_err(|error| errors::to_python(py, &error))?;
+        let _sequence = match source {
             Some(source) => self.inner.emit_from(kind, data, Some(source)),
-            None => self.inner.emit(kind, data),
-        }
+            None => self.inner.publish(kind, data),
+        };
         Ok(())
     }
 

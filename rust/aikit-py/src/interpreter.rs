@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use aikit_components::event_log;
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -91,6 +92,7 @@ pub(crate) fn close_interpreter(py: Python<'_>) {
     ENDING.get_or_init(|| thread::current().id());
     CLOSED.store(true, Ordering::SeqCst);
     py.detach(|| {
+        event_log::settle();
         for _ in 0..EXIT_LOOKS_MAX {
             if INSIDE.load(Ordering::SeqCst) == 0 {
                 return;

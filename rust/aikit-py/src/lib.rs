@@ -5,10 +5,12 @@ mod api;
 mod artifacts;
 mod ask;
 mod callbacks;
+mod channels;
 mod context;
 mod contexts;
 mod convert;
 mod errors;
+mod events;
 mod handles;
 mod interpreter;
 mod kernel;
@@ -21,6 +23,7 @@ mod replay;
 mod session;
 mod sessions;
 mod state;
+mod subscriptions;
 mod tools;
 mod vectors;
 mod wait;
@@ -34,9 +37,11 @@ mod _aikit {
         api::api_modules,
         artifacts::Artifacts,
         callbacks::Reply,
+        channels::{Channel, channel_session, remove_channel, try_channel},
         context::Scope,
         contexts::{Context, ProcedureNode},
         errors::error_kinds,
+        events::{areplay_events, publish_event, replay_events, subscribe_events},
         handles::{Handle, HandleView},
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
@@ -46,6 +51,7 @@ mod _aikit {
         replay::{close_network, eject_cassette, holds_cassette, insert_cassette},
         sessions::Session,
         state::State,
+        subscriptions::Subscription,
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };

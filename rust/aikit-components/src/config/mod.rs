@@ -1,6 +1,7 @@
 //! Configuration: the file `aikit.toml`, found upward from the working directory as far as the
 //! project or the home folder reaches, under the environment variables `AIKIT_SECTION__KEY`.
 
+mod events;
 mod file;
 mod kernel;
 mod models;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 pub use self::{
+    events::EventsConfig,
     file::Ignored,
     kernel::KernelConfig,
     models::ModelsConfig,
@@ -49,6 +51,7 @@ pub fn environment() -> Variables {
 
 // One row per key, so that a key can be set in the environment and named in a suggestion.
 const KEYS: &[(&str, &[&str])] = &[
+    ("events", EventsConfig::KEYS),
     ("kernel", KernelConfig::KEYS),
     ("models", ModelsConfig::KEYS),
     ("security", SecurityConfig::KEYS),
@@ -59,6 +62,8 @@ const KEYS: &[(&str, &[&str])] = &[
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Config {
+    /// Which events are kept.
+    pub events: EventsConfig,
     /// What the kernel keeps.
     pub kernel: KernelConfig,
     /// Which models are used.

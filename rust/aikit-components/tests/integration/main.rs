@@ -7,6 +7,8 @@ mod approvals;
 #[cfg(test)]
 mod cassette;
 #[cfg(test)]
+mod event_log;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod golden;

@@ -2,8 +2,10 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use super::{Approver, Caller, Invocation, Principal};
-use crate::{Error, Result, clock::Clock, progress::ProgressSink, tape::Tape, value::Map};
+use super::{Approver, Caller, ChannelService, Invocation, Principal};
+use crate::{
+    Error, Result, clock::Clock, event::EventBus, progress::ProgressSink, tape::Tape, value::Map,
+};
 
 /// Longest request id, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 256;
@@ -32,6 +34,10 @@ pub struct Overrides {
     pub clock: Option<Arc<dyn Clock>>,
     /// What records the calls of models and tools; only [`Context::create`](super::Context::create) reads it.
     pub tape: Option<Arc<dyn Tape>>,
+    /// The bus of events; only [`Context::create`](super::Context::create) reads it.
+    pub events: Option<Arc<EventBus>>,
+    /// Where channels are found; only [`Context::create`](super::Context::create) reads it.
+    pub channels: Option<Arc<dyn ChannelService>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
     /// Who watches how far work is.

@@ -8,8 +8,10 @@
 mod agent;
 mod args;
 mod artifact;
+mod channel;
 mod context;
 mod display;
+mod event;
 mod host;
 mod json;
 mod model;
@@ -22,6 +24,7 @@ mod replay;
 mod session;
 mod sessions;
 mod state;
+mod stream;
 mod task;
 mod tool;
 mod vector;
@@ -226,6 +229,9 @@ pub const MODULES: &[&ApiModule] = &[
     &state::MODULE,
     &sessions::MODULE,
     &artifact::MODULE,
+    &event::MODULE,
+    &channel::MODULE,
+    &stream::MODULE,
     &replay::MODULE,
 ];
 

@@ -140,11 +140,11 @@ pub(super) fn emit(lua: &Lua) -> mlua::Result<Function> {
 
 fn publish(cx: &Context, kind: &str, data: &Value, source: Option<String>) -> mlua::Result<()> {
     let data = convert::named("Context.emit", convert::to_value(data)).into_lua()?;
-    let kind = EventKind::Custom(kind.replace(':', "."));
-    match source {
+    let kind = EventKind::custom(&kind.replace(':', ".")).into_lua()?;
+    let _sequence = match source {
         Some(source) => cx.emit_from(kind, data, Some(source)),
-        None => cx.emit(kind, data),
-    }
+        None => cx.publish(kind, data),
+    };
     Ok(())
 }
 

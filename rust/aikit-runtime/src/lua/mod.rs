@@ -44,6 +44,7 @@ mod source;
 mod spans;
 mod state;
 mod stop;
+mod stream;
 mod task;
 mod text;
 mod thread;

@@ -14,7 +14,7 @@ use super::{
     error::{self, IntoLua as _},
     interrupt, procedure, progress,
     state::State,
-    task, text,
+    stream, task, text,
 };
 use crate::api::{Return, Target};
 
@@ -93,6 +93,10 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("Procedure", "double", |lua| {
         procedure::member(lua, "double")
     }),
+    ("Stream", "map", stream::map),
+    ("Stream", "tap", stream::tap),
+    ("Stream", "merge", stream::merge),
+    ("Stream", "is_async_iterable", stream::is_async_iterable),
 ];
 
 /// The function of a row that each engine implements.
@@ -125,7 +129,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         })?,
     )?;
     let io = lua.create_table()?;
-    let stdout = stream(lua, StreamName::Stdout)?;
+    let stdout = output_stream(lua, StreamName::Stdout)?;
     io.raw_set(
         "write",
         lua.create_function({
@@ -137,7 +141,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         })?,
     )?;
     io.raw_set("stdout", stdout)?;
-    io.raw_set("stderr", stream(lua, StreamName::Stderr)?)?;
+    io.raw_set("stderr", output_stream(lua, StreamName::Stderr)?)?;
     io.raw_set("flush", lua.create_function(|_, ()| Ok(()))?)?;
     install_reading(lua, &io)?;
     globals.raw_set("io", io)?;
@@ -169,7 +173,7 @@ fn exit(status: &Value) -> mlua::Result<()> {
 }
 
 /// A table that stands for one of the cell's streams.
-fn stream(lua: &Lua, name: StreamName) -> mlua::Result<Table> {
+fn output_stream(lua: &Lua, name: StreamName) -> mlua::Result<Table> {
     let shown = match name {
         StreamName::Stdout => "stdout",
         StreamName::Stderr => "stderr",

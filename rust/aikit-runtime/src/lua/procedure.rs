@@ -377,23 +377,13 @@ impl Drop for LuaHandle {
     }
 }
 
-fn event_to_lua(lua: &Lua, event: &Event) -> mlua::Result<Table> {
-    let table = lua.create_table()?;
-    table.raw_set("kind", event.kind.name())?;
-    table.raw_set("data", convert::to_lua(lua, &event.data)?)?;
-    table.raw_set("sequence", event.sequence)?;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "microseconds of this century fit in 53 bits"
-    )]
-    table.raw_set("time", event.time as f64 / 1e6)?;
-    table.raw_set("source", event.source.clone())?;
-    Ok(table)
+fn event_to_lua(lua: &Lua, event: &Event) -> mlua::Result<Value> {
+    convert::to_lua(lua, &event.to_value())
 }
 
 impl LuaHandle {
     /// The events until now.
-    fn events(&self, lua: &Lua) -> mlua::Result<Vec<Table>> {
+    fn events(&self, lua: &Lua) -> mlua::Result<Vec<Value>> {
         let mut events = Vec::new();
         let mut position = 0;
         while let Some(Some(event)) = self.handle.event(position).now_or_never() {
@@ -418,10 +408,10 @@ impl LuaHandle {
                     continue;
                 }
                 let Ok(state) = State::current() else { return };
-                let Ok(table) = event_to_lua(&lua, &event) else {
+                let Ok(event) = event_to_lua(&lua, &event) else {
                     return;
                 };
-                let args = MultiValue::from_iter([Value::Table(table)]);
+                let args = MultiValue::from_iter([event]);
                 // An error of the listener is its task's, which reports it; others go on.
                 let run = Arc::clone(&run);
                 match Task::start_in(&state, run, listener.clone(), args) {
@@ -438,7 +428,7 @@ async fn next_event(
     lua: Lua,
     handle: Arc<Handle>,
     after: u64,
-) -> mlua::Result<(Option<Table>, u64)> {
+) -> mlua::Result<(Option<Value>, u64)> {
     let run = State::current()?.run()?;
     let event = run.cx.within(handle.event(after)).await.into_lua()?;
     match event {
