@@ -20,6 +20,7 @@ use crate::{
     clock::{Clock, SystemClock},
     event::{Event, EventBus, EventKind, EventLog},
     graph::{ProcedureGraph, ProcedureNode},
+    hook::{Asking, HookRegistry},
     metrics::Metrics,
     progress::{Progress, ProgressSink},
     tape::Tape,
@@ -43,6 +44,8 @@ struct Inner {
     metadata: Map,
     clock: Arc<dyn Clock>,
     tape: Option<Arc<dyn Tape>>,
+    hooks: Arc<HookRegistry>,
+    asking: Option<Arc<Asking>>,
     host: Option<HostData>,
     progress: Option<Arc<dyn ProgressSink>>,
     approver: Option<Arc<dyn Approver>>,
@@ -72,6 +75,8 @@ impl Context {
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
             tape: overrides.tape,
+            hooks: overrides.hooks.unwrap_or_default(),
+            asking: None,
             host: overrides.host,
             progress: overrides.progress,
             approver: None,
@@ -112,6 +117,8 @@ impl Context {
             metadata,
             clock: Arc::clone(&parent.clock),
             tape: parent.tape.clone(),
+            hooks: Arc::clone(&parent.hooks),
+            asking: parent.asking.clone(),
             host: overrides.host.or_else(|| parent.host.clone()),
             progress: overrides.progress.or_else(|| parent.progress.clone()),
             approver: overrides.approver.or_else(|| parent.approver.clone()),
@@ -147,6 +154,16 @@ impl Context {
         let mut child = self.child(Overrides::default());
         if let Some(inner) = Arc::get_mut(&mut child.0) {
             inner.log = Some(log);
+        }
+        child
+    }
+
+    /// A child in which a hook does what it does.
+    #[must_use]
+    pub(crate) fn child_asking(&self, asking: Arc<Asking>) -> Self {
+        let mut child = self.child(Overrides::default());
+        if let Some(inner) = Arc::get_mut(&mut child.0) {
+            inner.asking = Some(asking);
         }
         child
     }
@@ -327,6 +344,16 @@ impl Context {
     /// What records and replays calls, while it does one of both.
     pub fn tape(&self) -> Option<&Arc<dyn Tape>> {
         self.0.tape.as_ref().filter(|tape| tape.is_running())
+    }
+
+    /// The hooks that stand around what runs here; shared by all Contexts below one root.
+    pub fn hooks(&self) -> &Arc<HookRegistry> {
+        &self.0.hooks
+    }
+
+    /// The hooks that are being asked around here.
+    pub(crate) fn asking(&self) -> Option<&Arc<Asking>> {
+        self.0.asking.as_ref()
     }
 
     /// What the host attached here or above, when it is a `T`.

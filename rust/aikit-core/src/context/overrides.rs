@@ -3,7 +3,7 @@
 use std::{any::Any, sync::Arc, time::Duration};
 
 use super::{Approver, Caller, Invocation, Principal};
-use crate::{clock::Clock, progress::ProgressSink, tape::Tape, value::Map};
+use crate::{clock::Clock, hook::HookRegistry, progress::ProgressSink, tape::Tape, value::Map};
 
 /// What to set on a new Context; what is `None` comes from the parent or is made.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Overrides {
     pub clock: Option<Arc<dyn Clock>>,
     /// What records the calls of models and tools; only [`Context::create`](super::Context::create) reads it.
     pub tape: Option<Arc<dyn Tape>>,
+    /// Hooks that stand around calls; only [`Context::create`](super::Context::create) reads it.
+    pub hooks: Option<Arc<HookRegistry>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
     /// Who watches how far work is.
