@@ -1,9 +1,12 @@
 //! State: values that outlive a session, shared by whoever has the scope.
 
-use std::{fmt, str::FromStr, sync::Arc};
+mod hooked;
+
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
+    hook::{STATE_READ, STATE_WRITE, around},
     storage::{Batch, Entry, KeyValueStore, Record},
     tracker::{Operation, track},
 };
@@ -191,9 +194,19 @@ impl State {
     /// `invalid_args` for what is no key, `corrupt_record` for a damaged record.
     pub async fn get(&self, cx: &Context, key: &str) -> Result<Option<Value>> {
         let full = self.full(key)?;
-        track(cx, Operation::new("state get"), |_| async move {
-            let found = self.store.get(&full).await?;
-            found.map(|record| read(key, &record)).transpose()
+        track(cx, Operation::new("state get"), |cx| async move {
+            let mut call = hooked::Read {
+                state: self,
+                operation: "get",
+                wanted: ("key", key),
+                work: || async {
+                    let found = self.store.get(&full).await?;
+                    found.map(|record| read(key, &record)).transpose()
+                },
+                show: |found: &Option<Value>| Value::from(found.clone()),
+                read: |value| Ok(Some(value).filter(|it| !it.is_null())),
+            };
+            around(&cx, &STATE_READ, &mut call, ()).await
         })
         .await
     }
@@ -205,12 +218,21 @@ impl State {
     /// `invalid_args` for what is no key or nested too deeply, `limit_exceeded` for a value that is
     /// too large, those of the store.
     pub async fn set(&self, cx: &Context, key: &str, value: &Value) -> Result<()> {
-        let batch = Batch {
-            puts: vec![(self.full(key)?, write(key, value)?)],
-            ..Batch::default()
-        };
-        track(cx, Operation::new("state set"), |_| async move {
-            self.store.apply(batch).await.map(drop)
+        let full = self.full(key)?;
+        track(cx, Operation::new("state set"), |cx| async move {
+            let put = |value: Option<Cow<'_, Value>>| {
+                let written = write(key, &value.unwrap_or_default());
+                let full = full.clone();
+                async move {
+                    let batch = Batch {
+                        puts: vec![(full, written?)],
+                        ..Batch::default()
+                    };
+                    self.store.apply(batch).await.map(drop)
+                }
+            };
+            let mut call = self.written("set", key, put, |()| Value::Null);
+            around(&cx, &STATE_WRITE, &mut call, Some(Cow::Borrowed(value))).await
         })
         .await
     }
@@ -223,29 +245,35 @@ impl State {
     pub async fn delete(&self, cx: &Context, key: &str) -> Result<bool> {
         let full = self.full(key)?;
         track(cx, Operation::new("state delete"), |cx| async move {
-            let mut attempts = Attempts::new(&cx);
-            loop {
-                // A damaged record can be deleted too, so its value is not read.
-                let entries = self.store.scan(&full, None, 1).await?;
-                let Some(entry) = entries.into_iter().find(|entry| entry.key == full) else {
-                    return Ok(false);
-                };
-                let expect = entry
-                    .record
-                    .ok()
-                    .map(|it| (full.clone(), Some(it.revision)));
-                let batch = Batch {
-                    expect: expect.into_iter().collect(),
-                    deletes: vec![full.clone()],
-                    ..Batch::default()
-                };
-                match self.store.apply(batch).await {
-                    Ok(_) => return Ok(true),
-                    Err(error) => attempts.again(error).await?,
-                }
-            }
+            let remove = |_: Option<Cow<'_, Value>>| self.remove(&cx, &full);
+            let mut call = self.written("delete", key, remove, |it| Value::from(*it));
+            around(&cx, &STATE_WRITE, &mut call, None).await
         })
         .await
+    }
+
+    async fn remove(&self, cx: &Context, full: &str) -> Result<bool> {
+        let mut attempts = Attempts::new(cx);
+        loop {
+            // A damaged record can be deleted too, so its value is not read.
+            let entries = self.store.scan(full, None, 1).await?;
+            let Some(entry) = entries.into_iter().find(|entry| entry.key == full) else {
+                return Ok(false);
+            };
+            let expect = entry
+                .record
+                .ok()
+                .map(|it| (full.to_owned(), Some(it.revision)));
+            let batch = Batch {
+                expect: expect.into_iter().collect(),
+                deletes: vec![full.to_owned()],
+                ..Batch::default()
+            };
+            match self.store.apply(batch).await {
+                Ok(_) => return Ok(true),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
     }
 
     /// The keys that begin with `prefix`, in the order of their bytes.
@@ -255,20 +283,35 @@ impl State {
     /// `limit_exceeded` when there are more than [`KEYS_MAX`], those of the store.
     pub async fn keys(&self, cx: &Context, prefix: &str) -> Result<Vec<String>> {
         let full = format!("{}{prefix}", self.prefix);
-        track(cx, Operation::new("state keys"), |_| async move {
-            let own = |entry: Entry| {
-                let key = entry.key.strip_prefix(&self.prefix);
-                key.unwrap_or_default().to_owned()
+        track(cx, Operation::new("state keys"), |cx| async move {
+            let mut call = hooked::Read {
+                state: self,
+                operation: "keys",
+                wanted: ("prefix", prefix),
+                work: || self.collect(&full),
+                show: |keys: &Vec<String>| keys.iter().map(|it| Value::from(it.as_str())).collect(),
+                read: |value| match value {
+                    Value::Null => Ok(Vec::new()),
+                    value => value.deserialize(),
+                },
             };
-            let keys = project::collect(&*self.store, &full, KEYS_MAX + 1, own).await?;
-            if keys.len() > KEYS_MAX {
-                let message = format!("the scope `{}` has more than {KEYS_MAX} keys", self.scope);
-                return Err(Error::new(ErrorKind::LimitExceeded, message)
-                    .with_hint("list a part of them with a longer prefix"));
-            }
-            Ok(keys)
+            around(&cx, &STATE_READ, &mut call, ()).await
         })
         .await
+    }
+
+    async fn collect(&self, full: &str) -> Result<Vec<String>> {
+        let own = |entry: Entry| {
+            let key = entry.key.strip_prefix(&self.prefix);
+            key.unwrap_or_default().to_owned()
+        };
+        let keys = project::collect(&*self.store, full, KEYS_MAX + 1, own).await?;
+        if keys.len() > KEYS_MAX {
+            let message = format!("the scope `{}` has more than {KEYS_MAX} keys", self.scope);
+            return Err(Error::new(ErrorKind::LimitExceeded, message)
+                .with_hint("list a part of them with a longer prefix"));
+        }
+        Ok(keys)
     }
 
     /// Writes `new` when the value of `key` is `expected`; answers whether it did. Null stands for
@@ -285,28 +328,44 @@ impl State {
         expected: &Value,
         new: &Value,
     ) -> Result<bool> {
-        let (full, written) = (self.full(key)?, write(key, new)?);
+        let full = self.full(key)?;
         track(
             cx,
             Operation::new("state compare_and_set"),
             |cx| async move {
-                let mut attempts = Attempts::new(&cx);
-                loop {
-                    let record = self.store.get(&full).await?;
-                    let found = record.as_ref().map(|it| read(key, it)).transpose()?;
-                    if !is_same(&found.unwrap_or_default(), expected) {
-                        return Ok(false);
-                    }
-                    let batch = replace(&full, record.as_ref(), written.clone());
-                    match self.store.apply(batch).await {
-                        Ok(_) => return Ok(true),
-                        // It changed in between, perhaps back to what is expected.
-                        Err(error) => attempts.again(error).await?,
-                    }
-                }
+                let swap = |new: Option<Cow<'_, Value>>| {
+                    let written = write(key, &new.unwrap_or_default());
+                    let (full, cx) = (&full, &cx);
+                    async move { self.swap(cx, (key, full), expected, written?).await }
+                };
+                let mut call = self.written("compare_and_set", key, swap, |it| Value::from(*it));
+                around(&cx, &STATE_WRITE, &mut call, Some(Cow::Borrowed(new))).await
             },
         )
         .await
+    }
+
+    async fn swap(
+        &self,
+        cx: &Context,
+        (key, full): (&str, &str),
+        expected: &Value,
+        written: Bytes,
+    ) -> Result<bool> {
+        let mut attempts = Attempts::new(cx);
+        loop {
+            let record = self.store.get(full).await?;
+            let found = record.as_ref().map(|it| read(key, it)).transpose()?;
+            if !is_same(&found.unwrap_or_default(), expected) {
+                return Ok(false);
+            }
+            let batch = replace(full, record.as_ref(), written.clone());
+            match self.store.apply(batch).await {
+                Ok(_) => return Ok(true),
+                // It changed in between, perhaps back to what is expected.
+                Err(error) => attempts.again(error).await?,
+            }
+        }
     }
 
     /// Changes the value of `key` by a function, so that no change of others is lost: when somebody
@@ -319,23 +378,55 @@ impl State {
     pub async fn update<F, C>(&self, cx: &Context, key: &str, change: C) -> Result<Value>
     where
         F: Future<Output = Result<Value>> + Send,
-        C: Fn(Option<Value>) -> F + Send,
+        C: Fn(Option<Value>) -> F + Send + Sync,
     {
         let full = self.full(key)?;
         track(cx, Operation::new("state update"), |cx| async move {
-            let mut attempts = Attempts::new(&cx);
-            loop {
-                let record = self.store.get(&full).await?;
-                let found = record.as_ref().map(|it| read(key, it)).transpose()?;
-                let new = change(found).await?;
-                let batch = replace(&full, record.as_ref(), write(key, &new)?);
-                match self.store.apply(batch).await {
-                    Ok(_) => return Ok(new),
-                    Err(error) => attempts.again(error).await?,
-                }
-            }
+            let update = |_: Option<Cow<'_, Value>>| self.changed(&cx, (key, &full), &change);
+            let mut call = self.written("update", key, update, Value::clone);
+            around(&cx, &STATE_WRITE, &mut call, None).await
         })
         .await
+    }
+
+    async fn changed<F, C>(
+        &self,
+        cx: &Context,
+        (key, full): (&str, &str),
+        change: &C,
+    ) -> Result<Value>
+    where
+        F: Future<Output = Result<Value>> + Send,
+        C: Fn(Option<Value>) -> F + Send + Sync,
+    {
+        let mut attempts = Attempts::new(cx);
+        loop {
+            let record = self.store.get(full).await?;
+            let found = record.as_ref().map(|it| read(key, it)).transpose()?;
+            let new = change(found).await?;
+            let batch = replace(full, record.as_ref(), write(key, &new)?);
+            match self.store.apply(batch).await {
+                Ok(_) => return Ok(new),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
+    }
+
+    /// A write with hooks around it.
+    fn written<'a, W, T>(
+        &'a self,
+        operation: &'static str,
+        key: &'a str,
+        work: W,
+        show: fn(&T) -> Value,
+    ) -> hooked::Write<'a, W, T> {
+        hooked::Write {
+            state: self,
+            operation,
+            key,
+            work,
+            show,
+        }
     }
 
     fn full(&self, key: &str) -> Result<String> {
