@@ -10,13 +10,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, kernelspec, testing, tools
+    from . import errors, hooks, kernelspec, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
     from .errors import AikitError
     from .handles import Event, Handle
     from .hits import Hit
+    from .hooks import hook
     from .kernelspec import install as install_kernel
     from .models import Model
     from .providers import (
@@ -94,6 +95,8 @@ __all__ = [
     "VoyageAI",
     "XiaomiMiMo",
     "errors",
+    "hook",
+    "hooks",
     "install_kernel",
     "kernelspec",
     "testing",
@@ -145,6 +148,8 @@ _HOMES = {
     "XiaomiMiMo": ("providers", "XiaomiMiMo"),
     "ZAI": ("providers", "ZAI"),
     "errors": ("errors", ""),
+    "hook": ("hooks", "hook"),
+    "hooks": ("hooks", ""),
     "install_kernel": ("kernelspec", "install"),
     "kernelspec": ("kernelspec", ""),
     "testing": ("testing", ""),

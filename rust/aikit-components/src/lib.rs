@@ -7,7 +7,7 @@
 //! security
 //! storage  vector
 //! config
-//! project
+//! hooks  project
 //! state
 //! artifacts
 //! sessions
@@ -21,6 +21,7 @@
 pub mod agents;
 pub mod artifacts;
 pub mod config;
+pub mod hooks;
 pub mod html;
 pub mod http;
 pub mod models;

@@ -5,12 +5,14 @@ use std::{path::PathBuf, sync::Arc};
 use aikit_core::{
     Context, Result,
     context::{Overrides, Principal},
+    hook::HookRegistry,
     services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
 
 use crate::{
     config::{Config, Variables},
+    hooks as built_in,
     http::GuardedClient,
     models::{
         Catalogue,
@@ -53,6 +55,17 @@ impl std::fmt::Debug for Setup {
     }
 }
 
+/// What a session leaves to the one that goes on in another folder.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The place for a cassette.
+    pub deck: Arc<Deck>,
+    /// Closes the network.
+    pub network: Arc<NetworkSwitch>,
+    /// The hooks that stand around calls.
+    pub hooks: Arc<HookRegistry>,
+}
+
 /// The components of one session.
 #[derive(Clone, Debug)]
 pub struct Components {
@@ -68,6 +81,8 @@ pub struct Components {
     pub project: Project,
     /// The sessions that the project keeps.
     pub sessions: Sessions,
+    /// What built-in hooks need.
+    pub hook_host: built_in::Host,
     /// The place for a cassette.
     pub deck: Arc<Deck>,
     /// Closes the network.
@@ -83,20 +98,21 @@ impl Components {
     ///
     /// `config` for a setting that is wrong or a folder that cannot be read.
     pub fn assemble(setup: Setup) -> Result<Self> {
-        Self::assemble_with(setup, Arc::default(), Arc::default())
+        Self::assemble_with(setup, Kept::default())
     }
 
-    /// As [`Components::assemble`], with the deck and the switch of a session before: one that
-    /// goes on in another folder keeps its cassette.
+    /// As [`Components::assemble`], with what a session before leaves to this one: one that goes on
+    /// in another folder keeps its cassette and its hooks.
     ///
     /// # Errors
     ///
     /// As of [`Components::assemble`].
-    pub fn assemble_with(
-        setup: Setup,
-        deck: Arc<Deck>,
-        network: Arc<NetworkSwitch>,
-    ) -> Result<Self> {
+    pub fn assemble_with(setup: Setup, kept: Kept) -> Result<Self> {
+        let Kept {
+            deck,
+            network,
+            hooks,
+        } = kept;
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);
@@ -135,6 +151,11 @@ impl Components {
         let http = Arc::new(http);
         let models = Catalogue::new(setup.variables, config.models.clone(), Arc::clone(&http))?
             .with_deck(Arc::clone(&deck));
+        let hook_host = built_in::Host {
+            ask: setup.ask.clone(),
+            approver: None,
+        };
+        built_in::configure(&hooks, &hook_host, &config.hooks)?;
         let services = Services {
             policy: Some(policy),
             files: Some(files),
@@ -142,7 +163,6 @@ impl Components {
             http: Some(http),
             ask: setup.ask.map(|it| Arc::new(QuestionGuard::new(it)) as _),
             models: Some(Arc::new(models)),
-            ..Services::default()
         };
         let project = Project::with_home(working_directory.clone(), profile, home);
         Ok(Self {
@@ -154,13 +174,24 @@ impl Components {
                 principal: Some(setup.principal),
                 clock: Some(cassette::clock(&deck)),
                 tape: Some(Arc::clone(&deck) as _),
+                hooks: Some(hooks),
                 ..Overrides::default()
             }),
             working_directory,
+            hook_host,
             deck,
             network,
             config: Arc::new(config),
         })
+    }
+
+    /// What a session that goes on in another folder keeps.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            deck: Arc::clone(&self.deck),
+            network: Arc::clone(&self.network),
+            hooks: Arc::clone(self.context.hooks()),
+        }
     }
 
     /// What a call of the session's owner is given.

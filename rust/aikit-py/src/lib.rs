@@ -9,6 +9,7 @@ mod context;
 mod convert;
 mod errors;
 mod handles;
+mod hooks;
 mod interpreter;
 mod kernel;
 mod logging;
@@ -35,6 +36,7 @@ mod _aikit {
         context::Scope,
         errors::error_kinds,
         handles::Handle,
+        hooks::{enable_hook, hook_points, list_hooks, register_hook, unregister_hook, use_hook},
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},

@@ -80,15 +80,13 @@ fn keep(pid: u32, folder: PathBuf, components: Arc<Components>) -> Arc<Component
     }
 }
 
-/// A cassette and a closed network hold in whatever folder the program is.
+/// A cassette, a closed network and hooks hold in whatever folder the program is.
 fn assemble(
     working_directory: PathBuf,
     ask: Arc<PythonAsk>,
     before: Option<Arc<Components>>,
 ) -> Result<Components> {
-    let (deck, network) = before.map_or_else(Default::default, |it| {
-        (Arc::clone(&it.deck), Arc::clone(&it.network))
-    });
+    let kept = before.map_or_else(Default::default, |it| it.kept());
     let setup = Setup {
         profile: Profile::Notebook,
         working_directory,
@@ -96,5 +94,5 @@ fn assemble(
         ask: Some(ask),
         principal: Principal::default(),
     };
-    Components::assemble_with(setup, deck, network)
+    Components::assemble_with(setup, kept)
 }

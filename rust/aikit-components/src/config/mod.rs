@@ -2,6 +2,7 @@
 //! project or the home folder reaches, under the environment variables `AIKIT_SECTION__KEY`.
 
 mod file;
+mod hooks;
 mod kernel;
 mod models;
 mod security;
@@ -16,6 +17,7 @@ use toml::{Table, Value as Toml};
 
 pub use self::{
     file::Ignored,
+    hooks::HooksConfig,
     kernel::KernelConfig,
     models::ModelsConfig,
     security::SecurityConfig,
@@ -49,6 +51,7 @@ pub fn environment() -> Variables {
 
 // One row per key, so that a key can be set in the environment and named in a suggestion.
 const KEYS: &[(&str, &[&str])] = &[
+    ("hooks", HooksConfig::KEYS),
     ("kernel", KernelConfig::KEYS),
     ("models", ModelsConfig::KEYS),
     ("security", SecurityConfig::KEYS),
@@ -59,6 +62,8 @@ const KEYS: &[(&str, &[&str])] = &[
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Config {
+    /// Which hooks stand around calls.
+    pub hooks: HooksConfig,
     /// What the kernel keeps.
     pub kernel: KernelConfig,
     /// Which models are used.

@@ -33,7 +33,8 @@ pub use self::{
     breaker::{FAILURES_MAX, TIMEOUTS_MAX},
     point::{
         AGENT, AGENT_STEP, CELL, HookPoint, MODEL, Moment, Points, RAG_INGEST, RAG_RETRIEVE,
-        SESSION_CHECKPOINT, SESSION_END, SESSION_START, STATE_READ, STATE_WRITE, Subject, TOOL,
+        SESSION_CHECKPOINT, SESSION_END, SESSION_START, STATE_READ, STATE_WRITE, SUBJECTS, Subject,
+        TOOL,
     },
     registry::{
         HOOK_TIME, HOOK_TIME_MAX, HOOKS_MAX, HookId, HookInfo, HookOptions, HookRegistry,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Result};
+use crate::{Error, Result, Value};
 
 /// When, around a call, a hook is asked.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -92,6 +92,9 @@ macro_rules! hook_points {
                 points: [HookPoint::$before, HookPoint::$after, HookPoint::$error],
             };
         )+
+
+        /// Every kind of call, in the order of the reference page.
+        pub const SUBJECTS: &[&Subject] = &[$(&$subject),+];
 
         impl HookPoint {
             /// Every point, in the order of the reference page.
@@ -235,6 +238,19 @@ impl HookPoint {
         Self::ALL.iter().copied().find(|point| point.name() == name)
     }
 
+    /// What is known about it as data: `name`, `summary`, `shows`, `changes`, `is_replaceable`.
+    pub fn to_value(self) -> Value {
+        let names = |names: &[&'static str]| names.iter().map(|it| Value::from(*it)).collect();
+        let is_replaceable = self.subject().is_some_and(|it| it.is_replaceable);
+        Value::map([
+            ("name", Value::from(self.name())),
+            ("summary", Value::from(self.summary())),
+            ("shows", names(&self.shows())),
+            ("changes", names(self.changes())),
+            ("is_replaceable", Value::from(is_replaceable)),
+        ])
+    }
+
     /// Fields that a hook may change here.
     pub fn changes(self) -> &'static [&'static str] {
         match (self.subject(), self.moment()) {
@@ -287,6 +303,25 @@ impl Points {
         };
         let message = format!("no hook point `{}`", shown.escape_debug());
         Err(Error::not_found(message).with_hint(hint))
+    }
+
+    /// Reads one name or pattern, or a list of them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Points::parse`], `invalid_args` for anything else.
+    pub fn from_value(value: &Value) -> Result<Self> {
+        let wrong = || {
+            Error::invalid_args("a hook point is a text, or a list of texts")
+                .with_hint("for example `tool.before`, or `tool.*`")
+        };
+        match value {
+            Value::String(pattern) => Self::parse(pattern),
+            Value::List(patterns) => patterns.iter().try_fold(Self::default(), |points, it| {
+                Ok(points | Self::parse(it.as_str().ok_or_else(wrong)?)?)
+            }),
+            _ => Err(wrong()),
+        }
     }
 
     /// Whether `point` is in it.

@@ -112,6 +112,35 @@ impl Default for HookOptions {
 }
 
 impl HookOptions {
+    /// Reads a table of `name`, `priority`, `timeout_s` and `required`; what is missing is as it is by
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a value that does not fit.
+    pub fn from_value(options: &Value, origin: &'static str) -> Result<Self> {
+        let get = |key: &str| options.get(key).filter(|it| !it.is_null());
+        let wrong = |key: &str, expected: &str| {
+            Error::invalid_args(format!("`{key}` must be {expected}")).with_hint(
+                "the options of a hook are `name`, `priority`, `timeout_s` and `required`",
+            )
+        };
+        let name = get("name").map(|it| it.as_str().ok_or_else(|| wrong("name", "a text")));
+        let seconds =
+            get("timeout_s").map(|it| it.as_f64().ok_or_else(|| wrong("timeout_s", "a number")));
+        let required = get("required").map(|it| {
+            it.as_bool()
+                .ok_or_else(|| wrong("required", "true or false"))
+        });
+        Ok(Self {
+            name: name.transpose()?.map(str::to_owned),
+            priority: priority(get("priority").unwrap_or(&Value::Null))?,
+            timeout: time_limit(seconds.transpose()?)?,
+            required: required.transpose()?.unwrap_or(false),
+            origin,
+        })
+    }
+
     /// Options with a name, everything else as it is by default.
     pub fn named(name: impl Into<String>) -> Self {
         Self {

@@ -9,6 +9,7 @@ mod agent;
 mod args;
 mod artifact;
 mod display;
+mod hook;
 mod host;
 mod json;
 mod model;
@@ -222,6 +223,7 @@ pub const MODULES: &[&ApiModule] = &[
     &state::MODULE,
     &sessions::MODULE,
     &artifact::MODULE,
+    &hook::MODULE,
     &replay::MODULE,
 ];
 
