@@ -5,11 +5,15 @@ mod agents;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod built_in_hooks;
+#[cfg(test)]
 mod cassette;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hooks;
 #[cfg(test)]
 mod http_guard;
 #[cfg(test)]
