@@ -1,8 +1,9 @@
 //! State: values that outlive a session, shared by whoever has the scope.
 
 mod hooked;
+mod scope;
 
-use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
@@ -13,6 +14,7 @@ use aikit_core::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::scope::Scope;
 use crate::{
     project::{self, Attempts, Place, Project, escape},
     security::policy::Profile,
@@ -29,82 +31,6 @@ pub const DEPTH_MAX: usize = 128;
 
 /// Most keys that are listed at once.
 pub const KEYS_MAX: usize = 100_000;
-
-/// Longest identity of a scope in bytes.
-const ID_BYTES_MAX: usize = 256;
-
-/// Who shares a state.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Scope {
-    /// Everybody of the tenant.
-    #[default]
-    Global,
-    /// One user.
-    User(String),
-    /// One session.
-    Session(String),
-    /// One agent.
-    Agent(String),
-    /// One workflow.
-    Workflow(String),
-    /// One tool.
-    Tool(String),
-    /// Whoever knows the name.
-    Custom(String),
-}
-
-/// A word before the colon, and what it makes of an identity.
-type Kind = (&'static str, fn(String) -> Scope);
-
-const KINDS: &[Kind] = &[
-    ("user", Scope::User),
-    ("session", Scope::Session),
-    ("agent", Scope::Agent),
-    ("workflow", Scope::Workflow),
-    ("tool", Scope::Tool),
-    ("custom", Scope::Custom),
-];
-
-impl FromStr for Scope {
-    type Err = Error;
-
-    /// Reads `global` or `KIND:ID`.
-    fn from_str(text: &str) -> Result<Self> {
-        if text == "global" {
-            return Ok(Self::Global);
-        }
-        let (kind, id) = text.split_once(':').unwrap_or((text, ""));
-        let Some((_, make)) = KINDS.iter().find(|(known, _)| *known == kind) else {
-            let shown: String = text.chars().take(40).collect();
-            let kinds: Vec<String> = KINDS.iter().map(|(it, _)| format!("`{it}:ID`")).collect();
-            return Err(
-                Error::invalid_args(format!("`{}` is no scope", shown.escape_debug()))
-                    .with_hint(format!("use `global` or one of {}", kinds.join(", "))),
-            );
-        };
-        project::check_name(
-            &format!("the identity of the scope `{kind}`"),
-            id,
-            ID_BYTES_MAX,
-        )?;
-        Ok(make(id.to_owned()))
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, id) = match self {
-            Self::Global => return f.write_str("global"),
-            Self::User(id) => ("user", id),
-            Self::Session(id) => ("session", id),
-            Self::Agent(id) => ("agent", id),
-            Self::Workflow(id) => ("workflow", id),
-            Self::Tool(id) => ("tool", id),
-            Self::Custom(id) => ("custom", id),
-        };
-        write!(f, "{kind}:{id}")
-    }
-}
 
 /// The values of one scope. A cheap handle; others may write at the same time.
 #[derive(Clone, Debug)]
@@ -550,7 +476,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{text}");
             assert!(error.hint().is_some());
         }
-        let long = format!("custom:{}", "x".repeat(ID_BYTES_MAX + 1));
+        let long = format!("custom:{}", "x".repeat(scope::ID_BYTES_MAX + 1));
         assert!(long.parse::<Scope>().is_err());
     }
 }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     Error, ErrorKind, Result, Value,
-    context::Context,
+    context::{Context, Overrides},
     hook::{CELL, Hooked, around},
     progress::Progress,
     value::Map,
@@ -221,9 +221,21 @@ pub async fn run_cell(
     cell: Cell,
     sink: Arc<dyn OutputSink>,
 ) -> Result<Option<Map>> {
-    let mut call = CellCall { engine, cx, sink };
-    around(cx, &CELL, &mut call, cell).await
+    let cx = cx.child(Overrides {
+        host: Some(Arc::new(CellSink(Arc::clone(&sink)))),
+        ..Overrides::default()
+    });
+    let mut call = CellCall {
+        engine,
+        cx: &cx,
+        sink,
+    };
+    around(&cx, &CELL, &mut call, cell).await
 }
+
+/// Where a hook of the cell prints: host data of the cell's Context.
+#[derive(Debug)]
+pub struct CellSink(pub Arc<dyn OutputSink>);
 
 /// A cell with hooks around it.
 struct CellCall<'a> {

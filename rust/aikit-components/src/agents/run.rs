@@ -1,5 +1,7 @@
 //! The loop of an agent: ask the model, call the tools it asks for, until it answers.
 
+mod step;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aikit_core::{
@@ -18,11 +20,9 @@ use aikit_core::{
 };
 use futures::{StreamExt as _, stream};
 
+use self::step::{Done, StepCall};
 use super::{Input, Parts, limits};
-use crate::{
-    models::{self, messages_of, messages_value},
-    tools,
-};
+use crate::{models, tools};
 
 /// Tool calls of one answer that run at the same time.
 const PARALLEL_TOOL_CALLS: usize = 4;
@@ -406,94 +406,6 @@ impl Running<'_> {
         self.cx
             .context
             .emit(kind, Value::map(common.into_iter().chain(data)));
-    }
-}
-
-/// How much of a run there was before a step.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    messages: usize,
-    steps: usize,
-}
-
-/// What became of a step.
-#[derive(Clone, Debug)]
-struct Done {
-    is_last: bool,
-    /// The text that a hook gave.
-    given: Option<String>,
-    /// Where it stands for the whole step: what there was before.
-    in_place_of: Option<Known>,
-}
-
-/// A step with hooks around it. Hooks may give other messages, for this request alone.
-struct StepCall<'r, 'a> {
-    running: &'r mut Running<'a>,
-    known: Known,
-}
-
-impl<'r, 'a> StepCall<'r, 'a> {
-    fn new(running: &'r mut Running<'a>) -> Self {
-        let known = Known {
-            messages: running.run.messages.len(),
-            steps: running.run.steps.len(),
-        };
-        Self { running, known }
-    }
-}
-
-impl Hooked for StepCall<'_, '_> {
-    type Input = Option<Vec<Message>>;
-    type Output = Done;
-
-    fn show(&self, _: &Self::Input) -> Result<Map> {
-        let running = &*self.running;
-        let before = running.run.messages.get(..self.known.messages);
-        let name = running.parts.options.name.as_str();
-        Ok(Map::from_iter([
-            ("agent".to_owned(), Value::from(name)),
-            ("step".to_owned(), Value::from(self.known.steps + 1)),
-            (
-                "messages".to_owned(),
-                messages_value(before.unwrap_or_default())?,
-            ),
-        ]))
-    }
-
-    fn change(&self, input: &mut Self::Input, mut changes: Map) -> Result<()> {
-        if let Some(messages) = changes.shift_remove("messages") {
-            *input = Some(messages_of(messages)?);
-        }
-        Ok(())
-    }
-
-    async fn call(&mut self, messages: Self::Input) -> Result<Done> {
-        // What an earlier attempt added is gone; what it used is not.
-        self.running.run.messages.truncate(self.known.messages);
-        self.running.run.steps.truncate(self.known.steps);
-        let is_last = self.running.step(messages).await?;
-        Ok(Done {
-            is_last,
-            given: None,
-            in_place_of: None,
-        })
-    }
-
-    fn result(&self, done: &Done) -> Result<Value> {
-        let text = done.given.as_ref().unwrap_or(&self.running.run.output);
-        Ok(Value::from(text.as_str()))
-    }
-
-    fn replace(&self, _: &Self::Input, value: Value, previous: Option<&Done>) -> Result<Done> {
-        let instead = Done {
-            is_last: true,
-            given: None,
-            in_place_of: Some(self.known),
-        };
-        Ok(Done {
-            given: Some(into_text(value)),
-            ..previous.cloned().unwrap_or(instead)
-        })
     }
 }
 

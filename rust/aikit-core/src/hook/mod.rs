@@ -16,6 +16,7 @@ mod action;
 mod around;
 mod ask;
 mod breaker;
+mod options;
 mod point;
 mod registry;
 mod script;
@@ -31,15 +32,13 @@ pub use self::{
     action::HookAction,
     around::{Hooked, around, notify},
     breaker::{FAILURES_MAX, TIMEOUTS_MAX},
+    options::{HOOK_TIME, HOOK_TIME_MAX, HookOptions, PRIORITIES, priority, time_limit},
     point::{
         AGENT, AGENT_STEP, CELL, HookPoint, MODEL, Moment, Points, RAG_INGEST, RAG_RETRIEVE,
         SESSION_CHECKPOINT, SESSION_END, SESSION_START, STATE_READ, STATE_WRITE, SUBJECTS, Subject,
         TOOL,
     },
-    registry::{
-        HOOK_TIME, HOOK_TIME_MAX, HOOKS_MAX, HookId, HookInfo, HookOptions, HookRegistry,
-        PRIORITIES, priority, time_limit,
-    },
+    registry::{HOOKS_MAX, HookId, HookInfo, HookRegistry},
     script::FunctionHook,
 };
 
