@@ -1,6 +1,6 @@
 """Hooks: functions that see calls of tools and models, change them, answer for them or stop them.
 
-    python examples/python/hooks.py
+python examples/python/hooks.py
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ async def polish(call: hooks.Call) -> hooks.Replace:
     return hooks.Replace(call.response["message"]["parts"][0]["text"].capitalize())
 
 
+LENGTH_MAX = 100
+
+
 @aikit.hook("tool.before", required=True)
 def guard(call: hooks.Call) -> hooks.Stop | None:
     """Stops what it does not want; when it fails itself, the call fails with it."""
-    return hooks.Stop("the text is too long") if len(call.args["text"]) > 100 else None
+    return hooks.Stop("the text is too long") if len(call.args["text"]) > LENGTH_MAX else None
 
 
 def main() -> None:

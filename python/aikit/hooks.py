@@ -189,7 +189,7 @@ class Registration:
         counts = [_aikit.unregister_hook(self.name, info["points"]) for info in self._infos]
         return sum(counts) > 0
 
-    def __enter__(self) -> Registration:
+    def __enter__(self) -> Registration:  # noqa: PYI034  # nobody derives from it
         return self
 
     def __exit__(

@@ -27,7 +27,9 @@ def test_a_hook_of_an_earlier_cell_sees_and_changes_the_code(hooked: Conversatio
         "  print('before ' .. cell.name:match('%a+'))\n"
         "  return Hook.modify{code = cell.code:gsub('two', '2')}\n"
         "end, {name = 'numbers'})\n"
-        "Hook.register('cell.after', function(cell) print('after ' .. cell.result['text/plain']) end)"
+        "Hook.register('cell.after', function(cell)\n"
+        "  print('after ' .. cell.result['text/plain'])\n"
+        "end)"
     )
     assert heard.content["status"] == "ok"
     heard = hooked.execute("two + two")

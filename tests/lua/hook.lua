@@ -180,7 +180,7 @@ local function fails(kind, fn, ...)
   print(kind, err.message, err.hint)
 end
 local function nothing() end
-fails("not_found", Hook.register, "tool.befor", nothing)
+fails("not_found", Hook.register, "tools.before", nothing)
 fails("not_found", Hook.use, "caches")
 fails("invalid_args", Hook.register, "tool.before", 7)
 fails("invalid_args", Hook.register, "tool.before", nothing, {priority = "urgent"})

@@ -1,4 +1,4 @@
-"""Hooks in Python: sync and async functions, every answer, failures, endless loops, built-in ones."""
+"""Hooks in Python: functions sync and async, every answer, failures, loops, built-in ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def test_a_hook_sees_a_call_and_changes_its_arguments() -> None:
 
     assert words("a b").words == 3
     assert seen == [("tool.before", "count_words", "user", 1)]
-    assert longer(hooks.Call({"point": "x", "tool": "y", "caller": "z", "attempt": 2, "args": {"text": ""}}))
+    assert longer(
+        hooks.Call({"point": "x", "tool": "y", "caller": "z", "attempt": 2, "args": {"text": ""}})
+    )
     known = info("longer")
     assert (known.points, known.priority, known.origin) == (["tool.before"], 500, "python")
     assert (known.calls, known.failures, known.state) == (1, 0, "on")
@@ -161,7 +163,9 @@ def test_a_required_hook_that_raises_takes_the_call_with_it() -> None:
 
     hooks.register("tool.before", guard, required=True)
     for _ in range(8):
-        with pytest.raises(Exception, match="hook `guard` at `tool.before` failed: .*broken guard"):
+        with pytest.raises(
+            Exception, match=r"hook `guard` at `tool.before` failed: .*broken guard"
+        ):
             words("a")
     assert info("guard").state == "on"
 
@@ -302,8 +306,8 @@ def test_what_cannot_be_registered_is_refused() -> None:
     def nothing(_: hooks.Call) -> None:
         pass
 
-    with pytest.raises(NotFoundError, match="tool.befor") as caught:
-        hooks.register("tool.befor", nothing)
+    with pytest.raises(NotFoundError, match="no hook point") as caught:
+        hooks.register("tools.before", nothing)
     assert "`tool.before`" in caught.value.hint
     for point, options in [
         ("tool.before", {"priority": "urgent"}),

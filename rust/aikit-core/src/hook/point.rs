@@ -289,10 +289,10 @@ impl Points {
             return Ok(found);
         }
         let shown: String = pattern.chars().take(60).collect();
-        let part = shown.split(['.', '*']).find(|part| part.len() > 2);
+        let first: String = shown.chars().take_while(|it| *it != '.').take(3).collect();
         let similar = HookPoint::ALL.iter().map(|point| point.name());
         let similar: Vec<String> = similar
-            .filter(|name| part.is_some_and(|part| name.contains(part)))
+            .filter(|name| first.len() == 3 && name.starts_with(&first))
             .map(|name| format!("`{name}`"))
             .collect();
         let hint = if similar.is_empty() {
@@ -405,7 +405,7 @@ mod tests {
         for wrong in ["", "tool", "tools.before", "workflow.before", "*.none"] {
             assert!(Points::parse(wrong).is_err(), "{wrong}");
         }
-        let error = Points::parse("tool.befor").unwrap_err();
+        let error = Points::parse("tools.before").unwrap_err();
         assert!(error.hint().unwrap().contains("`tool.before`"), "{error:?}");
     }
 }
