@@ -1,8 +1,6 @@
 //! Asks one hook: as a procedure, within its time limit; what goes wrong is the hook's own.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
-
-use futures::FutureExt as _;
+use std::sync::Arc;
 
 use super::{
     HookAction, HookId, HookPoint,
@@ -57,9 +55,7 @@ pub(super) async fn ask(
     let operation = Operation::new(Arc::clone(&hook.operation)).with_timeout(Some(limit));
     let inside = inside(cx, hook.id);
     let asked = track(&inside, operation, |inner| async move {
-        let answering = AssertUnwindSafe(hook.hook.call(&inner, data));
-        let answer = answering.catch_unwind().await;
-        answer.unwrap_or_else(|_| Err(Error::internal("the hook panicked")))
+        hook.hook.call(&inner, data).await
     });
     let answer = asked.await.and_then(|action| {
         action.check(point)?;

@@ -414,7 +414,9 @@ fn a_hook_that_fails_harms_nobody_but_itself() {
         ("failed: boom", || {
             Err(Error::new(ErrorKind::Script, "boom"))
         }),
-        ("the hook panicked", || panic!("a hook of a test panics")),
+        ("panicked: a hook of a test", || {
+            panic!("a hook of a test panics")
+        }),
         ("cannot be changed", || {
             Ok(HookAction::modify("tool", Value::Null))
         }),
