@@ -79,7 +79,7 @@ assert(table.concat(order, " ") == "2 4 1")
 clear()
 
 -- Patterns and lists of points; a function keeps its name.
-local function note(call) order[#order + 1] = call.point end
+function note(call) order[#order + 1] = call.point end
 order = {}
 Hook.register({"tool.*", "state.write.after"}, note)
 words("a") State.set("hooked", 1)

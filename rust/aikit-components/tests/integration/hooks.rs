@@ -178,7 +178,9 @@ impl EmbeddingModel for Lengths {
         _: &'a Context,
         texts: Vec<String>,
     ) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
-        let lengths = texts.iter().map(|text| vec![f32::from(text.len() as u8)]);
+        let lengths = texts
+            .iter()
+            .map(|text| vec![f32::from(u8::try_from(text.len()).unwrap())]);
         let lengths = lengths.collect();
         Box::pin(async { Ok(lengths) })
     }

@@ -72,7 +72,8 @@ struct Server {
 #[derive(Debug, Default)]
 struct State {
     calls: HashMap<u64, Context>,
-    callbacks: HashMap<u64, oneshot::Sender<Outcome<Value>>>,
+    /// Who waits for a callback, and the Context it runs in.
+    callbacks: HashMap<u64, (oneshot::Sender<Outcome<Value>>, Context)>,
     held: Vec<Resource>,
 }
 
@@ -93,7 +94,12 @@ impl Server {
 
     fn receive(self: &Arc<Self>, frame: Frame) -> Result<()> {
         match frame {
-            Frame::Call { call, target, args } => self.start_call(call, target, args)?,
+            Frame::Call {
+                call,
+                inside,
+                target,
+                args,
+            } => self.start_call((call, inside), target, args)?,
             Frame::Next { call, stream } => self.start_next(call, stream)?,
             Frame::Cancel { call } => {
                 if let Some(cx) = self.state().calls.get(&call) {
@@ -103,7 +109,7 @@ impl Server {
             Frame::Release { resource } => self.release(resource),
             Frame::CallbackReturn { callback, outcome } => {
                 let waiting = self.state().callbacks.remove(&callback);
-                if let Some(sender) = waiting {
+                if let Some((sender, _)) = waiting {
                     drop(sender.send(outcome));
                 }
             }
@@ -112,9 +118,19 @@ impl Server {
         Ok(())
     }
 
-    fn begin(&self, call: u64) -> Result<Context> {
-        let cx = self.cx.child(Overrides::default());
+    fn begin(&self, call: u64, inside: Option<u64>) -> Result<Context> {
         let mut state = self.state();
+        let around = inside.map(|callback| state.callbacks.get(&callback));
+        let cx = match around {
+            None => self.cx.child(Overrides::default()),
+            Some(Some((_, cx))) => cx.child(Overrides::default()),
+            // Nobody waits for the callback any more, so its calls end as well.
+            Some(None) => {
+                let cx = self.cx.child(Overrides::default());
+                cx.cancel(ErrorKind::Cancelled, "the caller stopped waiting");
+                cx
+            }
+        };
         if state.calls.len() >= CALLS_MAX {
             return Err(super::malformed("too many calls are in flight"));
         }
@@ -122,8 +138,13 @@ impl Server {
         Ok(cx)
     }
 
-    fn start_call(self: &Arc<Self>, call: u64, target: Target, args: Vec<WireArg>) -> Result<()> {
-        let cx = self.begin(call)?;
+    fn start_call(
+        self: &Arc<Self>,
+        (call, inside): (u64, Option<u64>),
+        target: Target,
+        args: Vec<WireArg>,
+    ) -> Result<()> {
+        let cx = self.begin(call, inside)?;
         let server = Arc::clone(self);
         let make = |id, name| -> Arg {
             Arg::Callable(Arc::new(PipeCallable(Arc::new(Remote {
@@ -146,7 +167,7 @@ impl Server {
     }
 
     fn start_next(self: &Arc<Self>, call: u64, stream: StreamId) -> Result<()> {
-        let cx = self.begin(call)?;
+        let cx = self.begin(call, None)?;
         let server = Arc::clone(self);
         drop(io::spawn(async move {
             let outcome = Outcome::new(server.host.next(&cx, stream).await);
@@ -223,7 +244,8 @@ impl Callable for PipeCallable {
             let server = &remote.server;
             let callback = server.next.fetch_add(1, Ordering::Relaxed);
             let (sender, reply) = oneshot::channel();
-            server.state().callbacks.insert(callback, sender);
+            let waits = (sender, cx.clone());
+            server.state().callbacks.insert(callback, waits);
             let mut waiting = Waiting {
                 server,
                 callback,
