@@ -1,7 +1,7 @@
 //! The session's end of the pipe.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -74,7 +74,30 @@ struct State {
     calls: HashMap<u64, Context>,
     /// Who waits for a callback, and the Context it runs in.
     callbacks: HashMap<u64, (oneshot::Sender<Outcome<Value>>, Context)>,
+    /// Contexts of callbacks that were answered, the latest last: tasks they started go on.
+    answered: VecDeque<(u64, Context)>,
     held: Vec<Resource>,
+}
+
+/// Answered callbacks whose tasks may still call.
+const ANSWERED_MAX: usize = 256;
+
+impl State {
+    /// The Context that a callback runs or ran in.
+    fn inside(&self, callback: u64) -> Option<&Context> {
+        let running = self.callbacks.get(&callback).map(|(_, cx)| cx);
+        let mut answered = self.answered.iter().rev();
+        running.or_else(|| answered.find(|(it, _)| *it == callback).map(|(_, cx)| cx))
+    }
+
+    fn answer(&mut self, callback: u64) -> Option<oneshot::Sender<Outcome<Value>>> {
+        let (sender, cx) = self.callbacks.remove(&callback)?;
+        if self.answered.len() == ANSWERED_MAX {
+            self.answered.pop_front();
+        }
+        self.answered.push_back((callback, cx));
+        Some(sender)
+    }
 }
 
 impl Server {
@@ -108,8 +131,8 @@ impl Server {
             }
             Frame::Release { resource } => self.release(resource),
             Frame::CallbackReturn { callback, outcome } => {
-                let waiting = self.state().callbacks.remove(&callback);
-                if let Some((sender, _)) = waiting {
+                let waiting = self.state().answer(callback);
+                if let Some(sender) = waiting {
                     drop(sender.send(outcome));
                 }
             }
@@ -120,11 +143,11 @@ impl Server {
 
     fn begin(&self, call: u64, inside: Option<u64>) -> Result<Context> {
         let mut state = self.state();
-        let around = inside.map(|callback| state.callbacks.get(&callback));
+        let around = inside.map(|callback| state.inside(callback));
         let cx = match around {
             None => self.cx.child(Overrides::default()),
-            Some(Some((_, cx))) => cx.child(Overrides::default()),
-            // Nobody waits for the callback any more, so its calls end as well.
+            Some(Some(cx)) => cx.child(Overrides::default()),
+            // Nobody waited for its answer, or it is long over, so its calls end as well.
             Some(None) => {
                 let cx = self.cx.child(Overrides::default());
                 cx.cancel(ErrorKind::Cancelled, "the caller stopped waiting");
