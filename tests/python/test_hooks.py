@@ -23,6 +23,7 @@ from aikit.testing import ScriptedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +231,7 @@ def test_a_method_and_an_object_are_hooks() -> None:
 
 
 def test_hooks_stand_around_models_agents_state_and_sessions(
-    tmp_path: Any,  # noqa: ANN401  # a folder
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     points = []
@@ -258,7 +259,7 @@ def test_points_say_what_they_show() -> None:
             assert f"{subject}.{moment}" in points
 
 
-def test_a_refusal_is_observed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+def test_a_refusal_is_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     seen = []
     with hooks.register("security.violation", seen.append), pytest.raises(DeniedError):
@@ -280,6 +281,26 @@ def test_built_in_hooks() -> None:
         model = ScriptedModel(["one", "two"])
         assert [model.complete("hi").text for _ in range(2)] == ["one", "one"]
     assert hooks.list() == []
+
+
+def test_the_configuration_of_a_folder_switches_hooks_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder, text in [(one, "metrics = true\nretry = {attempts = 1}"), (other, "")]:
+        folder.mkdir()
+        (folder / "aikit.toml").write_text(f"[hooks]\n{text}\n", encoding="utf-8")
+    monkeypatch.chdir(one)
+    assert {(it.name, it.origin) for it in hooks.list()} == {
+        ("metrics", "config"),
+        ("retry", "config"),
+    }
+    monkeypatch.chdir(other)
+    assert hooks.list() == []
+    (one / "aikit.toml").write_text("[hooks]\nretry = {tries = 1}\n", encoding="utf-8")
+    monkeypatch.chdir(one)
+    with pytest.raises(aikit.errors.ConfigError, match="hooks.retry"):
+        hooks.list()
 
 
 @pytest.mark.parametrize("is_async", [False, True])
