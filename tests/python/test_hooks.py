@@ -299,7 +299,7 @@ def test_the_configuration_of_a_folder_switches_hooks_on(
     assert hooks.list() == []
     (one / "aikit.toml").write_text("[hooks]\nretry = {tries = 1}\n", encoding="utf-8")
     monkeypatch.chdir(one)
-    with pytest.raises(aikit.errors.ConfigError, match="hooks.retry"):
+    with pytest.raises(aikit.errors.ConfigError, match=r"`hooks\.retry`"):
         hooks.list()
 
 
