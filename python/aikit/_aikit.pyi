@@ -23,16 +23,22 @@ __all__ = [
     "close_interpreter",
     "close_network",
     "eject_cassette",
+    "enable_hook",
     "error_kinds",
     "find_tool",
     "find_tools",
     "forget_visits",
     "holds_cassette",
+    "hook_points",
     "insert_cassette",
     "kernelspec_files",
+    "list_hooks",
     "list_models",
+    "register_hook",
     "run_command",
     "store_path",
+    "unregister_hook",
+    "use_hook",
 ]
 
 @final
@@ -558,6 +564,12 @@ def eject_cassette(
     given.
     """
 
+def enable_hook(name: str) -> int:
+    """
+    Switches on again what was switched off because it kept failing; answers how many hooks have
+    that name.
+    """
+
 def error_kinds() -> list[tuple[str, str, str, str, int, bool, str]]:
     """
     The table of error kinds: `(code, class, parent, built-in parent, exit status, retryable,
@@ -584,6 +596,11 @@ def holds_cassette(number: SupportsIndex) -> bool:
     Whether the cassette of a number is in.
     """
 
+def hook_points() -> Incomplete:
+    """
+    Every point at which hooks can be asked.
+    """
+
 def insert_cassette(path: str | PathLike[str], mode: str, strict: bool) -> tuple[int, str]:
     """
     Begins with the cassette `path`; answers its number and whether it is recorded or replayed.
@@ -595,9 +612,19 @@ def kernelspec_files() -> dict[str, bytes]:
     needs no data folder to install another one.
     """
 
+def list_hooks() -> Incomplete:
+    """
+    Every hook, in the order in which they are asked.
+    """
+
 def list_models() -> list[Incomplete]:
     """
     The providers: what is usable here and what each lacks.
+    """
+
+def register_hook(points: Incomplete, function: Any, options: Incomplete) -> Incomplete:
+    """
+    Has a function asked at points around calls; answers what is known about the hook.
     """
 
 def run_command(
@@ -614,4 +641,14 @@ def store_path(place: str | PathLike[str]) -> Path:
     """
     The file of the index that a program calls `place`: a plain name is one of the project, as in
     scripts; anything else is a path.
+    """
+
+def unregister_hook(name: str, points: Incomplete | None = None) -> int:
+    """
+    Takes the hooks of a name away, or those of it at exactly these points; answers how many.
+    """
+
+def use_hook(built_in: str, options: Incomplete, approve: Any | None = None) -> Incomplete:
+    """
+    Switches on a hook that comes with aikit; answers what is known about its parts.
     """
