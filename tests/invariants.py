@@ -55,6 +55,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 
 # Variation folder → its table, and the files in it that are no variation.
 TABLES: dict[str, tuple[str, frozenset[str]]] = {
+    f"{COMPONENTS}/hooks": ("BUILT_INS", frozenset({"selection"})),
     f"{COMPONENTS}/models/providers": ("PROVIDERS", frozenset()),
     f"{COMPONENTS}/rag/chunking": ("CHUNKERS", frozenset({"blocks"})),
     f"{COMPONENTS}/rag/embedders": ("EMBEDDERS", frozenset()),

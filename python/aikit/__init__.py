@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, events, kernelspec, streams, testing, tools
+    from . import errors, events, hooks, kernelspec, streams, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import AikitError
     from .handles import Event, Handle
     from .hits import Hit
+    from .hooks import hook
     from .kernelspec import install as install_kernel
     from .middleware import guard, pipeline
     from .models import Model
@@ -104,6 +105,8 @@ __all__ = [
     "errors",
     "events",
     "guard",
+    "hook",
+    "hooks",
     "install_kernel",
     "kernelspec",
     "pipe",
@@ -166,6 +169,8 @@ _HOMES = {
     "ZAI": ("providers", "ZAI"),
     "errors": ("errors", ""),
     "guard": ("middleware", "guard"),
+    "hook": ("hooks", "hook"),
+    "hooks": ("hooks", ""),
     "install_kernel": ("kernelspec", "install"),
     "kernelspec": ("kernelspec", ""),
     "pipe": ("procedures", "pipe"),

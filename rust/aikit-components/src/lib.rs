@@ -7,7 +7,7 @@
 //! security
 //! storage  vector
 //! config
-//! project
+//! hooks  project
 //! event_log  state
 //! artifacts
 //! sessions
@@ -22,6 +22,7 @@ pub mod agents;
 pub mod artifacts;
 pub mod config;
 pub mod event_log;
+pub mod hooks;
 pub mod html;
 pub mod http;
 pub mod models;

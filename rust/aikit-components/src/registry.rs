@@ -6,6 +6,7 @@ use aikit_core::{
     Context, Result,
     context::{ChannelService, Channels, Overrides, Principal},
     event::EventBus,
+    hook::HookRegistry,
     services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
@@ -13,6 +14,7 @@ use aikit_core::{
 use crate::{
     config::{Config, Variables},
     event_log::EventLog,
+    hooks as built_in,
     http::GuardedClient,
     models::{
         Catalogue,
@@ -66,6 +68,8 @@ pub struct Carried {
     pub channels: Option<Arc<dyn ChannelService>>,
     /// The bus of events; one of its own when `None`.
     pub events: Option<Arc<EventBus>>,
+    /// The hooks that stand around calls.
+    pub hooks: Arc<HookRegistry>,
 }
 
 impl Carried {
@@ -76,6 +80,7 @@ impl Carried {
             network: Arc::clone(&components.network),
             channels: components.context.channels().cloned(),
             events: Some(Arc::clone(components.context.events())),
+            hooks: Arc::clone(components.context.hooks()),
         }
     }
 
@@ -87,6 +92,7 @@ impl Carried {
             tape: Some(self.deck),
             channels: Some(self.channels.unwrap_or_else(own)),
             events: self.events,
+            hooks: Some(self.hooks),
             ..Overrides::default()
         })
     }
@@ -109,6 +115,8 @@ pub struct Components {
     pub event_log: EventLog,
     /// The sessions that the project keeps.
     pub sessions: Sessions,
+    /// What built-in hooks need.
+    pub hook_host: built_in::Host,
     /// The place for a cassette.
     pub deck: Arc<Deck>,
     /// Closes the network.
@@ -129,13 +137,14 @@ impl Components {
     }
 
     /// As [`Components::assemble`], with what a session before hands on: one that goes on in
-    /// another folder keeps its cassette, its conversations and its subscribers.
+    /// another folder keeps its cassette, its conversations, its subscribers and its hooks.
     ///
     /// # Errors
     ///
     /// As of [`Components::assemble`].
     pub fn assemble_with(setup: Setup, carried: Carried) -> Result<Self> {
         let (deck, network) = (Arc::clone(&carried.deck), Arc::clone(&carried.network));
+        let hooks = Arc::clone(&carried.hooks);
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);
@@ -174,6 +183,11 @@ impl Components {
         let http = Arc::new(http);
         let models = Catalogue::new(setup.variables, config.models.clone(), Arc::clone(&http))?
             .with_deck(Arc::clone(&deck));
+        let hook_host = built_in::Host {
+            ask: setup.ask.clone(),
+            approver: None,
+        };
+        built_in::configure(&hooks, &hook_host, &config.hooks)?;
         let services = Services {
             policy: Some(policy),
             files: Some(files),
@@ -181,7 +195,6 @@ impl Components {
             http: Some(http),
             ask: setup.ask.map(|it| Arc::new(QuestionGuard::new(it)) as _),
             models: Some(Arc::new(models)),
-            ..Services::default()
         };
         let project = Project::with_home(working_directory.clone(), profile, home);
         let context = carried.root_context(setup.principal);
@@ -193,6 +206,7 @@ impl Components {
             tools: tools::Registry::with_built_ins(),
             context,
             working_directory,
+            hook_host,
             deck,
             network,
             config: Arc::new(config),

@@ -26,6 +26,7 @@ use crate::{
     clock::{Clock, SystemClock},
     event::{Event, EventBus, EventKind, EventLog},
     graph::{Pid, ProcedureGraph, ProcedureNode},
+    hook::{Asking, HookRegistry},
     metrics::Metrics,
     progress::{Progress, ProgressSink},
     tape::Tape,
@@ -63,6 +64,8 @@ struct Shared {
     metadata: Map,
     clock: Arc<dyn Clock>,
     tape: Option<Arc<dyn Tape>>,
+    hooks: Arc<HookRegistry>,
+    asking: Option<Arc<Asking>>,
     host: Option<HostData>,
     progress: Option<Arc<dyn ProgressSink>>,
     approver: Option<Arc<dyn Approver>>,
@@ -103,6 +106,8 @@ impl Context {
                 caller: overrides.caller.unwrap_or_default(),
                 metadata: overrides.metadata,
                 tape: overrides.tape,
+                hooks: overrides.hooks.unwrap_or_default(),
+                asking: None,
                 host: overrides.host,
                 progress: overrides.progress,
                 approver: None,
@@ -172,6 +177,14 @@ impl Context {
     #[must_use]
     pub(crate) fn child_with_log(&self, log: Arc<EventLog>) -> Self {
         self.changed(Overrides::default(), |inner| inner.log = Some(log))
+    }
+
+    /// A child in which a hook does what it does.
+    #[must_use]
+    pub(crate) fn child_asking(&self, asking: Arc<Asking>) -> Self {
+        self.changed(Overrides::default(), |inner| {
+            Arc::make_mut(&mut inner.shared).asking = Some(asking);
+        })
     }
 
     /// A child that begins a graph and an execution of its own: a cell, a request, a program's
@@ -279,6 +292,16 @@ impl Context {
     /// What records and replays calls, while it does one of both.
     pub fn tape(&self) -> Option<&Arc<dyn Tape>> {
         self.0.shared.tape.as_ref().filter(|tape| tape.is_running())
+    }
+
+    /// The hooks that stand around what runs here; shared by all Contexts below one root.
+    pub fn hooks(&self) -> &Arc<HookRegistry> {
+        &self.0.shared.hooks
+    }
+
+    /// The hooks that are being asked around here.
+    pub(crate) fn asking(&self) -> Option<&Arc<Asking>> {
+        self.0.shared.asking.as_ref()
     }
 
     /// What the host attached here or above, when it is a `T`.

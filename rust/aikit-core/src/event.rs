@@ -68,6 +68,10 @@ event_kinds! {
     IngestProgress => "rag.ingest.progress",
     /// An index that is derived from stored rows failed or was damaged and was made anew.
     IndexRebuilt => "rag.index.rebuilt",
+    /// A hook failed or took too long; the call it was asked for went on, unless it is required.
+    HookFailed => "hook.failed",
+    /// A hook kept failing and was switched off.
+    HookDisabled => "hook.disabled",
     /// Events were not kept, because there were too many or the store failed.
     EventsLost => "events.lost",
 }

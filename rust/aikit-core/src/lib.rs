@@ -1,16 +1,15 @@
 //! Shared vocabulary of aikit: the types and traits every other crate speaks.
 //!
-//! Each module may use those above it:
+//! Each module may use those above it and beside it:
 //!
 //! ```text
 //! error  value  choice  per_process  progress  schema
 //! io  metrics
 //! clock  tape
 //! stream  broadcast  event  channel  graph
-//! context
-//! meter
-//! hook  tracker  procedure
-//! model  storage  script
+//! context  script  hook  tracker
+//! meter  procedure
+//! model  storage
 //! services
 //! tool  agent
 //! engine

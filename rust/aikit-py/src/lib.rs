@@ -12,6 +12,7 @@ mod convert;
 mod errors;
 mod events;
 mod handles;
+mod hooks;
 mod interpreter;
 mod kernel;
 mod logging;
@@ -43,6 +44,7 @@ mod _aikit {
         errors::error_kinds,
         events::{areplay_events, publish_event, replay_events, subscribe_events},
         handles::{Handle, HandleView},
+        hooks::{enable_hook, hook_points, list_hooks, register_hook, unregister_hook, use_hook},
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},

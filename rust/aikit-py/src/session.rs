@@ -80,7 +80,8 @@ fn keep(pid: u32, folder: PathBuf, components: Arc<Components>) -> Arc<Component
     }
 }
 
-/// A cassette, a closed network, channels and subscribers hold in whatever folder the program is.
+/// A cassette, a closed network, channels, subscribers and hooks hold in whatever folder the
+/// program is.
 fn assemble(
     working_directory: PathBuf,
     ask: Arc<PythonAsk>,

@@ -3,6 +3,7 @@
 
 mod events;
 mod file;
+mod hooks;
 mod kernel;
 mod models;
 mod security;
@@ -18,6 +19,7 @@ use toml::{Table, Value as Toml};
 pub use self::{
     events::EventsConfig,
     file::Ignored,
+    hooks::HooksConfig,
     kernel::KernelConfig,
     models::ModelsConfig,
     security::SecurityConfig,
@@ -52,6 +54,7 @@ pub fn environment() -> Variables {
 // One row per key, so that a key can be set in the environment and named in a suggestion.
 const KEYS: &[(&str, &[&str])] = &[
     ("events", EventsConfig::KEYS),
+    ("hooks", HooksConfig::KEYS),
     ("kernel", KernelConfig::KEYS),
     ("models", ModelsConfig::KEYS),
     ("security", SecurityConfig::KEYS),
@@ -64,6 +67,8 @@ const KEYS: &[(&str, &[&str])] = &[
 pub struct Config {
     /// Which events are kept.
     pub events: EventsConfig,
+    /// Which hooks stand around calls.
+    pub hooks: HooksConfig,
     /// What the kernel keeps.
     pub kernel: KernelConfig,
     /// Which models are used.

@@ -130,7 +130,7 @@ pub(super) fn result_text(content: &Value) -> String {
 }
 
 /// The conversation as data: each message with `role`, `parts`, and what it says as `text`.
-pub(super) fn messages_value(messages: &[Message]) -> Result<Value> {
+pub(crate) fn messages_value(messages: &[Message]) -> Result<Value> {
     let describe = |message: &Message| {
         let mut value = Value::from_serialize(message)?;
         if let Value::Map(map) = &mut value {

@@ -12,6 +12,7 @@ mod embedding;
 mod evaluate;
 mod filter;
 mod fuse;
+mod hooked;
 mod ids;
 mod ingest;
 mod keyword;
@@ -26,6 +27,7 @@ mod sources;
 mod tool;
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,6 +35,7 @@ use std::{
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
+    hook::{RAG_INGEST, RAG_RETRIEVE, around},
     storage::{DocumentStore, Embedded, EmbedderSettings, Metric},
     tool::{DynTool, ToolContext},
     tracker::{Operation, track},
@@ -211,7 +214,8 @@ impl Rag {
             Operation::new("rag ingest"),
             |inner| async move {
                 let cx = cx.with_context(inner);
-                ingest::run(&self.0, &cx, sources, options).await
+                let mut call = hooked::Ingest { rag: self, cx: &cx };
+                around(&cx.context, &RAG_INGEST, &mut call, (sources, options)).await
             },
         )
         .await
@@ -231,7 +235,12 @@ impl Rag {
     ) -> Result<Vec<Hit>> {
         let operation = Operation::new(format!("retrieval {}", self.source()));
         track(&cx.context, operation, |inner| async move {
-            search::run(&self.0, &inner, query, options).await
+            let mut call = hooked::Search {
+                rag: self,
+                cx: &inner,
+            };
+            let input = (Cow::Borrowed(query), options);
+            around(&inner, &RAG_RETRIEVE, &mut call, input).await
         })
         .await
     }

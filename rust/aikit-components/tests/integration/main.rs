@@ -5,6 +5,8 @@ mod agents;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod built_in_hooks;
+#[cfg(test)]
 mod cassette;
 #[cfg(test)]
 mod event_log;
@@ -12,6 +14,8 @@ mod event_log;
 mod files;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hooks;
 #[cfg(test)]
 mod http_guard;
 #[cfg(test)]

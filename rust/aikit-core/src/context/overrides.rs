@@ -4,7 +4,8 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use super::{Approver, Caller, ChannelService, Invocation, Principal};
 use crate::{
-    Error, Result, clock::Clock, event::EventBus, progress::ProgressSink, tape::Tape, value::Map,
+    Error, Result, clock::Clock, event::EventBus, hook::HookRegistry, progress::ProgressSink,
+    tape::Tape, value::Map,
 };
 
 /// Longest request id, in bytes.
@@ -38,6 +39,8 @@ pub struct Overrides {
     pub events: Option<Arc<EventBus>>,
     /// Where channels are found; only [`Context::create`](super::Context::create) reads it.
     pub channels: Option<Arc<dyn ChannelService>>,
+    /// Hooks that stand around calls; only [`Context::create`](super::Context::create) reads it.
+    pub hooks: Option<Arc<HookRegistry>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
     /// Who watches how far work is.

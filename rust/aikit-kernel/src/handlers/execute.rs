@@ -9,7 +9,7 @@ use std::{
 use aikit_core::{
     Error, Result, Value,
     context::Overrides,
-    engine::Cell,
+    engine::{Cell, run_cell},
     tracker::{Operation, track},
     value::Map,
 };
@@ -168,7 +168,8 @@ async fn execute(
         let context = cx.child(Overrides::default());
         output.follow(&context);
         let _running = desk.start(context.clone(), front_end);
-        let running = context.run(desk.engine.execute(&context, cell, Arc::new(output)));
+        let running = run_cell(&*desk.engine, &context, cell, Arc::new(output));
+        let running = context.run(running);
         // An engine that panics has lost its cell, not the kernel.
         AssertUnwindSafe(running)
             .catch_unwind()

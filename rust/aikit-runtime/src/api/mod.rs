@@ -12,6 +12,7 @@ mod channel;
 mod context;
 mod display;
 mod event;
+mod hook;
 mod host;
 mod json;
 mod model;
@@ -232,6 +233,7 @@ pub const MODULES: &[&ApiModule] = &[
     &event::MODULE,
     &channel::MODULE,
     &stream::MODULE,
+    &hook::MODULE,
     &replay::MODULE,
 ];
 

@@ -11,11 +11,15 @@ use std::{
 
 use aikit_components::registry::Components;
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, script::ObjectId, tool::ToolContext, value::Map,
+    Context, Error, ErrorKind, Result, Value, hook::HookRegistry, script::ObjectId,
+    tool::ToolContext, value::Map,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 
 use super::{ApiClass, Created, Resource, Return, StreamId, args::ObjectRef};
+
+/// Origin of the hooks that are functions of the session's script.
+pub(super) const HOOK_ORIGIN: &str = "lua";
 
 /// Objects and streams one session may hold at once.
 const RESOURCES_MAX: usize = 100_000;
@@ -31,6 +35,13 @@ struct Inner {
     components: Components,
     next: AtomicU64,
     resources: Mutex<Resources>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A function of the script keeps the Context of its cell, which keeps the hooks.
+        self.components.context.hooks().remove_origin(HOOK_ORIGIN);
+    }
 }
 
 #[derive(Default)]
@@ -67,6 +78,11 @@ impl Session {
     /// What the session works with.
     pub fn components(&self) -> &Components {
         &self.0.components
+    }
+
+    /// The hooks of the session.
+    pub fn hooks(&self) -> &HookRegistry {
+        self.0.components.context.hooks()
     }
 
     /// What tools and components are given when called below `cx`.

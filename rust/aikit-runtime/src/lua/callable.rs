@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Context, Error, ErrorKind, Result, Value, context::Overrides, script::Callable};
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value, context::Overrides, engine::CellSink,
+    script::Callable,
+};
 use futures::future::BoxFuture;
 use mlua::Function;
 use tokio::sync::oneshot;
@@ -93,7 +96,15 @@ impl Callable for LuaCallable {
             cx: cx.child(Overrides::default()),
             is_answered: false,
         };
-        let run = self.run.beside(cancel.cx.clone());
+        // A hook of a cell prints where that cell does, before it runs and after it has.
+        let sink = cx.host::<CellSink>();
+        let sink = sink.map_or_else(|| Arc::clone(&self.run.sink), |it| Arc::clone(&it.0));
+        let run = Arc::new(Run {
+            cx: cancel.cx.clone(),
+            sink,
+            failed_tasks: Arc::clone(&self.run.failed_tasks),
+            frame: None,
+        });
         let asked = self.jobs.send(Job::Call {
             function: self.function,
             run,

@@ -83,9 +83,7 @@ pub(super) fn from_lua(state: &State, cx: &Context, failure: &Failure) -> Error 
 /// Our error inside one of Lua's, if there is one.
 pub(super) fn find(error: &mlua::Error) -> Option<Error> {
     match error {
-        mlua::Error::ExternalError(error) => error
-            .downcast_ref::<Error>()
-            .map(|error| Error::from_value(&error.to_value())),
+        mlua::Error::ExternalError(error) => error.downcast_ref::<Error>().map(Error::copy),
         mlua::Error::CallbackError { cause, .. }
         | mlua::Error::WithContext { cause, .. }
         | mlua::Error::BadArgument { cause, .. } => find(cause),

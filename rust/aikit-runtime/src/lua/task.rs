@@ -115,7 +115,7 @@ impl Shared {
         for frame in error.traceback() {
             let _ = writeln!(text, "  {frame}");
         }
-        let error = Error::from_value(&error.to_value());
+        let error = error.copy();
         drop(outcome);
         let name = StreamName::Stderr;
         self.run.sink.emit(Output::Stream { name, text });
@@ -198,7 +198,7 @@ impl Task {
             Outcome::Values(values) => Ok(values.clone()),
             Outcome::Failed(error, seen) => {
                 *seen = true;
-                Err(error::to_lua(Error::from_value(&error.to_value())))
+                Err(error::to_lua(error.copy()))
             }
             Outcome::Running => Err(error::to_lua(Error::internal(
                 "a task ended without an end",
