@@ -22,6 +22,7 @@ use crate::{
     graph::{ProcedureGraph, ProcedureNode},
     metrics::Metrics,
     progress::{Progress, ProgressSink},
+    span::{Span, TraceParent},
     tape::Tape,
     value::Map,
 };
@@ -53,6 +54,7 @@ struct Inner {
     log: Option<Arc<EventLog>>,
     graph: Arc<ProcedureGraph>,
     node: Option<Arc<ProcedureNode>>,
+    span: Option<Arc<Span>>,
     /// How many procedures stand around what runs here.
     depth: usize,
     metrics: Arc<Metrics>,
@@ -67,7 +69,11 @@ impl Context {
         };
         Self(Arc::new(Inner {
             request_id: identity(overrides.request_id),
-            trace_id: identity(overrides.trace_id),
+            trace_id: identity(
+                overrides
+                    .trace_id
+                    .or_else(|| TraceParent::of(&overrides.metadata).map(|it| it.trace_id)),
+            ),
             principal: Arc::new(overrides.principal.unwrap_or_default()),
             caller: overrides.caller.unwrap_or_default(),
             metadata: overrides.metadata,
@@ -82,6 +88,7 @@ impl Context {
             log: None,
             graph: Arc::default(),
             node: None,
+            span: None,
             depth: 0,
             metrics: Arc::default(),
             clock,
@@ -95,15 +102,17 @@ impl Context {
     pub fn child(&self, overrides: Overrides) -> Self {
         let parent = &self.0;
         let asked = deadline(&*parent.clock, overrides.timeout);
+        // The caller's span takes the place of ours; both belong to the trace it names.
+        let remote = TraceParent::of(&overrides.metadata);
+        let span = parent.span.clone().filter(|_| remote.is_none());
+        let trace_id = overrides.trace_id.or(remote.map(|it| it.trace_id));
         let mut metadata = parent.metadata.clone();
         metadata.extend(overrides.metadata);
         Self(Arc::new(Inner {
             request_id: overrides
                 .request_id
                 .map_or_else(|| Arc::clone(&parent.request_id), Arc::from),
-            trace_id: overrides
-                .trace_id
-                .map_or_else(|| Arc::clone(&parent.trace_id), Arc::from),
+            trace_id: trace_id.map_or_else(|| Arc::clone(&parent.trace_id), Arc::from),
             principal: Arc::clone(&parent.principal),
             caller: match parent.caller {
                 Caller::User => overrides.caller.unwrap_or_default(),
@@ -122,6 +131,7 @@ impl Context {
             log: parent.log.clone(),
             graph: Arc::clone(&parent.graph),
             node: parent.node.clone(),
+            span,
             depth: parent.depth,
             metrics: Arc::default(),
         }))
@@ -129,13 +139,19 @@ impl Context {
 
     /// A child that stands for one execution of a procedure: its metrics are the node's.
     #[must_use]
-    pub(crate) fn child_at(&self, node: Arc<ProcedureNode>, timeout: Option<Duration>) -> Self {
+    pub(crate) fn child_at(
+        &self,
+        node: Arc<ProcedureNode>,
+        timeout: Option<Duration>,
+        span: Option<Arc<Span>>,
+    ) -> Self {
         let mut child = self.child(Overrides {
             timeout,
             ..Overrides::default()
         });
         if let Some(inner) = Arc::get_mut(&mut child.0) {
             inner.node = Some(node);
+            inner.span = span.or(inner.span.take());
             inner.depth += 1;
         }
         child
@@ -354,6 +370,11 @@ impl Context {
     /// The execution this Context belongs to.
     pub fn node(&self) -> Option<&Arc<ProcedureNode>> {
         self.0.node.as_ref()
+    }
+
+    /// The innermost span around what runs here, while somebody records them.
+    pub fn span(&self) -> Option<&Arc<Span>> {
+        self.0.span.as_ref()
     }
 
     /// How many procedures stand around what runs here; 0 outside one. A graph of its own does not

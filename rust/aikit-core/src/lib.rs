@@ -5,11 +5,11 @@
 //! ```text
 //! error  value  choice  per_process  progress
 //! io  metrics
-//! clock  tape
+//! clock  tape  span
 //! event  graph
 //! context
 //! meter
-//! hook  tracker  procedure
+//! logger  telemetry  hook  tracker  procedure
 //! model  storage  script
 //! services
 //! tool  agent
@@ -28,6 +28,7 @@ pub mod event;
 pub mod graph;
 pub mod hook;
 pub mod io;
+pub mod logger;
 pub mod meter;
 pub mod metrics;
 pub mod model;
@@ -36,8 +37,10 @@ pub mod procedure;
 pub mod progress;
 pub mod script;
 pub mod services;
+pub mod span;
 pub mod storage;
 pub mod tape;
+pub mod telemetry;
 pub mod tool;
 pub mod tracker;
 pub mod value;

@@ -9,6 +9,8 @@ use crate::{
     context::Context,
     event::EventKind,
     graph::{ProcedureNode, Status},
+    span::{Span, SpanDescription},
+    telemetry,
 };
 
 /// What is about to be executed.
@@ -18,6 +20,8 @@ pub struct Operation {
     pub name: Arc<str>,
     /// Longest time it may take; `None` for no limit of its own.
     pub timeout: Option<Duration>,
+    /// How its span is called and what it carries; as the procedure when `None`.
+    pub span: Option<Box<SpanDescription>>,
 }
 
 impl Operation {
@@ -26,6 +30,7 @@ impl Operation {
         Self {
             name: name.into(),
             timeout: None,
+            span: None,
         }
     }
 
@@ -33,6 +38,15 @@ impl Operation {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Says how its span is called and what it carries; asked only while somebody records.
+    #[must_use]
+    pub fn with_span(mut self, describe: impl FnOnce() -> SpanDescription) -> Self {
+        if telemetry::is_on() {
+            self.span = Some(Box::new(describe()));
+        }
         self
     }
 }
@@ -62,7 +76,8 @@ where
     check_depth(cx, &operation.name)?;
     let node = ProcedureNode::new(operation.name, cx.node().cloned(), cx.clock().wall());
     cx.graph().register(Arc::clone(&node));
-    let inner = cx.child_at(Arc::clone(&node), operation.timeout);
+    let span = telemetry::begin(cx, &node, operation.span);
+    let inner = cx.child_at(Arc::clone(&node), operation.timeout, span.clone());
     let observed = inner.is_observed();
     if observed {
         inner.emit(EventKind::ProcedureStart, describe(&node, None));
@@ -70,16 +85,17 @@ where
     let mut guard = EndGuard {
         node: &node,
         cx: &inner,
+        span: span.as_ref(),
         ended: false,
     };
-    let span = tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid);
+    let traced = tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid);
     let outcome = inner
         .run(inner.within(body(inner.clone())))
-        .instrument(span)
+        .instrument(traced)
         .await;
     let outcome = outcome.and_then(|result| result);
     guard.ended = true;
-    end(&node, &inner, outcome.as_ref().err());
+    guard.end(outcome.as_ref().err());
     outcome
 }
 
@@ -96,14 +112,22 @@ fn check_depth(cx: &Context, name: &str) -> Result<()> {
 struct EndGuard<'a> {
     node: &'a Arc<ProcedureNode>,
     cx: &'a Context,
+    span: Option<&'a Arc<Span>>,
     ended: bool,
+}
+
+impl EndGuard<'_> {
+    fn end(&self, error: Option<&Error>) {
+        end(self.node, self.cx, error);
+        telemetry::end(self.span, self.cx, self.node, error);
+    }
 }
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
         if !self.ended {
             let error = Error::new(ErrorKind::Cancelled, "the caller stopped waiting");
-            end(self.node, self.cx, Some(&error));
+            self.end(Some(&error));
         }
     }
 }

@@ -101,10 +101,7 @@ impl Procedure {
     /// Those of the handler and the middleware, `timeout`, and the cancellation of `cx`.
     pub async fn call(&self, cx: &Context, args: Value) -> Result<Value> {
         let parts = Arc::clone(&self.0);
-        let operation = Operation {
-            name: Arc::clone(&parts.name),
-            timeout: parts.timeout,
-        };
+        let operation = Operation::new(Arc::clone(&parts.name)).with_timeout(parts.timeout);
         track(cx, operation, |cx| async move {
             let envelope = Envelope {
                 operation_name: Arc::clone(&parts.name),
