@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, kernelspec, testing, tools
+    from . import errors, kernelspec, telemetry, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
@@ -96,6 +96,7 @@ __all__ = [
     "errors",
     "install_kernel",
     "kernelspec",
+    "telemetry",
     "testing",
     "tool",
     "tools",
@@ -147,6 +148,7 @@ _HOMES = {
     "errors": ("errors", ""),
     "install_kernel": ("kernelspec", "install"),
     "kernelspec": ("kernelspec", ""),
+    "telemetry": ("telemetry", ""),
     "testing": ("testing", ""),
     "tool": ("tools", "tool"),
     "tools": ("tools", ""),

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use aikit_core::{
     Context, Result,
     context::{Overrides, Principal},
+    logger,
     services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
@@ -27,7 +28,7 @@ use crate::{
         sandbox::PathGuard,
     },
     sessions::Sessions,
-    tools,
+    telemetry, tools,
 };
 
 /// What a host gives for a session.
@@ -98,6 +99,8 @@ impl Components {
         network: Arc<NetworkSwitch>,
     ) -> Result<Self> {
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
+        logger::set_scrubber(cassette::hide_secrets);
+        telemetry::apply(&config, &network)?;
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);
         folders.extend_from_slice(&config.security.write_roots);

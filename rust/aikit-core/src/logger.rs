@@ -180,10 +180,7 @@ pub fn for_component(name: &str) -> Logger {
 
 /// A logger with a level of its own, which no other shares.
 pub fn create(level: Level) -> Logger {
-    Logger {
-        own_level: Some(Arc::new(AtomicU8::new(level.number()))),
-        ..Logger::default()
-    }
+    Logger::default().with_level(level)
 }
 
 /// Takes records that belong together. Cheap to clone.
@@ -211,6 +208,15 @@ impl Logger {
         all.extend(bindings);
         Self {
             bindings: Arc::new(all),
+            ..self.clone()
+        }
+    }
+
+    /// One with a level of its own, which no other shares.
+    #[must_use]
+    pub fn with_level(&self, level: Level) -> Self {
+        Self {
+            own_level: Some(Arc::new(AtomicU8::new(level.number()))),
             ..self.clone()
         }
     }

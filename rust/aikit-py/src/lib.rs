@@ -19,6 +19,7 @@ mod replay;
 mod session;
 mod sessions;
 mod state;
+mod telemetry;
 mod tools;
 mod vectors;
 mod wait;
@@ -42,6 +43,11 @@ mod _aikit {
         replay::{close_network, eject_cassette, holds_cassette, insert_cassette},
         sessions::Session,
         state::State,
+        telemetry::{
+            TelemetrySpan, add_to_counter, end_trace, flush_telemetry, record_in_histogram,
+            record_telemetry_error, reset_telemetry_provider, set_otlp_provider,
+            set_telemetry_provider, start_trace, traceparent,
+        },
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };

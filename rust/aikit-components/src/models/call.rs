@@ -32,6 +32,7 @@ use super::{
     retry::Attempts,
     scripted::in_pieces,
 };
+use crate::telemetry::genai::{self, Measurement, Operation as Kind};
 
 /// Longest time for one call of a model, the whole answer included.
 const CALL_TIME_MAX: Duration = Duration::from_mins(10);
@@ -49,19 +50,39 @@ pub async fn complete(
     request: ChatRequest,
 ) -> Result<ChatResponse> {
     check(&request)?;
-    track(
-        &cx.context,
-        operation("chat", model.name()),
-        |inner| async move {
-            let replaced = replaced(&cx.services, &inner, model.name(), &request).await?;
-            if let Some(response) = replaced {
-                return Ok(response);
-            }
-            let response = answered(&inner, &**model, request).await?;
-            accepted(&cx.services, &inner, model.name(), response).await
-        },
-    )
+    let operation = chat(model.name(), &request);
+    track(&cx.context, operation, |inner| async move {
+        let measured = Measurement::begin(&inner, Kind::Chat, model.name());
+        let outcome = asked(cx, &inner, &**model, request).await;
+        told(&inner, measured, &outcome);
+        outcome
+    })
     .await
+}
+
+/// The answer that a hook gives in place of the model, or the model's.
+async fn asked(
+    cx: &ToolContext,
+    inner: &Context,
+    model: &dyn ChatModel,
+    request: ChatRequest,
+) -> Result<ChatResponse> {
+    let replaced = replaced(&cx.services, inner, model.name(), &request).await?;
+    if let Some(response) = replaced {
+        return Ok(response);
+    }
+    let response = answered(inner, model, request).await?;
+    accepted(&cx.services, inner, model.name(), response).await
+}
+
+/// Tells whoever records what became of a request.
+fn told(cx: &Context, measured: Option<Measurement>, outcome: &Result<ChatResponse>) {
+    if let Ok(response) = outcome {
+        genai::answered(cx, response);
+    }
+    if let Some(measured) = measured {
+        measured.end_chat(outcome);
+    }
 }
 
 /// Asks `model` for an answer piece by piece; the last event is [`ChatEvent::Done`] or an error.
@@ -76,8 +97,17 @@ pub fn stream(
     let (cx, model) = (cx.clone(), Arc::clone(model));
     let work = async move {
         check(&request)?;
-        track(&cx.context, operation("chat", model.name()), |inner| {
-            pump(&cx.services, inner, &*model, request, sender)
+        let operation = chat(model.name(), &request);
+        let (services, model) = (&cx.services, &*model);
+        track(&cx.context, operation, |inner| async move {
+            let mut measured = Measurement::begin(&inner, Kind::Chat, model.name());
+            let sender = Sender {
+                pieces: sender,
+                measured: measured.as_mut(),
+            };
+            let outcome = pump(services, inner.clone(), model, request, sender).await;
+            told(&inner, measured, &outcome);
+            outcome
         })
         .await
     };
@@ -99,10 +129,17 @@ pub async fn embed(
     texts: Vec<String>,
 ) -> Result<Vec<Vec<f32>>> {
     let operation = operation("embeddings", model.name());
+    let operation = operation.with_span(|| genai::embeddings(model.name()));
     track(cx, operation, |inner| async move {
+        let measured = Measurement::begin(&inner, Kind::Embeddings, model.name());
         let call = cassette::embedding(model.name(), &texts);
         let work = || embedded(&inner, &**model, &texts);
-        let vectors = cassette::taped(&inner, || Ok(call), work, cassette::VECTORS).await?;
+        let outcome = cassette::taped(&inner, || Ok(call), work, cassette::VECTORS).await;
+        if let Some(measured) = measured {
+            measured.end(outcome.as_ref().err(), None);
+        }
+        let vectors = outcome?;
+        genai::embedded(&inner, &vectors);
         inner
             .metrics()
             .add("usage.embedded_texts", count(vectors.len() as u64));
@@ -125,6 +162,10 @@ fn check(request: &ChatRequest) -> Result<()> {
         return Err(Error::invalid_args("`max_tokens` is `0`").with_hint("ask for at least one"));
     }
     Ok(())
+}
+
+fn chat(model: &str, request: &ChatRequest) -> Operation {
+    operation("chat", model).with_span(|| genai::chat(model, request))
 }
 
 fn operation(word: &str, model: &str) -> Operation {
@@ -187,7 +228,7 @@ async fn pump(
     inner: Context,
     model: &dyn ChatModel,
     request: ChatRequest,
-    mut sender: mpsc::Sender<ChatEvent>,
+    mut sender: Sender<'_>,
 ) -> Result<ChatResponse> {
     if let Some(response) = replaced(services, &inner, model.name(), &request).await? {
         return pass_on(in_pieces(response), model.name(), &mut sender, |_| {}).await;
@@ -233,11 +274,27 @@ async fn pump(
     accepted(services, &inner, model.name(), outcome?).await
 }
 
+/// Where the pieces of an answer go.
+struct Sender<'a> {
+    pieces: mpsc::Sender<ChatEvent>,
+    measured: Option<&'a mut Measurement>,
+}
+
+impl Sender<'_> {
+    async fn send(&mut self, piece: ChatEvent) {
+        if let Some(measured) = &mut self.measured {
+            measured.piece();
+        }
+        // The receiver lives as long as the one who polls this future.
+        drop(self.pieces.send(piece).await);
+    }
+}
+
 /// Sends the pieces of one stream on; answers its end.
 async fn pass_on(
     mut events: BoxStream<'static, Result<ChatEvent>>,
     model: &str,
-    sender: &mut mpsc::Sender<ChatEvent>,
+    sender: &mut Sender<'_>,
     mut seen: impl FnMut(&ChatEvent),
 ) -> Result<ChatResponse> {
     while let Some(event) = events.next().await {
@@ -245,8 +302,7 @@ async fn pass_on(
             ChatEvent::Done(response) => return Ok(*response),
             piece => {
                 seen(&piece);
-                // The receiver lives as long as the one who polls this future.
-                drop(sender.send(piece).await);
+                sender.send(piece).await;
             }
         }
     }

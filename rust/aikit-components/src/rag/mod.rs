@@ -46,7 +46,7 @@ use self::{
     labels::Labels,
     tool::SearchTool,
 };
-use crate::storage;
+use crate::{storage, telemetry::genai};
 
 pub use self::{
     answer::{Answer, AskOptions, Citation, Unverified},
@@ -230,6 +230,7 @@ impl Rag {
         options: SearchOptions,
     ) -> Result<Vec<Hit>> {
         let operation = Operation::new(format!("retrieval {}", self.source()));
+        let operation = operation.with_span(|| genai::retrieval(self.source(), query));
         track(&cx.context, operation, |inner| async move {
             search::run(&self.0, &inner, query, options).await
         })

@@ -14,6 +14,7 @@ use aikit_core::{
 use crate::{
     models::cassette,
     security::{approval, denied, enforce, limits},
+    telemetry::genai,
 };
 
 /// Longest time of a call whose tool names none.
@@ -26,6 +27,20 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// `invalid_args` when the arguments do not fit, `denied` and `approval_needed` from the policy,
 /// `denied` from a hook, `timeout`, `limit_exceeded` for a large answer, and the tool's own.
 pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> Result<Value> {
+    invoke_as(cx, tool, args, None).await
+}
+
+/// As [`invoke`], for a model's request with the identity `id`.
+///
+/// # Errors
+///
+/// As of [`invoke`].
+pub async fn invoke_as(
+    cx: &ToolContext,
+    tool: &Arc<dyn DynTool>,
+    args: Value,
+    id: Option<&str>,
+) -> Result<Value> {
     let spec = tool.spec();
     // A model that passes no arguments passes null.
     let args = if args.is_null() {
@@ -34,12 +49,14 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
         args
     };
     let operation = Operation::new(format!("tool:{}", spec.name));
+    let operation = operation.with_span(|| genai::tool(spec, &args, id));
     track(&cx.context, operation, |inner| async move {
         let inner = bound(inner, spec, &args);
         inner.metrics().add("tool.calls", 1.0);
         tool.check(&args)?;
         if let Some(answer) = ask_before(&inner, &cx.services, spec, &args).await? {
             limits::check_output(&spec.name, &answer)?;
+            genai::tool_answered(&inner, &answer);
             return Ok(answer);
         }
         let observed_args = cx
@@ -50,10 +67,12 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
         let answer = taped(cx, &inner, tool, args).await?;
         limits::check_output(&spec.name, &answer)?;
         let Some(args) = observed_args else {
+            genai::tool_answered(&inner, &answer);
             return Ok(answer);
         };
         let answer = ask_after(&inner, &cx.services, spec, args, answer).await?;
         limits::check_output(&spec.name, &answer)?;
+        genai::tool_answered(&inner, &answer);
         Ok(answer)
     })
     .await

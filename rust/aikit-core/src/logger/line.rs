@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, str::FromStr};
 
 use super::Record;
-use crate::{Error, Result, Value, clock::UnixMicros};
+use crate::{Error, Result, Value, clock::iso8601, value::Map};
 
 /// Longest text of one field or message in bytes; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 16 << 10;
@@ -45,8 +45,20 @@ pub(super) fn render(record: &Record<'_>, format: Format) -> String {
     line
 }
 
+/// A message with fields: `loaded rows=3`.
+pub(super) fn said(message: &str, fields: &Map) -> String {
+    let mut text = cut(message).to_owned();
+    for (name, value) in fields {
+        text.push(' ');
+        text.push_str(name);
+        text.push('=');
+        write_value(&mut text, value);
+    }
+    text
+}
+
 fn text(line: &mut String, record: &Record<'_>) {
-    write_time(line, record.time);
+    line.push_str(&iso8601(record.time));
     // Writing to a text cannot fail.
     let _ = write!(line, " {:5} {}: ", record.level, record.target);
     // A record is one line, whatever stands in it.
@@ -65,7 +77,7 @@ fn text(line: &mut String, record: &Record<'_>) {
 
 fn json(line: &mut String, record: &Record<'_>) {
     line.push_str("{\"time\":\"");
-    write_time(line, record.time);
+    line.push_str(&iso8601(record.time));
     line.push_str("\",\"level\":\"");
     line.push_str(record.level.name());
     line.push_str("\",\"target\":");
@@ -136,55 +148,9 @@ fn write_text(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// RFC 3339 in UTC with microseconds.
-fn write_time(line: &mut String, time: UnixMicros) {
-    let (seconds, micros) = (time.div_euclid(1_000_000), time.rem_euclid(1_000_000));
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    let _ = write!(
-        line,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
-    );
-}
-
-/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar.
-/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-const fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let is_next = if month <= 2 { 1 } else { 0 };
-    (year + era * 400 + is_next, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_written_as_the_calendar_has_them() {
-        let cases = [
-            (0, "1970-01-01T00:00:00.000000Z"),
-            (-1, "1969-12-31T23:59:59.999999Z"),
-            (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"),
-            (1_795_697_470_123_456, "2026-11-26T12:51:10.123456Z"),
-            (4_107_542_400_000_000, "2100-03-01T00:00:00.000000Z"),
-        ];
-        for (time, expected) in cases {
-            let mut line = String::new();
-            write_time(&mut line, time);
-            assert_eq!(line, expected);
-        }
-    }
 
     #[test]
     fn texts_are_the_json_that_others_read() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Level;
+use super::{Level, line};
 use crate::{clock::UnixMicros, value::Map};
 
 /// One record. Its texts hold no secret that is known.
@@ -24,6 +24,13 @@ pub struct Record<'a> {
     pub line: Option<u32>,
     /// When it was made.
     pub time: UnixMicros,
+}
+
+impl Record<'_> {
+    /// The message with the record's own fields: `loaded rows=3`.
+    pub fn to_text(&self) -> String {
+        line::said(self.message, &self.fields)
+    }
 }
 
 /// Takes records. It must not log itself.

@@ -23,7 +23,7 @@ const DEPTH_MAX: usize = 16;
 
 /// Takes the name of a field (empty for a message) and a text that is no known secret; answers
 /// the text without what looks like one, or `None` when it may stay.
-pub type Scrubber = fn(&str, &str) -> Option<String>;
+pub(super) type Scrubber = fn(&str, &str) -> Option<String>;
 
 static KNOWN: LazyLock<ArcSwap<Vec<Arc<str>>>> = LazyLock::new(ArcSwap::default);
 static SCRUBBER: OnceLock<Scrubber> = OnceLock::new();

@@ -11,6 +11,7 @@ mod artifact;
 mod display;
 mod host;
 mod json;
+mod log;
 mod model;
 mod params;
 pub mod pipe;
@@ -21,6 +22,7 @@ mod session;
 mod sessions;
 mod state;
 mod task;
+mod telemetry;
 mod tool;
 mod vector;
 
@@ -223,6 +225,8 @@ pub const MODULES: &[&ApiModule] = &[
     &sessions::MODULE,
     &artifact::MODULE,
     &replay::MODULE,
+    &log::MODULE,
+    &telemetry::MODULE,
 ];
 
 /// The module `name`.
