@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _aikit
+from . import _aikit, _callbacks
 from .errors import InvalidArgsError
 
 if TYPE_CHECKING:
@@ -220,12 +220,15 @@ def start_trace(name: str = "trace") -> str:
     Returns:
         The trace id, 32 hexadecimal digits.
     """
-    return _aikit.start_trace(name)
+    trace_id = _aikit.start_trace(name)
+    _callbacks.open_trace.set(trace_id)
+    return trace_id
 
 
 def end_trace() -> None:
     """Ends the trace that ``start_trace`` began in the same Context."""
     _aikit.end_trace()
+    _callbacks.open_trace.set(None)
 
 
 def start_span(name: str, attributes: Mapping[str, Any] | None = None) -> Span:

@@ -109,10 +109,9 @@ def test_a_wrong_setting_names_its_key(tmp_path: Path) -> None:
 def test_a_key_never_appears_in_a_record(tmp_path: Path) -> None:
     program = (
         "import aikit\n"
-        "model = aikit.Model('openai:any', base_url='http://127.0.0.1:1')\n"
+        "model = aikit.Model('openai:any')\n"
         "try:\n    aikit.tools.calculate(expression='hidden-key-value +')\n"
         "except aikit.AikitError:\n    pass\n"
-        "aikit.Lua if hasattr(aikit, 'Lua') else None\n"
     )
     lua = tmp_path / "script.lua"
     lua.write_text("Log.error('with hidden-key-value', {token = 'abc', deep = {'hidden-key-value'}})")

@@ -28,9 +28,17 @@ fn rooted(py: Python<'_>, mut overrides: Overrides, base: &Context) -> Overrides
         let key = span::TRACEPARENT.to_owned();
         overrides.metadata.insert(key, Value::from(parent));
     } else if telemetry::is_on() {
-        overrides.trace_id = Some(base.clock().uuid().simple().to_string());
+        let new = || base.clock().uuid().simple().to_string();
+        overrides.trace_id = Some(open_trace(py).unwrap_or_else(new));
     }
     overrides
+}
+
+/// The trace that `aikit.telemetry.start_trace` began around this call.
+fn open_trace(py: Python<'_>) -> Option<String> {
+    let variable = interpreter::callbacks(py).ok()?.getattr(intern!(py, "open_trace"));
+    let open = variable.ok()?.call_method0(intern!(py, "get")).ok()?;
+    open.extract().ok()
 }
 
 /// The current span of OpenTelemetry's package, if the program uses it.

@@ -78,7 +78,7 @@ struct Events;
 impl Events {
     fn wants(metadata: &Metadata<'_>) -> bool {
         let level = Level::from(*metadata.level());
-        metadata.is_event() && is_level_enabled(level) && is_heard(level, metadata.target())
+        !metadata.is_span() && is_level_enabled(level) && is_heard(level, metadata.target())
     }
 }
 
