@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from typing_extensions import Self
+
 from . import _aikit, _callbacks
 from .errors import InvalidArgsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ class Span:
         """Ends it; the first end counts."""
         self._native.finish()
 
-    def __enter__(self) -> Span:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -92,6 +92,18 @@ def test_an_error_aborts_the_cells_behind_it(kernel: Conversation) -> None:
     assert kernel.execute("1").content["status"] == "ok"
 
 
+def test_a_cell_that_was_sent_before_the_error_is_aborted_however_late_it_comes(
+    kernel: Conversation,
+) -> None:
+    session = kernel.client.session
+    failing = session.msg("execute_request", {"code": "error('x')"})
+    late = session.msg("execute_request", {"code": "y = 1"})
+    for message, status in [(failing, "error"), (late, "aborted")]:
+        session.send(kernel.client.shell_channel.socket, message)
+        assert kernel.hear(message["header"]["msg_id"]).content["status"] == status
+    assert kernel.execute("1").content["status"] == "ok"
+
+
 def test_an_error_aborts_nothing_when_asked_so(kernel: Conversation) -> None:
     ids = [kernel.client.execute(code, stop_on_error=False) for code in ("error('x')", "z = 1")]
     assert [kernel.hear(msg_id).content["status"] for msg_id in ids] == ["error", "ok"]

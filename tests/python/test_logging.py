@@ -9,14 +9,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 import aikit
 from aikit.testing import ScriptedModel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
+RUN = "import sys\nfrom aikit.__main__ import main\nsys.argv = ['aikit', 'run', '']\nsys.argv"
 AGENT = "an agent has answered"
 
 
@@ -114,8 +115,10 @@ def test_a_key_never_appears_in_a_record(tmp_path: Path) -> None:
         "except aikit.AikitError:\n    pass\n"
     )
     lua = tmp_path / "script.lua"
-    lua.write_text("Log.error('with hidden-key-value', {token = 'abc', deep = {'hidden-key-value'}})")
-    runs = f"import sys, aikit.__main__; sys.argv = ['aikit', 'run', {str(lua)!r}]; aikit.__main__.main()"
+    lua.write_text(
+        "Log.error('with hidden-key-value', {token = 'abc', deep = {'hidden-key-value'}})"
+    )
+    runs = f"{RUN}[2] = {str(lua)!r}\nmain()"
     variables = {
         "OPENAI_API_KEY": "hidden-key-value",
         "AIKIT_LOGGING__FORMAT": "json",
@@ -142,7 +145,7 @@ def test_records_of_a_lua_script_carry_its_fields(tmp_path: Path) -> None:
         "Log.configure{replace = true, context_fields = {experiment = 'a'}}\n"
         "Log.info('configured')\n"
     )
-    runs = f"import sys, aikit.__main__; sys.argv = ['aikit', 'run', {str(lua)!r}]; aikit.__main__.main()"
+    runs = f"{RUN}[2] = {str(lua)!r}\nmain()"
     variables = {"AIKIT_LOGGING__FORMAT": "json", "AIKIT_LOGGING__LEVEL": "debug"}
     said = [json.loads(it) for it in python(runs, tmp_path, **variables).splitlines()]
     ours = [it for it in said if "component" in it]

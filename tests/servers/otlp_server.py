@@ -115,7 +115,7 @@ def _span(span: Any) -> ReceivedSpan:  # noqa: ANN401  # a message of protobuf
         attributes=attributes(span.attributes),
         start=span.start_time_unix_nano,
         end=span.end_time_unix_nano,
-        is_error=span.status.code == 2,  # noqa: PLR2004  # STATUS_CODE_ERROR
+        is_error=span.status.code == 2,  # STATUS_CODE_ERROR
         message=span.status.message,
     )
 

@@ -46,6 +46,8 @@ event_kinds! {
     ProcedureEnd => "procedure.end",
     /// A procedure failed or was cancelled.
     ProcedureError => "procedure.error",
+    /// A generator handed something out: `{index, value}`.
+    StreamChunk => "stream.chunk",
     /// A policy took a decision.
     PolicyDecision => "policy.decision",
     /// A piece of text of an agent's model arrived.

@@ -3,7 +3,7 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! error  value  choice  per_process  progress
+//! error  value  choice  per_process  progress  schema
 //! io  metrics
 //! clock  tape  span
 //! event  graph
@@ -35,6 +35,7 @@ pub mod model;
 pub mod per_process;
 pub mod procedure;
 pub mod progress;
+pub mod schema;
 pub mod script;
 pub mod services;
 pub mod span;

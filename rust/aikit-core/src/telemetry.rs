@@ -140,12 +140,13 @@ pub fn flush(limit: Duration) {
 pub fn begin(
     cx: &Context,
     node: &ProcedureNode,
-    description: Option<Box<SpanDescription>>,
+    description: Option<&SpanDescription>,
 ) -> Option<Arc<Span>> {
     if !is_on() {
         return None;
     }
-    let description = description.map_or_else(|| SpanDescription::new(&*node.name), |it| *it);
+    let named = || SpanDescription::new(&*node.name);
+    let description = description.map_or_else(named, SpanDescription::clone);
     let description = description.with("aikit.procedure.id", node.pid.to_string());
     start_span(cx, description).map(Arc::new)
 }

@@ -26,6 +26,7 @@ use crate::{
         lifecycle::interrupt_until_stopped,
     },
     life::{self, Parent},
+    senders::Senders,
     socket::{Inboxes, Sockets},
     wire::{
         Content,
@@ -162,6 +163,7 @@ impl Kernel {
             waiting: VecDeque::new(),
             running: None,
             answering: JoinSet::new(),
+            senders: Senders::default(),
         };
         shell_loop.run().await
     }
@@ -193,6 +195,7 @@ struct ShellLoop {
     running: Option<JoinHandle<()>>,
     /// Requests that are answered beside the running cell.
     answering: JoinSet<()>,
+    senders: Senders,
 }
 
 impl ShellLoop {
@@ -239,13 +242,19 @@ impl ShellLoop {
         }
     }
 
-    /// Queues a cell or starts an answer; a shutdown is returned.
+    /// Queues a cell, or answers one that is behind a failed one, or starts an answer; a shutdown
+    /// is returned.
     fn take_request(&mut self, message: Incoming) -> Option<Stop> {
+        let clock = self.desk.context.clock();
+        let is_behind = self
+            .senders
+            .was_sent_before_failure(&message.header, &**clock);
         let mut request = Request {
             origin: Origin::Shell,
             message,
         };
         match &mut request.message.content {
+            Ok(Content::ExecuteRequest(_)) if is_behind => execute::abort(&self.desk, &request),
             Ok(Content::ExecuteRequest(asked)) => {
                 let asked = std::mem::take(asked);
                 self.waiting.push_back((request, asked));
@@ -295,6 +304,9 @@ impl ShellLoop {
         let mut stop = self.take_all_that_arrived().await;
         let limit = BATCH_TIME.saturating_sub(finished.ran_for);
         stop = stop.or(self.take_batch(limit).await);
+        let session = &finished.request.message.header.session;
+        self.senders
+            .note_failure(session, &**self.desk.context.clock());
         execute::finish(&self.desk, finished);
         for (request, _) in std::mem::take(&mut self.waiting) {
             execute::abort(&self.desk, &request);

@@ -5,7 +5,7 @@
 //! connection socket the connection file; five sockets, and a client's ends of them
 //! client capture history archive
 //! handlers          one file a subject, named like its file in `wire`
-//! kernel life       the loop; signals and the parent
+//! kernel life       the loop; signals and the parent; senders, which of them knew what
 //! boot              puts a session together, or what says why there is none: misconfigured
 //! ```
 
@@ -19,6 +19,7 @@ mod history;
 pub mod kernel;
 mod life;
 mod misconfigured;
+mod senders;
 pub mod socket;
 pub mod wire;
 

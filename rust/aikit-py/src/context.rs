@@ -36,7 +36,9 @@ fn rooted(py: Python<'_>, mut overrides: Overrides, base: &Context) -> Overrides
 
 /// The trace that `aikit.telemetry.start_trace` began around this call.
 fn open_trace(py: Python<'_>) -> Option<String> {
-    let variable = interpreter::callbacks(py).ok()?.getattr(intern!(py, "open_trace"));
+    let variable = interpreter::callbacks(py)
+        .ok()?
+        .getattr(intern!(py, "open_trace"));
     let open = variable.ok()?.call_method0(intern!(py, "get")).ok()?;
     open.extract().ok()
 }

@@ -1,0 +1,135 @@
+//! The work whose instructions `overhead.py` counts: runs of an agent and calls of a tool, with and
+//! without records written as JSON lines, and what tracing adds to a call where nobody listens.
+//!
+//! ```text
+//! tracing agent|tools|idle COUNT [FILE]
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::{fs::OpenOptions, hint::black_box, sync::Arc};
+
+use aikit_components::{
+    agents::{Agent, AgentOptions, Input},
+    config::Variables,
+    registry::{Components, Setup},
+    security::policy::Profile,
+    tools,
+};
+use aikit_core::{
+    Error, ErrorKind, Result, Value,
+    context::Principal,
+    logger::{self, Format, Level, Output, Settings},
+    model::ChatModel,
+    services::{ModelOptions, Models as _},
+    telemetry,
+    tool::ToolContext,
+};
+use futures::FutureExt as _;
+use tracing::Instrument as _;
+
+fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1).filter(|it| it != "--bench");
+    let Some(work) = words.next() else {
+        println!("tracing: run `python benches/tracing/overhead.py`, which counts instructions");
+        return Ok(());
+    };
+    let count: u32 = words.next().and_then(|it| it.parse().ok()).unwrap_or(1);
+    if let Some(file) = words.next() {
+        let file = OpenOptions::new().create(true).append(true).open(file);
+        logger::install();
+        logger::configure(Settings {
+            level: Some(Level::Info),
+            format: Some(Format::Json),
+            output: Some(Output::file(file?)),
+            ..Settings::default()
+        });
+    }
+    match work.as_str() {
+        "agent" => run_agents(count),
+        "tools" => call_tools(count),
+        "idle" => {
+            stand_idle(count);
+            Ok(())
+        }
+        other => Err(Error::invalid_args(format!("there is no work `{other}`"))),
+    }
+}
+
+fn context() -> Result<ToolContext> {
+    let components = Components::assemble(Setup {
+        profile: Profile::Notebook,
+        working_directory: std::env::current_dir()?,
+        variables: Variables::none(),
+        ask: None,
+        principal: Principal::default(),
+    })?;
+    Ok(components.tool_context())
+}
+
+/// A future that never waits, so that no other thread has a part in what is counted.
+fn at_once<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let waits = || Error::new(ErrorKind::Internal, "the work waits");
+    future.now_or_never().ok_or_else(waits)?
+}
+
+/// Runs in which a model asks for one tool and then answers.
+fn run_agents(count: u32) -> Result<()> {
+    let cx = context()?;
+    let call = Value::map([
+        ("name", Value::from("calculate")),
+        (
+            "arguments",
+            Value::map([("expression", Value::from("6 * 7"))]),
+        ),
+    ]);
+    let asks = Value::map([("tool_calls", Value::List(vec![call]))]);
+    let round = [asks, Value::from("It is 42.")];
+    let answers = (0..count).flat_map(|_| round.clone()).collect::<Vec<_>>();
+    let options = ModelOptions {
+        extra: [("answers".to_owned(), Value::List(answers))]
+            .into_iter()
+            .collect(),
+        ..ModelOptions::default()
+    };
+    let model: Arc<dyn ChatModel> = cx
+        .services
+        .models()?
+        .chat(Some("scripted:bench"), options)?;
+    let agent = Agent::new(AgentOptions {
+        tools: vec![tools::Registry::with_built_ins().find("calculate")?],
+        ..AgentOptions::new(model)
+    })?;
+    for _ in 0..count {
+        let input = Input {
+            prompt: "What is six times seven?".to_owned(),
+            ..Input::default()
+        };
+        black_box(at_once(agent.run(&cx, input))?);
+    }
+    Ok(())
+}
+
+fn call_tools(count: u32) -> Result<()> {
+    let cx = context()?;
+    let tool = tools::Registry::with_built_ins().find("calculate")?;
+    let args = Value::map([("expression", Value::from("6 * 7"))]);
+    for _ in 0..count {
+        black_box(at_once(tools::invoke(&cx, &tool, args.clone()))?);
+    }
+    Ok(())
+}
+
+/// Exactly what a procedure does for those who trace, where there are none.
+fn stand_idle(count: u32) {
+    for number in 0..count {
+        black_box(telemetry::is_on());
+        black_box(telemetry::is_on());
+        let name = black_box("tool:calculate");
+        let span = tracing::debug_span!("procedure", name, pid = number);
+        let polled = async { black_box(number) }.instrument(span).now_or_never();
+        black_box(polled);
+        black_box(telemetry::is_on());
+        black_box(tracing::enabled!(tracing::Level::DEBUG));
+    }
+}
