@@ -21,7 +21,7 @@ use aikit_core::{
     context::Principal,
     logger::{self, Format, Level, Output, Settings},
     model::ChatModel,
-    services::{ModelOptions, Models as _},
+    services::ModelOptions,
     telemetry,
     tool::ToolContext,
 };

@@ -13,9 +13,9 @@ local function place(order)
   local price = Tool.calculate{expression = order.count .. " * " .. order.price}
   placed:add(1, {kind = order.kind})
   waited:record(0.01)
-  log:info("placed", {id = order.id, price = price.result})
+  log:info("placed", {id = order.id, price = price.value})
   span:finish()
-  return price.result
+  return price.value
 end
 
 print(place{id = 1, kind = "novel", count = 2, price = 12})

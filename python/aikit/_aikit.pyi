@@ -1,6 +1,6 @@
 from os import PathLike
 from pathlib import Path
-from typing import Any, SupportsIndex, final
+from typing import Any, SupportsFloat, SupportsIndex, final
 
 from _typeshed import Incomplete, SupportsGetItem
 
@@ -15,24 +15,35 @@ __all__ = [
     "Scope",
     "Session",
     "State",
+    "TelemetrySpan",
     "Tool",
     "VectorIndex",
+    "add_to_counter",
     "api_modules",
     "check_models",
     "check_profile",
     "close_interpreter",
     "close_network",
     "eject_cassette",
+    "end_trace",
     "error_kinds",
     "find_tool",
     "find_tools",
+    "flush_telemetry",
     "forget_visits",
     "holds_cassette",
     "insert_cassette",
     "kernelspec_files",
     "list_models",
+    "record_in_histogram",
+    "record_telemetry_error",
+    "reset_telemetry_provider",
     "run_command",
+    "set_otlp_provider",
+    "set_telemetry_provider",
+    "start_trace",
     "store_path",
+    "traceparent",
 ]
 
 @final
@@ -476,6 +487,32 @@ class State:
         """
 
 @final
+class TelemetrySpan:
+    """
+    A span of a program.
+    """
+    def __new__(cls, /, name: str, attributes: Incomplete) -> TelemetrySpan:
+        """
+        Begins a span below what runs.
+        """
+    def finish(self, /) -> None:
+        """
+        Ends it.
+        """
+    def identity(self, /) -> tuple[str, str]:
+        """
+        The trace, and the span's own identity; empty while nobody records.
+        """
+    def record_error(self, /, error: Any) -> None:
+        """
+        Notes an exception.
+        """
+    def set_attribute(self, /, key: str, value: Incomplete) -> None:
+        """
+        Sets an attribute.
+        """
+
+@final
 class Tool:
     """
     A tool.
@@ -525,6 +562,13 @@ class VectorIndex:
         The nearest rows of each query, best first.
         """
 
+def add_to_counter(
+    instrument: tuple[str, str, str], amount: SupportsFloat | SupportsIndex, attributes: Incomplete
+) -> None:
+    """
+    Adds an amount to the counter `(name, unit, description)`.
+    """
+
 def api_modules() -> Any:
     """
     Every module of the script API with its functions and classes, in the order of the reference.
@@ -558,6 +602,11 @@ def eject_cassette(
     given.
     """
 
+def end_trace() -> None:
+    """
+    Ends the trace that `start_trace` began in the same Context.
+    """
+
 def error_kinds() -> list[tuple[str, str, str, str, int, bool, str]]:
     """
     The table of error kinds: `(code, class, parent, built-in parent, exit status, retryable,
@@ -572,6 +621,11 @@ def find_tool(name: str) -> Tool:
 def find_tools(names: SupportsGetItem[int, str] | None = None) -> list[Tool]:
     """
     The tools of these names and groups; `None` for every tool of the session.
+    """
+
+def flush_telemetry(seconds: SupportsFloat | SupportsIndex) -> None:
+    """
+    Hands over what the provider still keeps, within `seconds`.
     """
 
 def forget_visits() -> None:
@@ -600,6 +654,23 @@ def list_models() -> list[Incomplete]:
     The providers: what is usable here and what each lacks.
     """
 
+def record_in_histogram(
+    instrument: tuple[str, str, str], value: SupportsFloat | SupportsIndex, attributes: Incomplete
+) -> None:
+    """
+    Notes a value in the histogram `(name, unit, description)`.
+    """
+
+def record_telemetry_error(error: Any) -> None:
+    """
+    Notes an exception on the span of what runs.
+    """
+
+def reset_telemetry_provider() -> None:
+    """
+    Records nothing from now on.
+    """
+
 def run_command(
     argv: SupportsGetItem[int, str],
     interpreter: tuple[str, str, SupportsGetItem[int, str]] | None = None,
@@ -610,8 +681,34 @@ def run_command(
     Answers the exit status.
     """
 
+def set_otlp_provider(
+    addresses: tuple[str | None, str | None],
+    headers: SupportsGetItem[int, tuple[str, str]],
+    resource: SupportsGetItem[int, tuple[str, str]],
+    seconds: SupportsFloat | SupportsIndex,
+    capture_content: bool,
+) -> None:
+    """
+    Records by sending OTLP, http/protobuf. The addresses are whole ones.
+    """
+
+def set_telemetry_provider(provider: Any, capture_content: bool) -> None:
+    """
+    Records with `provider`, an object as `aikit.telemetry` adapts it.
+    """
+
+def start_trace(name: str) -> str:
+    """
+    Begins a trace; answers its id.
+    """
+
 def store_path(place: str | PathLike[str]) -> Path:
     """
     The file of the index that a program calls `place`: a plain name is one of the project, as in
     scripts; anything else is a path.
+    """
+
+def traceparent() -> str | None:
+    """
+    What would be told to a program that is called from here, as a header.
     """

@@ -221,7 +221,7 @@ def test_nothing_is_sent_to_nobody_and_a_receiver_that_is_gone_harms_no_call(
         address = f"http://127.0.0.1:{receiver.port}"
     telemetry.set_provider(OtlpProvider(address, timeout=0.5))
     with caplog.at_level(logging.WARNING, logger="aikit"):
-        assert aikit.tools.calculate(expression="6 * 7").result == "42"
+        assert aikit.tools.calculate(expression="6 * 7").value == "42"
         telemetry.flush()
     assert "telemetry is not taken by its receiver" in caplog.text
 
@@ -330,7 +330,7 @@ def test_parents_are_right_across_python_functions_and_threads(
         Args:
             number: Which one it is.
         """
-        return str(aikit.tools.calculate(expression=f"{number} + 0").result)
+        return str(aikit.tools.calculate(expression=f"{number} + 0").value)
 
     @aikit.tool
     async def waiting(number: int) -> str:
@@ -339,7 +339,7 @@ def test_parents_are_right_across_python_functions_and_threads(
         Args:
             number: Which one it is.
         """
-        return str((await aikit.tools.ainvoke("calculate", {"expression": f"{number} + 0"})).result)
+        return str((await aikit.tools.ainvoke("calculate", {"expression": f"{number} + 0"})).value)
 
     with ThreadPoolExecutor(8) as pool:
         list(
@@ -453,7 +453,7 @@ def test_a_provider_that_raises_harms_no_call(caplog: pytest.LogCaptureFixture) 
 
     telemetry.set_provider(Raising())
     with caplog.at_level(logging.WARNING, logger="aikit"):
-        assert aikit.tools.calculate(expression="6 * 7").result == "42"
+        assert aikit.tools.calculate(expression="6 * 7").value == "42"
     assert "no room for execute_tool calculate" in caplog.text
 
 
