@@ -14,7 +14,7 @@ use crate::{
     value::Map,
 };
 
-const HEADER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const HEADER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa00a902b7-01";
 
 struct Recording {
     recorder: Recorder,
@@ -148,7 +148,7 @@ fn the_callers_traceparent_is_the_parent_and_gives_the_trace() {
     assert_eq!(cx.trace_id(), &HEADER[3..35]);
     nothing(&cx, "called").now_or_never().unwrap().unwrap();
     let span = recording.span("called");
-    assert_eq!(span.parent.unwrap().to_string(), "00f067aa0ba902b7");
+    assert_eq!(span.parent.unwrap().to_string(), "00f067aa00a902b7");
     assert_eq!(&*span.trace_id, cx.trace_id());
     // A trace that the caller does not record is not recorded here.
     let quiet = with_metadata("traceparent", &(HEADER[..53].to_owned() + "00"));
