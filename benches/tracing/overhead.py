@@ -18,7 +18,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Calls of the short and the long run.
-COUNTS = {"agent": (10, 110), "tools": (100, 10_100), "idle": (1_000, 11_000)}
+COUNTS = {
+    "agent": (10, 110),
+    "tools": (100, 10_100),
+    "idle": (1_000, 11_000),
+    "bare": (1_000, 11_000),
+}
 # Spans of an agent run: itself, two requests to the model, one call of a tool.
 PROCEDURES_OF_A_RUN = 4
 VALGRIND = shutil.which("valgrind") or "valgrind"
@@ -72,7 +77,7 @@ def main() -> int:
     binary = program()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        idle = cost(binary, folder, "idle")
+        idle = cost(binary, folder, "idle") - cost(binary, folder, "bare")
         print(f"tracing of a procedure with nobody listening: {idle:.0f} instructions")
         is_missed = False
         for work, procedures in (("agent", PROCEDURES_OF_A_RUN), ("tools", 1)):
@@ -80,11 +85,13 @@ def main() -> int:
             without, with_lines = cost(binary, folder, work), cost(binary, folder, work, str(log))
             lines = len(log.read_text().splitlines())
             added = with_lines / without - 1
+            detailed = cost(binary, folder, work, str(folder / "debug.jsonl"), "debug")
             share = idle * procedures / without
             print(f"{work}: {without:,.0f} instructions")
             print(
                 f"  JSON lines at info ({lines} lines): {added:+.2%}, at most {SUBSCRIBER_MAX:.0%}"
             )
+            print(f"  each procedure, at debug: {detailed / without - 1:+.2%}, no target")
             print(f"  nobody listening: {share:.3%}, at most {IDLE_MAX:.1%}")
             is_missed |= added >= SUBSCRIBER_MAX or share >= IDLE_MAX
     return int(is_missed)

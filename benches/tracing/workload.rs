@@ -2,7 +2,7 @@
 //! without records written as JSON lines, and what tracing adds to a call where nobody listens.
 //!
 //! ```text
-//! tracing agent|tools|idle COUNT [FILE]
+//! tracing agent|tools|idle|bare COUNT [FILE [LEVEL]]
 //! ```
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -39,7 +39,7 @@ fn main() -> Result<()> {
         let file = OpenOptions::new().create(true).append(true).open(file);
         logger::install();
         logger::configure(Settings {
-            level: Some(Level::Info),
+            level: Some(words.next().map_or(Ok(Level::Info), |it| it.parse())?),
             format: Some(Format::Json),
             output: Some(Output::file(file?)),
             ..Settings::default()
@@ -52,8 +52,19 @@ fn main() -> Result<()> {
             stand_idle(count);
             Ok(())
         }
+        "bare" => {
+            stand_bare(count);
+            Ok(())
+        }
         other => Err(Error::invalid_args(format!("there is no work `{other}`"))),
     }
+}
+
+/// A tool that computes in place: were it to wait for a thread, its wait would be counted.
+const TOOL: &str = "count_words";
+
+fn arguments() -> Value {
+    Value::map([("text", Value::from("to be or not to be"))])
 }
 
 fn context() -> Result<ToolContext> {
@@ -76,15 +87,9 @@ fn at_once<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
 /// Runs in which a model asks for one tool and then answers.
 fn run_agents(count: u32) -> Result<()> {
     let cx = context()?;
-    let call = Value::map([
-        ("name", Value::from("calculate")),
-        (
-            "arguments",
-            Value::map([("expression", Value::from("6 * 7"))]),
-        ),
-    ]);
+    let call = Value::map([("name", Value::from(TOOL)), ("arguments", arguments())]);
     let asks = Value::map([("tool_calls", Value::List(vec![call]))]);
-    let round = [asks, Value::from("It is 42.")];
+    let round = [asks, Value::from("There are six.")];
     let answers = (0..count).flat_map(|_| round.clone()).collect::<Vec<_>>();
     let options = ModelOptions {
         extra: [("answers".to_owned(), Value::List(answers))]
@@ -97,12 +102,12 @@ fn run_agents(count: u32) -> Result<()> {
         .models()?
         .chat(Some("scripted:bench"), options)?;
     let agent = Agent::new(AgentOptions {
-        tools: vec![tools::Registry::with_built_ins().find("calculate")?],
+        tools: vec![tools::Registry::with_built_ins().find(TOOL)?],
         ..AgentOptions::new(model)
     })?;
     for _ in 0..count {
         let input = Input {
-            prompt: "What is six times seven?".to_owned(),
+            prompt: "How many words are there?".to_owned(),
             ..Input::default()
         };
         black_box(at_once(agent.run(&cx, input))?);
@@ -112,8 +117,8 @@ fn run_agents(count: u32) -> Result<()> {
 
 fn call_tools(count: u32) -> Result<()> {
     let cx = context()?;
-    let tool = tools::Registry::with_built_ins().find("calculate")?;
-    let args = Value::map([("expression", Value::from("6 * 7"))]);
+    let tool = tools::Registry::with_built_ins().find(TOOL)?;
+    let args = arguments();
     for _ in 0..count {
         black_box(at_once(tools::invoke(&cx, &tool, args.clone()))?);
     }
@@ -122,14 +127,30 @@ fn call_tools(count: u32) -> Result<()> {
 
 /// Exactly what a procedure does for those who trace, where there are none.
 fn stand_idle(count: u32) {
-    for number in 0..count {
-        black_box(telemetry::is_on());
-        black_box(telemetry::is_on());
-        let name = black_box("tool:calculate");
-        let span = tracing::debug_span!("procedure", name, pid = number);
-        let polled = async { black_box(number) }.instrument(span).now_or_never();
-        black_box(polled);
-        black_box(telemetry::is_on());
-        black_box(tracing::enabled!(tracing::Level::DEBUG));
-    }
+    let work = async {
+        for number in 0..count {
+            black_box(telemetry::is_on());
+            black_box(telemetry::is_on());
+            let name = black_box("tool:count_words");
+            let span = tracing::debug_span!("procedure", name, pid = number);
+            step(number).instrument(span).await;
+            black_box(tracing::enabled!(tracing::Level::DEBUG));
+        }
+    };
+    black_box(work.now_or_never());
+}
+
+/// The same without it.
+fn stand_bare(count: u32) {
+    let work = async {
+        for number in 0..count {
+            black_box("tool:count_words");
+            step(number).await;
+        }
+    };
+    black_box(work.now_or_never());
+}
+
+async fn step(number: u32) {
+    black_box(number);
 }

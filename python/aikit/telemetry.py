@@ -173,8 +173,7 @@ class OtlpProvider:
     def _set(self, *, capture_content: bool) -> None:
         _aikit.set_otlp_provider(
             (f"{self.endpoint}/v1/traces", f"{self.endpoint}/v1/metrics"),
-            list(self._headers.items()),
-            list(self._resource.items()),
+            (list(self._headers.items()), list(self._resource.items())),
             self._timeout,
             capture_content,
         )

@@ -105,6 +105,10 @@ static STATE: LazyLock<ArcSwap<State>> = LazyLock::new(ArcSwap::default);
 static THRESHOLD: AtomicU8 = AtomicU8::new(u8::MAX);
 
 /// Changes what is in force for the whole process.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "settings are made for one call"
+)]
 pub fn configure(settings: Settings) {
     change(|state| {
         let kept = if settings.replace {
@@ -147,6 +151,7 @@ pub fn is_level_enabled(level: Level) -> bool {
 }
 
 /// Gives all records to `host` too, such as Python's `logging`; in place of the one before.
+#[expect(clippy::needless_pass_by_value, reason = "the logger keeps it")]
 pub fn set_host(host: Arc<dyn Sink>) {
     change(|state| State {
         host: Some(Arc::clone(&host)),

@@ -194,7 +194,7 @@ pub trait SpanSink: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Span {
     trace_id: Arc<str>,
-    span_id: SpanId,
+    id: SpanId,
     sink: Box<dyn SpanSink>,
     clock: Arc<dyn Clock>,
     is_over: AtomicBool,
@@ -205,7 +205,7 @@ impl Span {
     pub fn new(start: &SpanStart, sink: Box<dyn SpanSink>, clock: Arc<dyn Clock>) -> Self {
         Self {
             trace_id: Arc::clone(&start.trace_id),
-            span_id: start.span_id,
+            id: start.span_id,
             sink,
             clock,
             is_over: AtomicBool::new(false),
@@ -219,14 +219,14 @@ impl Span {
 
     /// Its identity.
     pub const fn span_id(&self) -> SpanId {
-        self.span_id
+        self.id
     }
 
     /// What tells another program where in the trace it is called.
     pub fn traceparent(&self) -> TraceParent {
         TraceParent {
             trace_id: self.trace_id.to_string(),
-            span_id: self.span_id,
+            span_id: self.id,
             is_sampled: true,
         }
     }

@@ -89,7 +89,7 @@ fn look(py: Python<'_>) -> PyResult<()> {
         PyResult::Ok(logger.unbind())
     })?;
     let level = own.call_method0(py, intern!(py, "getEffectiveLevel"))?;
-    OWN_LEVEL.store(number(&level.extract(py)?), Ordering::Relaxed);
+    OWN_LEVEL.store(number(level.extract(py)?), Ordering::Relaxed);
     let now = SystemClock.monotonic();
     {
         let mut last = LAST_LOOK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,15 +114,15 @@ fn look(py: Python<'_>) -> PyResult<()> {
             .and_then(|it| it.extract::<i64>());
         match level {
             Ok(0) | Err(_) => {}
-            Ok(level) => least = least.min(number(&level)),
+            Ok(level) => least = least.min(number(level)),
         }
     }
     LEAST_BELOW.store(least, Ordering::Relaxed);
     Ok(())
 }
 
-fn number(level: &i64) -> u8 {
-    u8::try_from((*level).max(0)).unwrap_or(u8::MAX)
+fn number(level: i64) -> u8 {
+    u8::try_from(level.max(0)).unwrap_or(u8::MAX)
 }
 
 /// The host of all records.

@@ -14,6 +14,9 @@ use pyo3::{intern, prelude::*, types::PyDict};
 
 use crate::{context::Entry, convert, convert::PyValue, errors, interpreter, session};
 
+/// Names and their values, in order.
+type Pairs = Vec<(String, String)>;
+
 /// Records with `provider`, an object as `aikit.telemetry` adapts it.
 #[pyfunction]
 pub(crate) fn set_telemetry_provider(provider: Py<PyAny>, capture_content: bool) {
@@ -21,17 +24,17 @@ pub(crate) fn set_telemetry_provider(provider: Py<PyAny>, capture_content: bool)
     telemetry::set_content_capture(capture_content);
 }
 
-/// Records by sending OTLP, http/protobuf. The addresses are whole ones.
+/// Records by sending OTLP, http/protobuf, to the `addresses` for traces and metrics; `told` are
+/// headers, and what is said of the program.
 #[pyfunction]
 pub(crate) fn set_otlp_provider(
     py: Python<'_>,
     addresses: (Option<String>, Option<String>),
-    headers: Vec<(String, String)>,
-    resource: Vec<(String, String)>,
+    told: (Pairs, Pairs),
     seconds: f64,
     capture_content: bool,
 ) -> PyResult<()> {
-    let (traces, metrics) = addresses;
+    let ((traces, metrics), (headers, resource)) = (addresses, told);
     for (_, value) in &headers {
         aikit_core::logger::hide(value);
     }

@@ -1,4 +1,4 @@
-//! Telemetry that leaves the process: OTLP, and the names of the GenAI conventions.
+//! Telemetry that leaves the process: OTLP, and the names of the conventions for generative AI.
 
 mod batch;
 pub(crate) mod genai;

@@ -46,6 +46,10 @@ pub(super) struct Scope {
     pub(super) version: String,
 }
 
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are those of the specification"
+)]
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Span {
     #[prost(bytes = "vec", tag = "1")]

@@ -177,7 +177,8 @@ fn every_record_inside_a_procedure_carries_the_fields_of_its_context() {
         tracing::warn!("of any crate");
         Ok(())
     });
-    let _: Result<()> = tracked.now_or_never().unwrap();
+    let ended: Result<()> = tracked.now_or_never().unwrap();
+    ended.unwrap();
     get().info("outside", Map::new());
     let written = lines.json();
     for record in &written[..2] {

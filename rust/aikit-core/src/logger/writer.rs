@@ -4,6 +4,9 @@ use std::{fmt, fs::File, io::Write as _, sync::Arc};
 
 use super::{Format, Level, Record, Sink, line};
 
+/// Takes the bytes of a line.
+type Write = dyn Fn(&[u8]) + Send + Sync;
+
 /// Where lines go. Each is one write, so that lines of several processes do not mix in a file that
 /// was opened for appending. There is no lock and no buffer: nothing is lost when a process ends.
 #[derive(Clone)]
@@ -11,7 +14,7 @@ pub enum Output {
     /// A file.
     File(Arc<File>),
     /// What takes the bytes of a line, such as the process's error stream.
-    Function(Arc<dyn Fn(&[u8]) + Send + Sync>),
+    Function(Arc<Write>),
 }
 
 impl fmt::Debug for Output {

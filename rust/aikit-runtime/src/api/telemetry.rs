@@ -56,7 +56,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         )],
         returns: "the trace id, 32 hexadecimal digits",
         example: "print(#Telemetry.start_trace('nightly'))",
-        call: Call::Host(|_, args| ready(start_trace(args))),
+        call: Call::Host(|_, args| ready(Ok(start_trace(args)))),
     },
     ApiFunction {
         name: "end_trace",
@@ -85,7 +85,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         returns: "nothing",
         example: "Telemetry.record_error('the file is empty')",
         call: Call::Host(|_, mut args| {
-            let error = error(args.value("error"));
+            let error = error(&args.value("error"));
             telemetry::record_error(&args.cx, &error);
             ready(Ok(Return::Value(Value::Null)))
         }),
@@ -131,7 +131,7 @@ const SPAN: ApiClass = ApiClass {
             returns: "nothing",
             example: "Telemetry.start_span('load'):record_error('empty')",
             call: Call::Host(|session, mut args| {
-                let error = error(args.value("error"));
+                let error = error(&args.value("error"));
                 let span = session.object::<Started>(args.this);
                 ready(span.map(|it| {
                     if let Some(span) = &it.0 {
@@ -197,10 +197,10 @@ const HISTOGRAM: ApiClass = ApiClass {
 /// A span, if anybody recorded when it was asked for.
 struct Started(Option<Span>);
 
-fn start_trace(mut args: Args) -> Result<Return> {
+fn start_trace(mut args: Args) -> Return {
     let name = args.string("name").unwrap_or_else(|| "trace".to_owned());
     let trace_id = telemetry::start_trace(&args.cx, &name);
-    Ok(Return::Value(Value::from(trace_id)))
+    Return::Value(Value::from(trace_id))
 }
 
 fn start_span(session: &Session, mut args: Args) -> Result<Return> {
@@ -276,11 +276,11 @@ fn attributes(args: &mut Args) -> Vec<Attribute> {
 }
 
 /// What a script raised: an error keeps its kind, anything else is one of the script.
-fn error(raised: Value) -> Error {
+fn error(raised: &Value) -> Error {
     let text = |name: &str| raised.get(name).and_then(Value::as_str);
     let kind = text("kind").and_then(ErrorKind::from_code);
     let message = text("message").map(str::to_owned);
-    let message = message.unwrap_or_else(|| match &raised {
+    let message = message.unwrap_or_else(|| match raised {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     });
