@@ -1,9 +1,10 @@
 //! Records one execution: a node in the graph, a span, events, and its end in every case.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
+};
 
 use futures::FutureExt as _;
-use tracing::Instrument as _;
 
 use crate::{
     Error, ErrorKind, Result, Value,
@@ -131,11 +132,18 @@ where
     let execution = Execution::begin(cx, &operation)?;
     let inner = execution.context().clone();
     let node = execution.node();
-    let span = tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid);
+    // A span that nobody wants still costs a hundred instructions a poll.
+    let traced = tracing::span_enabled!(tracing::Level::DEBUG)
+        .then(|| tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid));
     // Called inside, so that a panic before the first wait is caught as well.
     let work = async { body(inner.clone()).await };
     let work = AssertUnwindSafe(inner.within(work)).catch_unwind();
-    let outcome = inner.run(work).instrument(span).await;
+    let mut running = pin!(inner.run(work));
+    let outcome = poll_fn(|context| {
+        let _entered = traced.as_ref().map(tracing::Span::enter);
+        running.as_mut().poll(context)
+    })
+    .await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&operation.name, &*panic)));
     let outcome = outcome.and_then(|result| result);
     let outcome = outcome.map_err(|error| execution.explain(cx, &operation, error));

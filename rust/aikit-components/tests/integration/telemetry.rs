@@ -24,17 +24,20 @@ use futures::future::BoxFuture;
 use crate::rag::{context_in, ingest, open, search};
 
 /// The provider belongs to the process: one test at a time has it.
-struct Alone(MutexGuard<'static, ()>);
+struct Alone {
+    _guard: MutexGuard<'static, ()>,
+}
 
 fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
-    Alone(ALONE.lock().unwrap_or_else(PoisonError::into_inner))
+    Alone {
+        _guard: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
+    }
 }
 
 impl Drop for Alone {
     fn drop(&mut self) {
         telemetry::reset_provider();
-        let _held = &self.0;
     }
 }
 
@@ -122,7 +125,7 @@ fn a_receiver_that_hangs_costs_spans_and_no_time() {
         metrics: None,
         headers: Vec::new(),
         resource: Vec::new(),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
     };
     let provider = Arc::new(OtlpProvider::new(settings, Arc::default()).unwrap());
     telemetry::set_provider(Arc::clone(&provider) as Arc<dyn TelemetryProvider>);
