@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, events, hooks, kernelspec, streams, testing, tools
+    from . import errors, events, hooks, kernelspec, streams, telemetry, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
@@ -114,6 +114,7 @@ __all__ = [
     "procedure",
     "procedure_factory",
     "streams",
+    "telemetry",
     "testing",
     "tool",
     "tools",
@@ -179,6 +180,7 @@ _HOMES = {
     "procedure_factory": ("procedures", "procedure_factory"),
     "events": ("events", ""),
     "streams": ("streams", ""),
+    "telemetry": ("telemetry", ""),
     "testing": ("testing", ""),
     "tool": ("tools", "tool"),
     "tools": ("tools", ""),

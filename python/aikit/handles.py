@@ -113,6 +113,11 @@ def _report(thread: threading.Thread) -> None:
     threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
 
 
+# Of a usage, what is always there, and what stands in it when it is not 0.
+_TOTALS = ("requests", "input_tokens", "output_tokens")
+_DETAILS = ("cached_input_tokens", "reasoning_tokens")
+
+
 class Usage(Record):
     """What a call or a run consumed.
 
@@ -120,11 +125,17 @@ class Usage(Record):
         requests: Requests sent to the provider.
         input_tokens: Tokens read by the model.
         output_tokens: Tokens written by the model.
+        cached_input_tokens: Those of the tokens read that came from the provider's cache, where
+            it says so.
+        reasoning_tokens: Those of the tokens written that the model spent on reasoning, where the
+            provider says so.
     """
 
     requests: int
     input_tokens: int
     output_tokens: int
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Handle(Generic[ResultT]):
@@ -168,10 +179,12 @@ class Handle(Generic[ResultT]):
     @property
     def usage(self) -> Usage:
         """What the work has consumed until now."""
-        used = Usage({"requests": 0, "input_tokens": 0, "output_tokens": 0})
+        used = Usage(dict.fromkeys(_TOTALS, 0))
         for event in self._native.events():
             if event["kind"] == "agent.usage":
-                used = Usage({name: event["data"].get(name, 0) for name in used.to_dict()})
+                told = event["data"]
+                details = {name: told[name] for name in _DETAILS if told.get(name)}
+                used = Usage({name: told.get(name, 0) for name in _TOTALS} | details)
         return used
 
     @property

@@ -16,6 +16,7 @@ from aikit import _aikit
 ASYNCIO = "asyncio has it"
 BUILT_IN = "Python itself has it"
 NOTEBOOK = "IPython.display has it"
+LOGGING = "! the logging module has it, under the loggers `aikit.*`"
 
 # A dotted name below `aikit`, or why there is none.
 PYTHON: dict[str, str] = {
@@ -141,6 +142,28 @@ PYTHON: dict[str, str] = {
     "Hook:unregister": "hooks.Registration.unregister",
     "JSON.parse": "! the json module has it",
     "JSON.stringify": "! the json module has it",
+    **{
+        f"Log{of}{name}": LOGGING
+        for of in ".:"
+        for name in (
+            *("trace", "debug", "info", "warn", "error", "fatal"),
+            *("child", "for_component", "set_level", "is_level_enabled"),
+        )
+    },
+    "Log.configure": LOGGING,
+    "Log.create": LOGGING,
+    "Log.get": LOGGING,
+    "Counter:add": "telemetry.Counter.add",
+    "Histogram:record": "telemetry.Histogram.record",
+    "Span:finish": "telemetry.Span.finish",
+    "Span:record_error": "telemetry.Span.record_error",
+    "Span:set_attribute": "telemetry.Span.set_attribute",
+    "Telemetry.counter": "telemetry.counter",
+    "Telemetry.end_trace": "telemetry.end_trace",
+    "Telemetry.histogram": "telemetry.histogram",
+    "Telemetry.record_error": "telemetry.record_error",
+    "Telemetry.start_span": "telemetry.start_span",
+    "Telemetry.start_trace": "telemetry.start_trace",
     "Model": "Model",
     "Model.check": "Model.check",
     "Model.list": "Model.list",
@@ -279,6 +302,8 @@ OTHERWISE = {
     "Replay.stop.options": "keyword arguments",
     "Subscription:events.options": "keyword arguments",
     "Subscription:receive.options": "keyword arguments",
+    "Telemetry.counter.options": "keyword arguments",
+    "Telemetry.histogram.options": "keyword arguments",
     "Tool.create.fn": "the decorated function",
     "Tool.create.options": "keyword arguments",
     "Tool.create.parameters": "type hints and the docstring give the schema",

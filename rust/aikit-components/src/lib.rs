@@ -12,6 +12,7 @@
 //! artifacts
 //! sessions
 //! http
+//! telemetry
 //! models  rag
 //! tools
 //! agents
@@ -34,5 +35,6 @@ pub mod security;
 pub mod sessions;
 pub mod state;
 pub mod storage;
+pub mod telemetry;
 pub mod tools;
 pub mod vector;

@@ -7,6 +7,7 @@ use aikit_core::{
     context::{ChannelService, Channels, Overrides, Principal},
     event::EventBus,
     hook::HookRegistry,
+    logger,
     services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
@@ -31,7 +32,7 @@ use crate::{
         sandbox::PathGuard,
     },
     sessions::Sessions,
-    tools,
+    telemetry, tools,
 };
 
 /// What a host gives for a session.
@@ -146,6 +147,8 @@ impl Components {
         let (deck, network) = (Arc::clone(&carried.deck), Arc::clone(&carried.network));
         let hooks = Arc::clone(&carried.hooks);
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
+        logger::set_scrubber(cassette::hide_secrets);
+        telemetry::apply(&config, &network)?;
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);
         folders.extend_from_slice(&config.security.write_roots);

@@ -29,6 +29,7 @@ use crate::{
     hook::{Asking, HookRegistry},
     metrics::Metrics,
     progress::{Progress, ProgressSink},
+    span::{Span, TraceParent},
     tape::Tape,
     value::Map,
 };
@@ -48,6 +49,7 @@ struct Inner {
     /// The procedure this chain of calls began with.
     origin: Option<Arc<ProcedureNode>>,
     execution: Option<ExecutionIds>,
+    span: Option<Arc<Span>>,
     tick: Option<u64>,
     /// How many procedures stand around what runs here.
     depth: usize,
@@ -88,6 +90,8 @@ impl Context {
         let identity = |given: Option<String>| {
             Arc::from(given.unwrap_or_else(|| clock.uuid().simple().to_string()))
         };
+        let remote = || TraceParent::of(&overrides.metadata).map(|it| it.trace_id);
+        let trace_id = overrides.trace_id.or_else(remote);
         Self(Arc::new(Inner {
             deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
@@ -96,12 +100,13 @@ impl Context {
             node: None,
             origin: None,
             execution: None,
+            span: None,
             tick: overrides.tick,
             depth: 0,
             metrics: Metrics::default(),
             shared: Arc::new(Shared {
                 request_id: identity(overrides.request_id),
-                trace_id: identity(overrides.trace_id),
+                trace_id: identity(trace_id),
                 principal: Arc::new(overrides.principal.unwrap_or_default()),
                 caller: overrides.caller.unwrap_or_default(),
                 metadata: overrides.metadata,
@@ -122,9 +127,16 @@ impl Context {
     /// Makes a Context below this one. It shares events, graph and cancellation (cancelling the
     /// parent cancels it, not the other way round) and owns its metrics. It can narrow the caller,
     /// the roles and the deadline, never widen them.
+    ///
+    /// With a `traceparent` in its metadata it belongs to that trace, below that span.
     #[must_use]
-    pub fn child(&self, overrides: Overrides) -> Self {
+    pub fn child(&self, mut overrides: Overrides) -> Self {
         let parent = &self.0;
+        let mut span = parent.span.clone();
+        if let Some(remote) = TraceParent::of(&overrides.metadata) {
+            overrides.trace_id.get_or_insert(remote.trace_id);
+            span = None;
+        }
         let asked = deadline(&*parent.shared.clock, overrides.timeout);
         Self(Arc::new(Inner {
             deadline: parent.deadline.into_iter().chain(asked).min(),
@@ -134,6 +146,7 @@ impl Context {
             node: parent.node.clone(),
             origin: parent.origin.clone(),
             execution: parent.execution,
+            span,
             tick: overrides.tick.or(parent.tick),
             depth: parent.depth,
             metrics: Metrics::default(),
@@ -149,6 +162,7 @@ impl Context {
         node: Arc<ProcedureNode>,
         execution: Option<ExecutionIds>,
         timeout: Option<Duration>,
+        span: Option<Arc<Span>>,
     ) -> Self {
         let parent = &self.0;
         let asked = deadline(&*parent.shared.clock, timeout);
@@ -167,6 +181,7 @@ impl Context {
             node: Some(node),
             origin: Some(origin),
             execution,
+            span: span.or_else(|| parent.span.clone()),
             tick: parent.tick,
             depth: parent.depth + 1,
             metrics: Metrics::default(),
@@ -339,6 +354,11 @@ impl Context {
     /// The execution this Context belongs to.
     pub fn node(&self) -> Option<&Arc<ProcedureNode>> {
         self.0.node.as_ref()
+    }
+
+    /// The innermost span around what runs here, while somebody records them.
+    pub fn span(&self) -> Option<&Arc<Span>> {
+        self.0.span.as_ref()
     }
 
     /// The procedure this chain of calls began with; see

@@ -5,9 +5,10 @@
 //! ```text
 //! error  value  choice  per_process  progress  schema
 //! io  metrics
-//! clock  tape
+//! clock  tape  span
 //! stream  broadcast  event  channel  graph
-//! context  script  hook  tracker
+//! context  script
+//! logger  telemetry  hook  tracker
 //! meter  procedure
 //! model  storage
 //! services
@@ -29,6 +30,7 @@ pub mod event;
 pub mod graph;
 pub mod hook;
 pub mod io;
+pub mod logger;
 pub mod meter;
 pub mod metrics;
 pub mod model;
@@ -38,9 +40,11 @@ pub mod progress;
 pub mod schema;
 pub mod script;
 pub mod services;
+pub mod span;
 pub mod storage;
 pub mod stream;
 pub mod tape;
+pub mod telemetry;
 pub mod tool;
 pub mod tracker;
 pub mod value;

@@ -1,15 +1,18 @@
 //! Records one execution: a node in the graph, a span, events, and its end in every case.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
+};
 
 use futures::FutureExt as _;
-use tracing::Instrument as _;
 
 use crate::{
     Error, ErrorKind, Result, Value,
     context::{Context, ExecutionIds},
     event::EventKind,
     graph::{ProcedureNode, Status},
+    span::{Span, SpanDescription},
+    telemetry,
 };
 
 /// What is about to be executed.
@@ -21,6 +24,8 @@ pub struct Operation {
     pub timeout: Option<Duration>,
     /// When the call begins a new execution.
     pub boundary: Boundary,
+    /// How its span is called and what it carries; as the procedure when `None`.
+    pub span: Option<Box<SpanDescription>>,
 }
 
 /// When a call begins a new execution, whose identity its events carry.
@@ -75,6 +80,7 @@ impl Operation {
             name: name.into(),
             timeout: None,
             boundary: Boundary::Auto,
+            span: None,
         }
     }
 
@@ -89,6 +95,15 @@ impl Operation {
     #[must_use]
     pub const fn with_boundary(mut self, boundary: Boundary) -> Self {
         self.boundary = boundary;
+        self
+    }
+
+    /// Says how its span is called and what it carries; asked only while somebody records.
+    #[must_use]
+    pub fn with_span(mut self, describe: impl FnOnce() -> SpanDescription) -> Self {
+        if telemetry::is_on() {
+            self.span = Some(Box::new(describe()));
+        }
         self
     }
 }
@@ -117,11 +132,18 @@ where
     let execution = Execution::begin(cx, &operation)?;
     let inner = execution.context().clone();
     let node = execution.node();
-    let span = tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid);
+    // A span that nobody wants still costs a hundred instructions a poll.
+    let traced = tracing::span_enabled!(tracing::Level::DEBUG)
+        .then(|| tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid));
     // Called inside, so that a panic before the first wait is caught as well.
     let work = async { body(inner.clone()).await };
     let work = AssertUnwindSafe(inner.within(work)).catch_unwind();
-    let outcome = inner.run(work).instrument(span).await;
+    let mut running = pin!(inner.run(work));
+    let outcome = poll_fn(|context| {
+        let _entered = traced.as_ref().map(tracing::Span::enter);
+        running.as_mut().poll(context)
+    })
+    .await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&operation.name, &*panic)));
     let outcome = outcome.and_then(|result| result);
     let outcome = outcome.map_err(|error| execution.explain(cx, &operation, error));
@@ -136,6 +158,7 @@ where
 #[derive(Debug)]
 pub struct Execution {
     cx: Context,
+    span: Option<Arc<Span>>,
     has_ended: bool,
 }
 
@@ -152,12 +175,14 @@ impl Execution {
         let started = cx.clock().wall();
         let node = cx.graph().register(name, cx.node().cloned(), started);
         let ids = ids(cx, &node, operation.boundary);
-        let cx = cx.child_at(node, ids, operation.timeout);
+        let span = telemetry::begin(cx, &node, operation.span.as_deref());
+        let cx = cx.child_at(node, ids, operation.timeout, span.clone());
         if cx.is_observed() {
             cx.emit(EventKind::ProcedureStart, describe(&cx, None));
         }
         Ok(Self {
             cx,
+            span,
             has_ended: false,
         })
     }
@@ -189,7 +214,12 @@ impl Execution {
     /// Ends the execution.
     pub fn end(mut self, error: Option<&Error>) {
         self.has_ended = true;
+        self.close(error);
+    }
+
+    fn close(&self, error: Option<&Error>) {
         end(&self.cx, self.node(), error);
+        telemetry::end(self.span.as_ref(), &self.cx, self.node(), error);
     }
 }
 
@@ -198,7 +228,7 @@ impl Drop for Execution {
     fn drop(&mut self) {
         if !self.has_ended {
             let error = Error::new(ErrorKind::Cancelled, "the caller stopped waiting");
-            end(&self.cx, self.node(), Some(&error));
+            self.close(Some(&error));
         }
     }
 }

@@ -91,11 +91,10 @@ impl Senders {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use aikit_core::clock::SystemClock;
+    use aikit_core::clock::{SystemClock, iso8601};
     use futures::future::BoxFuture;
 
     use super::*;
-    use crate::wire::header::iso8601;
 
     /// A clock that stands where it was put.
     #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use aikit_core::{
 use pyo3::prelude::*;
 
 use crate::{
-    context::{Scope, current_scope},
+    context::{Scope, current_scope, rooted},
     convert::{PyValue, from_python},
     errors, session,
 };
@@ -117,6 +117,9 @@ impl Context {
         let principal = options.principal(base.principal());
         let make = || {
             let mut overrides = options.overrides()?;
+            if scope.is_none() && overrides.trace_id.is_none() {
+                overrides = rooted(py, overrides, &base);
+            }
             let Some(principal) = principal else {
                 return Ok(base.root_child(overrides));
             };

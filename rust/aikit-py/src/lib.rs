@@ -25,6 +25,7 @@ mod session;
 mod sessions;
 mod state;
 mod subscriptions;
+mod telemetry;
 mod tools;
 mod vectors;
 mod wait;
@@ -54,6 +55,11 @@ mod _aikit {
         sessions::Session,
         state::State,
         subscriptions::Subscription,
+        telemetry::{
+            TelemetrySpan, add_to_counter, end_trace, flush_telemetry, record_in_histogram,
+            record_telemetry_error, reset_telemetry_provider, set_otlp_provider,
+            set_telemetry_provider, start_trace, traceparent,
+        },
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };

@@ -26,7 +26,7 @@ use pyo3::{exceptions::PyBaseException, prelude::*};
 
 use crate::{
     callbacks::PyCallable,
-    context::{Scope, current_scope},
+    context::{Scope, current_scope, rooted},
     contexts::{Context, ContextOptions, seconds},
     convert::{PyValue, from_python},
     errors,
@@ -279,7 +279,8 @@ fn begin(
         Some(scope) => (scope.core().clone(), Some(scope)),
         None => {
             let base = session::current(py)?.tool_context().context;
-            (base.root_child(context::Overrides::default()), None)
+            let overrides = rooted(py, context::Overrides::default(), &base);
+            (base.root_child(overrides), None)
         }
     };
     let caller = overrides.map_or(caller.clone(), |it| caller.child(it.clone()));

@@ -33,7 +33,7 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     let pid = std::process::id();
     let folder = std::env::current_dir().map_err(|error| fail(error.into()))?;
     if let Some(components) = find(pid, &folder) {
-        logging::refresh();
+        logging::refresh(py);
         return Ok(components);
     }
     // Outside the lock: both may let other threads have the interpreter, and one of those that

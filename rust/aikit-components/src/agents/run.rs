@@ -22,7 +22,7 @@ use futures::{StreamExt as _, stream};
 
 use self::step::{Done, StepCall};
 use super::{Input, Parts, limits};
-use crate::{models, tools};
+use crate::{models, telemetry::genai, tools};
 
 /// Tool calls of one answer that run at the same time.
 const PARALLEL_TOOL_CALLS: usize = 4;
@@ -30,6 +30,11 @@ const PARALLEL_TOOL_CALLS: usize = 4;
 /// Runs an agent as one procedure; see [`super::Agent::run`].
 pub(super) async fn run(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRun> {
     let operation = Operation::new(format!("agent {}", parts.options.name));
+    let operation = operation.with_span(|| {
+        let options = &parts.options;
+        let (model, instructions) = (options.model.name(), &options.instructions);
+        genai::agent(&options.name, model, instructions, &input.prompt)
+    });
     track(&cx.context, operation, |inner| async move {
         let cx = cx.with_context(inner);
         let mut call = Call {
@@ -39,10 +44,19 @@ pub(super) async fn run(parts: &Parts, cx: &ToolContext, input: Input) -> Result
         };
         let ended = around(&cx.context, &AGENT, &mut call, input).await;
         let done = call.done.into_inner();
-        ended.map_err(|error| match done.unwrap_or_else(PoisonError::into_inner) {
+        let run = ended.map_err(|error| match done.unwrap_or_else(PoisonError::into_inner) {
             Some(run) if error.run().is_none() => with_run(error, &run),
             _ => error,
-        })
+        })?;
+        genai::agent_ended(&cx.context, &run);
+        tracing::info!(
+            agent = run.agent,
+            requests = run.usage.requests,
+            input_tokens = run.usage.input_tokens,
+            output_tokens = run.usage.output_tokens,
+            "an agent has answered"
+        );
+        Ok(run)
     })
     .await
 }
@@ -312,7 +326,7 @@ impl Running<'_> {
             named.clone().into_iter().chain([arguments]),
         );
         let answer = match self.prepared(&call) {
-            Ok((tool, args)) => tools::invoke(&self.cx, tool, args).await,
+            Ok((tool, args)) => tools::invoke_as(&self.cx, tool, args, Some(&call.id)).await,
             Err(error) => Err(error),
         };
         self.cx.context.check()?;
@@ -385,6 +399,11 @@ impl Running<'_> {
             ("requests", Value::from(usage.requests)),
             ("input_tokens", Value::from(usage.input_tokens)),
             ("output_tokens", Value::from(usage.output_tokens)),
+            (
+                "cached_input_tokens",
+                Value::from(usage.cached_input_tokens),
+            ),
+            ("reasoning_tokens", Value::from(usage.reasoning_tokens)),
         ];
         self.tell(EventKind::AgentUsage, data);
     }

@@ -102,6 +102,7 @@ impl Answer {
                 requests: 1,
                 input_tokens: request.messages.iter().map(|it| words(&said(it))).sum(),
                 output_tokens,
+                ..Usage::default()
             },
             finish_reason,
             model: model.to_owned(),

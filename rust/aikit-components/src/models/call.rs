@@ -27,6 +27,7 @@ use futures::{
 };
 
 use super::{cassette, hooked, retry::Attempts, scripted::in_pieces};
+use crate::telemetry::genai::{self, Measurement, Operation as Kind};
 
 /// Longest time for one call of a model, the whole answer included.
 const CALL_TIME_MAX: Duration = Duration::from_mins(10);
@@ -44,13 +45,16 @@ pub async fn complete(
     request: ChatRequest,
 ) -> Result<ChatResponse> {
     check(&request)?;
-    let operation = operation("chat", model.name());
+    let operation = chat(model.name(), &request);
     track(&cx.context, operation, |inner| async move {
+        let measured = Measurement::begin(&inner, Kind::Chat, model.name());
         let mut call = Chat {
             cx: &inner,
             model: &**model,
         };
-        around(&inner, &MODEL, &mut call, request).await
+        let outcome = around(&inner, &MODEL, &mut call, request).await;
+        told(&inner, measured, &outcome);
+        outcome
     })
     .await
 }
@@ -93,6 +97,16 @@ impl Hooked for Chat<'_> {
     }
 }
 
+/// Tells whoever records what became of a request.
+fn told(cx: &Context, measured: Option<Measurement>, outcome: &Result<ChatResponse>) {
+    if let Ok(response) = outcome {
+        genai::answered(cx, response);
+    }
+    if let Some(measured) = measured {
+        measured.end_chat(outcome);
+    }
+}
+
 /// Asks `model` for an answer piece by piece; the last event is [`ChatEvent::Done`] or an error.
 /// The call makes progress while the stream is polled and ends when it is dropped. A hook that
 /// replaces the answer afterwards changes `Done`, not the pieces that were already there.
@@ -105,9 +119,17 @@ pub fn stream(
     let (cx, model) = (cx.clone(), Arc::clone(model));
     let work = async move {
         check(&request)?;
-        let operation = operation("chat", model.name());
+        let operation = chat(model.name(), &request);
+        let model = &*model;
         track(&cx.context, operation, |inner| async move {
-            pump(&inner, &*model, request, sender).await
+            let mut measured = Measurement::begin(&inner, Kind::Chat, model.name());
+            let sender = Sender {
+                pieces: sender,
+                measured: measured.as_mut(),
+            };
+            let outcome = pump(&inner, model, request, sender).await;
+            told(&inner, measured, &outcome);
+            outcome
         })
         .await
     };
@@ -129,12 +151,20 @@ pub async fn embed(
     texts: Vec<String>,
 ) -> Result<Vec<Vec<f32>>> {
     let operation = operation("embeddings", model.name());
+    let operation = operation.with_span(|| genai::embeddings(model.name()));
     track(cx, operation, |inner| async move {
+        let measured = Measurement::begin(&inner, Kind::Embeddings, model.name());
         let mut call = Embed {
             cx: &inner,
             model: &**model,
         };
-        around(&inner, &MODEL, &mut call, texts).await
+        let outcome = around(&inner, &MODEL, &mut call, texts).await;
+        if let Some(measured) = measured {
+            measured.end(outcome.as_ref().err(), None);
+        }
+        let vectors = outcome?;
+        genai::embedded(&inner, &vectors);
+        Ok(vectors)
     })
     .await
 }
@@ -196,6 +226,10 @@ fn check(request: &ChatRequest) -> Result<()> {
     Ok(())
 }
 
+fn chat(model: &str, request: &ChatRequest) -> Operation {
+    operation("chat", model).with_span(|| genai::chat(model, request))
+}
+
 fn operation(word: &str, model: &str) -> Operation {
     Operation::new(format!("{word} {model}")).with_timeout(Some(CALL_TIME_MAX))
 }
@@ -255,24 +289,19 @@ async fn pump(
     cx: &Context,
     model: &dyn ChatModel,
     request: ChatRequest,
-    mut sender: mpsc::Sender<ChatEvent>,
+    sender: Sender<'_>,
 ) -> Result<ChatResponse> {
     let mut call = Streamed {
         cx,
         model,
-        sender: sender.clone(),
+        sender,
         is_visible: false,
     };
     let response = around(cx, &MODEL, &mut call, request).await?;
     if !call.is_visible {
         // A hook answered before the model did.
-        pass_on(
-            in_pieces(response.clone()),
-            model.name(),
-            &mut sender,
-            |_| {},
-        )
-        .await?;
+        let pieces = in_pieces(response.clone());
+        pass_on(pieces, model.name(), &mut call.sender, |_| {}).await?;
     }
     Ok(response)
 }
@@ -281,7 +310,7 @@ async fn pump(
 struct Streamed<'a> {
     cx: &'a Context,
     model: &'a dyn ChatModel,
-    sender: mpsc::Sender<ChatEvent>,
+    sender: Sender<'a>,
     /// Whether a piece was shown, which cannot be taken back.
     is_visible: bool,
 }
@@ -367,11 +396,27 @@ impl Streamed<'_> {
     }
 }
 
+/// Where the pieces of an answer go.
+struct Sender<'a> {
+    pieces: mpsc::Sender<ChatEvent>,
+    measured: Option<&'a mut Measurement>,
+}
+
+impl Sender<'_> {
+    async fn send(&mut self, piece: ChatEvent) {
+        if let Some(measured) = &mut self.measured {
+            measured.piece();
+        }
+        // The receiver lives as long as the one who polls this future.
+        drop(self.pieces.send(piece).await);
+    }
+}
+
 /// Sends the pieces of one stream on; answers its end.
 async fn pass_on(
     mut events: BoxStream<'static, Result<ChatEvent>>,
     model: &str,
-    sender: &mut mpsc::Sender<ChatEvent>,
+    sender: &mut Sender<'_>,
     mut seen: impl FnMut(&ChatEvent),
 ) -> Result<ChatResponse> {
     while let Some(event) = events.next().await {
@@ -379,8 +424,7 @@ async fn pass_on(
             ChatEvent::Done(response) => return Ok(*response),
             piece => {
                 seen(&piece);
-                // The receiver lives as long as the one who polls this future.
-                drop(sender.send(piece).await);
+                sender.send(piece).await;
             }
         }
     }

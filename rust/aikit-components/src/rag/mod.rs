@@ -49,7 +49,7 @@ use self::{
     labels::Labels,
     tool::SearchTool,
 };
-use crate::storage;
+use crate::{storage, telemetry::genai};
 
 pub use self::{
     answer::{Answer, AskOptions, Citation, Unverified},
@@ -234,6 +234,7 @@ impl Rag {
         options: SearchOptions,
     ) -> Result<Vec<Hit>> {
         let operation = Operation::new(format!("retrieval {}", self.source()));
+        let operation = operation.with_span(|| genai::retrieval(self.source(), query));
         track(&cx.context, operation, |inner| async move {
             let mut call = hooked::Search {
                 rag: self,

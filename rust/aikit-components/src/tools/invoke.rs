@@ -15,6 +15,7 @@ use aikit_core::{
 use crate::{
     models::cassette,
     security::{approval, denied, enforce, limits},
+    telemetry::genai,
 };
 
 /// Longest time of a call whose tool names none.
@@ -27,6 +28,20 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// `invalid_args` when the arguments do not fit, `denied` and `approval_needed` from the policy,
 /// those of [`around`], `timeout`, `limit_exceeded` for a large answer, and the tool's own.
 pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> Result<Value> {
+    invoke_as(cx, tool, args, None).await
+}
+
+/// As [`invoke`], for a model's request with the identity `id`.
+///
+/// # Errors
+///
+/// As of [`invoke`].
+pub async fn invoke_as(
+    cx: &ToolContext,
+    tool: &Arc<dyn DynTool>,
+    args: Value,
+    id: Option<&str>,
+) -> Result<Value> {
     let spec = tool.spec();
     // A model that passes no arguments passes null.
     let args = if args.is_null() {
@@ -35,6 +50,7 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
         args
     };
     let operation = Operation::new(format!("tool:{}", spec.name));
+    let operation = operation.with_span(|| genai::tool(spec, &args, id));
     track(&cx.context, operation, |inner| async move {
         inner.metrics().add("tool.calls", 1.0);
         tool.check(&args)?;
@@ -43,7 +59,9 @@ pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> R
             inner: &inner,
             tool,
         };
-        around(&inner, &TOOL, &mut call, args).await
+        let answer = around(&inner, &TOOL, &mut call, args).await?;
+        genai::tool_answered(&inner, &answer);
+        Ok(answer)
     })
     .await
 }

@@ -49,6 +49,8 @@ mod storage;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod tool_table;
 #[cfg(test)]
 mod vector;

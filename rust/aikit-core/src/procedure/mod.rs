@@ -114,6 +114,7 @@ impl ProcedureOptions {
             name: Arc::clone(&self.name),
             timeout: self.timeout.filter(|it| !it.is_zero()),
             boundary: self.boundary,
+            span: None,
         }
     }
 

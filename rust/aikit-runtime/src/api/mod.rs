@@ -15,6 +15,7 @@ mod event;
 mod hook;
 mod host;
 mod json;
+mod log;
 mod model;
 mod params;
 pub mod pipe;
@@ -27,6 +28,7 @@ mod sessions;
 mod state;
 mod stream;
 mod task;
+mod telemetry;
 mod tool;
 mod vector;
 
@@ -235,6 +237,8 @@ pub const MODULES: &[&ApiModule] = &[
     &stream::MODULE,
     &hook::MODULE,
     &replay::MODULE,
+    &log::MODULE,
+    &telemetry::MODULE,
 ];
 
 /// The module `name`.

@@ -11,8 +11,12 @@ use std::{
 
 use aikit_components::registry::Components;
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, hook::HookRegistry, script::ObjectId,
-    tool::ToolContext, value::Map,
+    Context, Error, ErrorKind, Result, Value,
+    hook::HookRegistry,
+    logger::{self, Level, Logger},
+    script::ObjectId,
+    tool::ToolContext,
+    value::Map,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 
@@ -35,6 +39,8 @@ struct Inner {
     components: Components,
     next: AtomicU64,
     resources: Mutex<Resources>,
+    /// What a script's records go through; a script changes its own, never the process's.
+    logger: Mutex<Logger>,
 }
 
 impl Drop for Inner {
@@ -72,7 +78,28 @@ impl Session {
             components,
             next: AtomicU64::new(1),
             resources: Mutex::default(),
+            logger: Mutex::new(Self::first_logger()),
         }))
+    }
+
+    /// The logger that a script begins with: its level lets everything through that the host wants.
+    pub(super) fn first_logger() -> Logger {
+        logger::create(Level::Trace).for_component("script")
+    }
+
+    /// The logger of the script.
+    pub(super) fn logger(&self) -> Logger {
+        self.0
+            .logger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another logger in place of the script's.
+    pub(super) fn change_logger(&self, change: impl FnOnce(&Logger) -> Logger) {
+        let mut logger = self.0.logger.lock().unwrap_or_else(PoisonError::into_inner);
+        *logger = change(&logger);
     }
 
     /// What the session works with.
