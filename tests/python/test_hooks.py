@@ -105,10 +105,10 @@ def test_a_failed_call_is_made_again() -> None:
         return len(calls)
 
     with hooks.register("tool.error", lambda _: hooks.Retry(max=5)):
-        assert shaky() == 3
+        assert shaky.invoke() == 3
     calls.clear()
-    with pytest.raises((OSError, ToolError)):
-        shaky()
+    with pytest.raises(ToolError, match="not yet"):
+        shaky.invoke()
 
 
 def test_an_async_program_has_hooks_too() -> None:
@@ -301,6 +301,7 @@ def test_the_configuration_of_a_folder_switches_hooks_on(
     monkeypatch.chdir(one)
     with pytest.raises(aikit.errors.ConfigError, match=r"`hooks\.retry`"):
         hooks.list()
+    monkeypatch.chdir(other)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
