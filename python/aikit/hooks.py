@@ -395,16 +395,16 @@ def _name(function: Callable[..., object]) -> str | None:
     return "anonymous" if name in {None, "<lambda>"} else name
 
 
-def _shown(function: Callable[[Call], object]) -> Callable[[dict[str, Any]], object]:
+def _shown(function: Any) -> Any:  # noqa: ANN401  # what is no function is refused in Rust
     """Returns a function that shows the data of a point as a `Call`; async where this one is."""
     if not callable(function):
-        return function  # refused below, with its name
+        return function
 
     def ask(data: dict[str, Any]) -> object:
         return function(_call(data))
 
     async def ask_async(data: dict[str, Any]) -> object:
-        return await function(_call(data))  # type: ignore[misc]  # `is_async` has seen it
+        return await function(_call(data))
 
     return ask_async if _callbacks.is_async(function) else ask
 
