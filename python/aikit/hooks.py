@@ -274,7 +274,7 @@ def unregister(name: str) -> int:
 
 def list() -> Sequence[HookInfo]:  # noqa: A001  # the name of the script API
     """Returns the hooks in the order in which they are asked."""
-    return [HookInfo(it) for it in _aikit.list_hooks()]
+    return [HookInfo({"last_error": None, "report": None, **it}) for it in _aikit.list_hooks()]
 
 
 def points() -> Sequence[HookPoint]:
@@ -395,15 +395,26 @@ def _name(function: Callable[..., object]) -> str | None:
     return "anonymous" if name in {None, "<lambda>"} else name
 
 
-def _shown(function: Callable[[Call], object]) -> Callable[[dict[str, Any]], object]:
+def _shown(function: Any) -> Any:  # noqa: ANN401  # what is no function is refused in Rust
     """Returns a function that shows the data of a point as a `Call`; async where this one is."""
     if not callable(function):
-        return function  # refused below, with its name
+        return function
 
     def ask(data: dict[str, Any]) -> object:
-        return function(Call(data))
+        return function(_call(data))
 
     async def ask_async(data: dict[str, Any]) -> object:
-        return await function(Call(data))  # type: ignore[misc]  # `is_async` has seen it
+        return await function(_call(data))
 
     return ask_async if _callbacks.is_async(function) else ask
+
+
+def _call(data: dict[str, Any]) -> Call:
+    """Returns the data of a point with every field that the point shows; None for what is not."""
+    if not _shows:
+        _shows.update({it["name"]: it["shows"] for it in _aikit.hook_points()})
+    return Call({**dict.fromkeys(_shows[data["point"]]), **data})
+
+
+# Fields by point, once they are known.
+_shows: dict[str, Sequence[str]] = {}

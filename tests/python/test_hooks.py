@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import threading
 import time
@@ -51,9 +52,7 @@ def test_a_hook_sees_a_call_and_changes_its_arguments() -> None:
 
     assert words("a b").words == 3
     assert seen == [("tool.before", "count_words", "user", 1)]
-    assert longer(
-        hooks.Call({"point": "x", "tool": "y", "caller": "z", "attempt": 2, "args": {"text": ""}})
-    )
+    assert longer.__name__ == "longer"  # the decorator gives the function itself
     known = info("longer")
     assert (known.points, known.priority, known.origin) == (["tool.before"], 500, "python")
     assert (known.calls, known.failures, known.state) == (1, 0, "on")
@@ -105,10 +104,10 @@ def test_a_failed_call_is_made_again() -> None:
         return len(calls)
 
     with hooks.register("tool.error", lambda _: hooks.Retry(max=5)):
-        assert shaky() == 3
+        assert shaky.invoke() == 3
     calls.clear()
-    with pytest.raises((OSError, ToolError)):
-        shaky()
+    with pytest.raises(ToolError, match="not yet"):
+        shaky.invoke()
 
 
 def test_an_async_program_has_hooks_too() -> None:
@@ -151,8 +150,9 @@ def test_a_hook_that_raises_harms_itself_and_is_switched_off(
             assert words("a").words == 1
     known = info("bad")
     assert (known.state, known.calls, known.failures) == ("off", 5, 5)
-    assert "hook `bad` at `tool.before`" in known.last_error
-    assert "broken hook" in known.last_error
+    told = known.last_error or ""
+    assert "hook `bad` at `tool.before`" in told
+    assert "broken hook" in told
     assert any("a hook was switched off" in it.getMessage() for it in caplog.records)
     assert hooks.enable("bad") == 1
     assert info("bad").state == "on"
@@ -202,12 +202,17 @@ def test_three_calls_that_take_too_long_switch_a_hook_off() -> None:
     assert (info("wait").state, info("wait").failures) == ("off", 3)
 
 
+def answering(answer: object, _: hooks.Call) -> object:
+    return answer
+
+
 def test_two_lambdas_are_two_hooks_and_a_name_is_taken_over() -> None:
     for _ in range(2):
         hooks.register("tool.before", lambda _: None)
     assert len(hooks.list()) == 2
     for answer in (1, 2):
-        hooks.register("tool.after", lambda _, it=answer: hooks.Replace({"words": it}), name="own")
+        replace = hooks.Replace({"words": answer})
+        hooks.register("tool.after", functools.partial(answering, replace), name="own")
     assert words("a").words == 2
     assert hooks.unregister("own") == 1
 
@@ -261,7 +266,7 @@ def test_points_say_what_they_show() -> None:
 
 def test_a_refusal_is_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    seen = []
+    seen: list[hooks.Call] = []
     with hooks.register("security.violation", seen.append), pytest.raises(DeniedError):
         aikit.tools.read_file(path="/etc/passwd")
     assert seen[0].permission == "file_read"
@@ -301,6 +306,7 @@ def test_the_configuration_of_a_folder_switches_hooks_on(
     monkeypatch.chdir(one)
     with pytest.raises(aikit.errors.ConfigError, match=r"`hooks\.retry`"):
         hooks.list()
+    monkeypatch.chdir(other)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -329,14 +335,13 @@ def test_what_cannot_be_registered_is_refused() -> None:
 
     with pytest.raises(NotFoundError, match="no hook point") as caught:
         hooks.register("tools.before", nothing)
-    assert "`tool.before`" in caught.value.hint
-    for point, options in [
-        ("tool.before", {"priority": "urgent"}),
-        ("tool.before", {"timeout_s": 0}),
-        ([], {}),
-    ]:
-        with pytest.raises(InvalidArgsError):
-            hooks.register(point, nothing, **options)
+    assert "`tool.before`" in (caught.value.hint or "")
+    with pytest.raises(InvalidArgsError, match="`priority` is"):
+        hooks.register("tool.before", nothing, priority="urgent")
+    with pytest.raises(InvalidArgsError, match="`timeout_s` is"):
+        hooks.register("tool.before", nothing, timeout_s=0)
+    with pytest.raises(InvalidArgsError, match="no point"):
+        hooks.register([], nothing)
     with pytest.raises(InvalidArgsError, match="cannot be called"):
         hooks.register("tool.before", 7)  # type: ignore[arg-type]
     with pytest.raises(NotFoundError, match="caches"):

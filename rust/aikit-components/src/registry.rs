@@ -159,11 +159,7 @@ impl Components {
             .hosts
             .iter()
             .map(|host| HostRule::parse(host));
-        // The configuration can narrow the profile that the host chose, never widen it.
-        let profile = match setup.profile {
-            Profile::Served => Profile::Served,
-            Profile::Notebook => config.security.profile.unwrap_or(Profile::Notebook),
-        };
+        let profile = narrowed(setup.profile, &config);
         let working_directory = roots[0].clone();
         let policy = TablePolicy::new(profile, roots.clone(), hosts.collect::<Result<_>>()?)
             .with_model_hosts(Catalogue::owners_hosts(&setup.variables))
@@ -186,10 +182,7 @@ impl Components {
         let http = Arc::new(http);
         let models = Catalogue::new(setup.variables, config.models.clone(), Arc::clone(&http))?
             .with_deck(Arc::clone(&deck));
-        let hook_host = built_in::Host {
-            ask: setup.ask.clone(),
-            approver: None,
-        };
+        let hook_host = built_in::Host::asking(setup.ask.clone());
         built_in::configure(&hooks, &hook_host, &config.hooks)?;
         let services = Services {
             policy: Some(policy),
@@ -222,6 +215,14 @@ impl Components {
             context: self.context.clone(),
             services: Arc::clone(&self.services),
         }
+    }
+}
+
+/// The configuration can narrow the profile that the host chose, never widen it.
+fn narrowed(chosen: Profile, config: &Config) -> Profile {
+    match chosen {
+        Profile::Served => Profile::Served,
+        Profile::Notebook => config.security.profile.unwrap_or(Profile::Notebook),
     }
 }
 

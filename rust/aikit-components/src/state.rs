@@ -130,7 +130,7 @@ impl State {
                     found.map(|record| read(key, &record)).transpose()
                 },
                 show: |found: &Option<Value>| Value::from(found.clone()),
-                read: |value| Ok(Some(value).filter(|it| !it.is_null())),
+                parse: |value| Ok(Some(value).filter(|it| !it.is_null())),
             };
             around(&cx, &STATE_READ, &mut call, ()).await
         })
@@ -216,7 +216,7 @@ impl State {
                 wanted: ("prefix", prefix),
                 work: || self.collect(&full),
                 show: |keys: &Vec<String>| keys.iter().map(|it| Value::from(it.as_str())).collect(),
-                read: |value| match value {
+                parse: |value| match value {
                     Value::Null => Ok(Vec::new()),
                     value => value.deserialize(),
                 },

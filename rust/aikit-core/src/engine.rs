@@ -225,12 +225,12 @@ pub async fn run_cell(
         host: Some(Arc::new(CellSink(Arc::clone(&sink)))),
         ..Overrides::default()
     });
-    let mut call = CellCall {
+    let mut running = CellCall {
         engine,
         cx: &cx,
         sink,
     };
-    around(&cx, &CELL, &mut call, cell).await
+    around(&cx, &CELL, &mut running, cell).await
 }
 
 /// Where a hook of the cell prints: host data of the cell's Context.

@@ -95,12 +95,12 @@ fn make(host: &Host, selection: Selection, options: Value) -> Result<Made> {
 impl Hook for Approving {
     fn call<'a>(&'a self, cx: &'a Context, data: &'a Value) -> BoxFuture<'a, Result<HookAction>> {
         Box::pin(async move {
-            let caller = cx.caller().name();
-            let is_meant = self.callers == Callers::All || caller == "agent";
+            let asking = cx.caller().name();
+            let is_meant = self.callers == Callers::All || asking == "agent";
             let Some(called) = self.selection.called(data).filter(|_| is_meant) else {
                 return Ok(HookAction::Continue);
             };
-            let key = (called.subject.name, called.name.to_owned(), caller);
+            let key = (called.subject.name, called.name.to_owned(), asking);
             let is_allowed = || {
                 let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
                 allowed.contains(&key)

@@ -183,11 +183,11 @@ impl CostLimit {
         };
         let (input, output) = (number("input_tokens"), number("output_tokens"));
         let price = self.price(called.name);
-        let usd = price.map_or(0.0, |price| {
+        let cost = price.map_or(0.0, |price| {
             (input * price.input + output * price.output) / PRICED_TOKENS
         });
-        if usd > 0.0 {
-            cx.metrics().add("usage.cost_usd", usd);
+        if cost > 0.0 {
+            cx.metrics().add("usage.cost_usd", cost);
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let tenant = &cx.principal().tenant_id;
@@ -198,7 +198,7 @@ impl CostLimit {
             None
         };
         let used = used.entry(key).or_default();
-        used.usd += usd;
+        used.usd += cost;
         used.tokens += input + output;
         used.requests += requests;
     }

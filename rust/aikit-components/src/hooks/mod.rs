@@ -33,6 +33,16 @@ pub struct Host {
     pub approver: Option<Arc<dyn Approver>>,
 }
 
+impl Host {
+    /// A session whose user is asked.
+    pub fn asking(ask: Option<Arc<dyn Ask>>) -> Self {
+        Self {
+            ask,
+            approver: None,
+        }
+    }
+}
+
 /// A hook that comes with aikit.
 pub struct BuiltIn {
     /// Its name in `use` and in the section `[hooks]`.

@@ -96,13 +96,13 @@ pub(super) fn show_texts(model: &str, texts: &[String]) -> Map {
 
 /// Takes texts that a hook changed: as many as before.
 pub(super) fn change_texts(texts: &mut Vec<String>, mut changes: Map) -> Result<()> {
-    if let Some(changed) = changes.shift_remove("texts") {
-        let changed: Vec<String> = changed.deserialize()?;
-        if changed.len() != texts.len() {
-            let message = format!("`texts` are {}, but were {}", changed.len(), texts.len());
+    if let Some(given) = changes.shift_remove("texts") {
+        let given: Vec<String> = given.deserialize()?;
+        if given.len() != texts.len() {
+            let message = format!("`texts` are {}, but were {}", given.len(), texts.len());
             return Err(Error::invalid_args(message).with_hint("change them one by one"));
         }
-        *texts = changed;
+        *texts = given;
     }
     no_others(&changes)
 }

@@ -75,7 +75,8 @@ impl Hooked for Resume<'_> {
     }
 
     async fn call(&mut self, (): ()) -> Result<Session> {
-        self.sessions.take_up(self.cx, self.id_or_name).await
+        // Boxed: it makes several calls of the store.
+        Box::pin(self.sessions.take_up(self.cx, self.id_or_name)).await
     }
 
     fn result(&self, session: &Session) -> Result<Value> {
@@ -133,10 +134,10 @@ impl Hooked for Keep<'_> {
     }
 
     fn change(&self, name: &mut Option<String>, mut changes: Map) -> Result<()> {
-        if let Some(changed) = changes.shift_remove("name") {
-            let changed: Option<String> = changed.deserialize()?;
-            checkpoint::check_name(changed.as_deref())?;
-            *name = changed;
+        if let Some(given) = changes.shift_remove("name") {
+            let given: Option<String> = given.deserialize()?;
+            checkpoint::check_name(given.as_deref())?;
+            *name = given;
         }
         Ok(())
     }

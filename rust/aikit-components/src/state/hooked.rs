@@ -14,7 +14,7 @@ pub(super) struct Read<'a, W, T> {
     pub(super) wanted: (&'static str, &'a str),
     pub(super) work: W,
     pub(super) show: fn(&T) -> Value,
-    pub(super) read: fn(Value) -> Result<T>,
+    pub(super) parse: fn(Value) -> Result<T>,
 }
 
 impl<W, F, T> Hooked for Read<'_, W, T>
@@ -42,7 +42,7 @@ where
     }
 
     fn replace(&self, (): &(), value: Value, _: Option<&T>) -> Result<T> {
-        (self.read)(value)
+        (self.parse)(value)
     }
 }
 

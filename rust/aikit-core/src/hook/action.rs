@@ -90,7 +90,7 @@ impl HookAction {
             ("skip", Value::Bool(true)) => Ok(Self::Skip),
             ("stop", Value::String(reason)) => Ok(Self::Stop {
                 reason,
-                kind: kind.map_or(Ok(ErrorKind::Denied), stop_kind)?,
+                kind: kind.as_ref().map_or(Ok(ErrorKind::Denied), stop_kind)?,
             }),
             ("retry", options) => retry(options),
             (key, value) => {
@@ -177,7 +177,7 @@ const SHAPE: &str = "answer nothing to let the call go on, or one of `modify` wi
 
 /// The kind of error that a hook stops a call with. What says that the user or the caller ended
 /// something is not a hook's to say.
-fn stop_kind(value: Value) -> Result<ErrorKind> {
+fn stop_kind(value: &Value) -> Result<ErrorKind> {
     let kind = value.as_str().and_then(ErrorKind::from_code);
     kind.filter(|it| !matches!(it, ErrorKind::Cancelled | ErrorKind::Interrupted))
         .ok_or_else(|| {

@@ -133,13 +133,14 @@ fn describe(error: &Error) -> Value {
         Retry::After(_) => true,
         Retry::Never => false,
     };
-    Value::map([
+    let known = [
         ("kind", Value::from(error.kind().code())),
         ("message", Value::from(error.message())),
         ("hint", Value::from(error.hint())),
         ("retryable", Value::from(is_retryable)),
         ("retry_after_s", Value::from(after)),
-    ])
+    ];
+    Value::map(known.into_iter().filter(|(_, value)| !value.is_null()))
 }
 
 /// The data of a point, with what every point shows.
@@ -246,10 +247,10 @@ impl<'a, C: Hooked> Around<'a, C> {
             let blamed = match ask(self.cx, &hook, point, data).await? {
                 HookAction::Continue => continue,
                 HookAction::Modify(changes) => {
-                    let mut changed = input.clone();
-                    match self.call.change(&mut changed, changes.clone()) {
+                    let mut other = input.clone();
+                    match self.call.change(&mut other, changes.clone()) {
                         Ok(()) => {
-                            *input = changed;
+                            *input = other;
                             for (field, value) in changes {
                                 set(data, &field, value);
                             }
@@ -259,14 +260,14 @@ impl<'a, C: Hooked> Around<'a, C> {
                     }
                 }
                 HookAction::Stop { reason, kind } => {
-                    return Err(stopped(&hook, point, reason, kind));
+                    return Err(stopped(&hook, point, &reason, kind));
                 }
                 HookAction::Retry { delay, max } => {
                     if self.may_begin_anew(&hook, max) {
                         return Ok(Some(Ended::Again(delay)));
                     }
                     let reason = format!("it asked {max} times to wait");
-                    return Err(stopped(&hook, point, reason, ErrorKind::Denied));
+                    return Err(stopped(&hook, point, &reason, ErrorKind::Denied));
                 }
                 HookAction::Replace(value) => match self.call.replace(input, value, None) {
                     Ok(output) => return Ok(Some(Ended::Given(output))),
@@ -300,7 +301,7 @@ impl<'a, C: Hooked> Around<'a, C> {
             let (value, goes_on) = match ask(self.cx, &hook, point, data).await? {
                 HookAction::Continue => continue,
                 HookAction::Stop { reason, kind } => {
-                    return Err(stopped(&hook, point, reason, kind));
+                    return Err(stopped(&hook, point, &reason, kind));
                 }
                 HookAction::Retry { delay, max } => {
                     if self.may_begin_anew(&hook, max) {
@@ -348,7 +349,7 @@ impl<'a, C: Hooked> Around<'a, C> {
             let value = match ask(self.cx, &hook, point, data).await? {
                 HookAction::Continue | HookAction::Modify(_) => continue,
                 HookAction::Stop { reason, kind } => {
-                    let stop = stopped(&hook, point, reason, kind);
+                    let stop = stopped(&hook, point, &reason, kind);
                     return Err(match ended {
                         Err(error) => stop.with_source(error),
                         Ok(()) => stop,
@@ -398,7 +399,7 @@ impl<'a, C: Hooked> Around<'a, C> {
     }
 }
 
-fn stopped(hook: &Registration, point: HookPoint, reason: String, kind: ErrorKind) -> Error {
+fn stopped(hook: &Registration, point: HookPoint, reason: &str, kind: ErrorKind) -> Error {
     let message = format!(
         "hook `{}` at `{}` stopped the call: {reason}",
         hook.name,

@@ -60,10 +60,11 @@ pub struct HookInfo {
 
 impl HookInfo {
     /// The same as data: `name`, `points`, `priority`, `timeout_s`, `required`, `origin`, `state`
-    /// (`on` or `off`), `calls`, `failures`, `last_error`, `report`.
+    /// (`on` or `off`), `calls`, `failures`, `last_error`, `report`; the last
+    /// two where there are any.
     pub fn to_value(&self) -> Value {
         let points = self.points.iter().map(|it| Value::from(it.name()));
-        Value::map([
+        let known = [
             ("name", Value::from(self.name.as_str())),
             ("points", points.collect()),
             ("priority", Value::from(i64::from(self.options.priority))),
@@ -75,7 +76,8 @@ impl HookInfo {
             ("failures", Value::from(self.failures)),
             ("last_error", Value::from(self.last_error.clone())),
             ("report", self.report.clone()),
-        ])
+        ];
+        Value::map(known.into_iter().filter(|(_, value)| !value.is_null()))
     }
 }
 

@@ -238,7 +238,7 @@ fn every_answer_has_its_effect_at_every_moment() {
         delay: Duration::from_secs(1),
         max: 2,
     };
-    let seven = || HookAction::Replace(Value::Int(7));
+    let lucky = || HookAction::Replace(Value::Int(7));
     let (denied, broken) = (Err(ErrorKind::Denied), Err(ErrorKind::ToolFailed));
     let cases = [
         (before, HookAction::Continue, 0, Ok(42), 1),
@@ -249,7 +249,7 @@ fn every_answer_has_its_effect_at_every_moment() {
             Ok(8),
             1,
         ),
-        (before, seven(), 0, Ok(7), 0),
+        (before, lucky(), 0, Ok(7), 0),
         (before, HookAction::Skip, 0, Ok(0), 0),
         (before, HookAction::stop("no"), 0, denied, 0),
         (before, retry(), 0, denied, 0),
@@ -261,14 +261,14 @@ fn every_answer_has_its_effect_at_every_moment() {
             Ok(4),
             1,
         ),
-        (after, seven(), 0, Ok(7), 1),
+        (after, lucky(), 0, Ok(7), 1),
         (after, HookAction::Skip, 0, Ok(0), 1),
         (after, HookAction::stop("no"), 0, denied, 1),
         (after, retry(), 0, Ok(42), 3),
-        (after, seven(), 1, broken, 1),
-        (error, seven(), 0, Ok(42), 1),
+        (after, lucky(), 1, broken, 1),
+        (error, lucky(), 0, Ok(42), 1),
         (error, HookAction::Continue, 1, broken, 1),
-        (error, seven(), 1, Ok(7), 1),
+        (error, lucky(), 1, Ok(7), 1),
         (error, HookAction::Skip, 1, Ok(0), 1),
         (error, HookAction::stop("no"), 1, denied, 1),
         (error, retry(), 1, Ok(42), 2),
@@ -395,7 +395,7 @@ fn what_was_shown_already_is_not_made_again() {
 fn a_pause_that_the_deadline_does_not_allow_ends_the_call() {
     let cx = context(Some(Duration::from_secs(5)));
     let retry = HookAction::Retry {
-        delay: Duration::from_secs(60),
+        delay: Duration::from_mins(1),
         max: 5,
     };
     answering(&cx, HookPoint::ToolError, retry);
@@ -410,7 +410,8 @@ fn a_pause_that_the_deadline_does_not_allow_ends_the_call() {
 
 #[test]
 fn a_hook_that_fails_harms_nobody_but_itself() {
-    let failing: [(&str, fn() -> Result<HookAction>); 4] = [
+    type Failing = (&'static str, fn() -> Result<HookAction>);
+    let failing: [Failing; 4] = [
         ("failed: boom", || {
             Err(Error::new(ErrorKind::Script, "boom"))
         }),
