@@ -439,8 +439,11 @@ mod tests {
         leaf.complete(2);
         leaf.add_metric("x", 1.0);
         graph.propagate_metrics(leaf.pid);
-        let sums = [&root, &middle, &leaf].map(|it| it.get_metric("x"));
-        assert_eq!(sums, [2.0, 2.0, 2.0]);
+        let sums = [&root, &middle, &leaf].map(|it| it.metrics.to_value());
+        assert_eq!(
+            sums,
+            [(); 3].map(|()| Value::map([("x", Value::Float(2.0))]))
+        );
     }
 
     #[test]

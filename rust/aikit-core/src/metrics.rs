@@ -191,7 +191,9 @@ mod tests {
         metrics.add_usage(&usage);
         metrics.add_usage(&UsageSums::default());
         assert_eq!(metrics.usage(), usage);
-        assert_eq!(metrics.get("usage.input_tokens"), 100.0);
+        let usage = metrics.to_nested();
+        let usage = usage.get("usage").unwrap();
+        assert_eq!(usage.get("input_tokens"), Some(&Value::Float(100.0)));
     }
 
     #[test]
@@ -219,7 +221,10 @@ mod tests {
             child.add("x", 2.0);
             child.tell(&parent, &mut told);
             child.tell(&parent, &mut told);
-            assert_eq!(parent.get("x"), expected);
+            assert_eq!(
+                parent.to_value(),
+                Value::map([("x", Value::Float(expected))])
+            );
         }
     }
 }

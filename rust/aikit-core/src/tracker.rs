@@ -439,7 +439,7 @@ mod tests {
             timeout: Some(short),
             ..Overrides::default()
         });
-        let callers = slow(cx, Duration::from_secs(60));
+        let callers = slow(cx, Duration::from_mins(1));
         let callers = io::wait(callers, || Ok(())).unwrap().unwrap_err();
         assert_eq!(
             (callers.kind(), callers.message()),

@@ -118,6 +118,9 @@ mod tests {
         }
     }
 
+    /// A name, messages as [`last`] takes them, and its answer.
+    type Case = (&'static str, &'static [(i64, i64)], bool);
+
     /// Messages as (sent there, arrived here) in milliseconds; the second failed, and its client
     /// was told at 110. Answers whether the last was sent before that was known.
     fn last(messages: &[(i64, i64)]) -> bool {
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_the_failure_was_told_is_behind_it_however_late_it_comes() {
-        let cases: &[(&str, &[(i64, i64)], bool)] = &[
+        let cases: &[Case] = &[
             ("comes late", &[(0, 3), (100, 103), (101, 400)], true),
             ("sent after", &[(0, 3), (100, 103), (112, 115)], false),
             (

@@ -4,11 +4,6 @@
 //! Rust as data; so Python goes from one to the next, and this begins and ends the execution,
 //! holds arguments against the schema, publishes events and watches for the end of the Context.
 
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "PyO3 hands the arguments of a Python call over by value"
-)]
-
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -275,13 +270,12 @@ fn begin(
     operation: Operation,
     overrides: Option<&context::Overrides>,
 ) -> PyResult<Execution> {
-    let (caller, scope) = match current_scope(py)? {
-        Some(scope) => (scope.core().clone(), Some(scope)),
-        None => {
-            let base = session::current(py)?.tool_context().context;
-            let overrides = rooted(py, context::Overrides::default(), &base);
-            (base.root_child(overrides), None)
-        }
+    let (caller, scope) = if let Some(scope) = current_scope(py)? {
+        (scope.core().clone(), Some(scope))
+    } else {
+        let base = session::current(py)?.tool_context().context;
+        let overrides = rooted(py, context::Overrides::default(), &base);
+        (base.root_child(overrides), None)
     };
     let caller = overrides.map_or(caller.clone(), |it| caller.child(it.clone()));
     let running = tracker::Execution::begin(&caller, &operation);

@@ -193,6 +193,20 @@ fn a_cancelled_context_ends_a_stream_between_two_chunks() {
     assert_eq!(error.message(), "enough");
 }
 
+#[derive(Debug)]
+struct Cancels;
+impl Middleware for Cancels {
+    fn call<'a>(
+        &'a self,
+        args: Value,
+        envelope: &'a Envelope,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<Value>> {
+        envelope.context.cancel(ErrorKind::Cancelled, "in between");
+        next.run(args)
+    }
+}
+
 #[test]
 fn a_cancelled_context_aborts_before_the_handler_and_in_middleware() {
     let double = ProcedureDouble::new("double", [Ok(Value::Int(1))]);
@@ -200,20 +214,6 @@ fn a_cancelled_context_aborts_before_the_handler_and_in_middleware() {
     cx.cancel(ErrorKind::Cancelled, "enough");
     let before = double.procedure().call(&cx, Value::Null).now_or_never();
     assert_eq!(before.unwrap().unwrap_err().message(), "enough");
-
-    #[derive(Debug)]
-    struct Cancels;
-    impl Middleware for Cancels {
-        fn call<'a>(
-            &'a self,
-            args: Value,
-            envelope: &'a Envelope,
-            next: Next<'a>,
-        ) -> BoxFuture<'a, Result<Value>> {
-            envelope.context.cancel(ErrorKind::Cancelled, "in between");
-            next.run(args)
-        }
-    }
     let guarded = double.procedure().with_middleware(Arc::new(Cancels));
     let within = guarded
         .call(&Context::default(), Value::Null)

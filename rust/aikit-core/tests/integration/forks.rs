@@ -28,7 +28,7 @@ struct Place {
     leaf: usize,
 }
 
-/// Numbers that follow from a seed (SplitMix64, Steele, Lea and Flood 2014).
+/// Numbers that follow from a seed (`SplitMix64`, Steele, Lea and Flood 2014).
 fn mixed(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -152,9 +152,17 @@ async fn root(tenant: usize, seed: u64, cancelled: Arc<AtomicUsize>) -> Context 
     cx
 }
 
+/// A metric that counts.
+fn count(node: &ProcedureNode, name: &str) -> usize {
+    match node.metrics.to_value().get(name).and_then(Value::as_i64) {
+        Some(count) => usize::try_from(count).unwrap(),
+        None => 0,
+    }
+}
+
 fn check_graph(cx: &Context, tenant: usize, seed: u64) {
     let root = cx.graph().root().unwrap();
-    let (mut fine, mut begun) = (0.0, 0.0);
+    let (mut fine, mut begun) = (0, 0);
     assert_eq!(root.children().len(), MIDDLES);
     for node in root.children() {
         let number: usize = node.name.strip_prefix("middle-").unwrap().parse().unwrap();
@@ -167,7 +175,7 @@ fn check_graph(cx: &Context, tenant: usize, seed: u64) {
         let expected = if is_doomed {
             Status::Cancelled
         } else {
-            fine += LEAVES as f64;
+            fine += LEAVES;
             Status::Completed
         };
         let children = node.children();
@@ -175,21 +183,21 @@ fn check_graph(cx: &Context, tenant: usize, seed: u64) {
         assert!(is_so(&node) && children.iter().all(is_so), "{}", node.name);
         // A leaf that comes after the cancellation does not begin.
         assert!(children.len() == LEAVES || is_doomed && !children.is_empty());
-        assert_eq!(node.get_metric("leaves"), children.len() as f64);
-        begun += children.len() as f64;
-        let own = node.get_metric(&format!("of.{number}"));
-        assert_eq!(own, if is_doomed { 0.0 } else { LEAVES as f64 });
+        assert_eq!(count(&node, "leaves"), children.len());
+        begun += children.len();
+        let own = count(&node, &format!("of.{number}"));
+        assert_eq!(own, if is_doomed { 0 } else { LEAVES });
         let others = (0..MIDDLES).filter(|it| *it != number);
         assert!(
             others
                 .into_iter()
-                .all(|it| node.get_metric(&format!("of.{it}")) == 0.0)
+                .all(|it| count(&node, &format!("of.{it}")) == 0)
         );
     }
-    let of = (0..MIDDLES).map(|it| root.get_metric(&format!("of.{it}")));
-    assert_eq!(of.sum::<f64>(), fine);
-    assert_eq!(root.get_metric("leaves"), begun);
-    assert_eq!(cx.graph().count() as f64, 1.0 + MIDDLES as f64 + begun);
+    let of = (0..MIDDLES).map(|it| count(&root, &format!("of.{it}")));
+    assert_eq!(of.sum::<usize>(), fine);
+    assert_eq!(count(&root, "leaves"), begun);
+    assert_eq!(cx.graph().count(), 1 + MIDDLES + begun);
 }
 
 #[test]

@@ -42,14 +42,13 @@ const MODULE: &str = "aikit.procedure";
 ///
 /// Only when Lua is out of memory.
 pub(super) fn member(lua: &Lua, name: &str) -> mlua::Result<Function> {
-    let module = match lua.named_registry_value::<Option<Table>>(MODULE)? {
-        Some(module) => module,
-        None => {
-            let code = lua.load(include_str!("procedure.lua"));
-            let module: Table = code.set_name("=[aikit]").call(native(lua)?)?;
-            lua.set_named_registry_value(MODULE, &module)?;
-            module
-        }
+    let module = if let Some(module) = lua.named_registry_value::<Option<Table>>(MODULE)? {
+        module
+    } else {
+        let code = lua.load(include_str!("procedure.lua"));
+        let module: Table = code.set_name("=[aikit]").call(native(lua)?)?;
+        lua.set_named_registry_value(MODULE, &module)?;
+        module
     };
     module.raw_get(name)
 }
