@@ -66,9 +66,13 @@ const fn row(
 }
 
 const NAME: &[Param] = &[required("name", Kind::String, "The name; dots nest it.")];
-const NAME_AND_NUMBER: &[Param] = &[
+const NAME_AND_AMOUNT: &[Param] = &[
     required("name", Kind::String, "The name; dots nest it."),
-    required("number", Kind::Number, "The amount."),
+    required("amount", Kind::Number, "What is added."),
+];
+const NAME_AND_VALUE: &[Param] = &[
+    required("name", Kind::String, "The name; dots nest it."),
+    required("value", Kind::Number, "The new number."),
 ];
 const PROCEDURE_NAME: &[Param] = &[required("name", Kind::String, "Name of a procedure.")];
 const USAGE: &[Param] = &[required(
@@ -145,14 +149,14 @@ const EMIT: ApiFunction = row(
 const ADD_METRIC: ApiFunction = row(
     "add_metric",
     "Adds to a counter of the current procedure.",
-    NAME_AND_NUMBER,
+    NAME_AND_AMOUNT,
     "nothing",
     "Context.add_metric('pages.read', 3)",
 );
 const SET_METRIC: ApiFunction = row(
     "set_metric",
     "Replaces a counter of the current procedure.",
-    NAME_AND_NUMBER,
+    NAME_AND_VALUE,
     "nothing",
     "Context.set_metric('latency_ms', 250)",
 );
@@ -437,7 +441,7 @@ const NODE: ApiClass = ApiClass {
         row(
             "merge_metrics",
             "Adds counters by name.",
-            &[required("sums", Kind::Table, "Names and amounts.")],
+            &[required("metrics", Kind::Table, "Names and amounts.")],
             "nothing",
             "Context.node():merge_metrics({pages = 2})",
         ),
