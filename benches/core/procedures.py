@@ -72,7 +72,7 @@ def python_costs(runs: int) -> dict[str, list[float]]:
     def through(_: object, __: object, following: Callable[[], object]) -> object:
         return following()
 
-    procedure = aikit.Procedure(plain, name="empty")
+    procedure: aikit.Procedure[None] = aikit.Procedure(plain, name="empty")
     wrapped = procedure.use(*[through] * 10)
     costs: dict[str, list[float]] = {"plain": [], "procedure": [], "wrapped": []}
     with aikit.track("bench"):
@@ -158,8 +158,8 @@ def main() -> None:
         is_missed = times[-1] > CANCEL_MS
         missed |= is_missed
         print(
-            f"cancel  {way:10} median {statistics.median(times):6.2f} ms, slowest {times[-1]:.2f} ms"
-            f" (target {CANCEL_MS:.0f}){'   MISSED' if is_missed else ''}"
+            f"cancel  {way:10} median {statistics.median(times):6.2f} ms, "
+            f"slowest {times[-1]:.2f} ms (target {CANCEL_MS:.0f}){'   MISSED' if is_missed else ''}"
         )
     sys.exit(missed)
 

@@ -11,7 +11,7 @@ from ._callbacks import SCOPE, is_async
 from ._parameters import parameters_of
 from ._watched import forget_cancellation, watched
 from .errors import InvalidArgsError
-from .generators import AsyncStream, ProcedureStream, SyncStream, aexhaust, exhaust
+from .generators import AsyncStream, SyncStream, aexhaust, exhaust
 from .handles import Handle
 from .middleware import Arguments, Envelope, Middleware, awaited, flatten
 
@@ -126,7 +126,8 @@ class Procedure(Generic[T]):
         Of a generator it gives what the generator returns.
         """
         if self._kind == "sync":
-            return self._call(args, kwargs)
+            value: T = self._call(args, kwargs)
+            return value
         box: list[T] = []
         self._options.run_limited(self._boxed(args, kwargs, box))
         return box[0]
@@ -150,7 +151,7 @@ class Procedure(Generic[T]):
 
     with_handle = start
 
-    def stream(self, *args: Any, **kwargs: Any) -> ProcedureStream[Any]:  # noqa: ANN401
+    def stream(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # a `ProcedureStream`
         """Calls a generator function: iterating gives what it yields, and ends with it.
 
         Raises:
@@ -278,7 +279,8 @@ class Procedure(Generic[T]):
             self._check(args, kwargs)
             value = self._through(Arguments(*args, **kwargs), None)
             if self._kind == "async generator":
-                value = await aexhaust(value)
+                await aexhaust(value)
+                value = None
             else:
                 value = await awaited(value)
             box.append(value)
@@ -452,9 +454,8 @@ def procedure_factory(*middleware: Middleware, is_hook: bool = False) -> Callabl
         if function is None:
             return lambda decorated: factory(decorated, **options)
         own = flatten(options.pop("middleware", ()))
-        settings = {"is_hook": is_hook}
-        made = Procedure(function, middleware=(*common, *own), **options)
-        return made._changed(**settings)  # noqa: SLF001  # its own module
+        made: Procedure[Any] = Procedure(function, middleware=(*common, *own), **options)
+        return made._changed(is_hook=is_hook)  # noqa: SLF001  # its own module
 
     return factory
 

@@ -92,7 +92,8 @@ def test_it_flows_into_tasks_and_copied_threads_and_not_elsewhere() -> None:
 
     async def main() -> list[object]:
         async with Context.create(metadata={"topic": "bees"}):
-            return await asyncio.gather(topic(), forked("a"), forked("b"), topic())
+            seen = await asyncio.gather(topic(), forked("a"), forked("b"), topic())
+            return list(seen)
 
     assert asyncio.run(main()) == ["bees", "a", "b", "bees"]
 

@@ -7,13 +7,16 @@ import gc
 import os
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import aikit
 from aikit import Context
 from aikit.errors import CancelledError, DeadlineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TENANTS, MIDDLES, LEAVES = 10, 20, 50
 LATE_S = 30.0
@@ -161,7 +164,7 @@ def test_a_cancelled_context_ends_what_waits_soon(way: str) -> None:
         async for _ in counts():
             pass
 
-    works = {
+    works: dict[str, Callable[[], object]] = {
         "coroutine": lambda: asyncio.run(_awaited(waits())),
         "sync tool": lambda: blocks.invoke({}),
         "sync procedure": holds,
