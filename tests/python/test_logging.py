@@ -45,6 +45,26 @@ def test_a_record_carries_the_fields_of_its_call_as_attributes(
     assert told.pathname.endswith("run.rs")
 
 
+def test_pyo3_log_is_the_other_way_to_pythons_logging(tmp_path: Path) -> None:
+    program = (
+        "import logging, aikit\nfrom aikit.testing import ScriptedModel\n"
+        "logging.basicConfig(level=logging.INFO, format='%(name)s %(levelname)s %(message)s')\n"
+        "aikit.Agent(ScriptedModel(['done']), name='brief').run('anything')\n"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "AIKIT_LOGGING__PYTHON": "pyo3-log"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = [it for it in done.stderr.splitlines() if AGENT in it]
+    assert line.startswith("aikit.components.agents.run INFO " + AGENT)
+    assert "requests=1" in line
+    assert "agent=brief" in line
+
+
 def test_the_level_of_the_logger_decides(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="aikit"):
         run_agent()

@@ -1,7 +1,8 @@
 //! Records of the core → Python's `logging`, under the names `aikit.*`.
 //!
-//! Written here instead of with pyo3-log, whose records know no level above `error` and whose
-//! fields are all texts.
+//! The way that is taken unless the configuration says otherwise is written here: records of
+//! pyo3-log know no level above `error`, and their fields stand in the message. The other way is
+//! that crate.
 
 use std::{
     sync::{
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use aikit_components::config::PythonBridge;
 use aikit_core::{
     Value,
     clock::{Clock as _, SystemClock},
@@ -23,6 +25,7 @@ use pyo3::{
     sync::PyOnceLock,
     types::{PyDict, PyTuple},
 };
+use pyo3_log::Caching;
 
 use crate::{convert, interpreter};
 
@@ -73,6 +76,19 @@ pub(crate) fn refresh(py: Python<'_>) {
     if STARTED.get().is_some() && look(py).is_ok() {
         logger::refresh();
     }
+}
+
+/// Takes the way to Python that the configuration names.
+pub(crate) fn take(py: Python<'_>, bridge: PythonBridge) -> PyResult<()> {
+    match bridge {
+        PythonBridge::Aikit => logger::set_host(Arc::new(PythonLogging)),
+        PythonBridge::Pyo3Log => {
+            // It keeps no level: those of `logging` are asked at each record that may be wanted.
+            let logger = pyo3_log::Logger::new(py, Caching::Nothing)?.filter(LevelFilter::Trace);
+            logger::set_host(Arc::new(ThroughLog(logger)));
+        }
+    }
+    Ok(())
 }
 
 fn logging(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
@@ -181,6 +197,42 @@ fn set(record: &Bound<'_, PyAny>, name: &str, value: &Value) -> PyResult<()> {
         return record.setattr(format!("aikit_{name}"), value);
     }
     record.setattr(name, value)
+}
+
+/// The host of all records that goes through pyo3-log.
+#[derive(Debug)]
+struct ThroughLog(pyo3_log::Logger);
+
+impl Sink for ThroughLog {
+    fn threshold(&self) -> u8 {
+        PythonLogging.threshold()
+    }
+
+    fn write(&self, record: &Record<'_>) {
+        let level = match record.level {
+            logger::Level::Trace => log::Level::Trace,
+            logger::Level::Debug => log::Level::Debug,
+            logger::Level::Info => log::Level::Info,
+            logger::Level::Warn => log::Level::Warn,
+            logger::Level::Error | logger::Level::Fatal => log::Level::Error,
+        };
+        // It makes dots of the double colons of Rust's paths.
+        let target = record.target.replace('.', "::");
+        let text = record.to_text();
+        let send = || {
+            self.0.log(
+                &log::Record::builder()
+                    .args(format_args!("{text}"))
+                    .level(level)
+                    .target(&target)
+                    .file(record.file)
+                    .line(record.line)
+                    .build(),
+            );
+        };
+        // The logger attaches by itself only for a record that somebody wants.
+        interpreter::visit(send);
+    }
 }
 
 /// Takes the records of libraries that know `log` and not `tracing`.

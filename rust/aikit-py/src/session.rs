@@ -42,6 +42,8 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     packages::register();
     let ask = Arc::new(PythonAsk::make(py)?);
     let assembled = assemble(folder.clone(), ask, before(pid)).map_err(fail)?;
+    let bridge = assembled.config.logging.python().map_err(fail)?;
+    logging::take(py, bridge)?;
     let assembled = Arc::new(assembled);
     Ok(keep(pid, folder, assembled))
 }

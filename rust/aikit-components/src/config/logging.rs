@@ -22,10 +22,22 @@ pub struct LoggingConfig {
     pub format: Option<String>,
     /// The file that lines are added to; the error stream without one.
     pub file: Option<PathBuf>,
+    /// Which way records go to Python's `logging`: `aikit` or `pyo3-log`.
+    pub python: Option<String>,
+}
+
+/// Which way records go to Python's `logging`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PythonBridge {
+    /// aikit's own: fields are attributes of the record, and there is a level for `fatal`.
+    #[default]
+    Aikit,
+    /// The crate pyo3-log: fields stand in the message.
+    Pyo3Log,
 }
 
 impl LoggingConfig {
-    pub(super) const KEYS: &[&str] = &["file", "format", "level"];
+    pub(super) const KEYS: &[&str] = &["file", "format", "level", "python"];
 
     /// Keys that let more be written than without them.
     pub(super) const WIDENING: &[&str] = Self::KEYS;
@@ -61,6 +73,22 @@ impl LoggingConfig {
         }))
     }
 
+    /// Which way records go to Python's `logging`.
+    ///
+    /// # Errors
+    ///
+    /// `config` for another word.
+    pub fn python(&self) -> Result<PythonBridge> {
+        match self.python.as_deref() {
+            None | Some("aikit") => Ok(PythonBridge::Aikit),
+            Some("pyo3-log") => Ok(PythonBridge::Pyo3Log),
+            Some(other) => {
+                let message = format!("`logging.python` is `{other}`");
+                Err(Error::new(ErrorKind::Config, message).with_hint("write `aikit` or `pyo3-log`"))
+            }
+        }
+    }
+
     fn output(&self) -> Result<Output> {
         let Some(path) = &self.file else {
             let write = |line: &[u8]| drop(std::io::stderr().write_all(line));
@@ -89,7 +117,23 @@ mod tests {
             level: Some(level.to_owned()),
             format: Some(format.to_owned()),
             file: None,
+            python: None,
         }
+    }
+
+    #[test]
+    fn the_way_to_python_is_one_of_two() {
+        let python = |word: &str| {
+            let config = LoggingConfig {
+                python: Some(word.to_owned()),
+                ..LoggingConfig::default()
+            };
+            config.python()
+        };
+        assert_eq!(python("pyo3-log").unwrap(), PythonBridge::Pyo3Log);
+        assert_eq!(python("aikit").unwrap(), PythonBridge::Aikit);
+        let error = python("log4j").unwrap_err();
+        assert!(error.message().contains("log4j") && error.hint().is_some());
     }
 
     #[test]

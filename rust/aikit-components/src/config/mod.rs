@@ -23,7 +23,7 @@ pub use self::{
     file::Ignored,
     hooks::HooksConfig,
     kernel::KernelConfig,
-    logging::LoggingConfig,
+    logging::{LoggingConfig, PythonBridge},
     models::ModelsConfig,
     security::SecurityConfig,
     shell::{HistoryFile, ShellConfig},
