@@ -42,6 +42,8 @@ PYTHON: dict[str, str] = {
     "Context.nodes": "graph.ProcedureGraph.all",
     "Context.origin": "! a property of a `Context`",
     "Context.origin_name": "! a property of a `Context`",
+    "Context.recent": "! only a kernel keeps them",
+    "Context:recent": "! only a kernel keeps them",
     "Context.root": "! a property of `context.graph`",
     "Context.run": "contexts.Context.run",
     "Context.set_metric": "contexts.Context.set_metric",

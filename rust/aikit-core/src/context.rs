@@ -25,7 +25,7 @@ use crate::{
     Value,
     clock::{Clock, SystemClock},
     event::{Event, EventBus, EventKind, EventLog},
-    graph::{Pid, ProcedureGraph, ProcedureNode},
+    graph::{Pid, ProcedureGraph, ProcedureNode, Recent},
     hook::{Asking, HookRegistry},
     metrics::Metrics,
     progress::{Progress, ProgressSink},
@@ -73,6 +73,8 @@ struct Shared {
     approver: Option<Arc<dyn Approver>>,
     invocation: Option<Arc<Invocation>>,
     events: Arc<EventBus>,
+    /// Graphs of root calls that ended, where a host keeps them.
+    recent: Arc<Recent>,
     channels: Option<Arc<dyn ChannelService>>,
 }
 
@@ -118,6 +120,7 @@ impl Context {
                 approver: None,
                 invocation: None,
                 events: overrides.events.unwrap_or_default(),
+                recent: Arc::default(),
                 channels: overrides.channels,
                 clock,
             }),
@@ -349,6 +352,12 @@ impl Context {
     /// The executions of the root call.
     pub fn graph(&self) -> &Arc<ProcedureGraph> {
         &self.0.graph
+    }
+
+    /// The graphs of the last root calls that ended, where the host keeps them: a kernel keeps
+    /// those of its cells.
+    pub fn recent(&self) -> &Arc<Recent> {
+        &self.0.shared.recent
     }
 
     /// The execution this Context belongs to.

@@ -174,7 +174,7 @@ async fn execute(
         ..Overrides::default()
     };
     let root = desk.context.root_child(overrides);
-    track(&root, Operation::new(CELL), |cx| async move {
+    let outcome = track(&root, Operation::new(CELL), |cx| async move {
         // One below: the procedure ends when the engine has, not when it is told to.
         let context = cx.child(Overrides::default());
         output.follow(&context);
@@ -187,7 +187,9 @@ async fn execute(
             .await
             .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
     })
-    .await
+    .await;
+    root.recent().push(Arc::clone(root.graph()));
+    outcome
 }
 
 /// Evaluates the request's expressions, silently.

@@ -232,7 +232,7 @@ const STREAM: ApiClass = ApiClass {
         "Ends the generator, and the call as cancelled if it had not ended.",
         &[],
         "nothing",
-        "stream:close()",
+        "stream = Procedure.create{name = 'n', generator = true, function() coroutine.yield(1) end}:stream() stream:close()",
     )],
     fields: &[(
         "returned",
@@ -251,21 +251,21 @@ const HANDLE: ApiClass = ApiClass {
             "Waits for the result.",
             &[],
             "what the function gives",
-            "handle:result()",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() print(handle:result())",
         ),
         row(
             "cancel",
             "Asks the work to end; its result is then an error of kind `cancelled`.",
             &[optional("reason", Kind::String, "Why.")],
             "nothing",
-            "handle:cancel('not wanted')",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:cancel('not wanted')",
         ),
         row(
             "events",
             "The events until now.",
             &[],
             "a list of tables with `kind`, `data`, `sequence`, `time`, `source`",
-            "handle:events()",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:result() print(#handle:events())",
         ),
         row(
             "on",
@@ -279,7 +279,7 @@ const HANDLE: ApiClass = ApiClass {
                 required("fn", Kind::Function, "Gets the event."),
             ],
             "nothing",
-            "handle:on('stream.chunk', function(event) print(event.data.value) end)",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:on('procedure.end', function(event) print(event.kind) end) handle:result()",
         ),
     ],
     fields: &[

@@ -231,6 +231,14 @@ answers! {
         let nodes = cx.graph().all();
         Ok(nodes.iter().filter_map(|node| node_of(cx, Some(node))).collect::<Vec<_>>())
     };
+    recent => |_lua, cx, () in ()| {
+        let graphs = cx.recent().all();
+        let roots = graphs.into_iter().filter_map(|graph| {
+            let node = graph.root()?;
+            Some(NodeHandle { node, graph })
+        });
+        Ok(roots.collect::<Vec<_>>())
+    };
     find_node => |_lua, cx, pid in String| {
         let node = Pid::parse(&pid).and_then(|pid| cx.graph().get(pid));
         Ok(node_of(cx, node.as_ref()))

@@ -70,6 +70,7 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("Context", "origin", context::origin),
     ("Context", "root", context::root),
     ("Context", "nodes", context::nodes),
+    ("Context", "recent", context::recent),
     ("Context", "find_node", context::find_node),
     ("Context", "count", context::count),
     ("Context", "clear", context::clear),
