@@ -94,6 +94,8 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 	$(BIN)/maturin develop --quiet --release
 	$(BIN)/python benches/kernel/import.py
 	$(BIN)/python benches/kernel/start.py
+	$(BIN)/python benches/core/procedures.py
+	$(BIN)/python benches/tracing/overhead.py
 	$(BIN)/python benches/kernel/interrupt.py
 	$(BIN)/python benches/rag/search.py
 	$(BIN)/python benches/rag/embed.py

@@ -39,9 +39,9 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "mlua": ("rust/aikit-runtime/src/lua/",),
     "nu_ansi_term": ("rust/aikit-cli/src/editor.rs",),
     "numpy": ("rust/aikit-py/src/",),
+    "prost": (f"{COMPONENTS}/telemetry/",),
     "pyo3": ("rust/aikit-py/src/",),
     "pyo3_async_runtimes": ("rust/aikit-py/src/",),
-    "pyo3_log": ("rust/aikit-py/src/",),
     "reedline": ("rust/aikit-cli/src/editor.rs",),
     "reqwest": (f"{COMPONENTS}/http/", f"{COMPONENTS}/models/"),
     "rayon": (f"{COMPONENTS}/rag/local_model/",),
@@ -55,6 +55,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 
 # Variation folder → its table, and the files in it that are no variation.
 TABLES: dict[str, tuple[str, frozenset[str]]] = {
+    f"{COMPONENTS}/hooks": ("BUILT_INS", frozenset({"selection"})),
     f"{COMPONENTS}/models/providers": ("PROVIDERS", frozenset()),
     f"{COMPONENTS}/rag/chunking": ("CHUNKERS", frozenset({"blocks"})),
     f"{COMPONENTS}/rag/embedders": ("EMBEDDERS", frozenset()),

@@ -10,15 +10,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, kernelspec, testing, tools
+    from . import errors, events, hooks, kernelspec, streams, telemetry, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
+    from .channels import Channel, ChannelEvent
+    from .contexts import Context, track
     from .errors import AikitError
     from .handles import Event, Handle
     from .hits import Hit
+    from .hooks import hook
     from .kernelspec import install as install_kernel
+    from .middleware import guard, pipeline
     from .models import Model
+    from .procedures import Procedure, pipe, procedure, procedure_factory
     from .providers import (
         XAI,
         ZAI,
@@ -64,7 +69,10 @@ __all__ = [
     "Artifact",
     "Artifacts",
     "Azure",
+    "Channel",
+    "ChannelEvent",
     "Cohere",
+    "Context",
     "DeepSeek",
     "Doubleword",
     "Event",
@@ -85,6 +93,7 @@ __all__ = [
     "OpenAI",
     "OpenRouter",
     "Perplexity",
+    "Procedure",
     "Session",
     "State",
     "Together",
@@ -94,11 +103,22 @@ __all__ = [
     "VoyageAI",
     "XiaomiMiMo",
     "errors",
+    "events",
+    "guard",
+    "hook",
+    "hooks",
     "install_kernel",
     "kernelspec",
+    "pipe",
+    "pipeline",
+    "procedure",
+    "procedure_factory",
+    "streams",
+    "telemetry",
     "testing",
     "tool",
     "tools",
+    "track",
 ]
 
 # Where each name lives: (module, name there); an empty name is the module itself.
@@ -111,7 +131,10 @@ _HOMES = {
     "Artifacts": ("artifacts", "Artifacts"),
     "Anthropic": ("providers", "Anthropic"),
     "Azure": ("providers", "Azure"),
+    "Channel": ("channels", "Channel"),
+    "ChannelEvent": ("channels", "ChannelEvent"),
     "Cohere": ("providers", "Cohere"),
+    "Context": ("contexts", "Context"),
     "DeepSeek": ("providers", "DeepSeek"),
     "Doubleword": ("providers", "Doubleword"),
     "Answer": ("answers", "Answer"),
@@ -133,6 +156,7 @@ _HOMES = {
     "OpenAI": ("providers", "OpenAI"),
     "OpenRouter": ("providers", "OpenRouter"),
     "Perplexity": ("providers", "Perplexity"),
+    "Procedure": ("procedures", "Procedure"),
     "RAG": ("rag", "RAG"),
     "Session": ("sessions", "Session"),
     "State": ("state", "State"),
@@ -145,11 +169,22 @@ _HOMES = {
     "XiaomiMiMo": ("providers", "XiaomiMiMo"),
     "ZAI": ("providers", "ZAI"),
     "errors": ("errors", ""),
+    "guard": ("middleware", "guard"),
+    "hook": ("hooks", "hook"),
+    "hooks": ("hooks", ""),
     "install_kernel": ("kernelspec", "install"),
     "kernelspec": ("kernelspec", ""),
+    "pipe": ("procedures", "pipe"),
+    "pipeline": ("middleware", "pipeline"),
+    "procedure": ("procedures", "procedure"),
+    "procedure_factory": ("procedures", "procedure_factory"),
+    "events": ("events", ""),
+    "streams": ("streams", ""),
+    "telemetry": ("telemetry", ""),
     "testing": ("testing", ""),
     "tool": ("tools", "tool"),
     "tools": ("tools", ""),
+    "track": ("contexts", "track"),
 }
 
 

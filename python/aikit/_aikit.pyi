@@ -1,38 +1,70 @@
 from os import PathLike
 from pathlib import Path
-from typing import Any, SupportsIndex, final
+from typing import Any, SupportsFloat, SupportsIndex, final
 
 from _typeshed import Incomplete, SupportsGetItem
 
 __all__ = [
     "Agent",
     "Artifacts",
+    "Channel",
+    "Context",
+    "Execution",
     "Handle",
+    "HandleView",
     "Model",
     "ModelStream",
+    "ProcedureNode",
+    "ProcedureOptions",
     "Rag",
     "Reply",
     "Scope",
     "Session",
     "State",
+    "Subscription",
+    "TelemetrySpan",
     "Tool",
     "VectorIndex",
+    "Watch",
+    "add_to_counter",
     "api_modules",
+    "areplay_events",
+    "channel_session",
     "check_models",
     "check_profile",
     "close_interpreter",
     "close_network",
     "eject_cassette",
+    "enable_hook",
+    "end_trace",
     "error_kinds",
     "find_tool",
     "find_tools",
+    "flush_telemetry",
     "forget_visits",
     "holds_cassette",
+    "hook_points",
     "insert_cassette",
     "kernelspec_files",
+    "list_hooks",
     "list_models",
+    "publish_event",
+    "record_in_histogram",
+    "record_telemetry_error",
+    "register_hook",
+    "remove_channel",
+    "replay_events",
+    "reset_telemetry_provider",
     "run_command",
+    "set_otlp_provider",
+    "set_telemetry_provider",
+    "start_trace",
     "store_path",
+    "subscribe_events",
+    "traceparent",
+    "try_channel",
+    "unregister_hook",
+    "use_hook",
 ]
 
 @final
@@ -115,6 +147,241 @@ class Artifacts:
         """
 
 @final
+class Channel:
+    """
+    A channel of the user and the conversation of the caller.
+    """
+    def __new__(cls, /, name: str) -> Channel:
+        """
+        Opens a channel, which is made when there is none.
+        """
+    def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+        """
+        `receive` as an awaitable.
+        """
+    def arequest(
+        self,
+        /,
+        payload: Incomplete,
+        options: Incomplete,
+        timeout: SupportsFloat | SupportsIndex | None,
+    ) -> Any:
+        """
+        `request` as an awaitable.
+        """
+    def await_for_response(self, /, id: str, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+        """
+        `wait_for_response` as an awaitable.
+        """
+    def destroy(self, /) -> None:
+        """
+        Ends the channel.
+        """
+    def name(self, /) -> str:
+        """
+        Its name, in lower case.
+        """
+    def publish(self, /, event: Incomplete, payload: Incomplete, options: Incomplete) -> int:
+        """
+        Publishes an event: its type with a payload and options, or all of it; answers its number.
+        """
+    def receive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Incomplete | None:
+        """
+        The next event; `None` when none came in time or the channel was destroyed.
+        """
+    def request(
+        self,
+        /,
+        payload: Incomplete,
+        options: Incomplete,
+        timeout: SupportsFloat | SupportsIndex | None,
+    ) -> Incomplete:
+        """
+        Publishes a request and waits for its response.
+        """
+    def respond(self, /, request: Incomplete, payload: Incomplete) -> int:
+        """
+        Answers a request, an event or its id; answers the number of the response.
+        """
+    def subscribe(
+        self, /, function: Any | None, capacity: SupportsIndex, drop: str
+    ) -> Subscription:
+        """
+        Subscribes to the events from now on; a function gets them where one is given.
+        """
+    def subscriber_count(self, /) -> int:
+        """
+        How many subscriptions there are.
+        """
+    def wait_for_response(
+        self, /, id: str, timeout: SupportsFloat | SupportsIndex | None
+    ) -> Incomplete:
+        """
+        Waits for the response to a request.
+        """
+
+@final
+class Context:
+    """
+    What flows with a call.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def add_metric(self, /, name: str, amount: SupportsFloat | SupportsIndex) -> None: ...
+    def add_usage(
+        self,
+        /,
+        input_tokens: SupportsFloat | SupportsIndex,
+        output_tokens: SupportsFloat | SupportsIndex,
+        requests: SupportsFloat | SupportsIndex,
+        cost_usd: SupportsFloat | SupportsIndex,
+    ) -> None: ...
+    def cancel(self, /, reason: str) -> None:
+        """
+        Cancels it and what is below it.
+        """
+    def check(self, /) -> None:
+        """
+        Raises when it was cancelled or its deadline has passed.
+        """
+    def child(self, /, options: Incomplete) -> Context:
+        """
+        A Context below this one.
+        """
+    def clear_graph(self, /) -> None: ...
+    @staticmethod
+    def create(options: Incomplete) -> Context:
+        """
+        A Context of the program's own, in the session's services.
+        """
+    @staticmethod
+    def current() -> Context | None:
+        """
+        The Context of the running function, if there is one.
+        """
+    def emit(self, /, kind: str, data: Any, source: str | None) -> None:
+        """
+        Publishes an event.
+        """
+    def emit_chunk(self, /, index: SupportsIndex, value: Any) -> None:
+        """
+        Publishes what a generator hands out, unless the Context has ended.
+        """
+    @property
+    def execution_count(self, /) -> int:
+        """
+        How many executions the graph has seen.
+        """
+    @property
+    def execution_id(self, /) -> str | None: ...
+    @property
+    def execution_info(self, /) -> Incomplete | None: ...
+    def find_node(self, /, pid: str) -> ProcedureNode | None:
+        """
+        The node of that identity.
+        """
+    def get_metric(self, /, name: str) -> float: ...
+    def has_ancestor_named(self, /, name: str) -> bool: ...
+    @property
+    def is_cancelled(self, /) -> bool:
+        """
+        Whether it was cancelled.
+        """
+    @property
+    def is_standalone(self, /) -> bool: ...
+    def is_within(self, /, name: str) -> bool: ...
+    @property
+    def metadata(self, /) -> Incomplete: ...
+    @property
+    def metrics(self, /) -> Incomplete:
+        """
+        All metrics, nested by the dots of their names.
+        """
+    @property
+    def node(self, /) -> ProcedureNode | None: ...
+    @property
+    def nodes(self, /) -> list[ProcedureNode]:
+        """
+        The nodes of the graph, in the order of their beginnings.
+        """
+    @property
+    def origin(self, /) -> ProcedureNode | None: ...
+    @property
+    def origin_name(self, /) -> str | None: ...
+    @property
+    def remaining(self, /) -> float | None:
+        """
+        Seconds until the deadline.
+        """
+    @property
+    def request_id(self, /) -> str: ...
+    @property
+    def root(self, /) -> ProcedureNode | None: ...
+    def scope(self, /) -> Scope:
+        """
+        What to keep in the context variable while this Context is the current one.
+        """
+    def set_metric(self, /, name: str, value: SupportsFloat | SupportsIndex) -> None: ...
+    @property
+    def tick(self, /) -> int | None: ...
+    @property
+    def trace_id(self, /) -> str: ...
+    @property
+    def usage(self, /) -> Incomplete: ...
+    @property
+    def user(self, /) -> tuple[str, str | None, list[str]]:
+        """
+        `(id, tenant, roles)`.
+        """
+
+@final
+class Execution:
+    """
+    One execution that has begun.
+    """
+    def abandon(self, /) -> None:
+        """
+        Ends it as cancelled: a generator whose reader has gone.
+        """
+    @staticmethod
+    def begin(options: ProcedureOptions) -> Execution:
+        """
+        Begins an execution below the running function, or below the session.
+        """
+    @staticmethod
+    def begin_named(name: str) -> Execution:
+        """
+        Begins one that has a name and nothing else.
+        """
+    def check(self, /) -> None:
+        """
+        Raises when the Context was cancelled or its deadline has passed.
+        """
+    def chunk(self, /, value: Any) -> None:
+        """
+        Publishes what a generator hands out, unless the Context has ended.
+        """
+    @property
+    def context(self, /) -> Context: ...
+    def end(self, /) -> None:
+        """
+        Ends it well.
+        """
+    def fail(self, /, raised: BaseException) -> Any | None:
+        """
+        Ends it with an exception; answers the one to raise in its place, where that says more.
+        """
+    @property
+    def scope(self, /) -> Scope:
+        """
+        What to keep in the context variable while it runs.
+        """
+    def watch(self, /, stopped: Any) -> Watch:
+        """
+        Calls `stopped` from a thread of Rust's when the Context ends, until the watch is dropped.
+        """
+
+@final
 class Handle:
     """
     Started work.
@@ -147,9 +414,27 @@ class Handle:
         """
         Waits for the result.
         """
+    def status(self, /) -> str:
+        """
+        Where the work stands.
+        """
     def trace_id(self, /) -> str:
         """
         W3C trace id.
+        """
+    def view(self, /) -> HandleView:
+        """
+        Its events, without holding the work.
+        """
+
+@final
+class HandleView:
+    """
+    The events of started work.
+    """
+    def event(self, /, after: SupportsIndex) -> Incomplete | None:
+        """
+        Waits for the event after position `after`; `None` after the last one.
         """
 
 @final
@@ -206,6 +491,83 @@ class ModelStream:
     def next(self, /) -> Incomplete | None:
         """
         The next piece; `None` after the last one.
+        """
+
+@final
+class ProcedureNode:
+    """
+    One execution of a procedure.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def add_metric(self, /, name: str, amount: SupportsFloat | SupportsIndex) -> None: ...
+    @property
+    def ancestors(self, /) -> list[ProcedureNode]: ...
+    @property
+    def children(self, /) -> list[ProcedureNode]: ...
+    @property
+    def completed(self, /) -> float | None:
+        """
+        Seconds since 1970-01-01 UTC.
+        """
+    @property
+    def depth(self, /) -> int: ...
+    @property
+    def error(self, /) -> str | None: ...
+    def get_metric(self, /, name: str) -> float: ...
+    def merge_metrics(self, /, sums: dict[str, SupportsFloat | SupportsIndex]) -> None:
+        """
+        Adds sums by name.
+        """
+    @property
+    def metrics(self, /) -> Incomplete: ...
+    @property
+    def name(self, /) -> str: ...
+    @property
+    def parent(self, /) -> ProcedureNode | None: ...
+    @property
+    def parent_pid(self, /) -> str | None: ...
+    @property
+    def pid(self, /) -> str: ...
+    def set_metric(self, /, name: str, value: SupportsFloat | SupportsIndex) -> None: ...
+    @property
+    def started(self, /) -> float:
+        """
+        Seconds since 1970-01-01 UTC.
+        """
+    @property
+    def status(self, /) -> str: ...
+
+@final
+class ProcedureOptions:
+    """
+    What a procedure is made with.
+    """
+    def __new__(cls, /, given: Incomplete) -> ProcedureOptions: ...
+    def arun_limited(self, /, function: Any) -> Any:
+        """
+        `run_limited` as an awaitable.
+        """
+    def check(self, /, args: Any) -> None:
+        """
+        Holds arguments, by name, against the schema.
+        """
+    def is_limited(self, /) -> bool:
+        """
+        Whether a call may have to be given up before the function returns.
+        """
+    @property
+    def metadata(self, /) -> Incomplete: ...
+    def run_limited(self, /, function: Any) -> None:
+        """
+        Calls a function without arguments on a thread of its own, as a procedure, and waits for it
+        no longer than its time limit and its Context allow.
+        """
+    @property
+    def source_type(self, /) -> str: ...
+    def start(self, /, function: Any) -> Handle:
+        """
+        Starts a function without arguments as a procedure.
         """
 
 @final
@@ -476,6 +838,54 @@ class State:
         """
 
 @final
+class Subscription:
+    """
+    A subscription.
+    """
+    def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+        """
+        `receive` as an awaitable.
+        """
+    def receive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Incomplete | None:
+        """
+        The next event; `None` when none came in time or there will be none any more.
+        """
+    def stats(self, /) -> Incomplete:
+        """
+        How the subscription is.
+        """
+    def stop(self, /) -> None:
+        """
+        Ends the subscription.
+        """
+
+@final
+class TelemetrySpan:
+    """
+    A span of a program.
+    """
+    def __new__(cls, /, name: str, attributes: Incomplete) -> TelemetrySpan:
+        """
+        Begins a span below what runs.
+        """
+    def finish(self, /) -> None:
+        """
+        Ends it.
+        """
+    def identity(self, /) -> tuple[str, str]:
+        """
+        The trace, and the span's own identity; empty while nobody records.
+        """
+    def record_error(self, /, error: Any) -> None:
+        """
+        Notes an exception.
+        """
+    def set_attribute(self, /, key: str, value: Incomplete) -> None:
+        """
+        Sets an attribute.
+        """
+
+@final
 class Tool:
     """
     A tool.
@@ -525,9 +935,33 @@ class VectorIndex:
         The nearest rows of each query, best first.
         """
 
+@final
+class Watch:
+    """
+    Waits for the end of a Context, until dropped.
+    """
+    def close(self, /) -> None: ...
+
+def add_to_counter(
+    instrument: tuple[str, str, str], amount: SupportsFloat | SupportsIndex, attributes: Incomplete
+) -> None:
+    """
+    Adds an amount to the counter `(name, unit, description)`.
+    """
+
 def api_modules() -> Any:
     """
     Every module of the script API with its functions and classes, in the order of the reference.
+    """
+
+def areplay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> Any:
+    """
+    `replay_events` as an awaitable.
+    """
+
+def channel_session() -> Incomplete:
+    """
+    Whose channels there are, and which.
     """
 
 def check_models(provider: str | None) -> list[Incomplete]:
@@ -558,6 +992,17 @@ def eject_cassette(
     given.
     """
 
+def enable_hook(name: str) -> int:
+    """
+    Switches on again what was switched off because it kept failing; answers how many hooks have
+    that name.
+    """
+
+def end_trace() -> None:
+    """
+    Ends the trace that `start_trace` began in the same Context.
+    """
+
 def error_kinds() -> list[tuple[str, str, str, str, int, bool, str]]:
     """
     The table of error kinds: `(code, class, parent, built-in parent, exit status, retryable,
@@ -574,6 +1019,11 @@ def find_tools(names: SupportsGetItem[int, str] | None = None) -> list[Tool]:
     The tools of these names and groups; `None` for every tool of the session.
     """
 
+def flush_telemetry(seconds: SupportsFloat | SupportsIndex) -> None:
+    """
+    Hands over what the provider still keeps, within `seconds`.
+    """
+
 def forget_visits() -> None:
     """
     Called in a forked child, where the threads that were inside do not exist.
@@ -582,6 +1032,11 @@ def forget_visits() -> None:
 def holds_cassette(number: SupportsIndex) -> bool:
     """
     Whether the cassette of a number is in.
+    """
+
+def hook_points() -> Incomplete:
+    """
+    Every point at which hooks can be asked.
     """
 
 def insert_cassette(path: str | PathLike[str], mode: str, strict: bool) -> tuple[int, str]:
@@ -595,9 +1050,51 @@ def kernelspec_files() -> dict[str, bytes]:
     needs no data folder to install another one.
     """
 
+def list_hooks() -> Incomplete:
+    """
+    Every hook, in the order in which they are asked.
+    """
+
 def list_models() -> list[Incomplete]:
     """
     The providers: what is usable here and what each lacks.
+    """
+
+def publish_event(kind: str, data: Incomplete) -> int:
+    """
+    Publishes an event; answers its number.
+    """
+
+def record_in_histogram(
+    instrument: tuple[str, str, str], value: SupportsFloat | SupportsIndex, attributes: Incomplete
+) -> None:
+    """
+    Notes a value in the histogram `(name, unit, description)`.
+    """
+
+def record_telemetry_error(error: Any) -> None:
+    """
+    Notes an exception on the span of what runs.
+    """
+
+def register_hook(points: Incomplete, function: Any, options: Incomplete) -> Incomplete:
+    """
+    Has a function asked at points around calls; answers what is known about the hook.
+    """
+
+def remove_channel(name: str) -> bool:
+    """
+    Destroys a channel; answers whether there was one.
+    """
+
+def replay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> list[Incomplete]:
+    """
+    Kept events after a number of the log, oldest first.
+    """
+
+def reset_telemetry_provider() -> None:
+    """
+    Records nothing from now on.
     """
 
 def run_command(
@@ -610,8 +1107,56 @@ def run_command(
     Answers the exit status.
     """
 
+def set_otlp_provider(
+    addresses: tuple[str | None, str | None],
+    told: tuple[SupportsGetItem[int, tuple[str, str]], SupportsGetItem[int, tuple[str, str]]],
+    seconds: SupportsFloat | SupportsIndex,
+    capture_content: bool,
+) -> None:
+    """
+    Records by sending OTLP, http/protobuf, to the `addresses` for traces and metrics; `told` are
+    headers, and what is said of the program.
+    """
+
+def set_telemetry_provider(provider: Any, capture_content: bool) -> None:
+    """
+    Records with `provider`, an object as `aikit.telemetry` adapts it.
+    """
+
+def start_trace(name: str) -> str:
+    """
+    Begins a trace; answers its id.
+    """
+
 def store_path(place: str | PathLike[str]) -> Path:
     """
     The file of the index that a program calls `place`: a plain name is one of the project, as in
     scripts; anything else is a path.
+    """
+
+def subscribe_events(
+    pattern: str, function: Any | None, capacity: SupportsIndex, drop: str
+) -> Subscription:
+    """
+    Subscribes to events from now on; a function gets them where one is given.
+    """
+
+def traceparent() -> str | None:
+    """
+    What would be told to a program that is called from here, as a header.
+    """
+
+def try_channel(name: str) -> Channel | None:
+    """
+    Opens a channel; `None` where there are none.
+    """
+
+def unregister_hook(name: str, points: Incomplete | None = None) -> int:
+    """
+    Takes the hooks of a name away, or those of it at exactly these points; answers how many.
+    """
+
+def use_hook(built_in: str, options: Incomplete, approve: Any | None = None) -> Incomplete:
+    """
+    Switches on a hook that comes with aikit; answers what is known about its parts.
     """

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # What a function called by Rust belongs to: an `_aikit.Scope`, read by the next call into Rust.
 SCOPE: contextvars.ContextVar[object] = contextvars.ContextVar("aikit_scope", default=None)
 
+# Id of the trace that the outermost calls belong to, see `aikit.telemetry.start_trace`.
+open_trace: contextvars.ContextVar[str | None] = contextvars.ContextVar("aikit_trace", default=None)
+
 CO_ASYNC = 0x80 | 0x200  # a coroutine function or an async generator, as in `inspect`
 
 

@@ -83,6 +83,46 @@ class FunctionSchema:
         return {name: _revive(value, self._hints.get(name)) for name, value in args.items()}
 
 
+def schema_of_parameters(
+    function: Callable[..., object], signature: inspect.Signature
+) -> dict[str, Any] | None:
+    """Returns the JSON Schema of those parameters whose type hints have one, or None.
+
+    Args:
+        function: The function.
+        signature: Its parameters, without a method's own object.
+    """
+    hints = _hints(function)
+    properties: dict[str, Any] = {}
+    for name, parameter in signature.parameters.items():
+        if (
+            name not in hints
+            or not _is_data(hints[name])
+            or parameter.kind
+            in {
+                inspect.Parameter.VAR_POSITIONAL,
+                inspect.Parameter.VAR_KEYWORD,
+            }
+        ):
+            continue
+        try:
+            schema = schema_of(hints[name], f"the parameter `{name}`")
+        except InvalidArgsError:
+            continue  # an object of the program, which takes anything
+        if schema:
+            properties[name] = schema
+    return {"type": "object", "properties": properties} if properties else None
+
+
+def _is_data(hint: Any) -> bool:  # noqa: ANN401  # any hint
+    """Whether values of this type cross into Rust as they are."""
+    if isinstance(hint, type) and issubclass(hint, (enum.Enum, set, frozenset)):
+        return False
+    if typing.get_origin(hint) is typing.Literal:
+        return True
+    return all(_is_data(part) for part in typing.get_args(hint) if part is not Ellipsis)
+
+
 def _hints(function: Callable[..., object]) -> dict[str, Any]:
     target: Any = inspect.unwrap(function)
     if not inspect.isroutine(target):
@@ -90,8 +130,18 @@ def _hints(function: Callable[..., object]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(target, include_extras=True)
     except (NameError, TypeError):
-        # A name that only a type checker sees: the parameter takes anything.
-        return dict.fromkeys(getattr(target, "__annotations__", {}), Any)
+        written = getattr(target, "__annotations__", {})
+        names = getattr(target, "__globals__", {})
+        return {name: _hint(hint, names) for name, hint in written.items()}
+
+
+def _hint(written: Any, names: dict[str, Any]) -> Any:  # noqa: ANN401  # any hint
+    """One hint of several, of which one cannot be read."""
+    one = type("one", (), {"__annotations__": {"hint": written}})
+    try:
+        return typing.get_type_hints(one, names, include_extras=True)["hint"]
+    except (NameError, TypeError):
+        return Any  # a name that only a type checker sees: the parameter takes anything
 
 
 def schema_of(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401, PLR0911  # any hint

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .records import Record
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from . import _aikit
@@ -15,14 +16,17 @@ ResultT = TypeVar("ResultT")
 
 
 class Event(Record):
-    """Something that happened during a run.
+    """Something that happened.
 
     Attributes:
         kind: Dotted name, such as ``agent.text.delta``.
         data: What belongs to the event.
-        sequence: Position among the events of the run, from 1.
+        sequence: Position among the events of the run, the process or the log, from 1.
         time: When it happened, in seconds since 1970-01-01 UTC.
         source: The procedure that published it, when known.
+        request_id: The request it belongs to.
+        trace_id: W3C trace id of the request: 32 hexadecimal digits.
+        execution_id: The execution of a procedure it belongs to; None outside one.
     """
 
     kind: str
@@ -30,6 +34,88 @@ class Event(Record):
     sequence: int
     time: float
     source: str | None
+    request_id: str
+    trace_id: str
+    execution_id: str | None
+
+
+class Events(list[Event]):
+    """The events of a run until it was asked for; iterating with ``async for`` waits for more."""
+
+    def __init__(self, native: _aikit.Handle) -> None:
+        super().__init__(Event(event) for event in native.events())
+        self._native = native
+
+    def on(self, kind: str, listener: Callable[[Event], object]) -> Listening:
+        """Calls ``listener`` with each event of that name, those until now included.
+
+        It runs on a thread of its own until the run ends or the answer is closed; what it raises
+        is reported as by ``threading.excepthook`` and harms nothing else.
+
+        Args:
+            kind: The name, such as ``stream.chunk``, or ``*`` for every one. A colon means a dot.
+            listener: Gets the event.
+        """
+        return Listening(self._native, kind.replace(":", "."), listener)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        position = 0
+        while (event := await self._native.aevent(position)) is not None:
+            yield Event(event)
+            position = event["sequence"]
+
+
+class Listening:
+    """A listener of a run's events; ``close`` ends it, ``join`` waits for its end."""
+
+    def __init__(
+        self, native: _aikit.Handle, kind: str, listener: Callable[[Event], object]
+    ) -> None:
+        import threading  # noqa: PLC0415  # needed with the first listener only
+
+        self._is_closed = False
+        # It holds no handle: a run whose handles are gone is cancelled, and this ends with it.
+        view = native.view()
+        self._thread = threading.Thread(
+            target=self._listen, args=(view, kind, listener), name="aikit-listener", daemon=True
+        )
+        self._thread.start()
+
+    def _listen(
+        self, view: _aikit.HandleView, kind: str, listener: Callable[[Event], object]
+    ) -> None:
+        position = 0
+        while not self._is_closed and (event := view.event(position)) is not None:
+            position = event["sequence"]
+            if kind in {"*", event["kind"]} and not self._is_closed:
+                try:
+                    listener(Event(event))
+                except Exception:  # noqa: BLE001  # the others are still told
+                    _report(self._thread)
+
+    def close(self) -> None:
+        """Calls the listener no more."""
+        self._is_closed = True
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until the run has ended and every event was told.
+
+        Args:
+            timeout: Longest time to wait, in seconds.
+        """
+        self._thread.join(timeout)
+
+
+def _report(thread: threading.Thread) -> None:
+    import sys  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+
+
+# Of a usage, what is always there, and what stands in it when it is not 0.
+_TOTALS = ("requests", "input_tokens", "output_tokens")
+_DETAILS = ("cached_input_tokens", "reasoning_tokens")
 
 
 class Usage(Record):
@@ -39,11 +125,17 @@ class Usage(Record):
         requests: Requests sent to the provider.
         input_tokens: Tokens read by the model.
         output_tokens: Tokens written by the model.
+        cached_input_tokens: Those of the tokens read that came from the provider's cache, where
+            it says so.
+        reasoning_tokens: Those of the tokens written that the model spent on reasoning, where the
+            provider says so.
     """
 
     requests: int
     input_tokens: int
     output_tokens: int
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Handle(Generic[ResultT]):
@@ -75,17 +167,24 @@ class Handle(Generic[ResultT]):
         return self._native.is_finished()
 
     @property
-    def events(self) -> list[Event]:
-        """The events until now."""
-        return [Event(event) for event in self._native.events()]
+    def events(self) -> Events:
+        """The events until now, as a list that also tells of those to come."""
+        return Events(self._native)
+
+    @property
+    def status(self) -> str:
+        """``running``, ``completed``, ``failed`` or ``cancelled``."""
+        return self._native.status()
 
     @property
     def usage(self) -> Usage:
         """What the work has consumed until now."""
-        used = Usage({"requests": 0, "input_tokens": 0, "output_tokens": 0})
+        used = Usage(dict.fromkeys(_TOTALS, 0))
         for event in self._native.events():
             if event["kind"] == "agent.usage":
-                used = Usage({name: event["data"].get(name, 0) for name in used.to_dict()})
+                told = event["data"]
+                details = {name: told[name] for name in _DETAILS if told.get(name)}
+                used = Usage({name: told.get(name, 0) for name in _TOTALS} | details)
         return used
 
     @property

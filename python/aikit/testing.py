@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from . import _aikit
 from ._tools import listed
+from .errors import LimitExceededError
+from .middleware import Arguments
 from .models import Model
+from .procedures import Procedure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
+
+    from .telemetry import Instrument, SpanStart
 
 
 class ScriptedModel(Model):
@@ -39,6 +44,47 @@ class FunctionModel(Model):
 
     def __init__(self, function: Callable[[dict[str, Any]], object], *, name: str = "test") -> None:
         self._native = _aikit.Model.from_function(name, function)
+
+
+class ProcedureDouble:
+    """Stands in for a procedure in tests: scripted answers, recorded calls.
+
+    Everything around the function (middleware, time limit, tracking) is real.
+
+    Args:
+        name: Its name.
+        answers: One answer for each call; an exception is raised.
+
+    Attributes:
+        procedure: What to use in place of the real one; the double can be called itself as well.
+        calls: `Arguments` of every call so far.
+    """
+
+    def __init__(self, name: str, answers: Sequence[object]) -> None:
+        self.calls: list[Arguments] = []
+        self._answers = listed("answers", answers)
+        self.procedure: Procedure[Any] = Procedure(self._answer, name=name, schema=False)
+
+    @property
+    def remaining(self) -> int:
+        """How many answers are left."""
+        return max(0, len(self._answers) - len(self.calls))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, D102  # as a function
+        return self.procedure(*args, **kwargs)
+
+    def _answer(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as a function
+        number = len(self.calls)
+        self.calls.append(Arguments(*args, **kwargs))
+        if number >= len(self._answers):
+            raise LimitExceededError(
+                f"the double `{self.procedure.name}` has no answer for call {number + 1}",
+                hint="give it one answer for each call",
+            )
+        answer = self._answers[number]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
 
 class Cassette:
@@ -169,3 +215,99 @@ def no_network() -> Iterator[None]:
         yield
     finally:
         _aikit.close_network(False)
+
+
+class RecordedSpan:
+    """A span that ``RecordingTelemetry`` was told of.
+
+    Attributes:
+        name: Its last name.
+        kind: ``internal``, ``client`` or ``server``.
+        trace_id: 32 hexadecimal digits.
+        span_id: 16 hexadecimal digits.
+        parent_span_id: The span around it, or None.
+        start_time: Seconds since 1970-01-01 UTC.
+        end_time: The same, or None while it runs.
+        attributes: What it carries.
+        errors: What was noted on it.
+    """
+
+    def __init__(self, start: SpanStart) -> None:
+        self.name = start.name
+        self.kind = start.kind
+        self.trace_id = start.trace_id
+        self.span_id = start.span_id
+        self.parent_span_id = start.parent_span_id
+        self.start_time = start.start_time
+        self.end_time: float | None = None
+        self.attributes = dict(start.attributes)
+        self.errors: list[Exception] = []
+
+    def set_name(self, name: str) -> None:
+        """Gives it another name."""
+        self.name = name
+
+    def set_attribute(self, key: str, value: Any) -> None:  # noqa: ANN401  # any data
+        """Sets an attribute."""
+        self.attributes[key] = value
+
+    def record_error(self, error: Exception) -> None:
+        """Notes an error."""
+        self.errors.append(error)
+
+    def end(self, end_time: float) -> None:
+        """Ends it."""
+        self.end_time = end_time
+
+    def __repr__(self) -> str:
+        return f"RecordedSpan({self.name!r}, parent={self.parent_span_id!r})"
+
+
+class RecordingTelemetry:
+    """A provider that keeps what it is told; set it with ``aikit.telemetry.set_provider``.
+
+    Attributes:
+        spans: In the order of their beginnings.
+        measured: Names, values and attributes of counters and histograms.
+        errors: Trace ids and errors outside spans.
+        ended: Ids of the traces that were ended.
+    """
+
+    def __init__(self) -> None:
+        self.spans: list[RecordedSpan] = []
+        self.measured: list[tuple[str, float, dict[str, Any]]] = []
+        self.errors: list[tuple[str, Exception]] = []
+        self.ended: list[str] = []
+
+    def start_span(self, start: SpanStart) -> RecordedSpan:
+        """Keeps a span."""
+        span = RecordedSpan(start)
+        self.spans.append(span)
+        return span
+
+    def end_trace(self, trace_id: str) -> None:
+        """Keeps the id of a trace that was ended."""
+        self.ended.append(trace_id)
+
+    def record_error(self, trace_id: str, error: Exception) -> None:
+        """Keeps an error outside spans."""
+        self.errors.append((trace_id, error))
+
+    def counter(self, instrument: Instrument) -> _Measured:
+        """Keeps what is added."""
+        return _Measured(self, instrument.name)
+
+    def histogram(self, instrument: Instrument) -> _Measured:
+        """Keeps what is noted."""
+        return _Measured(self, instrument.name)
+
+
+class _Measured:
+    def __init__(self, recorder: RecordingTelemetry, name: str) -> None:
+        self._recorder = recorder
+        self._name = name
+
+    def add(self, amount: float, attributes: Mapping[str, Any]) -> None:
+        self._recorder.measured.append((self._name, amount, dict(attributes)))
+
+    record = add

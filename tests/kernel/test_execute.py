@@ -109,6 +109,17 @@ def test_an_error_aborts_nothing_when_asked_so(kernel: Conversation) -> None:
     assert [kernel.hear(msg_id).content["status"] for msg_id in ids] == ["error", "ok"]
 
 
+def test_the_graphs_of_the_last_cells_are_kept(kernel: Conversation) -> None:
+    kernel.execute("Procedure.track('kept', function() end)")
+    kernel.execute("error('lost')")
+    code = (
+        "local r = Context.recent() local a, b = r[#r - 1], r[#r] "
+        "return a.status .. ' ' .. a:children()[1].name .. ' ' .. b.status"
+    )
+    shown = kernel.execute(code).first("execute_result")["data"]["text/plain"]
+    assert shown.strip("'\"") == "completed kept failed"
+
+
 def test_history_remembers_cells(kernel: Conversation) -> None:
     kernel.execute("'remember me'")
     found = kernel.hear(kernel.client.history(hist_access_type="search", pattern="*remember*"))

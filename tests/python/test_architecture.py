@@ -54,8 +54,8 @@ def declared(packages: list[dict[str, Any]], kind: str | None) -> dict[str, set[
 
 
 def test_what_a_crate_declares_it_names(packages: list[dict[str, Any]]) -> None:
-    shipped = read_sources("rust/*/src/**/*.rs", "benches/*.rs")
-    everything = read_sources("rust/**/*.rs", "benches/*.rs")
+    shipped = read_sources("rust/*/src/**/*.rs", "benches/**/*.rs")
+    everything = read_sources("rust/**/*.rs", "benches/**/*.rs")
     assert invariants.unnamed_dependencies(declared(packages, None), shipped) == []
     tests = declared(packages, "dev")
     assert invariants.unnamed_dependencies(tests, everything, tests=True) == []

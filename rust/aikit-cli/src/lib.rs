@@ -7,11 +7,18 @@ mod session;
 mod stdin;
 mod terminal;
 
+use std::time::Duration;
+
+use aikit_components::event_log;
+use aikit_core::telemetry;
 use clap::Parser as _;
 
 pub use crate::{interpreter::Interpreter, session::check_profile};
 
 use crate::commands::Cli;
+
+/// How long the end of a command waits for the spans that are not sent yet.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Runs one command; `argv` begins with the program's name. `interpreter` is what runs it, where
 /// that is Python.
@@ -22,8 +29,11 @@ pub fn run(argv: impl IntoIterator<Item = String>, interpreter: Option<&Interpre
         Ok(cli) => cli,
         Err(error) => return terminal::show_usage(&error),
     };
-    match commands::run(cli, interpreter) {
+    let status = match commands::run(cli, interpreter) {
         Ok(status) => status,
         Err(error) => terminal::show_error(&error),
-    }
+    };
+    event_log::settle();
+    telemetry::flush(FLUSH_TIME_MAX);
+    status
 }

@@ -7,11 +7,12 @@
 //! security
 //! storage  vector
 //! config
-//! project
-//! state
+//! hooks  project
+//! event_log  state
 //! artifacts
 //! sessions
 //! http
+//! telemetry
 //! models  rag
 //! tools
 //! agents
@@ -21,6 +22,8 @@
 pub mod agents;
 pub mod artifacts;
 pub mod config;
+pub mod event_log;
+pub mod hooks;
 pub mod html;
 pub mod http;
 pub mod models;
@@ -32,5 +35,6 @@ pub mod security;
 pub mod sessions;
 pub mod state;
 pub mod storage;
+pub mod telemetry;
 pub mod tools;
 pub mod vector;

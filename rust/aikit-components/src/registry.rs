@@ -4,13 +4,18 @@ use std::{path::PathBuf, sync::Arc};
 
 use aikit_core::{
     Context, Result,
-    context::{Overrides, Principal},
+    context::{ChannelService, Channels, Overrides, Principal},
+    event::EventBus,
+    hook::HookRegistry,
+    logger,
     services::{Ask, Files, Policy, Services},
     tool::ToolContext,
 };
 
 use crate::{
     config::{Config, Variables},
+    event_log::EventLog,
+    hooks as built_in,
     http::GuardedClient,
     models::{
         Catalogue,
@@ -27,7 +32,7 @@ use crate::{
         sandbox::PathGuard,
     },
     sessions::Sessions,
-    tools,
+    telemetry, tools,
 };
 
 /// What a host gives for a session.
@@ -53,6 +58,47 @@ impl std::fmt::Debug for Setup {
     }
 }
 
+/// What a session hands on to one that follows it in the same process.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    /// The place for a cassette.
+    pub deck: Arc<Deck>,
+    /// Closes the network.
+    pub network: Arc<NetworkSwitch>,
+    /// Where channels are found; those of a session of its own when `None`.
+    pub channels: Option<Arc<dyn ChannelService>>,
+    /// The bus of events; one of its own when `None`.
+    pub events: Option<Arc<EventBus>>,
+    /// The hooks that stand around calls.
+    pub hooks: Arc<HookRegistry>,
+}
+
+impl Carried {
+    /// What `components` hands on.
+    pub fn of(components: &Components) -> Self {
+        Self {
+            deck: Arc::clone(&components.deck),
+            network: Arc::clone(&components.network),
+            channels: components.context.channels().cloned(),
+            events: Some(Arc::clone(components.context.events())),
+            hooks: Arc::clone(components.context.hooks()),
+        }
+    }
+
+    fn root_context(self, principal: Principal) -> Context {
+        let own = || Arc::new(Channels::default()) as Arc<dyn ChannelService>;
+        Context::create(Overrides {
+            principal: Some(principal),
+            clock: Some(cassette::clock(&self.deck)),
+            tape: Some(self.deck),
+            channels: Some(self.channels.unwrap_or_else(own)),
+            events: self.events,
+            hooks: Some(self.hooks),
+            ..Overrides::default()
+        })
+    }
+}
+
 /// The components of one session.
 #[derive(Clone, Debug)]
 pub struct Components {
@@ -66,8 +112,12 @@ pub struct Components {
     pub working_directory: PathBuf,
     /// The store of the project.
     pub project: Project,
+    /// The events that the project keeps.
+    pub event_log: EventLog,
     /// The sessions that the project keeps.
     pub sessions: Sessions,
+    /// What built-in hooks need.
+    pub hook_host: built_in::Host,
     /// The place for a cassette.
     pub deck: Arc<Deck>,
     /// Closes the network.
@@ -77,27 +127,28 @@ pub struct Components {
 }
 
 impl Components {
-    /// Reads the configuration and puts a session together; starts nothing.
+    /// Reads the configuration and puts a session together; starts nothing, but what keeps events
+    /// where the configuration asks for it.
     ///
     /// # Errors
     ///
     /// `config` for a setting that is wrong or a folder that cannot be read.
     pub fn assemble(setup: Setup) -> Result<Self> {
-        Self::assemble_with(setup, Arc::default(), Arc::default())
+        Self::assemble_with(setup, Carried::default())
     }
 
-    /// As [`Components::assemble`], with the deck and the switch of a session before: one that
-    /// goes on in another folder keeps its cassette.
+    /// As [`Components::assemble`], with what a session before hands on: one that goes on in
+    /// another folder keeps its cassette, its conversations, its subscribers and its hooks.
     ///
     /// # Errors
     ///
     /// As of [`Components::assemble`].
-    pub fn assemble_with(
-        setup: Setup,
-        deck: Arc<Deck>,
-        network: Arc<NetworkSwitch>,
-    ) -> Result<Self> {
+    pub fn assemble_with(setup: Setup, carried: Carried) -> Result<Self> {
+        let (deck, network) = (Arc::clone(&carried.deck), Arc::clone(&carried.network));
+        let hooks = Arc::clone(&carried.hooks);
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
+        logger::set_scrubber(cassette::hide_secrets);
+        telemetry::apply(&config, &network)?;
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);
         folders.extend_from_slice(&config.security.write_roots);
@@ -108,11 +159,7 @@ impl Components {
             .hosts
             .iter()
             .map(|host| HostRule::parse(host));
-        // The configuration can narrow the profile that the host chose, never widen it.
-        let profile = match setup.profile {
-            Profile::Served => Profile::Served,
-            Profile::Notebook => config.security.profile.unwrap_or(Profile::Notebook),
-        };
+        let profile = narrowed(setup.profile, &config);
         let working_directory = roots[0].clone();
         let policy = TablePolicy::new(profile, roots.clone(), hosts.collect::<Result<_>>()?)
             .with_model_hosts(Catalogue::owners_hosts(&setup.variables))
@@ -135,6 +182,8 @@ impl Components {
         let http = Arc::new(http);
         let models = Catalogue::new(setup.variables, config.models.clone(), Arc::clone(&http))?
             .with_deck(Arc::clone(&deck));
+        let hook_host = built_in::Host::asking(setup.ask.clone());
+        built_in::configure(&hooks, &hook_host, &config.hooks)?;
         let services = Services {
             policy: Some(policy),
             files: Some(files),
@@ -142,21 +191,18 @@ impl Components {
             http: Some(http),
             ask: setup.ask.map(|it| Arc::new(QuestionGuard::new(it)) as _),
             models: Some(Arc::new(models)),
-            ..Services::default()
         };
         let project = Project::with_home(working_directory.clone(), profile, home);
+        let context = carried.root_context(setup.principal);
         Ok(Self {
+            event_log: EventLog::start(project.clone(), &config.events, &context)?,
             sessions: Sessions::new(project.clone()),
             project,
             services: Arc::new(services),
             tools: tools::Registry::with_built_ins(),
-            context: Context::create(Overrides {
-                principal: Some(setup.principal),
-                clock: Some(cassette::clock(&deck)),
-                tape: Some(Arc::clone(&deck) as _),
-                ..Overrides::default()
-            }),
+            context,
             working_directory,
+            hook_host,
             deck,
             network,
             config: Arc::new(config),
@@ -169,6 +215,14 @@ impl Components {
             context: self.context.clone(),
             services: Arc::clone(&self.services),
         }
+    }
+}
+
+/// The configuration can narrow the profile that the host chose, never widen it.
+fn narrowed(chosen: Profile, config: &Config) -> Profile {
+    match chosen {
+        Profile::Served => Profile::Served,
+        Profile::Notebook => config.security.profile.unwrap_or(Profile::Notebook),
     }
 }
 

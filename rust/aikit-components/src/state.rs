@@ -1,15 +1,20 @@
 //! State: values that outlive a session, shared by whoever has the scope.
 
-use std::{fmt, str::FromStr, sync::Arc};
+mod hooked;
+mod scope;
+
+use std::{borrow::Cow, sync::Arc};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
+    hook::{STATE_READ, STATE_WRITE, around},
     storage::{Batch, Entry, KeyValueStore, Record},
     tracker::{Operation, track},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::scope::Scope;
 use crate::{
     project::{self, Attempts, Place, Project, escape},
     security::policy::Profile,
@@ -26,82 +31,6 @@ pub const DEPTH_MAX: usize = 128;
 
 /// Most keys that are listed at once.
 pub const KEYS_MAX: usize = 100_000;
-
-/// Longest identity of a scope in bytes.
-const ID_BYTES_MAX: usize = 256;
-
-/// Who shares a state.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Scope {
-    /// Everybody of the tenant.
-    #[default]
-    Global,
-    /// One user.
-    User(String),
-    /// One session.
-    Session(String),
-    /// One agent.
-    Agent(String),
-    /// One workflow.
-    Workflow(String),
-    /// One tool.
-    Tool(String),
-    /// Whoever knows the name.
-    Custom(String),
-}
-
-/// A word before the colon, and what it makes of an identity.
-type Kind = (&'static str, fn(String) -> Scope);
-
-const KINDS: &[Kind] = &[
-    ("user", Scope::User),
-    ("session", Scope::Session),
-    ("agent", Scope::Agent),
-    ("workflow", Scope::Workflow),
-    ("tool", Scope::Tool),
-    ("custom", Scope::Custom),
-];
-
-impl FromStr for Scope {
-    type Err = Error;
-
-    /// Reads `global` or `KIND:ID`.
-    fn from_str(text: &str) -> Result<Self> {
-        if text == "global" {
-            return Ok(Self::Global);
-        }
-        let (kind, id) = text.split_once(':').unwrap_or((text, ""));
-        let Some((_, make)) = KINDS.iter().find(|(known, _)| *known == kind) else {
-            let shown: String = text.chars().take(40).collect();
-            let kinds: Vec<String> = KINDS.iter().map(|(it, _)| format!("`{it}:ID`")).collect();
-            return Err(
-                Error::invalid_args(format!("`{}` is no scope", shown.escape_debug()))
-                    .with_hint(format!("use `global` or one of {}", kinds.join(", "))),
-            );
-        };
-        project::check_name(
-            &format!("the identity of the scope `{kind}`"),
-            id,
-            ID_BYTES_MAX,
-        )?;
-        Ok(make(id.to_owned()))
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, id) = match self {
-            Self::Global => return f.write_str("global"),
-            Self::User(id) => ("user", id),
-            Self::Session(id) => ("session", id),
-            Self::Agent(id) => ("agent", id),
-            Self::Workflow(id) => ("workflow", id),
-            Self::Tool(id) => ("tool", id),
-            Self::Custom(id) => ("custom", id),
-        };
-        write!(f, "{kind}:{id}")
-    }
-}
 
 /// The values of one scope. A cheap handle; others may write at the same time.
 #[derive(Clone, Debug)]
@@ -191,9 +120,19 @@ impl State {
     /// `invalid_args` for what is no key, `corrupt_record` for a damaged record.
     pub async fn get(&self, cx: &Context, key: &str) -> Result<Option<Value>> {
         let full = self.full(key)?;
-        track(cx, Operation::new("state get"), |_| async move {
-            let found = self.store.get(&full).await?;
-            found.map(|record| read(key, &record)).transpose()
+        track(cx, Operation::new("state get"), |cx| async move {
+            let mut call = hooked::Read {
+                state: self,
+                operation: "get",
+                wanted: ("key", key),
+                work: || async {
+                    let found = self.store.get(&full).await?;
+                    found.map(|record| read(key, &record)).transpose()
+                },
+                show: |found: &Option<Value>| Value::from(found.clone()),
+                parse: |value| Ok(Some(value).filter(|it| !it.is_null())),
+            };
+            around(&cx, &STATE_READ, &mut call, ()).await
         })
         .await
     }
@@ -205,12 +144,21 @@ impl State {
     /// `invalid_args` for what is no key or nested too deeply, `limit_exceeded` for a value that is
     /// too large, those of the store.
     pub async fn set(&self, cx: &Context, key: &str, value: &Value) -> Result<()> {
-        let batch = Batch {
-            puts: vec![(self.full(key)?, write(key, value)?)],
-            ..Batch::default()
-        };
-        track(cx, Operation::new("state set"), |_| async move {
-            self.store.apply(batch).await.map(drop)
+        let full = self.full(key)?;
+        track(cx, Operation::new("state set"), |cx| async move {
+            let put = |value: Option<Cow<'_, Value>>| {
+                let written = write(key, &value.unwrap_or_default());
+                let full = full.clone();
+                async move {
+                    let batch = Batch {
+                        puts: vec![(full, written?)],
+                        ..Batch::default()
+                    };
+                    self.store.apply(batch).await.map(drop)
+                }
+            };
+            let mut call = self.written("set", key, put, |()| Value::Null);
+            around(&cx, &STATE_WRITE, &mut call, Some(Cow::Borrowed(value))).await
         })
         .await
     }
@@ -223,29 +171,35 @@ impl State {
     pub async fn delete(&self, cx: &Context, key: &str) -> Result<bool> {
         let full = self.full(key)?;
         track(cx, Operation::new("state delete"), |cx| async move {
-            let mut attempts = Attempts::new(&cx);
-            loop {
-                // A damaged record can be deleted too, so its value is not read.
-                let entries = self.store.scan(&full, None, 1).await?;
-                let Some(entry) = entries.into_iter().find(|entry| entry.key == full) else {
-                    return Ok(false);
-                };
-                let expect = entry
-                    .record
-                    .ok()
-                    .map(|it| (full.clone(), Some(it.revision)));
-                let batch = Batch {
-                    expect: expect.into_iter().collect(),
-                    deletes: vec![full.clone()],
-                    ..Batch::default()
-                };
-                match self.store.apply(batch).await {
-                    Ok(_) => return Ok(true),
-                    Err(error) => attempts.again(error).await?,
-                }
-            }
+            let remove = |_: Option<Cow<'_, Value>>| self.remove(&cx, &full);
+            let mut call = self.written("delete", key, remove, |it| Value::from(*it));
+            around(&cx, &STATE_WRITE, &mut call, None).await
         })
         .await
+    }
+
+    async fn remove(&self, cx: &Context, full: &str) -> Result<bool> {
+        let mut attempts = Attempts::new(cx);
+        loop {
+            // A damaged record can be deleted too, so its value is not read.
+            let entries = self.store.scan(full, None, 1).await?;
+            let Some(entry) = entries.into_iter().find(|entry| entry.key == full) else {
+                return Ok(false);
+            };
+            let expect = entry
+                .record
+                .ok()
+                .map(|it| (full.to_owned(), Some(it.revision)));
+            let batch = Batch {
+                expect: expect.into_iter().collect(),
+                deletes: vec![full.to_owned()],
+                ..Batch::default()
+            };
+            match self.store.apply(batch).await {
+                Ok(_) => return Ok(true),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
     }
 
     /// The keys that begin with `prefix`, in the order of their bytes.
@@ -255,20 +209,35 @@ impl State {
     /// `limit_exceeded` when there are more than [`KEYS_MAX`], those of the store.
     pub async fn keys(&self, cx: &Context, prefix: &str) -> Result<Vec<String>> {
         let full = format!("{}{prefix}", self.prefix);
-        track(cx, Operation::new("state keys"), |_| async move {
-            let own = |entry: Entry| {
-                let key = entry.key.strip_prefix(&self.prefix);
-                key.unwrap_or_default().to_owned()
+        track(cx, Operation::new("state keys"), |cx| async move {
+            let mut call = hooked::Read {
+                state: self,
+                operation: "keys",
+                wanted: ("prefix", prefix),
+                work: || self.collect(&full),
+                show: |keys: &Vec<String>| keys.iter().map(|it| Value::from(it.as_str())).collect(),
+                parse: |value| match value {
+                    Value::Null => Ok(Vec::new()),
+                    value => value.deserialize(),
+                },
             };
-            let keys = project::collect(&*self.store, &full, KEYS_MAX + 1, own).await?;
-            if keys.len() > KEYS_MAX {
-                let message = format!("the scope `{}` has more than {KEYS_MAX} keys", self.scope);
-                return Err(Error::new(ErrorKind::LimitExceeded, message)
-                    .with_hint("list a part of them with a longer prefix"));
-            }
-            Ok(keys)
+            around(&cx, &STATE_READ, &mut call, ()).await
         })
         .await
+    }
+
+    async fn collect(&self, full: &str) -> Result<Vec<String>> {
+        let own = |entry: Entry| {
+            let key = entry.key.strip_prefix(&self.prefix);
+            key.unwrap_or_default().to_owned()
+        };
+        let keys = project::collect(&*self.store, full, KEYS_MAX + 1, own).await?;
+        if keys.len() > KEYS_MAX {
+            let message = format!("the scope `{}` has more than {KEYS_MAX} keys", self.scope);
+            return Err(Error::new(ErrorKind::LimitExceeded, message)
+                .with_hint("list a part of them with a longer prefix"));
+        }
+        Ok(keys)
     }
 
     /// Writes `new` when the value of `key` is `expected`; answers whether it did. Null stands for
@@ -285,28 +254,44 @@ impl State {
         expected: &Value,
         new: &Value,
     ) -> Result<bool> {
-        let (full, written) = (self.full(key)?, write(key, new)?);
+        let full = self.full(key)?;
         track(
             cx,
             Operation::new("state compare_and_set"),
             |cx| async move {
-                let mut attempts = Attempts::new(&cx);
-                loop {
-                    let record = self.store.get(&full).await?;
-                    let found = record.as_ref().map(|it| read(key, it)).transpose()?;
-                    if !is_same(&found.unwrap_or_default(), expected) {
-                        return Ok(false);
-                    }
-                    let batch = replace(&full, record.as_ref(), written.clone());
-                    match self.store.apply(batch).await {
-                        Ok(_) => return Ok(true),
-                        // It changed in between, perhaps back to what is expected.
-                        Err(error) => attempts.again(error).await?,
-                    }
-                }
+                let swap = |new: Option<Cow<'_, Value>>| {
+                    let written = write(key, &new.unwrap_or_default());
+                    let (full, cx) = (&full, &cx);
+                    async move { self.swap(cx, (key, full), expected, written?).await }
+                };
+                let mut call = self.written("compare_and_set", key, swap, |it| Value::from(*it));
+                around(&cx, &STATE_WRITE, &mut call, Some(Cow::Borrowed(new))).await
             },
         )
         .await
+    }
+
+    async fn swap(
+        &self,
+        cx: &Context,
+        (key, full): (&str, &str),
+        expected: &Value,
+        written: Bytes,
+    ) -> Result<bool> {
+        let mut attempts = Attempts::new(cx);
+        loop {
+            let record = self.store.get(full).await?;
+            let found = record.as_ref().map(|it| read(key, it)).transpose()?;
+            if !is_same(&found.unwrap_or_default(), expected) {
+                return Ok(false);
+            }
+            let batch = replace(full, record.as_ref(), written.clone());
+            match self.store.apply(batch).await {
+                Ok(_) => return Ok(true),
+                // It changed in between, perhaps back to what is expected.
+                Err(error) => attempts.again(error).await?,
+            }
+        }
     }
 
     /// Changes the value of `key` by a function, so that no change of others is lost: when somebody
@@ -319,23 +304,55 @@ impl State {
     pub async fn update<F, C>(&self, cx: &Context, key: &str, change: C) -> Result<Value>
     where
         F: Future<Output = Result<Value>> + Send,
-        C: Fn(Option<Value>) -> F + Send,
+        C: Fn(Option<Value>) -> F + Send + Sync,
     {
         let full = self.full(key)?;
         track(cx, Operation::new("state update"), |cx| async move {
-            let mut attempts = Attempts::new(&cx);
-            loop {
-                let record = self.store.get(&full).await?;
-                let found = record.as_ref().map(|it| read(key, it)).transpose()?;
-                let new = change(found).await?;
-                let batch = replace(&full, record.as_ref(), write(key, &new)?);
-                match self.store.apply(batch).await {
-                    Ok(_) => return Ok(new),
-                    Err(error) => attempts.again(error).await?,
-                }
-            }
+            let update = |_: Option<Cow<'_, Value>>| self.changed(&cx, (key, &full), &change);
+            let mut call = self.written("update", key, update, Value::clone);
+            around(&cx, &STATE_WRITE, &mut call, None).await
         })
         .await
+    }
+
+    async fn changed<F, C>(
+        &self,
+        cx: &Context,
+        (key, full): (&str, &str),
+        change: &C,
+    ) -> Result<Value>
+    where
+        F: Future<Output = Result<Value>> + Send,
+        C: Fn(Option<Value>) -> F + Send + Sync,
+    {
+        let mut attempts = Attempts::new(cx);
+        loop {
+            let record = self.store.get(full).await?;
+            let found = record.as_ref().map(|it| read(key, it)).transpose()?;
+            let new = change(found).await?;
+            let batch = replace(full, record.as_ref(), write(key, &new)?);
+            match self.store.apply(batch).await {
+                Ok(_) => return Ok(new),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
+    }
+
+    /// A write with hooks around it.
+    fn written<'a, W, T>(
+        &'a self,
+        operation: &'static str,
+        key: &'a str,
+        work: W,
+        show: fn(&T) -> Value,
+    ) -> hooked::Write<'a, W, T> {
+        hooked::Write {
+            state: self,
+            operation,
+            key,
+            work,
+            show,
+        }
     }
 
     fn full(&self, key: &str) -> Result<String> {
@@ -459,7 +476,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{text}");
             assert!(error.hint().is_some());
         }
-        let long = format!("custom:{}", "x".repeat(ID_BYTES_MAX + 1));
+        let long = format!("custom:{}", "x".repeat(scope::ID_BYTES_MAX + 1));
         assert!(long.parse::<Scope>().is_err());
     }
 }

@@ -4,7 +4,13 @@ use std::{fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use crate::{Error, ErrorKind, Result, context::Context, progress::Progress, value::Map};
+use crate::{
+    Error, ErrorKind, Result, Value,
+    context::{Context, Overrides},
+    hook::{CELL, Hooked, around},
+    progress::Progress,
+    value::Map,
+};
 
 /// What a front end needs to know about a language.
 #[derive(Clone, Debug)]
@@ -201,4 +207,88 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
     /// Stops the running cell from any thread, a tight loop included; without one, what tasks of
     /// earlier cells compute.
     fn interrupt(&self);
+}
+
+/// Runs a cell with the hooks of `cx` around it; the only caller of [`ScriptEngine::execute`] in a
+/// program.
+///
+/// # Errors
+///
+/// The script's own, and those of [`around`].
+pub async fn run_cell(
+    engine: &dyn ScriptEngine,
+    cx: &Context,
+    cell: Cell,
+    sink: Arc<dyn OutputSink>,
+) -> Result<Option<Map>> {
+    let cx = cx.child(Overrides {
+        host: Some(Arc::new(CellSink(Arc::clone(&sink)))),
+        ..Overrides::default()
+    });
+    let mut running = CellCall {
+        engine,
+        cx: &cx,
+        sink,
+    };
+    around(&cx, &CELL, &mut running, cell).await
+}
+
+/// Where a hook of the cell prints: host data of the cell's Context.
+#[derive(Debug)]
+pub struct CellSink(pub Arc<dyn OutputSink>);
+
+/// A cell with hooks around it.
+struct CellCall<'a> {
+    engine: &'a dyn ScriptEngine,
+    cx: &'a Context,
+    sink: Arc<dyn OutputSink>,
+}
+
+impl Hooked for CellCall<'_> {
+    type Input = Cell;
+    type Output = Option<Map>;
+
+    fn show(&self, cell: &Cell) -> Result<Map> {
+        Ok(Map::from_iter([
+            ("code".to_owned(), Value::from(cell.code.as_str())),
+            ("name".to_owned(), Value::from(cell.name.as_str())),
+        ]))
+    }
+
+    fn change(&self, cell: &mut Cell, mut changes: Map) -> Result<()> {
+        match changes.shift_remove("code") {
+            None => Ok(()),
+            Some(Value::String(code)) => {
+                cell.code = code;
+                Ok(())
+            }
+            Some(other) => {
+                let message = format!("`code` is a value of type {}", other.type_name());
+                Err(Error::invalid_args(message).with_hint("give a text"))
+            }
+        }
+    }
+
+    async fn call(&mut self, cell: Cell) -> Result<Option<Map>> {
+        let sink = Arc::clone(&self.sink);
+        self.engine.execute(self.cx, cell, sink).await
+    }
+
+    fn result(&self, shown: &Option<Map>) -> Result<Value> {
+        Ok(shown.clone().map_or(Value::Null, Value::Map))
+    }
+
+    fn replace(&self, _: &Cell, value: Value, _: Option<&Option<Map>>) -> Result<Option<Map>> {
+        Ok(match value {
+            Value::Null => None,
+            // A MIME bundle: its keys are media types.
+            Value::Map(map) if map.keys().all(|key| key.contains('/')) => Some(map),
+            Value::String(text) => Some(plain(text)),
+            other => Some(plain(other.to_string())),
+        })
+    }
+}
+
+fn plain(text: String) -> Map {
+    Map::from_iter([("text/plain".to_owned(), Value::from(text))])
 }

@@ -22,6 +22,7 @@ struct Parts {
     run: Option<Value>,
     traceback: Vec<String>,
     retry: Retry,
+    is_noticed: bool,
 }
 
 /// Whether and when the call that failed is worth another attempt.
@@ -47,6 +48,7 @@ impl Error {
             run: None,
             traceback: Vec::new(),
             retry: Retry::ByKind,
+            is_noticed: false,
         }))
     }
 
@@ -100,6 +102,34 @@ impl Error {
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.0.retry = retry;
         self
+    }
+
+    /// Says that hooks have been told of the limit that this error is about.
+    #[must_use]
+    pub(crate) fn noticed(mut self) -> Self {
+        self.0.is_noticed = true;
+        self
+    }
+
+    /// Whether hooks have been told of it.
+    pub(crate) fn is_noticed(&self) -> bool {
+        self.0.is_noticed
+    }
+
+    /// The same error once more, for who wants to give it to several: all but its source.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let parts = &self.0;
+        Self(Box::new(Parts {
+            kind: parts.kind,
+            message: parts.message.clone(),
+            hint: parts.hint.clone(),
+            source: None,
+            run: parts.run.clone(),
+            traceback: parts.traceback.clone(),
+            retry: parts.retry,
+            is_noticed: parts.is_noticed,
+        }))
     }
 
     /// Whether and when another attempt is worth it.

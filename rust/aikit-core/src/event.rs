@@ -1,19 +1,22 @@
 //! Events: facts that others observe, and the bus that carries them.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+mod log;
+mod pattern;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+pub use self::{
+    log::EventLog,
+    pattern::{NAME_BYTES_MAX, Pattern},
 };
-
-use tokio::sync::Notify;
-
-use crate::{clock::UnixMicros, value::Value};
-
-/// Events that wait for one slow subscriber; the oldest is dropped beyond this.
-const QUEUE_MAX: usize = 1024;
+use crate::{
+    Error, Result,
+    broadcast::{Broadcast, BroadcastSubscription, Listener, QueueOptions, listen},
+    clock::UnixMicros,
+    value::Value,
+};
 
 // One row per event, so that a name is written once.
 macro_rules! event_kinds {
@@ -28,6 +31,9 @@ macro_rules! event_kinds {
         }
 
         impl EventKind {
+            /// Names of aikit's own events, in the order of the reference page.
+            pub const NAMES: &[&str] = &[$($name),+];
+
             /// Dotted name that subscriptions match.
             pub fn name(&self) -> &str {
                 match self {
@@ -46,6 +52,8 @@ event_kinds! {
     ProcedureEnd => "procedure.end",
     /// A procedure failed or was cancelled.
     ProcedureError => "procedure.error",
+    /// A generator handed something out: `{index, value}`.
+    StreamChunk => "stream.chunk",
     /// A policy took a decision.
     PolicyDecision => "policy.decision",
     /// A piece of text of an agent's model arrived.
@@ -60,6 +68,35 @@ event_kinds! {
     IngestProgress => "rag.ingest.progress",
     /// An index that is derived from stored rows failed or was damaged and was made anew.
     IndexRebuilt => "rag.index.rebuilt",
+    /// A hook failed or took too long; the call it was asked for went on, unless it is required.
+    HookFailed => "hook.failed",
+    /// A hook kept failing and was switched off.
+    HookDisabled => "hook.disabled",
+    /// Events were not kept, because there were too many or the store failed.
+    EventsLost => "events.lost",
+}
+
+impl EventKind {
+    /// An event of a script or a program.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for what is no dotted name, or the name of an event of aikit itself, which
+    /// only aikit publishes.
+    pub fn custom(name: &str) -> Result<Self> {
+        pattern::check_name("name of an event", name)?;
+        if Self::NAMES.contains(&name) {
+            let message = format!("`{name}` is an event of aikit itself");
+            return Err(Error::invalid_args(message)
+                .with_hint("give the event a name of your own, such as `build.step.done`"));
+        }
+        if name.contains('*') {
+            let message = format!("the name of an event `{name}` has a `*`");
+            return Err(Error::invalid_args(message)
+                .with_hint("`*` and `**` stand in patterns of subscriptions only"));
+        }
+        Ok(Self::Custom(name.to_owned()))
+    }
 }
 
 /// A fact: what happened, when, and in which request.
@@ -73,195 +110,143 @@ pub struct Event {
     pub time: UnixMicros,
     /// Request it belongs to.
     pub request_id: Arc<str>,
+    /// W3C trace id of the request.
+    pub trace_id: Arc<str>,
+    /// Execution it belongs to, when one runs.
+    pub execution_id: Option<String>,
     /// Who published it, when known: a procedure's name.
     pub source: Option<String>,
     /// What belongs to the fact.
     pub data: Value,
 }
 
-/// Carries events to whoever asked; publishing never waits.
-#[derive(Debug, Default)]
-pub struct EventBus {
-    sequence: AtomicU64,
-    queues: Mutex<Vec<Weak<Queue>>>,
+impl Event {
+    /// The event as scripts and programs see it; `time` is in seconds since 1970-01-01 UTC.
+    pub fn to_value(&self) -> Value {
+        Value::map([
+            ("kind", Value::from(self.kind.name())),
+            ("data", self.data.clone()),
+            ("sequence", Value::from(self.sequence)),
+            ("time", Value::from(seconds(self.time))),
+            ("source", Value::from(self.source.clone())),
+            ("request_id", Value::from(&*self.request_id)),
+            ("trace_id", Value::from(&*self.trace_id)),
+            ("execution_id", Value::from(self.execution_id.clone())),
+        ])
+    }
 }
 
-#[derive(Debug)]
-struct Queue {
-    pattern: Vec<String>,
-    events: Mutex<VecDeque<Arc<Event>>>,
-    arrived: Notify,
-    dropped: AtomicU64,
+/// A point in time as scripts and programs see it.
+pub fn seconds(time: UnixMicros) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of this century fit in 53 bits"
+    )]
+    let micros = time as f64;
+    micros / 1e6
 }
+
+/// Carries events to whoever asked; publishing never waits.
+#[derive(Debug, Default)]
+pub struct EventBus(Broadcast<Event>);
 
 impl EventBus {
     /// Whether somebody listens, so that a publisher can spare building data.
     pub fn has_subscribers(&self) -> bool {
-        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.iter().any(|queue| queue.strong_count() > 0)
+        self.0.subscriber_count() > 0
     }
 
     /// Publishes an event; its sequence number is set here and returned.
     pub fn publish(&self, mut event: Event) -> u64 {
-        // The lock is held while numbering, so every subscriber sees the numbers in order.
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        event.sequence = sequence;
-        queues.retain(|queue| queue.strong_count() > 0);
-        let event = Arc::new(event);
-        for queue in queues.iter().filter_map(Weak::upgrade) {
-            if matches(&queue.pattern, event.kind.name()) {
-                queue.push(Arc::clone(&event));
-            }
-        }
-        sequence
+        self.publish_with(|sequence| {
+            event.sequence = sequence;
+            event
+        })
+    }
+
+    /// Publishes what `make` makes of the next sequence number, which is returned. Nothing is made
+    /// when nobody listens.
+    pub fn publish_with(&self, make: impl FnOnce(u64) -> Event) -> u64 {
+        // A bus is closed with its last owner only.
+        self.0.publish(make).unwrap_or_default()
     }
 
     /// Listens to events whose dotted name fits `pattern`: `*` stands for one part of the name,
     /// `**` for any number of parts.
     pub fn subscribe(&self, pattern: &str) -> Subscription {
-        let queue = Arc::new(Queue {
-            pattern: pattern.split('.').map(str::to_owned).collect(),
-            events: Mutex::default(),
-            arrived: Notify::new(),
-            dropped: AtomicU64::new(0),
-        });
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        // Here too: nobody may publish while many come and go.
-        queues.retain(|queue| queue.strong_count() > 0);
-        queues.push(Arc::downgrade(&queue));
-        Subscription(queue)
+        let options = QueueOptions::default();
+        Subscription(
+            self.0
+                .subscribe(options, Some(filter(vec![Pattern::new(pattern)]))),
+        )
+    }
+
+    /// Listens to events that fit one of the patterns, with a queue as wanted.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a pattern that no name fits and a capacity out of range,
+    /// `limit_exceeded` when there are too many subscriptions.
+    pub fn try_subscribe<'a>(
+        &self,
+        patterns: impl IntoIterator<Item = &'a str>,
+        options: QueueOptions,
+    ) -> Result<Subscription> {
+        let patterns: Result<Vec<Pattern>> = patterns.into_iter().map(Pattern::parse).collect();
+        let subscription = self.0.try_subscribe(options, Some(filter(patterns?)))?;
+        Ok(Subscription(subscription))
     }
 }
 
-impl Queue {
-    fn push(&self, event: Arc<Event>) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() == QUEUE_MAX {
-            events.pop_front();
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        events.push_back(event);
-        self.arrived.notify_one();
-    }
+type Filter = Box<dyn Fn(&Event) -> bool + Send + Sync>;
+
+fn filter(patterns: Vec<Pattern>) -> Filter {
+    let fits = move |event: &Event| patterns.iter().any(|it| it.matches(event.kind.name()));
+    Box::new(fits)
 }
 
 /// One listener's queue; dropping it ends the subscription.
 #[derive(Debug)]
-pub struct Subscription(Arc<Queue>);
+pub struct Subscription(BroadcastSubscription<Event>);
 
 impl Subscription {
     /// The next event; waits for one.
     pub async fn next(&mut self) -> Arc<Event> {
-        loop {
-            if let Some(event) = self.try_next() {
-                return event;
-            }
-            self.0.arrived.notified().await;
+        match self.0.next().await {
+            Some(event) => event,
+            // The bus is gone: nothing comes any more.
+            None => std::future::pending().await,
         }
     }
 
     /// The next event that is already here.
     pub fn try_next(&mut self) -> Option<Arc<Event>> {
-        self.0
-            .events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        self.0.try_next()
     }
 
     /// How many events this listener lost because it was slow.
     pub fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
-    }
-}
-
-/// Everything one operation published, kept for readers that come late.
-#[derive(Debug, Default)]
-pub struct EventLog {
-    state: Mutex<LogState>,
-    changed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct LogState {
-    events: VecDeque<Arc<Event>>,
-    /// Events forgotten at the front; positions count from the very first.
-    forgotten: u64,
-    closed: bool,
-}
-
-/// Events one operation keeps; the oldest is forgotten beyond this.
-const LOG_MAX: usize = 65_536;
-
-impl EventLog {
-    /// Adds an event; its sequence is its position here.
-    pub fn push(&self, mut event: Event) {
-        {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.closed {
-                return;
-            }
-            if state.events.len() == LOG_MAX {
-                state.events.pop_front();
-                state.forgotten += 1;
-            }
-            event.sequence = state.forgotten + state.events.len() as u64 + 1;
-            state.events.push_back(Arc::new(event));
-        }
-        self.changed.notify_waiters();
+        self.0.dropped()
     }
 
-    /// Ends the log: readers finish when they have read what is there.
-    pub fn close(&self) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .closed = true;
-        self.changed.notify_waiters();
+    /// Calls `function` with each event, see [`listen`]; `name` is for log lines.
+    pub fn listen<F>(self, name: &str, function: F) -> Listener
+    where
+        F: Fn(Arc<Event>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
+    {
+        listen(self.0, name, function)
     }
 
-    /// The first event after position `after` (0 for the start); waits for one. `None` when the
-    /// operation has ended and everything was read.
-    pub async fn next(&self, after: u64) -> Option<Arc<Event>> {
-        loop {
-            let changed = self.changed.notified();
-            {
-                let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                let index = usize::try_from(after.saturating_sub(state.forgotten)).ok()?;
-                if let Some(event) = state.events.get(index) {
-                    return Some(Arc::clone(event));
-                }
-                if state.closed {
-                    return None;
-                }
-            }
-            changed.await;
-        }
-    }
-}
-
-fn matches(pattern: &[String], name: &str) -> bool {
-    let parts: Vec<&str> = name.split('.').collect();
-    matches_parts(pattern, &parts)
-}
-
-fn matches_parts(pattern: &[String], parts: &[&str]) -> bool {
-    match (pattern.split_first(), parts.split_first()) {
-        (None, None) => true,
-        (Some((first, rest)), _) if first == "**" => {
-            (0..=parts.len()).any(|skip| matches_parts(rest, &parts[skip..]))
-        }
-        (Some((first, rest)), Some((part, others))) => {
-            (first == "*" || first == part) && matches_parts(rest, others)
-        }
-        _ => false,
+    /// The queue itself, which several may read, and which ends with the bus.
+    pub fn into_queue(self) -> BroadcastSubscription<Event> {
+        self.0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ErrorKind, broadcast::CAPACITY};
 
     fn event(name: &str) -> Event {
         Event {
@@ -269,25 +254,10 @@ mod tests {
             kind: EventKind::Custom(name.to_owned()),
             time: 0,
             request_id: Arc::from("r"),
+            trace_id: Arc::from("t"),
+            execution_id: None,
             source: None,
             data: Value::Null,
-        }
-    }
-
-    #[test]
-    fn patterns_match_parts_of_a_dotted_name() {
-        let cases = [
-            ("**", "a.b.c", true),
-            ("a.*", "a.b", true),
-            ("a.*", "a.b.c", false),
-            ("a.**", "a", true),
-            ("a.**.d", "a.b.c.d", true),
-            ("*", "a.b", false),
-            ("a.b", "a.b", true),
-        ];
-        for (pattern, name, expected) in cases {
-            let pattern: Vec<String> = pattern.split('.').map(str::to_owned).collect();
-            assert_eq!(matches(&pattern, name), expected, "{pattern:?} {name}");
         }
     }
 
@@ -295,7 +265,7 @@ mod tests {
     fn a_slow_subscriber_loses_the_oldest_and_knows_how_many() {
         let bus = EventBus::default();
         let mut slow = bus.subscribe("**");
-        for _ in 0..QUEUE_MAX + 3 {
+        for _ in 0..CAPACITY + 3 {
             bus.publish(event("x"));
         }
         assert_eq!((slow.dropped(), slow.try_next().unwrap().sequence), (3, 4));
@@ -310,12 +280,30 @@ mod tests {
     }
 
     #[test]
-    fn subscriptions_that_come_and_go_take_no_room() {
+    fn each_subscription_has_its_patterns_its_bound_and_its_policy() {
         let bus = EventBus::default();
-        for _ in 0..100 {
-            drop(bus.subscribe("**"));
+        let options = QueueOptions {
+            capacity: 1,
+            drop: crate::broadcast::DropPolicy::Newest,
+        };
+        let mut some = bus.try_subscribe(["a.*", "b"], options).unwrap();
+        for name in ["a.x", "c", "b", "a.x.y"] {
+            bus.publish(event(name));
         }
-        let _kept = bus.subscribe("**");
-        assert_eq!(bus.queues.lock().unwrap().len(), 1);
+        assert_eq!((some.try_next().unwrap().sequence, some.dropped()), (1, 1));
+        assert!(bus.try_subscribe(["a..b"], options).is_err());
+    }
+
+    #[test]
+    fn scripts_name_events_of_their_own_and_not_those_of_aikit() {
+        assert_eq!(
+            EventKind::custom("build.done").unwrap().name(),
+            "build.done"
+        );
+        for wrong in ["policy.decision", "procedure.start", "", "a..b", "a.*"] {
+            let error = EventKind::custom(wrong).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+            assert!(error.hint().is_some(), "{error}");
+        }
     }
 }

@@ -1,16 +1,16 @@
 //! Shared vocabulary of aikit: the types and traits every other crate speaks.
 //!
-//! Each module may use those above it:
+//! Each module may use those above it and beside it:
 //!
 //! ```text
-//! error  value  choice  per_process  progress
+//! error  value  choice  per_process  progress  schema
 //! io  metrics
-//! clock  tape
-//! event  graph
-//! context
-//! meter
-//! hook  tracker  procedure
-//! model  storage  script
+//! clock  tape  span
+//! stream  broadcast  event  channel  graph
+//! context  script
+//! logger  telemetry  hook  tracker
+//! meter  procedure
+//! model  storage
 //! services
 //! tool  agent
 //! engine
@@ -19,6 +19,8 @@
 //! The crate depends on no other crate of the workspace and does no network I/O.
 
 pub mod agent;
+pub mod broadcast;
+pub mod channel;
 pub mod choice;
 pub mod clock;
 pub mod context;
@@ -28,16 +30,21 @@ pub mod event;
 pub mod graph;
 pub mod hook;
 pub mod io;
+pub mod logger;
 pub mod meter;
 pub mod metrics;
 pub mod model;
 pub mod per_process;
 pub mod procedure;
 pub mod progress;
+pub mod schema;
 pub mod script;
 pub mod services;
+pub mod span;
 pub mod storage;
+pub mod stream;
 pub mod tape;
+pub mod telemetry;
 pub mod tool;
 pub mod tracker;
 pub mod value;

@@ -1,35 +1,45 @@
-//! Counters of one Context; tokens and requests are counters with fixed names.
+//! Counters of one Context; tokens, requests and money are counters with fixed names.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
 use crate::value::{Map, Value};
 
+/// Sums by name, in the order of their first use.
+pub type Sums = IndexMap<String, f64>;
+
 /// Named sums. Reading an unknown name gives 0.
 #[derive(Debug, Default)]
-pub struct Metrics(Mutex<IndexMap<String, f64>>);
+pub struct Metrics(Mutex<Sums>);
+
+/// What calls of models used, read from the metrics `usage.*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct UsageSums {
+    /// `usage.input_tokens`: tokens sent.
+    pub input_tokens: f64,
+    /// `usage.output_tokens`: tokens received.
+    pub output_tokens: f64,
+    /// `usage.requests`: calls of models.
+    pub requests: f64,
+    /// `usage.cost_usd`: money, in US dollars, where the price is known.
+    pub cost_usd: f64,
+}
 
 impl Metrics {
     /// Adds `amount` to the metric `name`.
     pub fn add(&self, name: &str, amount: f64) {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match values.get_mut(name) {
-            Some(value) => *value += amount,
-            None => drop(values.insert(name.to_owned(), amount)),
-        }
+        add_to(&mut self.sums(), name, amount);
     }
 
     /// Replaces the metric `name`.
     pub fn set(&self, name: &str, value: f64) {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values.insert(name.to_owned(), value);
+        self.sums().insert(name.to_owned(), value);
     }
 
     /// The metric `name`, 0 when nothing was added to it.
     pub fn get(&self, name: &str) -> f64 {
-        let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values.get(name).copied().unwrap_or(0.0)
+        self.sums().get(name).copied().unwrap_or(0.0)
     }
 
     /// Adds every metric of `other` to this one's.
@@ -37,25 +47,117 @@ impl Metrics {
         if std::ptr::eq(self, other) {
             return;
         }
-        let other = other
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let other = other.sums().clone();
+        let mut sums = self.sums();
         for (name, amount) in other {
-            self.add(&name, amount);
+            add_to(&mut sums, &name, amount);
         }
     }
 
-    /// All metrics, in the order of their first use.
+    /// Adds to `other` what has come since the last time; `told` is what it has already.
+    pub(crate) fn tell(&self, other: &Self, told: &mut Sums) {
+        let sums = self.sums();
+        if sums.is_empty() {
+            return;
+        }
+        let sums = sums.clone();
+        let mut others = other.sums();
+        for (name, sum) in &sums {
+            let difference = sum - told.get(name).copied().unwrap_or(0.0);
+            if difference != 0.0 {
+                add_to(&mut others, name, difference);
+            }
+        }
+        *told = sums;
+    }
+
+    /// Adds what a call of a model used.
+    pub fn add_usage(&self, usage: &UsageSums) {
+        let mut sums = self.sums();
+        for (name, amount) in [
+            ("usage.requests", usage.requests),
+            ("usage.input_tokens", usage.input_tokens),
+            ("usage.output_tokens", usage.output_tokens),
+            ("usage.cost_usd", usage.cost_usd),
+        ] {
+            if amount != 0.0 {
+                add_to(&mut sums, name, amount);
+            }
+        }
+    }
+
+    /// What calls of models used.
+    pub fn usage(&self) -> UsageSums {
+        UsageSums {
+            input_tokens: self.get("usage.input_tokens"),
+            output_tokens: self.get("usage.output_tokens"),
+            requests: self.get("usage.requests"),
+            cost_usd: self.get("usage.cost_usd"),
+        }
+    }
+
+    /// All metrics by their whole names, in the order of their first use.
     pub fn to_value(&self) -> Value {
-        let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sums = self.sums();
+        let pairs = sums.iter();
         Value::Map(
-            values
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::Float(*value)))
-                .collect::<Map>(),
+            pairs
+                .map(|(name, sum)| (name.clone(), Value::Float(*sum)))
+                .collect(),
         )
+    }
+
+    /// All metrics as maps in maps: `usage.input_tokens` is `input_tokens` in `usage`. Where a
+    /// name is also the beginning of another, its own sum stands under the empty name.
+    pub fn to_nested(&self) -> Value {
+        let mut root = Map::new();
+        for (name, sum) in &*self.sums() {
+            insert(&mut root, name, *sum);
+        }
+        Value::Map(root)
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UsageSums {
+    /// As data, with the names of the fields.
+    pub fn to_value(self) -> Value {
+        Value::map([
+            ("input_tokens", Value::Float(self.input_tokens)),
+            ("output_tokens", Value::Float(self.output_tokens)),
+            ("requests", Value::Float(self.requests)),
+            ("cost_usd", Value::Float(self.cost_usd)),
+        ])
+    }
+}
+
+fn add_to(sums: &mut Sums, name: &str, amount: f64) {
+    match sums.get_mut(name) {
+        Some(sum) => *sum += amount,
+        None => drop(sums.insert(name.to_owned(), amount)),
+    }
+}
+
+fn insert(map: &mut Map, name: &str, sum: f64) {
+    let Some((first, rest)) = name.split_once('.') else {
+        match map.get_mut(name) {
+            Some(Value::Map(inner)) => drop(inner.insert(String::new(), Value::Float(sum))),
+            _ => drop(map.insert(name.to_owned(), Value::Float(sum))),
+        }
+        return;
+    };
+    let entry = map
+        .entry(first.to_owned())
+        .or_insert_with(|| Value::Map(Map::new()));
+    if !matches!(entry, Value::Map(_)) {
+        let own = std::mem::take(entry);
+        *entry = Value::map([("", own)]);
+    }
+    if let Value::Map(inner) = entry {
+        insert(inner, rest, sum);
     }
 }
 
@@ -75,5 +177,54 @@ mod tests {
             (parent.get("usage.input_tokens"), parent.get("none")),
             (8.0, 0.0)
         );
+    }
+
+    #[test]
+    fn usage_is_read_back_as_it_was_added() {
+        let metrics = Metrics::default();
+        let usage = UsageSums {
+            input_tokens: 100.0,
+            output_tokens: 50.0,
+            requests: 1.0,
+            cost_usd: 0.25,
+        };
+        metrics.add_usage(&usage);
+        metrics.add_usage(&UsageSums::default());
+        assert_eq!(metrics.usage(), usage);
+        let usage = metrics.to_nested();
+        let usage = usage.get("usage").unwrap();
+        assert_eq!(usage.get("input_tokens"), Some(&Value::Float(100.0)));
+    }
+
+    #[test]
+    fn dotted_names_nest_in_every_order() {
+        let metrics = Metrics::default();
+        for name in ["a.b.c", "a.b", "a", "a.d", "e"] {
+            metrics.add(name, 1.0);
+        }
+        let one = || Value::Float(1.0);
+        let b = Value::map([("c", one()), ("", one())]);
+        let a = Value::map([("b", b), ("", one()), ("d", one())]);
+        assert_eq!(metrics.to_nested(), Value::map([("a", a), ("e", one())]));
+        let metrics = Metrics::default();
+        metrics.add("a", 1.0);
+        metrics.add("a.b", 1.0);
+        let a = Value::map([("", one()), ("b", one())]);
+        assert_eq!(metrics.to_nested(), Value::map([("a", a)]));
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again() {
+        let (parent, child) = (Metrics::default(), Metrics::default());
+        let mut told = Sums::default();
+        for expected in [2.0, 4.0] {
+            child.add("x", 2.0);
+            child.tell(&parent, &mut told);
+            child.tell(&parent, &mut told);
+            assert_eq!(
+                parent.to_value(),
+                Value::map([("x", Value::Float(expected))])
+            );
+        }
     }
 }

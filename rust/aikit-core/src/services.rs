@@ -17,7 +17,6 @@ use futures::future::BoxFuture;
 use crate::{
     Error, ErrorKind, Result, Value,
     context::Context,
-    hook::HookRegistry,
     model::{ChatModel, EmbeddingModel},
     value::Map,
 };
@@ -33,8 +32,6 @@ pub use self::{
 pub struct Services {
     /// Who may do what; without one everything that needs a permission is denied.
     pub policy: Option<Arc<dyn Policy>>,
-    /// Hooks of the session.
-    pub hooks: Arc<HookRegistry>,
     /// Files, through the path guard.
     pub files: Option<Arc<dyn Files>>,
     /// HTTP, through the guarded client.

@@ -3,13 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error, ErrorKind, Result, Value,
     context::Context,
     model::ToolDefinition,
+    schema,
     services::{Permission, Services},
 };
 
@@ -178,25 +179,11 @@ fn spec_of<T: Tool>() -> ToolSpec {
         summary: T::SUMMARY.to_owned(),
         permissions: T::PERMISSIONS.to_vec(),
         asks: T::ASKS,
-        input_schema: schema_of::<T::Args>(),
-        output_schema: Some(schema_of::<T::Output>()),
+        input_schema: schema::of::<T::Args>(),
+        output_schema: Some(schema::of::<T::Output>()),
         timeout: Some(T::TIMEOUT),
         origin: "built-in",
     }
-}
-
-/// The JSON Schema of a Rust type, without references, as models want it.
-pub fn schema_of<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
-    let mut schema = Value::from_json(settings.into_generator().into_root_schema_for::<T>().into());
-    if let Value::Map(map) = &mut schema {
-        // The title is the Rust type's name, which means nothing to a model.
-        map.shift_remove("title");
-    }
-    schema
 }
 
 /// Arguments that do not fit, with the arguments the tool takes as the hint.

@@ -1,14 +1,18 @@
 //! Records one execution: a node in the graph, a span, events, and its end in every case.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
+};
 
-use tracing::Instrument as _;
+use futures::FutureExt as _;
 
 use crate::{
     Error, ErrorKind, Result, Value,
-    context::Context,
+    context::{Context, ExecutionIds},
     event::EventKind,
     graph::{ProcedureNode, Status},
+    span::{Span, SpanDescription},
+    telemetry,
 };
 
 /// What is about to be executed.
@@ -18,6 +22,55 @@ pub struct Operation {
     pub name: Arc<str>,
     /// Longest time it may take; `None` for no limit of its own.
     pub timeout: Option<Duration>,
+    /// When the call begins a new execution.
+    pub boundary: Boundary,
+    /// How its span is called and what it carries; as the procedure when `None`.
+    pub span: Option<Box<SpanDescription>>,
+}
+
+/// When a call begins a new execution, whose identity its events carry.
+///
+/// An execution is what belongs together for those who watch: by default all that one cell, one
+/// request or one outermost call brings about.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Boundary {
+    /// Always, and the chain of calls begins anew: the execution around it is not its parent.
+    Always,
+    /// Always; inside of another execution it is a child of that one.
+    Child,
+    /// When there is none yet.
+    #[default]
+    Auto,
+    /// Never: its events carry the identity of the execution around it, or none.
+    Never,
+}
+
+impl Boundary {
+    /// Every boundary.
+    pub const ALL: [Self; 4] = [Self::Always, Self::Child, Self::Auto, Self::Never];
+
+    /// The word that scripts write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Child => "child",
+            Self::Auto => "auto",
+            Self::Never => "never",
+        }
+    }
+
+    /// Finds a boundary by its word.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for another word.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|it| it.name() == name);
+        found.ok_or_else(|| {
+            Error::invalid_args(format!("`boundary` is `{name}`"))
+                .with_hint("the boundaries are `always`, `child`, `auto` and `never`")
+        })
+    }
 }
 
 impl Operation {
@@ -26,6 +79,8 @@ impl Operation {
         Self {
             name: name.into(),
             timeout: None,
+            boundary: Boundary::Auto,
+            span: None,
         }
     }
 
@@ -33,6 +88,22 @@ impl Operation {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Says when it begins a new execution.
+    #[must_use]
+    pub const fn with_boundary(mut self, boundary: Boundary) -> Self {
+        self.boundary = boundary;
+        self
+    }
+
+    /// Says how its span is called and what it carries; asked only while somebody records.
+    #[must_use]
+    pub fn with_span(mut self, describe: impl FnOnce() -> SpanDescription) -> Self {
+        if telemetry::is_on() {
+            self.span = Some(Box::new(describe()));
+        }
         self
     }
 }
@@ -49,7 +120,7 @@ const DEPTH_MAX: usize = 64;
 /// # Errors
 ///
 /// The body's, those of [`Context::check`] before and while it runs; `limit_exceeded` when too many
-/// procedures stand around it.
+/// procedures stand around it; `internal` when the body panics, which harms this call only.
 pub async fn track<T, F>(
     cx: &Context,
     operation: Operation,
@@ -58,29 +129,141 @@ pub async fn track<T, F>(
 where
     F: Future<Output = Result<T>>,
 {
-    cx.check()?;
-    check_depth(cx, &operation.name)?;
-    let node = ProcedureNode::new(operation.name, cx.node().cloned(), cx.clock().wall());
-    cx.graph().register(Arc::clone(&node));
-    let inner = cx.child_at(Arc::clone(&node), operation.timeout);
-    let observed = inner.is_observed();
-    if observed {
-        inner.emit(EventKind::ProcedureStart, describe(&node, None));
-    }
-    let mut guard = EndGuard {
-        node: &node,
-        cx: &inner,
-        ended: false,
-    };
-    let span = tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid);
-    let outcome = inner
-        .run(inner.within(body(inner.clone())))
-        .instrument(span)
-        .await;
+    let execution = Execution::begin(cx, &operation)?;
+    let inner = execution.context().clone();
+    let node = execution.node();
+    // A span that nobody wants still costs a hundred instructions a poll.
+    let traced = tracing::span_enabled!(tracing::Level::DEBUG)
+        .then(|| tracing::debug_span!("procedure", name = &*node.name, pid = %node.pid));
+    // Called inside, so that a panic before the first wait is caught as well.
+    let work = async { body(inner.clone()).await };
+    let work = AssertUnwindSafe(inner.within(work)).catch_unwind();
+    let mut running = pin!(inner.run(work));
+    let outcome = poll_fn(|context| {
+        let _entered = traced.as_ref().map(tracing::Span::enter);
+        running.as_mut().poll(context)
+    })
+    .await;
+    let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&operation.name, &*panic)));
     let outcome = outcome.and_then(|result| result);
-    guard.ended = true;
-    end(&node, &inner, outcome.as_ref().err());
+    let outcome = outcome.map_err(|error| execution.explain(cx, &operation, error));
+    execution.end(outcome.as_ref().err());
     outcome
+}
+
+/// One execution that has begun; dropping it before its end means that it was cancelled.
+///
+/// [`track`] is made of it. What cannot be a future uses it by itself: functions of a script or of
+/// a Python program that run in place.
+#[derive(Debug)]
+pub struct Execution {
+    cx: Context,
+    span: Option<Arc<Span>>,
+    has_ended: bool,
+}
+
+impl Execution {
+    /// Begins an execution below `cx`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::check`]; `limit_exceeded` when too many procedures stand around it.
+    pub fn begin(cx: &Context, operation: &Operation) -> Result<Self> {
+        cx.check()?;
+        check_depth(cx, &operation.name)?;
+        let name = Arc::clone(&operation.name);
+        let started = cx.clock().wall();
+        let node = cx.graph().register(name, cx.node().cloned(), started);
+        let ids = ids(cx, &node, operation.boundary);
+        let span = telemetry::begin(cx, &node, operation.span.as_deref());
+        let cx = cx.child_at(node, ids, operation.timeout, span.clone());
+        if cx.is_observed() {
+            cx.emit(EventKind::ProcedureStart, describe(&cx, None));
+        }
+        Ok(Self {
+            cx,
+            span,
+            has_ended: false,
+        })
+    }
+
+    /// The Context of the execution.
+    pub const fn context(&self) -> &Context {
+        &self.cx
+    }
+
+    /// Its node.
+    ///
+    /// # Panics
+    ///
+    /// Never: [`Execution::begin`] sets it.
+    pub fn node(&self) -> &Arc<ProcedureNode> {
+        #[expect(
+            clippy::expect_used,
+            reason = "`begin` makes the Context with the node"
+        )]
+        self.cx.node().expect("an execution has a node")
+    }
+
+    /// Says of a passed deadline that it was the operation's own, where it was.
+    #[must_use]
+    pub fn explain(&self, caller: &Context, operation: &Operation, error: Error) -> Error {
+        explain(&self.cx, caller, operation, error)
+    }
+
+    /// Ends the execution.
+    pub fn end(mut self, error: Option<&Error>) {
+        self.has_ended = true;
+        self.close(error);
+    }
+
+    fn close(&self, error: Option<&Error>) {
+        end(&self.cx, self.node(), error);
+        telemetry::end(self.span.as_ref(), &self.cx, self.node(), error);
+    }
+}
+
+impl Drop for Execution {
+    /// A future that is dropped half-way is a cancelled execution, not a forgotten one.
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let error = Error::new(ErrorKind::Cancelled, "the caller stopped waiting");
+            self.close(Some(&error));
+        }
+    }
+}
+
+/// Says of the passed deadline of `cx` that it was the operation's own and not the caller's, where
+/// it was.
+#[must_use]
+pub fn explain(cx: &Context, caller: &Context, operation: &Operation, error: Error) -> Error {
+    let is_own = error.kind() == ErrorKind::Timeout
+        && cx.remaining().is_some_and(|it| it.is_zero())
+        && caller.check().is_ok();
+    match operation.timeout {
+        Some(timeout) if is_own => {
+            let message = format!("`{}` took longer than {timeout:?}", operation.name);
+            Error::new(ErrorKind::Timeout, message)
+                .with_hint("raise its time limit, or ask for less in one call")
+                .with_source(error)
+        }
+        _ => error,
+    }
+}
+
+/// The execution that `node` and the calls below it belong to.
+fn ids(cx: &Context, node: &ProcedureNode, boundary: Boundary) -> Option<ExecutionIds> {
+    let around = cx.execution();
+    let own = |parent: Option<ExecutionIds>| ExecutionIds {
+        pid: node.pid,
+        parent: parent.map(|it| it.pid),
+    };
+    match boundary {
+        Boundary::Always => Some(own(None)),
+        Boundary::Child => Some(own(around)),
+        Boundary::Auto => Some(around.unwrap_or_else(|| own(None))),
+        Boundary::Never => around,
+    }
 }
 
 fn check_depth(cx: &Context, name: &str) -> Result<()> {
@@ -92,50 +275,40 @@ fn check_depth(cx: &Context, name: &str) -> Result<()> {
     Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
 }
 
-/// A future that is dropped half-way is a cancelled execution, not a forgotten one.
-struct EndGuard<'a> {
-    node: &'a Arc<ProcedureNode>,
-    cx: &'a Context,
-    ended: bool,
+fn panicked(name: &str, panic: &(dyn Any + Send)) -> Error {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message");
+    Error::internal(format!("`{name}` panicked: {said}"))
 }
 
-impl Drop for EndGuard<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            let error = Error::new(ErrorKind::Cancelled, "the caller stopped waiting");
-            end(self.node, self.cx, Some(&error));
-        }
-    }
-}
-
-fn end(node: &Arc<ProcedureNode>, cx: &Context, error: Option<&Error>) {
-    let status = match error.map(Error::kind) {
-        None => Status::Completed,
-        Some(ErrorKind::Cancelled | ErrorKind::Interrupted | ErrorKind::Timeout) => {
-            Status::Cancelled
-        }
-        Some(_) => Status::Failed,
-    };
+fn end(cx: &Context, node: &Arc<ProcedureNode>, error: Option<&Error>) {
+    let status = Status::of(error);
     node.finish(status, cx.clock().wall(), error.map(ToString::to_string));
     if cx.is_observed() {
         let kind = error.map_or(EventKind::ProcedureEnd, |_| EventKind::ProcedureError);
-        cx.emit(kind, describe(node, error));
+        cx.emit(kind, describe(cx, error));
     }
 }
 
-fn describe(node: &ProcedureNode, error: Option<&Error>) -> Value {
+/// The data of the events of an execution.
+fn describe(cx: &Context, error: Option<&Error>) -> Value {
+    let Some(node) = cx.node() else {
+        return Value::Null;
+    };
+    let parent = node.parent.as_ref().map(|parent| parent.pid.to_string());
     let mut data = Value::map([
         ("pid", Value::from(node.pid.to_string())),
         ("name", Value::from(&*node.name)),
-        (
-            "parent",
-            node.parent
-                .as_ref()
-                .map(|parent| parent.pid.to_string())
-                .into(),
-        ),
+        ("parent", parent.into()),
+        ("execution_id", cx.execution_id().into()),
     ]);
     if let Value::Map(map) = &mut data {
+        if let Some(parent) = cx.parent_execution_id() {
+            map.insert("parent_execution_id".to_owned(), Value::String(parent));
+        }
         if let Some(completed) = node.completed() {
             map.insert(
                 "duration_us".to_owned(),
@@ -153,10 +326,10 @@ fn describe(node: &ProcedureNode, error: Option<&Error>) -> Value {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures::{FutureExt as _, future::BoxFuture};
+    use futures::future::BoxFuture;
 
     use super::*;
-    use crate::context::Overrides;
+    use crate::{context::Overrides, io};
 
     #[test]
     fn a_nested_execution_stands_below_its_caller_and_reports_upwards() {
@@ -223,6 +396,109 @@ mod tests {
         assert_eq!(
             ended.data.get("error").unwrap().get("kind"),
             Some(&Value::from("tool_failed"))
+        );
+    }
+
+    #[test]
+    fn a_panic_harms_only_its_own_call() {
+        let cx = Context::default();
+        for waits in [false, true] {
+            let broken = track(&cx, Operation::new("broken"), |_| async move {
+                if waits {
+                    std::future::ready(()).await;
+                }
+                assert!(std::hint::black_box(false), "as wanted");
+                Ok(())
+            });
+            let error = broken.now_or_never().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Internal);
+            assert_eq!(error.message(), "`broken` panicked: as wanted");
+        }
+        let early = track(
+            &cx,
+            Operation::new("early"),
+            |_| -> BoxFuture<'_, Result<()>> { panic!("before the first wait") },
+        );
+        assert!(early.now_or_never().unwrap().is_err());
+        let statuses: Vec<_> = cx.graph().all().iter().map(|it| it.status()).collect();
+        assert_eq!(statuses, [Status::Failed; 3]);
+        assert!(cx.check().is_ok());
+    }
+
+    #[test]
+    fn an_own_time_limit_is_named_and_the_callers_is_not() {
+        let slow = |cx: Context, timeout| async move {
+            let operation = Operation::new("slow").with_timeout(Some(timeout));
+            track(&cx, operation, |_| std::future::pending::<Result<()>>()).await
+        };
+        let short = Duration::from_millis(5);
+        let own = slow(Context::default(), short);
+        let own = io::wait(own, || Ok(())).unwrap().unwrap_err();
+        assert_eq!(own.message(), "`slow` took longer than 5ms");
+        let cx = Context::create(Overrides {
+            timeout: Some(short),
+            ..Overrides::default()
+        });
+        let callers = slow(cx, Duration::from_mins(1));
+        let callers = io::wait(callers, || Ok(())).unwrap().unwrap_err();
+        assert_eq!(
+            (callers.kind(), callers.message()),
+            (ErrorKind::Timeout, "the deadline has passed")
+        );
+    }
+
+    /// The execution id, its parent's and the origin that a call below two others sees.
+    fn innermost(boundaries: [Boundary; 3]) -> (Option<String>, Option<String>, String) {
+        let cx = Context::create(Overrides {
+            request_id: Some("r".to_owned()),
+            ..Overrides::default()
+        });
+        let [outer, middle, inner] = ["outer", "middle", "inner"];
+        let outer = Execution::begin(&cx, &Operation::new(outer).with_boundary(boundaries[0]));
+        let outer = outer.unwrap();
+        let middle = Operation::new(middle).with_boundary(boundaries[1]);
+        let middle = Execution::begin(outer.context(), &middle).unwrap();
+        let inner = Operation::new(inner).with_boundary(boundaries[2]);
+        let inner = Execution::begin(middle.context(), &inner).unwrap();
+        let names = |id: Option<String>| {
+            let pid = id?.strip_prefix("r-").and_then(crate::graph::Pid::parse)?;
+            cx.graph().get(pid).map(|node| node.name.to_string())
+        };
+        let cx = inner.context();
+        let ids = (names(cx.execution_id()), names(cx.parent_execution_id()));
+        (ids.0, ids.1, cx.origin_name().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_boundary_says_where_an_execution_begins() {
+        use Boundary::{Always, Auto, Child, Never};
+        let some = |name: &str| Some(name.to_owned());
+        let cases = [
+            ([Auto, Auto, Auto], (some("outer"), None, "outer")),
+            (
+                [Auto, Child, Auto],
+                (some("middle"), some("outer"), "outer"),
+            ),
+            ([Auto, Always, Auto], (some("middle"), None, "middle")),
+            (
+                [Auto, Child, Child],
+                (some("inner"), some("middle"), "outer"),
+            ),
+            ([Never, Never, Never], (None, None, "outer")),
+            ([Never, Auto, Never], (some("middle"), None, "middle")),
+        ];
+        for (boundaries, (own, parent, origin)) in cases {
+            let expected = (own, parent, origin.to_owned());
+            assert_eq!(innermost(boundaries), expected, "{boundaries:?}");
+        }
+        for boundary in Boundary::ALL {
+            assert_eq!(Boundary::from_name(boundary.name()).unwrap(), boundary);
+        }
+        assert!(
+            Boundary::from_name("often")
+                .unwrap_err()
+                .message()
+                .contains("`often`")
         );
     }
 }

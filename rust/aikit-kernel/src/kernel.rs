@@ -24,6 +24,7 @@ use crate::{
         execute::{self, Finished},
         input::Asker,
         lifecycle::interrupt_until_stopped,
+        take_comm,
     },
     life::{self, Parent},
     senders::Senders,
@@ -266,6 +267,9 @@ impl ShellLoop {
                 });
             }
             _ => {
+                if take_comm(&self.desk, &request) {
+                    return None;
+                }
                 let desk = Arc::clone(&self.desk);
                 let answering = async move { answer(&desk, &request).await };
                 let _handle = self

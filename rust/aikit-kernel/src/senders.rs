@@ -56,14 +56,11 @@ impl Senders {
         if self.known.len() >= SENDERS_MAX && !self.known.contains_key(&header.session) {
             self.known.clear();
         }
-        let sender = self
-            .known
-            .entry(header.session.clone())
-            .or_insert(Sender {
-                first: sent,
-                has_clock: false,
-                offset: difference,
-            });
+        let sender = self.known.entry(header.session.clone()).or_insert(Sender {
+            first: sent,
+            has_clock: false,
+            offset: difference,
+        });
         sender.has_clock |= sent != sender.first;
         if difference - sender.offset > LATE_MAX_MICROS {
             // One of the clocks was set.
@@ -94,11 +91,10 @@ impl Senders {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use aikit_core::clock::SystemClock;
+    use aikit_core::clock::{SystemClock, iso8601};
     use futures::future::BoxFuture;
 
     use super::*;
-    use crate::wire::header::iso8601;
 
     /// A clock that stands where it was put.
     #[derive(Debug, Default)]
@@ -121,6 +117,9 @@ mod tests {
             SystemClock.random(bytes);
         }
     }
+
+    /// A name, messages as [`last`] takes them, and its answer.
+    type Case = (&'static str, &'static [(i64, i64)], bool);
 
     /// Messages as (sent there, arrived here) in milliseconds; the second failed, and its client
     /// was told at 110. Answers whether the last was sent before that was known.
@@ -148,13 +147,25 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_the_failure_was_told_is_behind_it_however_late_it_comes() {
-        let cases: &[(&str, &[(i64, i64)], bool)] = &[
+        let cases: &[Case] = &[
             ("comes late", &[(0, 3), (100, 103), (101, 400)], true),
             ("sent after", &[(0, 3), (100, 103), (112, 115)], false),
-            ("a clock that is ahead", &[(9000, 3), (9100, 103), (9101, 400)], true),
-            ("ahead, sent after", &[(9000, 3), (9100, 103), (9112, 115)], false),
+            (
+                "a clock that is ahead",
+                &[(9000, 3), (9100, 103), (9101, 400)],
+                true,
+            ),
+            (
+                "ahead, sent after",
+                &[(9000, 3), (9100, 103), (9112, 115)],
+                false,
+            ),
             ("long ago", &[(0, 3), (100, 103), (101, 2200)], false),
-            ("a clock that was set", &[(0, 3), (100, 103), (-9000, 115)], false),
+            (
+                "a clock that was set",
+                &[(0, 3), (100, 103), (-9000, 115)],
+                false,
+            ),
             ("a constant date", &[(0, 3), (0, 103), (0, 115)], false),
         ];
         for (name, messages, expected) in cases {

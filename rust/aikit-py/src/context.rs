@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use aikit_core::{
+    Value,
     context::{Context, Overrides},
+    span, telemetry,
     tool::ToolContext,
 };
-use pyo3::{intern, prelude::*, sync::PyOnceLock};
+use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
 
 use crate::{callbacks::Slots, interpreter, session};
 
@@ -17,6 +19,66 @@ pub(crate) struct Origin {
     pub(crate) variables: Py<PyAny>,
     /// The caller's event loop; `None` when the caller waits without one.
     pub(crate) event_loop: Option<Py<PyAny>>,
+}
+
+/// What the calling function belongs to, if it was called by Rust or entered a Context.
+pub(crate) fn current_scope(py: Python<'_>) -> PyResult<Option<Scope>> {
+    let callbacks = interpreter::callbacks(py)?;
+    let scope = callbacks.call_method0(intern!(py, "current_scope"))?;
+    Ok(scope.cast::<Scope>().ok().map(|scope| scope.get().clone()))
+}
+
+/// What the outermost call of a program begins with: below the span of OpenTelemetry that is the
+/// current one, or with a trace of its own.
+pub(crate) fn rooted(py: Python<'_>, mut overrides: Overrides, base: &Context) -> Overrides {
+    if let Some(parent) = opentelemetry_parent(py) {
+        let key = span::TRACEPARENT.to_owned();
+        overrides.metadata.insert(key, Value::from(parent));
+    } else if telemetry::is_on() {
+        let new = || base.clock().uuid().simple().to_string();
+        overrides.trace_id = Some(open_trace(py).unwrap_or_else(new));
+    }
+    overrides
+}
+
+/// The trace that `aikit.telemetry.start_trace` began around this call.
+fn open_trace(py: Python<'_>) -> Option<String> {
+    let variable = interpreter::callbacks(py)
+        .ok()?
+        .getattr(intern!(py, "open_trace"));
+    let open = variable.ok()?.call_method0(intern!(py, "get")).ok()?;
+    open.extract().ok()
+}
+
+/// The current span of OpenTelemetry's package, if the program uses it.
+fn opentelemetry_parent(py: Python<'_>) -> Option<String> {
+    static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let modules = MODULES.get_or_try_init(py, || {
+        let modules = py
+            .import(intern!(py, "sys"))?
+            .getattr(intern!(py, "modules"))?;
+        PyResult::Ok(modules.cast_into::<PyDict>()?.unbind())
+    });
+    // Only what somebody imported: looking for it would import it.
+    let loaded = modules
+        .ok()?
+        .bind(py)
+        .get_item(intern!(py, "opentelemetry.trace"));
+    let trace = loaded.ok().flatten()?;
+    let parent = || {
+        let span = trace.call_method0(intern!(py, "get_current_span"))?;
+        let place = span.call_method0(intern!(py, "get_span_context"))?;
+        if !place.getattr(intern!(py, "is_valid"))?.is_truthy()? {
+            return Ok(None);
+        }
+        let trace_id: u128 = place.getattr(intern!(py, "trace_id"))?.extract()?;
+        let span_id: u64 = place.getattr(intern!(py, "span_id"))?.extract()?;
+        let flags: u8 = place.getattr(intern!(py, "trace_flags"))?.extract()?;
+        PyResult::Ok(Some(format!(
+            "00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+        )))
+    };
+    parent().ok().flatten()
 }
 
 /// One call from Python into Rust.
@@ -40,9 +102,7 @@ impl Entry {
     fn new(py: Python<'_>, event_loop: Option<Py<PyAny>>) -> PyResult<Self> {
         static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let copy = COPY.import(py, "contextvars", "copy_context")?;
-        let callbacks = interpreter::callbacks(py)?;
-        let parent = callbacks.call_method0(intern!(py, "current_scope"))?;
-        let parent = parent.cast::<Scope>().ok().map(|scope| scope.get().clone());
+        let parent = current_scope(py)?;
         Ok(Self {
             origin: Arc::new(Origin {
                 variables: copy.call0()?.unbind(),
@@ -62,7 +122,9 @@ impl Entry {
         let base = session::current(py)?.tool_context();
         let context = match &self.parent {
             Some(scope) => scope.context.child(overrides),
-            None => base.context.root_child(overrides),
+            None => base
+                .context
+                .root_child(rooted(py, overrides, &base.context)),
         };
         Ok(base.with_context(context))
     }
@@ -130,5 +192,17 @@ pub(crate) struct Scope {
 impl Scope {
     pub(crate) const fn new(context: Context, slots: Option<Arc<Slots>>) -> Self {
         Self { context, slots }
+    }
+
+    /// The same place, in another Context.
+    pub(crate) fn with_context(&self, context: Context) -> Self {
+        Self {
+            context,
+            slots: self.slots.clone(),
+        }
+    }
+
+    pub(crate) const fn core(&self) -> &Context {
+        &self.context
     }
 }

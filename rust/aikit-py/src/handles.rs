@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Value, event, procedure};
+use aikit_core::procedure;
 use futures::FutureExt as _;
 use pyo3::prelude::*;
 
@@ -36,14 +36,17 @@ impl Handle {
     fn event(&self, py: Python<'_>, after: u64) -> PyResult<Option<PyValue>> {
         let handle = Arc::clone(&self.0);
         let event = wait::blocking(py, move |_| async move { Ok(handle.event(after).await) })?;
-        Ok(event.map(|event| describe(&event)))
+        Ok(event.map(|event| PyValue(event.to_value())))
     }
 
     /// `event` as an awaitable.
     fn aevent<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Bound<'py, PyAny>> {
         let handle = Arc::clone(&self.0);
         wait::awaitable(py, move |_| async move {
-            Ok(handle.event(after).await.map(|event| describe(&event)))
+            Ok(handle
+                .event(after)
+                .await
+                .map(|event| PyValue(event.to_value())))
         })
     }
 
@@ -53,9 +56,19 @@ impl Handle {
         let mut position = 0;
         while let Some(Some(event)) = self.0.event(position).now_or_never() {
             position = event.sequence;
-            events.push(describe(&event));
+            events.push(PyValue(event.to_value()));
         }
         events
+    }
+
+    /// Where the work stands.
+    fn status(&self) -> &'static str {
+        self.0.status().name()
+    }
+
+    /// Its events, without holding the work.
+    fn view(&self) -> HandleView {
+        HandleView(self.0.view().clone())
     }
 
     /// Asks the work to end.
@@ -74,17 +87,16 @@ impl Handle {
     }
 }
 
-fn describe(event: &event::Event) -> PyValue {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "microseconds of this century fit in 53 bits"
-    )]
-    let seconds = event.time as f64 / 1e6;
-    PyValue(Value::map([
-        ("kind", Value::from(event.kind.name())),
-        ("data", event.data.clone()),
-        ("sequence", Value::from(event.sequence)),
-        ("time", Value::from(seconds)),
-        ("source", Value::from(event.source.clone())),
-    ]))
+/// The events of started work.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct HandleView(procedure::HandleView);
+
+#[pymethods]
+impl HandleView {
+    /// Waits for the event after position `after`; `None` after the last one.
+    fn event(&self, py: Python<'_>, after: u64) -> PyResult<Option<PyValue>> {
+        let view = self.0.clone();
+        let event = wait::blocking(py, move |_| async move { Ok(view.event(after).await) })?;
+        Ok(event.map(|event| PyValue(event.to_value())))
+    }
 }

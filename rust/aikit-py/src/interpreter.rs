@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use aikit_components::event_log;
+use aikit_core::telemetry;
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -25,6 +27,9 @@ static ENDING: OnceLock<ThreadId> = OnceLock::new();
 /// which only a machine that is very busy takes.
 const EXIT_LOOKS_MAX: u32 = 10_000;
 const EXIT_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long an exit waits for the spans that are not sent yet.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Runs `body` with the interpreter on a thread of Rust's; `None` once it ends.
 pub(crate) fn attach<T>(body: impl FnOnce(Python<'_>) -> T) -> Option<T> {
@@ -88,9 +93,13 @@ pub(crate) fn callbacks(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
 /// Called by `atexit`: lets nobody in any more and waits for those who are inside.
 #[pyfunction]
 pub(crate) fn close_interpreter(py: Python<'_>) {
+    if telemetry::is_on() {
+        py.detach(|| telemetry::flush(FLUSH_TIME_MAX));
+    }
     ENDING.get_or_init(|| thread::current().id());
     CLOSED.store(true, Ordering::SeqCst);
     py.detach(|| {
+        event_log::settle();
         for _ in 0..EXIT_LOOKS_MAX {
             if INSIDE.load(Ordering::SeqCst) == 0 {
                 return;

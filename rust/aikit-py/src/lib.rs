@@ -5,20 +5,27 @@ mod api;
 mod artifacts;
 mod ask;
 mod callbacks;
+mod channels;
 mod context;
+mod contexts;
 mod convert;
 mod errors;
+mod events;
 mod handles;
+mod hooks;
 mod interpreter;
 mod kernel;
 mod logging;
 mod models;
 mod packages;
+mod procedures;
 mod rag;
 mod replay;
 mod session;
 mod sessions;
 mod state;
+mod subscriptions;
+mod telemetry;
 mod tools;
 mod vectors;
 mod wait;
@@ -32,16 +39,27 @@ mod _aikit {
         api::api_modules,
         artifacts::Artifacts,
         callbacks::Reply,
+        channels::{Channel, channel_session, remove_channel, try_channel},
         context::Scope,
+        contexts::{Context, ProcedureNode},
         errors::error_kinds,
-        handles::Handle,
+        events::{areplay_events, publish_event, replay_events, subscribe_events},
+        handles::{Handle, HandleView},
+        hooks::{enable_hook, hook_points, list_hooks, register_hook, unregister_hook, use_hook},
         interpreter::{close_interpreter, forget_visits},
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},
+        procedures::{Execution, ProcedureOptions, Watch},
         rag::{Rag, store_path},
         replay::{close_network, eject_cassette, holds_cassette, insert_cassette},
         sessions::Session,
         state::State,
+        subscriptions::Subscription,
+        telemetry::{
+            TelemetrySpan, add_to_counter, end_trace, flush_telemetry, record_in_histogram,
+            record_telemetry_error, reset_telemetry_provider, set_otlp_provider,
+            set_telemetry_provider, start_trace, traceparent,
+        },
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };

@@ -1,89 +1,265 @@
-//! `tracing` → Python's `logging`, under the names `aikit.*`.
+//! Records of the core → Python's `logging`, under the names `aikit.*`.
+//!
+//! The way that is taken unless the configuration says otherwise is written here: records of
+//! pyo3-log know no level above `error`, and their fields stand in the message. The other way is
+//! that crate.
 
 use std::{
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
-use aikit_core::clock::{Clock as _, SystemClock};
-use log::{LevelFilter, Log, Metadata, Record};
-use pyo3::prelude::*;
-use pyo3_log::{Caching, Logger, ResetHandle};
+use aikit_components::config::PythonBridge;
+use aikit_core::{
+    Value,
+    clock::{Clock as _, SystemClock},
+    logger::{self, Record, Sink},
+};
+use log::{LevelFilter, Log, Metadata};
+use pyo3::{
+    intern,
+    prelude::*,
+    sync::PyOnceLock,
+    types::{PyDict, PyTuple},
+};
+use pyo3_log::Caching;
 
-use crate::interpreter;
+use crate::{convert, interpreter};
 
-/// How long the levels read from `logging` are trusted: asking for them at each record would take
-/// the interpreter each time.
+/// How long the levels of the loggers below `aikit` are trusted: looking at all of them at each
+/// call would take longer than many a call. That of `aikit` itself is read at each call.
 const LEVELS_TRUSTED: Duration = Duration::from_millis(500);
 
-static RESET: OnceLock<ResetHandle> = OnceLock::new();
-static LAST_RESET: Mutex<Duration> = Mutex::new(Duration::ZERO);
+/// Attributes that every record has, so that a format can name them; `None` outside of calls.
+const CONTEXT_FIELDS: [&str; 9] = [
+    "request_id",
+    "trace_id",
+    "span_id",
+    "procedure",
+    "procedure_id",
+    "user_id",
+    "tenant_id",
+    "session_id",
+    "message_id",
+];
+
+/// The number of Python's level `WARNING`.
+const WARNING: u8 = 30;
+
+static STARTED: OnceLock<()> = OnceLock::new();
+static OWN_LEVEL: AtomicU8 = AtomicU8::new(WARNING);
+/// The least level of a logger below `aikit` that has one.
+static LEAST_BELOW: AtomicU8 = AtomicU8::new(u8::MAX);
+static LAST_LOOK: Mutex<Option<Duration>> = Mutex::new(None);
 
 /// Sends records to Python's `logging` from now on; only the first call does anything.
 pub(crate) fn start(py: Python<'_>) -> PyResult<()> {
-    if RESET.get().is_some() {
+    if STARTED.get().is_some() {
         return Ok(());
     }
-    let logger = Logger::new(py, Caching::LoggersAndLevels)?
-        .filter(LevelFilter::Warn)
-        .filter_target("aikit".to_owned(), LevelFilter::Debug);
-    let reset = logger.reset_handle();
-    // Another extension of this process may have installed its own logger, or another thread ours;
-    // then that one is kept.
-    if log::set_boxed_logger(Box::new(Renamed(logger))).is_ok() {
-        log::set_max_level(LevelFilter::Debug);
-        RESET.get_or_init(|| reset);
+    look(py)?;
+    logger::install();
+    logger::set_host(Arc::new(PythonLogging));
+    // Another extension of this process may have installed its own logger; then that one is kept.
+    if log::set_boxed_logger(Box::new(Others)).is_ok() {
+        log::set_max_level(LevelFilter::Warn);
     }
+    STARTED.get_or_init(|| ());
     Ok(())
 }
 
 /// Lets changed levels of `logging` take effect.
-pub(crate) fn refresh() {
-    let Some(reset) = RESET.get() else { return };
-    let now = SystemClock.monotonic();
-    let mut last = LAST_RESET.lock().unwrap_or_else(PoisonError::into_inner);
-    if now.saturating_sub(*last) >= LEVELS_TRUSTED {
-        *last = now;
-        reset.reset();
+pub(crate) fn refresh(py: Python<'_>) {
+    if STARTED.get().is_some() && look(py).is_ok() {
+        logger::refresh();
     }
 }
 
-/// Gives the crates of aikit the names of one package: `aikit_core::io` is `aikit.core.io`.
-struct Renamed(Logger);
+/// Takes the way to Python that the configuration names.
+pub(crate) fn take(py: Python<'_>, bridge: PythonBridge) -> PyResult<()> {
+    match bridge {
+        PythonBridge::Aikit => logger::set_host(Arc::new(PythonLogging)),
+        PythonBridge::Pyo3Log => {
+            // It keeps no level: those of `logging` are asked at each record that may be wanted.
+            let logger = pyo3_log::Logger::new(py, Caching::Nothing)?.filter(LevelFilter::Trace);
+            logger::set_host(Arc::new(ThroughLog(logger)));
+        }
+    }
+    Ok(())
+}
 
-impl Log for Renamed {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let target = rename(metadata.target());
-        let metadata = Metadata::builder()
-            .level(metadata.level())
-            .target(&target)
-            .build();
-        self.0.enabled(&metadata)
+fn logging(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let import = || PyResult::Ok(py.import(intern!(py, "logging"))?.unbind());
+    Ok(MODULE.get_or_try_init(py, import)?.bind(py))
+}
+
+/// Reads the levels.
+fn look(py: Python<'_>) -> PyResult<()> {
+    static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let own = OWN.get_or_try_init(py, || {
+        let logger = logging(py)?.call_method1(intern!(py, "getLogger"), ("aikit",))?;
+        PyResult::Ok(logger.unbind())
+    })?;
+    let level = own.call_method0(py, intern!(py, "getEffectiveLevel"))?;
+    OWN_LEVEL.store(number(level.extract(py)?), Ordering::Relaxed);
+    let now = SystemClock.monotonic();
+    {
+        let mut last = LAST_LOOK.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|it| now.saturating_sub(it) < LEVELS_TRUSTED) {
+            return Ok(());
+        }
+        *last = Some(now);
+    }
+    let manager = own.getattr(py, intern!(py, "manager"))?;
+    let loggers = manager.getattr(py, intern!(py, "loggerDict"))?;
+    let mut least = u8::MAX;
+    for (name, logger) in loggers.bind(py).cast::<PyDict>()?.copy()?.iter() {
+        if !name
+            .extract::<&str>()
+            .is_ok_and(|it| it.starts_with("aikit."))
+        {
+            continue;
+        }
+        // A name that only others stand below has no level.
+        let level = logger
+            .getattr(intern!(py, "level"))
+            .and_then(|it| it.extract::<i64>());
+        match level {
+            Ok(0) | Err(_) => {}
+            Ok(level) => least = least.min(number(level)),
+        }
+    }
+    LEAST_BELOW.store(least, Ordering::Relaxed);
+    Ok(())
+}
+
+fn number(level: i64) -> u8 {
+    u8::try_from(level.max(0)).unwrap_or(u8::MAX)
+}
+
+/// The host of all records.
+#[derive(Debug)]
+struct PythonLogging;
+
+impl Sink for PythonLogging {
+    fn threshold(&self) -> u8 {
+        let own = OWN_LEVEL.load(Ordering::Relaxed);
+        own.min(LEAST_BELOW.load(Ordering::Relaxed))
     }
 
-    fn log(&self, record: &Record<'_>) {
-        let target = rename(record.target());
-        let record = Record::builder()
-            .args(*record.args())
-            .level(record.level())
-            .target(&target)
-            .file(record.file())
-            .line(record.line())
-            .module_path(record.module_path())
-            .build();
+    fn write(&self, record: &Record<'_>) {
+        // A handler that raises reports it itself; there is nobody else to tell.
+        drop(interpreter::attach(|py| deliver(py, record)));
+    }
+}
+
+fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
+    let logger = logging(py)?.call_method1(intern!(py, "getLogger"), (record.target,))?;
+    let level = record.level.number();
+    let is_wanted = logger.call_method1(intern!(py, "isEnabledFor"), (level,))?;
+    if !is_wanted.is_truthy()? {
+        return Ok(());
+    }
+    let made = logger.call_method1(
+        intern!(py, "makeRecord"),
+        (
+            record.target,
+            level,
+            record.file.unwrap_or("(aikit)"),
+            record.line.unwrap_or_default(),
+            record.to_text(),
+            PyTuple::empty(py),
+            py.None(),
+        ),
+    )?;
+    for name in CONTEXT_FIELDS {
+        made.setattr(name, py.None())?;
+    }
+    for (name, value) in &record.context {
+        set(&made, name, value)?;
+    }
+    for (name, value) in &record.fields {
+        set(&made, name, value)?;
+    }
+    logger.call_method1(intern!(py, "handle"), (made,))?;
+    Ok(())
+}
+
+/// Sets a field as an attribute; one that `logging` has a meaning for gets a longer name.
+fn set(record: &Bound<'_, PyAny>, name: &str, value: &Value) -> PyResult<()> {
+    let value = convert::to_python(record.py(), value)?;
+    let is_taken = matches!(name, "message" | "asctime") || record.hasattr(name)?;
+    if is_taken && !CONTEXT_FIELDS.contains(&name) {
+        return record.setattr(format!("aikit_{name}"), value);
+    }
+    record.setattr(name, value)
+}
+
+/// The host of all records that goes through pyo3-log.
+#[derive(Debug)]
+struct ThroughLog(pyo3_log::Logger);
+
+impl Sink for ThroughLog {
+    fn threshold(&self) -> u8 {
+        PythonLogging.threshold()
+    }
+
+    fn write(&self, record: &Record<'_>) {
+        let level = match record.level {
+            logger::Level::Trace => log::Level::Trace,
+            logger::Level::Debug => log::Level::Debug,
+            logger::Level::Info => log::Level::Info,
+            logger::Level::Warn => log::Level::Warn,
+            logger::Level::Error | logger::Level::Fatal => log::Level::Error,
+        };
+        // It makes dots of the double colons of Rust's paths.
+        let target = record.target.replace('.', "::");
+        let text = record.to_text();
+        let send = || {
+            self.0.log(
+                &log::Record::builder()
+                    .args(format_args!("{text}"))
+                    .level(level)
+                    .target(&target)
+                    .file(record.file)
+                    .line(record.line)
+                    .build(),
+            );
+        };
         // The logger attaches by itself only for a record that somebody wants.
-        interpreter::visit(|| self.0.log(&record));
+        interpreter::visit(send);
+    }
+}
+
+/// Takes the records of libraries that know `log` and not `tracing`.
+struct Others;
+
+impl Log for Others {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        logger::is_level_enabled(level(metadata.level()))
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let place = record.file().zip(record.line());
+        let level = level(record.level());
+        if self.enabled(record.metadata()) {
+            logger::foreign(level, record.target(), &record.args().to_string(), place);
+        }
     }
 
     fn flush(&self) {}
 }
 
-fn rename(target: &str) -> String {
-    if let Some(rest) = target.strip_prefix("_aikit") {
-        return format!("aikit::python{rest}");
-    }
-    match target.strip_prefix("aikit_") {
-        Some(rest) => format!("aikit::{rest}"),
-        None => target.to_owned(),
+const fn level(level: log::Level) -> logger::Level {
+    match level {
+        log::Level::Trace => logger::Level::Trace,
+        log::Level::Debug => logger::Level::Debug,
+        log::Level::Info => logger::Level::Info,
+        log::Level::Warn => logger::Level::Warn,
+        log::Level::Error => logger::Level::Error,
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use aikit_components::{
     config,
-    registry::{Components, Setup},
+    registry::{Carried, Components, Setup},
     security::policy::Profile,
 };
 use aikit_core::{Error, Result, context::Principal};
@@ -33,7 +33,7 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     let pid = std::process::id();
     let folder = std::env::current_dir().map_err(|error| fail(error.into()))?;
     if let Some(components) = find(pid, &folder) {
-        logging::refresh();
+        logging::refresh(py);
         return Ok(components);
     }
     // Outside the lock: both may let other threads have the interpreter, and one of those that
@@ -42,6 +42,8 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     packages::register();
     let ask = Arc::new(PythonAsk::make(py)?);
     let assembled = assemble(folder.clone(), ask, before(pid)).map_err(fail)?;
+    let bridge = assembled.config.logging.python().map_err(fail)?;
+    logging::take(py, bridge)?;
     let assembled = Arc::new(assembled);
     Ok(keep(pid, folder, assembled))
 }
@@ -80,15 +82,14 @@ fn keep(pid: u32, folder: PathBuf, components: Arc<Components>) -> Arc<Component
     }
 }
 
-/// A cassette and a closed network hold in whatever folder the program is.
+/// A cassette, a closed network, channels, subscribers and hooks hold in whatever folder the
+/// program is.
 fn assemble(
     working_directory: PathBuf,
     ask: Arc<PythonAsk>,
     before: Option<Arc<Components>>,
 ) -> Result<Components> {
-    let (deck, network) = before.map_or_else(Default::default, |it| {
-        (Arc::clone(&it.deck), Arc::clone(&it.network))
-    });
+    let carried = before.map_or_else(Carried::default, |it| Carried::of(&it));
     let setup = Setup {
         profile: Profile::Notebook,
         working_directory,
@@ -96,5 +97,5 @@ fn assemble(
         ask: Some(ask),
         principal: Principal::default(),
     };
-    Components::assemble_with(setup, deck, network)
+    Components::assemble_with(setup, carried)
 }

@@ -10,7 +10,7 @@ use std::{
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     context::Overrides,
-    engine::{Cell, ScriptEngine},
+    engine::{Cell, ScriptEngine, run_cell},
     io,
     value::Map,
 };
@@ -170,7 +170,7 @@ pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Resu
         let mut running = {
             let (engine, cx) = (Arc::clone(&engine), cx.clone());
             let output = Arc::clone(&output);
-            Box::pin(async move { engine.execute(&cx, cell, output).await })
+            Box::pin(async move { run_cell(&*engine, &cx, cell, output).await })
         };
         let mut ending = Box::pin(sink.ending());
         loop {

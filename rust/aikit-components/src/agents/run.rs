@@ -1,21 +1,28 @@
 //! The loop of an agent: ask the model, call the tools it asks for, until it answers.
 
-use std::sync::Arc;
+mod step;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     agent::{AgentRun, Step, ToolUse},
     context::{Caller, Overrides},
     event::EventKind,
-    hook::HookPoint,
-    model::{ChatEvent, ChatRequest, ChatResponse, Message, Part, Role, ToolCall, ToolResult},
+    hook::{AGENT, AGENT_STEP, Hooked, around},
+    model::{
+        ChatEvent, ChatRequest, ChatResponse, FinishReason, Message, Part, Role, ToolCall,
+        ToolResult,
+    },
     tool::{DynTool, ToolContext},
     tracker::{Operation, track},
+    value::Map,
 };
 use futures::{StreamExt as _, stream};
 
+use self::step::{Done, StepCall};
 use super::{Input, Parts, limits};
-use crate::{models, tools};
+use crate::{models, telemetry::genai, tools};
 
 /// Tool calls of one answer that run at the same time.
 const PARALLEL_TOOL_CALLS: usize = 4;
@@ -23,57 +30,97 @@ const PARALLEL_TOOL_CALLS: usize = 4;
 /// Runs an agent as one procedure; see [`super::Agent::run`].
 pub(super) async fn run(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRun> {
     let operation = Operation::new(format!("agent {}", parts.options.name));
+    let operation = operation.with_span(|| {
+        let options = &parts.options;
+        let (model, instructions) = (options.model.name(), &options.instructions);
+        genai::agent(&options.name, model, instructions, &input.prompt)
+    });
     track(&cx.context, operation, |inner| async move {
         let cx = cx.with_context(inner);
-        let asked = before(parts, &cx, &input).await?;
-        let mut run = match asked {
-            Some(output) => replaced(parts, input, output),
-            // Boxed: the loop is large, and agents stand inside agents.
-            None => Box::pin(looped(parts, &cx, input)).await?,
+        let mut call = Call {
+            parts,
+            cx: &cx,
+            done: Mutex::default(),
         };
-        after(parts, &cx, &mut run).await?;
+        let ended = around(&cx.context, &AGENT, &mut call, input).await;
+        let done = call.done.into_inner();
+        let run = ended.map_err(|error| match done.unwrap_or_else(PoisonError::into_inner) {
+            Some(run) if error.run().is_none() => with_run(error, &run),
+            _ => error,
+        })?;
+        genai::agent_ended(&cx.context, &run);
+        tracing::info!(
+            agent = run.agent,
+            requests = run.usage.requests,
+            input_tokens = run.usage.input_tokens,
+            output_tokens = run.usage.output_tokens,
+            "an agent has answered"
+        );
         Ok(run)
     })
     .await
 }
 
-/// What a hook answers in place of the agent.
-async fn before(parts: &Parts, cx: &ToolContext, input: &Input) -> Result<Option<String>> {
-    let hooks = &cx.services.hooks;
-    if !hooks.has(HookPoint::AgentBefore) {
-        return Ok(None);
-    }
-    let data = Value::map([
-        ("agent", Value::from(parts.options.name.as_str())),
-        ("input", Value::from(input.prompt.as_str())),
-    ]);
-    let answer = hooks
-        .ask(&cx.context, HookPoint::AgentBefore, &data)
-        .await?;
-    Ok(answer.map(into_text))
+/// A run with hooks around it.
+struct Call<'a> {
+    parts: &'a Parts,
+    cx: &'a ToolContext,
+    /// The run that hooks look at afterwards; an error of theirs tells what was done.
+    done: Mutex<Option<AgentRun>>,
 }
 
-/// Lets hooks look at the output and change it.
-async fn after(parts: &Parts, cx: &ToolContext, run: &mut AgentRun) -> Result<()> {
-    let hooks = &cx.services.hooks;
-    if !hooks.has(HookPoint::AgentAfter) {
-        return Ok(());
+impl Hooked for Call<'_> {
+    type Input = Input;
+    type Output = AgentRun;
+
+    fn show(&self, input: &Input) -> Result<Map> {
+        Ok(Map::from_iter([
+            (
+                "agent".to_owned(),
+                Value::from(self.parts.options.name.as_str()),
+            ),
+            ("input".to_owned(), Value::from(input.prompt.as_str())),
+        ]))
     }
-    let data = Value::map([
-        ("agent", Value::from(parts.options.name.as_str())),
-        ("output", Value::from(run.output.as_str())),
-    ]);
-    let answer = hooks.ask(&cx.context, HookPoint::AgentAfter, &data).await;
-    let answer = answer.map_err(|error| with_run(error, run))?;
-    if let Some(output) = answer {
-        run.output = into_text(output);
+
+    fn change(&self, input: &mut Input, mut changes: Map) -> Result<()> {
+        if let Some(prompt) = changes.shift_remove("input") {
+            input.prompt = into_text(prompt);
+        }
+        Ok(())
     }
-    Ok(())
+
+    async fn call(&mut self, input: Input) -> Result<AgentRun> {
+        // Boxed: the loop is large, and agents stand inside agents.
+        Box::pin(looped(self.parts, self.cx, input)).await
+    }
+
+    fn result(&self, run: &AgentRun) -> Result<Value> {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.clone());
+        Ok(Value::from(run.output.as_str()))
+    }
+
+    fn replace(
+        &self,
+        input: &Input,
+        value: Value,
+        previous: Option<&AgentRun>,
+    ) -> Result<AgentRun> {
+        let output = into_text(value);
+        Ok(match previous {
+            None => replaced(self.parts, input.clone(), output),
+            Some(run) => AgentRun {
+                output,
+                ..run.clone()
+            },
+        })
+    }
 }
 
 fn into_text(value: Value) -> String {
     match value {
         Value::String(text) => text,
+        Value::Null => String::new(),
         other => other.to_string(),
     }
 }
@@ -137,39 +184,82 @@ struct Running<'a> {
 impl Running<'_> {
     async fn until_answer(&mut self) -> Result<()> {
         loop {
-            limits::before_request(&self.parts.options.limits, &self.run)?;
-            let response = self.ask().await?;
-            self.run.usage += response.usage;
-            self.run.output = response.message.to_text();
-            self.run.finish_reason = Some(response.finish_reason);
-            let calls: Vec<ToolCall> = response.message.tool_calls().cloned().collect();
-            let step = Step {
-                text: self.run.output.clone(),
-                tool_calls: Vec::new(),
-                usage: response.usage,
-            };
-            let allowed =
-                limits::before_tool_calls(&self.parts.options.limits, &self.run, calls.len());
-            self.run.steps.push(step);
-            self.run.messages.push(response.message);
-            self.tell_usage();
-            allowed?;
-            if calls.is_empty() {
+            let cx = self.cx.context.clone();
+            let mut step = StepCall::new(self);
+            let done = around(&cx, &AGENT_STEP, &mut step, None).await?;
+            if self.accept(done) {
                 return Ok(());
             }
-            self.call_tools(calls).await?;
         }
     }
 
+    /// Takes what hooks made of a step into the run; answers whether the run is over.
+    fn accept(&mut self, done: Done) -> bool {
+        let Some(text) = done.given else {
+            return done.is_last;
+        };
+        if let Some(known) = done.in_place_of {
+            // The step was left out, or failed: nothing of it stays.
+            self.run.messages.truncate(known.messages);
+            self.run.steps.truncate(known.steps);
+            self.run
+                .messages
+                .push(Message::text(Role::Assistant, text.as_str()));
+            self.run.steps.push(Step {
+                text: text.clone(),
+                ..Step::default()
+            });
+            self.run.finish_reason = Some(FinishReason::Stop);
+        } else {
+            let is_answer = |it: &&mut Message| it.role == Role::Assistant;
+            if let Some(message) = self.run.messages.iter_mut().rev().find(is_answer) {
+                let is_text = |part: &Part| matches!(part, Part::Text { .. });
+                message.parts.retain(|part| !is_text(part));
+                message.parts.insert(0, Part::Text { text: text.clone() });
+            }
+            if let Some(step) = self.run.steps.last_mut() {
+                step.text.clone_from(&text);
+            }
+        }
+        self.run.output = text;
+        done.is_last
+    }
+
+    /// One answer of the model and the tool calls it asks for; answers whether it was the last.
+    async fn step(&mut self, messages: Option<Vec<Message>>) -> Result<bool> {
+        limits::before_request(&self.parts.options.limits, &self.run)?;
+        let response = self.ask(messages).await?;
+        self.run.usage += response.usage;
+        self.run.output = response.message.to_text();
+        self.run.finish_reason = Some(response.finish_reason);
+        let calls: Vec<ToolCall> = response.message.tool_calls().cloned().collect();
+        let step = Step {
+            text: self.run.output.clone(),
+            tool_calls: Vec::new(),
+            usage: response.usage,
+        };
+        let allowed = limits::before_tool_calls(&self.parts.options.limits, &self.run, calls.len());
+        self.run.steps.push(step);
+        self.run.messages.push(response.message);
+        self.tell_usage();
+        allowed?;
+        if calls.is_empty() {
+            return Ok(true);
+        }
+        self.call_tools(calls).await?;
+        Ok(false)
+    }
+
     /// One request to the model. It is streamed only when somebody would see the pieces.
-    async fn ask(&self) -> Result<ChatResponse> {
+    async fn ask(&self, given: Option<Vec<Message>>) -> Result<ChatResponse> {
         let options = &self.parts.options;
-        let mut messages = Vec::with_capacity(self.run.messages.len() + 1);
+        let said = given.as_ref().unwrap_or(&self.run.messages);
+        let mut messages = Vec::with_capacity(said.len() + 1);
         if !options.instructions.is_empty() {
             let instructions = options.instructions.as_str();
             messages.push(Message::text(Role::System, instructions));
         }
-        messages.extend_from_slice(&self.run.messages);
+        messages.extend_from_slice(said);
         let request = ChatRequest {
             messages,
             tools: self.parts.definitions.clone(),
@@ -236,7 +326,7 @@ impl Running<'_> {
             named.clone().into_iter().chain([arguments]),
         );
         let answer = match self.prepared(&call) {
-            Ok((tool, args)) => tools::invoke(&self.cx, tool, args).await,
+            Ok((tool, args)) => tools::invoke_as(&self.cx, tool, args, Some(&call.id)).await,
             Err(error) => Err(error),
         };
         self.cx.context.check()?;
@@ -309,6 +399,11 @@ impl Running<'_> {
             ("requests", Value::from(usage.requests)),
             ("input_tokens", Value::from(usage.input_tokens)),
             ("output_tokens", Value::from(usage.output_tokens)),
+            (
+                "cached_input_tokens",
+                Value::from(usage.cached_input_tokens),
+            ),
+            ("reasoning_tokens", Value::from(usage.reasoning_tokens)),
         ];
         self.tell(EventKind::AgentUsage, data);
     }

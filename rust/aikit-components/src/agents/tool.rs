@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aikit_core::{
-    Error, Result, Value,
-    tool::{DynTool, ToolContext, ToolSpec, schema_of},
+    Error, Result, Value, schema,
+    tool::{DynTool, ToolContext, ToolSpec},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use schemars::JsonSchema;
@@ -39,12 +39,12 @@ impl AgentTool {
             summary,
             permissions: Vec::new(),
             asks: false,
-            input_schema: schema_of::<Args>(),
+            input_schema: schema::of::<Args>(),
             output_schema: None,
             timeout: Some(RUN_TIME_MAX),
             origin: "agent",
         };
-        let schema = Schema::default();
+        let schema = Schema::of(&spec);
         Self {
             agent,
             spec,

@@ -1,11 +1,15 @@
 //! Configuration: the file `aikit.toml`, found upward from the working directory as far as the
 //! project or the home folder reaches, under the environment variables `AIKIT_SECTION__KEY`.
 
+mod events;
 mod file;
+mod hooks;
 mod kernel;
+mod logging;
 mod models;
 mod security;
 mod shell;
+mod telemetry;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -15,11 +19,15 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 pub use self::{
+    events::EventsConfig,
     file::Ignored,
+    hooks::HooksConfig,
     kernel::KernelConfig,
+    logging::{LoggingConfig, PythonBridge},
     models::ModelsConfig,
     security::SecurityConfig,
     shell::{HistoryFile, ShellConfig},
+    telemetry::{Exporter, OtlpSettings, TelemetryConfig},
     variables::Variables,
 };
 use crate::{nearest, security::policy::Profile};
@@ -49,24 +57,43 @@ pub fn environment() -> Variables {
 
 // One row per key, so that a key can be set in the environment and named in a suggestion.
 const KEYS: &[(&str, &[&str])] = &[
+    ("events", EventsConfig::KEYS),
+    ("hooks", HooksConfig::KEYS),
     ("kernel", KernelConfig::KEYS),
+    ("logging", LoggingConfig::KEYS),
     ("models", ModelsConfig::KEYS),
     ("security", SecurityConfig::KEYS),
     ("shell", ShellConfig::KEYS),
+    ("telemetry", TelemetryConfig::KEYS),
+];
+
+/// Keys that allow more than without them, by their sections.
+const WIDENING: &[(&str, &[&str])] = &[
+    ("logging", LoggingConfig::WIDENING),
+    ("security", SecurityConfig::WIDENING),
+    ("telemetry", TelemetryConfig::WIDENING),
 ];
 
 /// Every setting of a session. What is not set has a default that works.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Config {
+    /// Which events are kept.
+    pub events: EventsConfig,
+    /// Which hooks stand around calls.
+    pub hooks: HooksConfig,
     /// What the kernel keeps.
     pub kernel: KernelConfig,
+    /// What is written where.
+    pub logging: LoggingConfig,
     /// Which models are used.
     pub models: ModelsConfig,
     /// Who may touch what.
     pub security: SecurityConfig,
     /// What the shell keeps.
     pub shell: ShellConfig,
+    /// Where spans and metrics go.
+    pub telemetry: TelemetryConfig,
     /// The home folder of the user, where the environment names it.
     #[serde(skip)]
     pub home: Option<PathBuf>,
@@ -91,6 +118,7 @@ impl Config {
         let mut table = file.as_deref().map_or_else(|| Ok(Table::new()), read)?;
         check_keys(&table, file.as_deref())?;
         check_history(&table, file.as_deref())?;
+        check_outlets(&table, file.as_deref())?;
         if profile == Profile::Served {
             drop_widening(&mut table, file.as_deref());
         } else {
@@ -113,6 +141,8 @@ impl Config {
         let home = config.home.as_deref();
         config.security.resolve_below(base, home)?;
         config.shell.resolve_below(folder);
+        config.logging.resolve_below(folder);
+        config.telemetry.complete(variables)?;
         config.shell.state_folder = file::state_folder(variables);
         config.file = file;
         Ok(config)
@@ -205,33 +235,57 @@ fn check_history(table: &Table, file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+/// A file that comes with a project must not choose where the log or the telemetry of its user go,
+/// nor which variables are sent along; a receiver on the user's own machine is theirs.
+fn check_outlets(table: &Table, file: Option<&Path>) -> Result<()> {
+    let given = |section: &str, key: &str| table.get(section).and_then(|it| it.get(key));
+    let endpoint = given("telemetry", "endpoint").and_then(Toml::as_str);
+    let key = if given("logging", "file").is_some() {
+        "logging.file"
+    } else if given("telemetry", "headers").is_some() {
+        "telemetry.headers"
+    } else if endpoint.is_some_and(|it| !telemetry::is_here(it)) {
+        "telemetry.endpoint"
+    } else {
+        return Ok(());
+    };
+    let variable = format!("{PREFIX}{}", key.replace('.', "__")).to_uppercase();
+    let message = format!("`{key}` says where data go, which only the environment may");
+    let hint = format!("set `{variable}`; a receiver on this machine may stand in the file");
+    Err(wrong(file, &message).with_hint(hint))
+}
+
 /// Takes out the settings that would allow more.
 fn drop_widening(table: &mut Table, file: Option<&Path>) {
-    let Some(Toml::Table(security)) = table.get_mut("security") else {
-        return;
-    };
-    for key in SecurityConfig::WIDENING {
-        if security.remove(*key).is_some() {
-            let file = file.map(|it| it.display().to_string());
-            tracing::warn!(
-                file,
-                setting = format!("security.{key}"),
-                "ignored in the profile `served`; set it in the environment"
-            );
+    for (section, keys) in WIDENING {
+        let Some(Toml::Table(content)) = table.get_mut(*section) else {
+            continue;
+        };
+        for key in *keys {
+            if content.remove(*key).is_some() {
+                let file = file.map(|it| it.display().to_string());
+                tracing::warn!(
+                    file,
+                    setting = format!("{section}.{key}"),
+                    "ignored in the profile `served`; set it in the environment"
+                );
+            }
         }
     }
 }
 
 /// Says which file allows more than its absence would.
 fn tell_widening(table: &Table, file: Option<&Path>) {
-    let Some(Toml::Table(security)) = table.get("security") else {
-        return;
-    };
     let file = file.map(|it| it.display().to_string());
-    for key in SecurityConfig::WIDENING {
-        if let Some(value) = security.get(*key) {
-            let (setting, value) = (format!("security.{key}"), value.to_string());
-            tracing::info!(file, setting, value, "the configuration allows more");
+    for (section, keys) in WIDENING {
+        let Some(Toml::Table(content)) = table.get(*section) else {
+            continue;
+        };
+        for key in *keys {
+            if let Some(value) = content.get(*key) {
+                let (setting, value) = (format!("{section}.{key}"), value.to_string());
+                tracing::info!(file, setting, value, "the configuration allows more");
+            }
         }
     }
 }
@@ -382,6 +436,35 @@ mod tests {
         let served = load_as(Profile::Served, text, &variables).unwrap();
         assert_eq!(served.security.hosts, ["api.example.org"]);
         assert_eq!(load(text, &[]).unwrap().security.hosts, ["*.example.org"]);
+    }
+
+    #[test]
+    fn a_file_does_not_say_where_the_users_data_go() {
+        for text in [
+            "[logging]\nfile = \"x.log\"\n",
+            "[telemetry]\nendpoint = \"https://elsewhere.example\"\n",
+            "[telemetry]\nheaders = { authorization = \"HOME\" }\n",
+        ] {
+            let error = load(text, &[]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.hint().unwrap().contains("AIKIT_"), "{error}");
+        }
+        let here = "[telemetry]\nendpoint = \"http://127.0.0.1:4318\"\n";
+        let config = load(here, &[]).unwrap();
+        assert_eq!(config.telemetry.exporter, Some(Exporter::Otlp));
+        let served = load_as(Profile::Served, here, &[]).unwrap();
+        assert_eq!(served.telemetry.exporter, None);
+        let variables = [
+            ("AIKIT_TELEMETRY__ENDPOINT", "https://elsewhere.example"),
+            ("AIKIT_TELEMETRY__HEADERS", "{ authorization = \"TOKEN\" }"),
+            ("TOKEN", "secret"),
+        ];
+        let config = load("", &variables).unwrap().telemetry;
+        assert_eq!(config.header_values().collect::<Vec<_>>(), ["secret"]);
+        assert_eq!(
+            config.otlp().traces.unwrap(),
+            "https://elsewhere.example/v1/traces"
+        );
     }
 
     #[test]

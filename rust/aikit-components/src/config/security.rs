@@ -45,7 +45,7 @@ impl SecurityConfig {
 }
 
 /// A list, or one text with commas between its items, as it is written in the environment.
-fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(super) fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: From<String>,

@@ -9,6 +9,8 @@ use aikit_core::{
     services::{
         Ask, Decision, HttpClient, HttpRequest, HttpResponse, Permission, Policy, Sending, Target,
     },
+    span::{TRACEPARENT, TraceParent},
+    telemetry,
 };
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
@@ -119,7 +121,8 @@ impl GuardedClient {
             let headers = plain_headers(&hop.headers);
             let wish = hop.wish(&headers);
             let client = self.allowed(cx, wish, &hop.url, addresses).await?;
-            let response = budget.spend(&hop.url, hop.send(&client)).await?;
+            let trace = telemetry::traceparent(cx);
+            let response = budget.spend(&hop.url, hop.send(&client, trace)).await?;
             if let Some(next) = hop.redirected(&response)? {
                 hop = next;
                 continue;
@@ -315,10 +318,16 @@ impl Hop {
         }
     }
 
-    async fn send(&self, client: &Client) -> Result<Response> {
+    async fn send(&self, client: &Client, trace: Option<TraceParent>) -> Result<Response> {
         let mut request = client
             .request(self.method.clone(), self.url.clone())
             .headers(self.headers.clone());
+        // One that the caller wrote is the caller's business.
+        if let Some(trace) = trace
+            && !self.headers.contains_key(TRACEPARENT)
+        {
+            request = request.header(TRACEPARENT, trace.to_string());
+        }
         if let Some(body) = &self.body {
             request = request.body(body.clone());
         }

@@ -102,6 +102,7 @@ impl Answer {
                 requests: 1,
                 input_tokens: request.messages.iter().map(|it| words(&said(it))).sum(),
                 output_tokens,
+                ..Usage::default()
             },
             finish_reason,
             model: model.to_owned(),
@@ -130,7 +131,7 @@ pub(super) fn result_text(content: &Value) -> String {
 }
 
 /// The conversation as data: each message with `role`, `parts`, and what it says as `text`.
-pub(super) fn messages_value(messages: &[Message]) -> Result<Value> {
+pub(crate) fn messages_value(messages: &[Message]) -> Result<Value> {
     let describe = |message: &Message| {
         let mut value = Value::from_serialize(message)?;
         if let Value::Map(map) = &mut value {

@@ -11,27 +11,23 @@ use std::{
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     context::Context,
-    hook::HookPoint,
+    hook::{Hooked, MODEL, around},
     model::{
         ChatEvent, ChatModel, ChatRequest, ChatResponse, EmbeddingModel, FinishReason, Message,
-        Part, Usage,
+        Part,
     },
-    services::Services,
     tape::Found,
     tool::ToolContext,
     tracker::{Operation, track},
+    value::Map,
 };
 use futures::{
     FutureExt as _, SinkExt as _, Stream, StreamExt as _, channel::mpsc, future::BoxFuture,
     stream::BoxStream,
 };
 
-use super::{
-    answer::{Answer, messages_value},
-    cassette,
-    retry::Attempts,
-    scripted::in_pieces,
-};
+use super::{cassette, hooked, retry::Attempts, scripted::in_pieces};
+use crate::telemetry::genai::{self, Measurement, Operation as Kind};
 
 /// Longest time for one call of a model, the whole answer included.
 const CALL_TIME_MAX: Duration = Duration::from_mins(10);
@@ -42,26 +38,73 @@ const CALL_TIME_MAX: Duration = Duration::from_mins(10);
 ///
 /// `invalid_args` for a temperature or a length out of range, the model's own after the attempts
 /// that are worth it, `timeout` after ten minutes or at the deadline of `cx`, its cancellation,
-/// `denied` when a hook stops the call, and `cassette_miss`.
+/// `cassette_miss`, and those of [`around`].
 pub async fn complete(
     cx: &ToolContext,
     model: &Arc<dyn ChatModel>,
     request: ChatRequest,
 ) -> Result<ChatResponse> {
     check(&request)?;
-    track(
-        &cx.context,
-        operation("chat", model.name()),
-        |inner| async move {
-            let replaced = replaced(&cx.services, &inner, model.name(), &request).await?;
-            if let Some(response) = replaced {
-                return Ok(response);
-            }
-            let response = answered(&inner, &**model, request).await?;
-            accepted(&cx.services, &inner, model.name(), response).await
-        },
-    )
+    let operation = chat(model.name(), &request);
+    track(&cx.context, operation, |inner| async move {
+        let measured = Measurement::begin(&inner, Kind::Chat, model.name());
+        let mut call = Chat {
+            cx: &inner,
+            model: &**model,
+        };
+        let outcome = around(&inner, &MODEL, &mut call, request).await;
+        told(&inner, measured, &outcome);
+        outcome
+    })
     .await
+}
+
+/// One whole answer with hooks around it.
+struct Chat<'a> {
+    cx: &'a Context,
+    model: &'a dyn ChatModel,
+}
+
+impl Hooked for Chat<'_> {
+    type Input = ChatRequest;
+    type Output = ChatResponse;
+
+    fn show(&self, request: &ChatRequest) -> Result<Map> {
+        hooked::show_chat(self.model.name(), request)
+    }
+
+    fn change(&self, request: &mut ChatRequest, changes: Map) -> Result<()> {
+        hooked::change_chat(request, changes)?;
+        check(request)
+    }
+
+    async fn call(&mut self, request: ChatRequest) -> Result<ChatResponse> {
+        let response = answered(self.cx, self.model, request).await?;
+        accepted(self.cx, self.model.name(), response)
+    }
+
+    fn result(&self, response: &ChatResponse) -> Result<Value> {
+        hooked::show_response(response)
+    }
+
+    fn replace(
+        &self,
+        request: &ChatRequest,
+        value: Value,
+        previous: Option<&ChatResponse>,
+    ) -> Result<ChatResponse> {
+        hooked::replace_response(self.model.name(), request, value, previous)
+    }
+}
+
+/// Tells whoever records what became of a request.
+fn told(cx: &Context, measured: Option<Measurement>, outcome: &Result<ChatResponse>) {
+    if let Ok(response) = outcome {
+        genai::answered(cx, response);
+    }
+    if let Some(measured) = measured {
+        measured.end_chat(outcome);
+    }
 }
 
 /// Asks `model` for an answer piece by piece; the last event is [`ChatEvent::Done`] or an error.
@@ -76,8 +119,17 @@ pub fn stream(
     let (cx, model) = (cx.clone(), Arc::clone(model));
     let work = async move {
         check(&request)?;
-        track(&cx.context, operation("chat", model.name()), |inner| {
-            pump(&cx.services, inner, &*model, request, sender)
+        let operation = chat(model.name(), &request);
+        let model = &*model;
+        track(&cx.context, operation, |inner| async move {
+            let mut measured = Measurement::begin(&inner, Kind::Chat, model.name());
+            let sender = Sender {
+                pieces: sender,
+                measured: measured.as_mut(),
+            };
+            let outcome = pump(&inner, model, request, sender).await;
+            told(&inner, measured, &outcome);
+            outcome
         })
         .await
     };
@@ -99,16 +151,63 @@ pub async fn embed(
     texts: Vec<String>,
 ) -> Result<Vec<Vec<f32>>> {
     let operation = operation("embeddings", model.name());
+    let operation = operation.with_span(|| genai::embeddings(model.name()));
     track(cx, operation, |inner| async move {
-        let call = cassette::embedding(model.name(), &texts);
-        let work = || embedded(&inner, &**model, &texts);
-        let vectors = cassette::taped(&inner, || Ok(call), work, cassette::VECTORS).await?;
-        inner
-            .metrics()
-            .add("usage.embedded_texts", count(vectors.len() as u64));
+        let measured = Measurement::begin(&inner, Kind::Embeddings, model.name());
+        let mut call = Embed {
+            cx: &inner,
+            model: &**model,
+        };
+        let outcome = around(&inner, &MODEL, &mut call, texts).await;
+        if let Some(measured) = measured {
+            measured.end(outcome.as_ref().err(), None);
+        }
+        let vectors = outcome?;
+        genai::embedded(&inner, &vectors);
         Ok(vectors)
     })
     .await
+}
+
+/// An embedding of texts with hooks around it.
+struct Embed<'a> {
+    cx: &'a Context,
+    model: &'a dyn EmbeddingModel,
+}
+
+impl Hooked for Embed<'_> {
+    type Input = Vec<String>;
+    type Output = Vec<Vec<f32>>;
+
+    fn show(&self, texts: &Vec<String>) -> Result<Map> {
+        Ok(hooked::show_texts(self.model.name(), texts))
+    }
+
+    fn change(&self, texts: &mut Vec<String>, changes: Map) -> Result<()> {
+        hooked::change_texts(texts, changes)
+    }
+
+    async fn call(&mut self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
+        let call = cassette::embedding(self.model.name(), &texts);
+        let work = || embedded(self.cx, self.model, &texts);
+        let vectors = cassette::taped(self.cx, || Ok(call), work, cassette::VECTORS).await?;
+        let metrics = self.cx.metrics();
+        metrics.add("usage.embedded_texts", count(vectors.len() as u64));
+        Ok(vectors)
+    }
+
+    fn result(&self, vectors: &Vec<Vec<f32>>) -> Result<Value> {
+        Ok(hooked::show_vectors(vectors))
+    }
+
+    fn replace(
+        &self,
+        texts: &Vec<String>,
+        value: Value,
+        _: Option<&Vec<Vec<f32>>>,
+    ) -> Result<Vec<Vec<f32>>> {
+        hooked::replace_vectors(texts, value)
+    }
 }
 
 /// What no model would take is said before one is asked.
@@ -125,6 +224,10 @@ fn check(request: &ChatRequest) -> Result<()> {
         return Err(Error::invalid_args("`max_tokens` is `0`").with_hint("ask for at least one"));
     }
     Ok(())
+}
+
+fn chat(model: &str, request: &ChatRequest) -> Operation {
+    operation("chat", model).with_span(|| genai::chat(model, request))
 }
 
 fn operation(word: &str, model: &str) -> Operation {
@@ -183,61 +286,137 @@ async fn embedded(
 
 /// Passes the pieces of one answer on, and ends with the answer.
 async fn pump(
-    services: &Services,
-    inner: Context,
+    cx: &Context,
     model: &dyn ChatModel,
     request: ChatRequest,
-    mut sender: mpsc::Sender<ChatEvent>,
+    sender: Sender<'_>,
 ) -> Result<ChatResponse> {
-    if let Some(response) = replaced(services, &inner, model.name(), &request).await? {
-        return pass_on(in_pieces(response), model.name(), &mut sender, |_| {}).await;
-    }
-    let mut recording = None;
-    if let Some(tape) = inner.tape() {
-        let call = cassette::chat(model.name(), &request)?;
-        let number = match tape.find(&call)? {
-            Found::Recorded(outcome) => {
-                let events = cassette::events(outcome)?;
-                let response = pass_on(events, model.name(), &mut sender, |_| {}).await?;
-                return accepted(services, &inner, model.name(), response).await;
-            }
-            Found::Missing(number) => number,
-        };
-        recording = Some(cassette::Recording::new(Arc::clone(tape), number, call));
-    }
-    let mut attempts = Attempts::default();
-    let outcome = loop {
-        let mut is_visible = false;
-        let seen = |piece: &ChatEvent| {
-            is_visible = true;
-            if let Some(recording) = &mut recording {
-                recording.piece(piece);
-            }
-        };
-        let outcome = match model.stream(&inner, request.clone()).await {
-            Ok(events) => pass_on(events, model.name(), &mut sender, seen).await,
-            Err(error) => Err(error),
-        };
-        match outcome {
-            // What was shown cannot be taken back.
-            Err(error) if !is_visible => match attempts.pause(&inner, error).await {
-                Ok(()) => {}
-                Err(error) => break Err(error),
-            },
-            outcome => break outcome,
-        }
+    let mut call = Streamed {
+        cx,
+        model,
+        sender,
+        is_visible: false,
     };
-    if let Some(recording) = recording {
-        recording.end(&inner, &outcome)?;
+    let response = around(cx, &MODEL, &mut call, request).await?;
+    if !call.is_visible {
+        // A hook answered before the model did.
+        let pieces = in_pieces(response.clone());
+        pass_on(pieces, model.name(), &mut call.sender, |_| {}).await?;
     }
-    accepted(services, &inner, model.name(), outcome?).await
+    Ok(response)
+}
+
+/// An answer piece by piece with hooks around it.
+struct Streamed<'a> {
+    cx: &'a Context,
+    model: &'a dyn ChatModel,
+    sender: Sender<'a>,
+    /// Whether a piece was shown, which cannot be taken back.
+    is_visible: bool,
+}
+
+impl Hooked for Streamed<'_> {
+    type Input = ChatRequest;
+    type Output = ChatResponse;
+
+    fn show(&self, request: &ChatRequest) -> Result<Map> {
+        hooked::show_chat(self.model.name(), request)
+    }
+
+    fn change(&self, request: &mut ChatRequest, changes: Map) -> Result<()> {
+        hooked::change_chat(request, changes)?;
+        check(request)
+    }
+
+    async fn call(&mut self, request: ChatRequest) -> Result<ChatResponse> {
+        let response = self.pieces(request).await?;
+        accepted(self.cx, self.model.name(), response)
+    }
+
+    fn result(&self, response: &ChatResponse) -> Result<Value> {
+        hooked::show_response(response)
+    }
+
+    fn replace(
+        &self,
+        request: &ChatRequest,
+        value: Value,
+        previous: Option<&ChatResponse>,
+    ) -> Result<ChatResponse> {
+        hooked::replace_response(self.model.name(), request, value, previous)
+    }
+
+    fn can_repeat(&self) -> bool {
+        !self.is_visible
+    }
+}
+
+impl Streamed<'_> {
+    /// The pieces of the recorded answer, or of the model's after the attempts that are worth it.
+    async fn pieces(&mut self, request: ChatRequest) -> Result<ChatResponse> {
+        let (cx, model) = (self.cx, self.model);
+        let mut recording = None;
+        if let Some(tape) = cx.tape() {
+            let call = cassette::chat(model.name(), &request)?;
+            let number = match tape.find(&call)? {
+                Found::Recorded(outcome) => {
+                    let events = cassette::events(outcome)?;
+                    let seen = |_: &ChatEvent| self.is_visible = true;
+                    return pass_on(events, model.name(), &mut self.sender, seen).await;
+                }
+                Found::Missing(number) => number,
+            };
+            recording = Some(cassette::Recording::new(Arc::clone(tape), number, call));
+        }
+        let mut attempts = Attempts::default();
+        let outcome = loop {
+            let seen = |piece: &ChatEvent| {
+                self.is_visible = true;
+                if let Some(recording) = &mut recording {
+                    recording.piece(piece);
+                }
+            };
+            let outcome = match model.stream(cx, request.clone()).await {
+                Ok(events) => pass_on(events, model.name(), &mut self.sender, seen).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                // What was shown cannot be taken back.
+                Err(error) if !self.is_visible => match attempts.pause(cx, error).await {
+                    Ok(()) => {}
+                    Err(error) => break Err(error),
+                },
+                outcome => break outcome,
+            }
+        };
+        if let Some(recording) = recording {
+            recording.end(cx, &outcome)?;
+        }
+        outcome
+    }
+}
+
+/// Where the pieces of an answer go.
+struct Sender<'a> {
+    pieces: mpsc::Sender<ChatEvent>,
+    measured: Option<&'a mut Measurement>,
+}
+
+impl Sender<'_> {
+    async fn send(&mut self, piece: ChatEvent) {
+        if let Some(measured) = &mut self.measured {
+            measured.piece();
+        }
+        // The receiver lives as long as the one who polls this future.
+        drop(self.pieces.send(piece).await);
+    }
 }
 
 /// Sends the pieces of one stream on; answers its end.
 async fn pass_on(
     mut events: BoxStream<'static, Result<ChatEvent>>,
     model: &str,
-    sender: &mut mpsc::Sender<ChatEvent>,
+    sender: &mut Sender<'_>,
     mut seen: impl FnMut(&ChatEvent),
 ) -> Result<ChatResponse> {
     while let Some(event) = events.next().await {
@@ -245,8 +424,7 @@ async fn pass_on(
             ChatEvent::Done(response) => return Ok(*response),
             piece => {
                 seen(&piece);
-                // The receiver lives as long as the one who polls this future.
-                drop(sender.send(piece).await);
+                sender.send(piece).await;
             }
         }
     }
@@ -254,41 +432,8 @@ async fn pass_on(
     Err(Error::new(ErrorKind::BadResponse, message))
 }
 
-/// The answer of a hook that takes the model's place.
-async fn replaced(
-    services: &Services,
-    cx: &Context,
-    model: &str,
-    request: &ChatRequest,
-) -> Result<Option<ChatResponse>> {
-    if !services.hooks.has(HookPoint::ModelBefore) {
-        return Ok(None);
-    }
-    let data = Value::map([
-        ("model", Value::from(model)),
-        ("messages", messages_value(&request.messages)?),
-    ]);
-    let answer = services
-        .hooks
-        .ask(cx, HookPoint::ModelBefore, &data)
-        .await?;
-    let Some(answer) = answer else {
-        return Ok(None);
-    };
-    let prefix = format!("call_{}", request.messages.len());
-    let mut response = Answer::parse(answer)?.into_response(model, request, &prefix);
-    // Nothing was sent, so nothing was used.
-    response.usage = Usage::default();
-    Ok(Some(response))
-}
-
-/// Counts what an answer used and lets hooks look at it.
-async fn accepted(
-    services: &Services,
-    cx: &Context,
-    model: &str,
-    mut response: ChatResponse,
-) -> Result<ChatResponse> {
+/// Counts what an answer used.
+fn accepted(cx: &Context, model: &str, mut response: ChatResponse) -> Result<ChatResponse> {
     let metrics = cx.metrics();
     metrics.add("usage.requests", count(response.usage.requests));
     metrics.add("usage.input_tokens", count(response.usage.input_tokens));
@@ -299,21 +444,6 @@ async fn accepted(
         let message = format!("the content filter of `{model}` stopped the answer");
         let hint = "change the prompt, or take another model";
         return Err(Error::new(ErrorKind::ContentFiltered, message).with_hint(hint));
-    }
-    if !services.hooks.has(HookPoint::ModelAfter) {
-        return Ok(response);
-    }
-    let data = Value::map([
-        ("model", Value::from(model)),
-        ("response", Value::from_serialize(&response)?),
-    ]);
-    if let Some(answer) = services.hooks.ask(cx, HookPoint::ModelAfter, &data).await? {
-        let usage = response.usage;
-        let answered_by = response.model.clone();
-        let prefix = "call_replaced";
-        response = Answer::parse(answer)?.into_response(model, &ChatRequest::default(), prefix);
-        response.usage = usage;
-        response.model = answered_by;
     }
     Ok(response)
 }

@@ -35,7 +35,7 @@ use self::{
     file::{Entry, Header, Key},
     miss::Miss,
     playing::{Doing, Found, Playing, Recorded, Replaying, Room},
-    scrub::Scrubber,
+    scrub::{HIDDEN, Scrubber, is_secret_name},
 };
 pub(crate) use self::{
     form::{Form, RESPONSE, VECTORS, events},
@@ -54,6 +54,16 @@ pub enum Mode {
     Replay,
     /// Replays when the file is there, else records.
     Auto,
+}
+
+/// A text without what looks like a secret, by its form or by the name of its field (empty for
+/// none); `None` when nothing does.
+pub(crate) fn hide_secrets(name: &str, text: &str) -> Option<String> {
+    if !name.is_empty() && is_secret_name(name) {
+        return Some(HIDDEN.to_owned());
+    }
+    let hidden = secret_text::hide(text.to_owned());
+    (hidden != text).then_some(hidden)
 }
 
 impl Mode {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value,
+    Context, Error, ErrorKind, Result, Value, logger,
     model::{ChatModel, EmbeddingModel},
     services::{ModelOptions, Models},
     value::Map,
@@ -87,10 +87,12 @@ impl Catalogue {
         for name in names.chain(keys.map(str::to_owned)) {
             if let Some(secret) = self.variable(&name) {
                 deck.hide(&secret);
+                logger::hide(&secret);
             }
         }
         for secret in self.config.keys.values() {
             deck.hide(secret);
+            logger::hide(secret);
         }
         self.deck = deck;
         self
@@ -128,6 +130,7 @@ impl Catalogue {
         let key = options.api_key.filter(|key| !key.is_empty());
         if let Some(key) = &key {
             self.deck.hide(key);
+            logger::hide(key);
         }
         // The owner's key goes to the owner's address: a script that names another address has
         // to bring a key of its own.

@@ -7,12 +7,14 @@ mod catalogue;
 mod check;
 mod describe;
 mod function;
+mod hooked;
 mod providers;
 mod replayed;
 mod retry;
 mod rig;
 mod scripted;
 
+pub(crate) use self::{answer::messages_value, hooked::messages_of};
 pub use self::{
     call::{complete, embed, stream},
     catalogue::Catalogue,

@@ -12,6 +12,7 @@ mod embedding;
 mod evaluate;
 mod filter;
 mod fuse;
+mod hooked;
 mod ids;
 mod ingest;
 mod keyword;
@@ -26,6 +27,7 @@ mod sources;
 mod tool;
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,6 +35,7 @@ use std::{
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
+    hook::{RAG_INGEST, RAG_RETRIEVE, around},
     storage::{DocumentStore, Embedded, EmbedderSettings, Metric},
     tool::{DynTool, ToolContext},
     tracker::{Operation, track},
@@ -46,7 +49,7 @@ use self::{
     labels::Labels,
     tool::SearchTool,
 };
-use crate::storage;
+use crate::{storage, telemetry::genai};
 
 pub use self::{
     answer::{Answer, AskOptions, Citation, Unverified},
@@ -211,7 +214,8 @@ impl Rag {
             Operation::new("rag ingest"),
             |inner| async move {
                 let cx = cx.with_context(inner);
-                ingest::run(&self.0, &cx, sources, options).await
+                let mut call = hooked::Ingest { rag: self, cx: &cx };
+                around(&cx.context, &RAG_INGEST, &mut call, (sources, options)).await
             },
         )
         .await
@@ -230,8 +234,14 @@ impl Rag {
         options: SearchOptions,
     ) -> Result<Vec<Hit>> {
         let operation = Operation::new(format!("retrieval {}", self.source()));
+        let operation = operation.with_span(|| genai::retrieval(self.source(), query));
         track(&cx.context, operation, |inner| async move {
-            search::run(&self.0, &inner, query, options).await
+            let mut call = hooked::Search {
+                rag: self,
+                cx: &inner,
+            };
+            let input = (Cow::Borrowed(query), options);
+            around(&inner, &RAG_RETRIEVE, &mut call, input).await
         })
         .await
     }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use aikit_core::{
-    Result, Value,
-    tool::{self, DynTool, ToolContext, ToolSpec, schema_of},
+    Result, Value, schema,
+    tool::{self, DynTool, ToolContext, ToolSpec},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use schemars::JsonSchema;
@@ -75,7 +75,7 @@ impl SearchTool {
             timeout: Some(TIMEOUT),
             origin: "rag",
         };
-        let schema = Schema::default();
+        let schema = Schema::of(&spec);
         Ok(Self {
             rag,
             k: options.k,
@@ -87,7 +87,7 @@ impl SearchTool {
 
 /// The schema of the arguments, with the number of hits that this tool answers by itself.
 fn schema(k: usize) -> Value {
-    let mut schema = schema_of::<Args>();
+    let mut schema = schema::of::<Args>();
     let mut place = Some(&mut schema);
     for name in ["properties", "k"] {
         place = match place {

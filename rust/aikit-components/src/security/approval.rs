@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::denied;
 
 /// Longest sentence that is shown, in characters.
-const ACTION_CHARACTERS_MAX: usize = 4000;
+pub(crate) const ACTION_CHARACTERS_MAX: usize = 4000;
 
 /// Most lines of a difference that are shown, and most characters of one.
 const DETAIL_LINES_MAX: usize = 60;
@@ -48,21 +48,9 @@ pub(super) async fn approve(
         detail,
         always: always.map(|it| visible(&it, ACTION_CHARACTERS_MAX)),
     };
-    let verdict = match (cx.approver(), ask) {
-        (Some(approver), _) => approver.approve(cx, &approval).await?,
-        (None, Some(ask)) => {
-            let turn = take_turn(cx).await?;
-            // Somebody may have answered `always` meanwhile.
-            if policy.decide(cx, permission, target) == Decision::Allow {
-                return Ok(());
-            }
-            let verdict = ask_user(cx, ask, &approval).await?;
-            drop(turn);
-            verdict
-        }
-        (None, None) => return Err(needed(&approval)),
-    };
-    match verdict {
+    // Somebody may answer `always` meanwhile.
+    let is_allowed = || policy.decide(cx, permission, target) == Decision::Allow;
+    match decide(cx, (cx.approver(), ask), &approval, is_allowed).await? {
         Verdict::Yes => Ok(()),
         // What a function says counts for its agent alone, which asks it each time.
         Verdict::Always if approval.always.is_none() || cx.approver().is_some() => Ok(()),
@@ -75,6 +63,31 @@ pub(super) async fn approve(
             let hint = "answer `yes` when asked, to allow it once";
             Err(denied(&message, hint))
         }
+    }
+}
+
+/// The verdict of whoever decides: the approver, or else the user, who is not asked what
+/// `is_allowed` by then.
+///
+/// # Errors
+///
+/// `approval_needed` when nobody can be asked, and those of asking.
+pub(crate) async fn decide(
+    cx: &Context,
+    (approver, ask): (Option<&Arc<dyn Approver>>, Option<&dyn Ask>),
+    approval: &Approval,
+    is_allowed: impl Fn() -> bool,
+) -> Result<Verdict> {
+    match (approver, ask) {
+        (Some(approver), _) => approver.approve(cx, approval).await,
+        (None, Some(ask)) => {
+            let _turn = take_turn(cx).await?;
+            if is_allowed() {
+                return Ok(Verdict::Yes);
+            }
+            ask_user(cx, ask, approval).await
+        }
+        (None, None) => Err(needed(approval)),
     }
 }
 
@@ -201,7 +214,7 @@ fn sent(sending: &Sending<'_>) -> String {
 
 /// `text` on one line, with every character that a terminal or a page would not show as itself
 /// written as its code: line ends, escapes, marks that turn the direction of writing.
-pub(super) fn visible(text: &str, characters_max: usize) -> String {
+pub(crate) fn visible(text: &str, characters_max: usize) -> String {
     let mut shown = String::with_capacity(text.len());
     for (index, character) in text.chars().enumerate() {
         if index == characters_max {
@@ -224,14 +237,19 @@ pub(super) fn visible(text: &str, characters_max: usize) -> String {
 
 /// The call of a tool with the digest that an approval is bound to.
 pub(crate) fn invocation(tool: &str, args: &Value) -> Invocation {
-    let mut hasher = blake3::Hasher::new();
-    hash(&mut hasher, &Value::from(tool));
-    hash(&mut hasher, args);
     Invocation {
         tool: tool.to_owned(),
         args: args.clone(),
-        digest: hasher.finalize().to_hex().to_string(),
+        digest: digest(tool, args),
     }
+}
+
+/// BLAKE3 of a name and a value, 64 hexadecimal digits.
+pub(crate) fn digest(name: &str, value: &Value) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hash(&mut hasher, &Value::from(name));
+    hash(&mut hasher, value);
+    hasher.finalize().to_hex().to_string()
 }
 
 /// Feeds a value so that two values give the same bytes exactly when they are equal: each part

@@ -40,7 +40,7 @@ fn is_escaped(character: char) -> bool {
 }
 
 /// About how long `value` is as JSON; stops counting beyond `enough`.
-fn json_bytes(value: &Value, enough: usize) -> usize {
+pub(crate) fn json_bytes(value: &Value, enough: usize) -> usize {
     let mut stack = vec![value];
     let mut bytes = 0;
     while let Some(value) = stack.pop() {

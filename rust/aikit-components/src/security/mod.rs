@@ -17,7 +17,9 @@ pub mod sandbox;
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     event::EventKind,
+    hook::{HookPoint, notify},
     services::{Ask, Decision, Permission, Policy, Target},
+    value::Map,
 };
 
 /// Lets an action go on, or says which rule forbids it; asks the user where the policy wants so.
@@ -41,7 +43,36 @@ pub async fn enforce(
         }
     };
     record(cx, permission, target, &decision, outcome.is_ok());
+    if outcome.is_err() {
+        let violation = || violation(cx, permission, target, &decision);
+        notify(cx, HookPoint::SecurityViolation, violation).await;
+    }
     outcome
+}
+
+/// What hooks see of an action that was refused.
+fn violation(cx: &Context, permission: Permission, target: Target<'_>, decision: &Decision) -> Map {
+    let (word, rule) = words(decision);
+    Map::from_iter([
+        ("permission".to_owned(), Value::from(permission.name())),
+        ("target".to_owned(), describe(target)),
+        ("rule".to_owned(), Value::from(rule)),
+        ("decision".to_owned(), Value::from(word)),
+        ("digest".to_owned(), digest(cx)),
+    ])
+}
+
+/// A decision in a word, and its rule.
+fn words(decision: &Decision) -> (&'static str, Option<&str>) {
+    match decision {
+        Decision::Allow => ("allow", None),
+        Decision::Ask(action) => ("ask", Some(action)),
+        Decision::Deny { rule, .. } => ("deny", Some(rule)),
+    }
+}
+
+fn digest(cx: &Context) -> Value {
+    cx.invocation().map(|it| it.digest.as_str()).into()
 }
 
 /// The error of a rule that forbids an action.
@@ -56,11 +87,7 @@ fn record(
     decision: &Decision,
     allowed: bool,
 ) {
-    let (word, rule) = match decision {
-        Decision::Allow => ("allow", None),
-        Decision::Ask(action) => ("ask", Some(action)),
-        Decision::Deny { rule, .. } => ("deny", Some(rule)),
-    };
+    let (word, rule) = words(decision);
     let (permission, caller) = (permission.name(), cx.caller().name());
     tracing::debug!(
         permission,
@@ -75,12 +102,9 @@ fn record(
             ("caller", Value::from(caller)),
             ("target", describe(target)),
             ("decision", Value::from(word)),
-            ("rule", rule.map(String::as_str).into()),
+            ("rule", Value::from(rule)),
             ("allowed", Value::Bool(allowed)),
-            (
-                "digest",
-                cx.invocation().map(|it| it.digest.as_str()).into(),
-            ),
+            ("digest", digest(cx)),
         ]);
         cx.emit(EventKind::PolicyDecision, data);
     }

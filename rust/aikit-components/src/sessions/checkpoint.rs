@@ -2,13 +2,14 @@
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
+    hook::{SESSION_CHECKPOINT, around},
     storage::{Batch, Entry},
     tracker::{Operation, track},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{MESSAGES_MAX, NAME_BYTES_MAX, Session, SessionInfo, now, session::Change};
+use super::{MESSAGES_MAX, NAME_BYTES_MAX, Session, SessionInfo, hooked, now, session::Change};
 use crate::{
     nearest,
     project::{self, Attempts},
@@ -53,20 +54,27 @@ impl Session {
     /// `conflict` when the name is taken or the session is completed, `limit_exceeded` when there is
     /// too much to keep, `corrupt_record` when something is damaged, those of the store.
     pub async fn checkpoint(&self, cx: &Context, name: Option<&str>) -> Result<Checkpoint> {
-        if let Some(name) = name {
-            project::check_name("the name of the checkpoint", name, NAME_BYTES_MAX)?;
-        }
+        check_name(name)?;
         track(cx, Operation::new("session checkpoint"), |cx| async move {
-            let mut attempts = Attempts::new(&cx);
-            loop {
-                match self.keep(&cx, name).await {
-                    Ok(kept) => return Ok(kept),
-                    Err(Failed::Final(error)) => return Err(error),
-                    Err(Failed::Write(error)) => attempts.again(error).await?,
-                }
-            }
+            let mut call = hooked::Keep {
+                session: self,
+                cx: &cx,
+            };
+            let name = name.map(str::to_owned);
+            around(&cx, &SESSION_CHECKPOINT, &mut call, name).await
         })
         .await
+    }
+
+    pub(super) async fn keep_now(&self, cx: &Context, name: Option<&str>) -> Result<Checkpoint> {
+        let mut attempts = Attempts::new(cx);
+        loop {
+            match self.keep(cx, name).await {
+                Ok(kept) => return Ok(kept),
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Write(error)) => attempts.again(error).await?,
+            }
+        }
     }
 
     /// The checkpoints, oldest first.
@@ -257,6 +265,13 @@ impl Session {
             ..Batch::default()
         }
     }
+}
+
+/// Refuses what is no name of a checkpoint.
+pub(super) fn check_name(name: Option<&str>) -> Result<()> {
+    name.map_or(Ok(()), |name| {
+        project::check_name("the name of the checkpoint", name, NAME_BYTES_MAX)
+    })
 }
 
 /// The key of a checkpoint, with leading zeros, so that the order of the keys is theirs.

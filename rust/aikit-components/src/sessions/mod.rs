@@ -2,12 +2,14 @@
 //! any face can take up again.
 
 mod checkpoint;
+mod hooked;
 mod session;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
+    hook::{SESSION_START, around},
     storage::{Batch, Entry, KeyValueStore},
     tracker::{Operation, track},
     value::Map,
@@ -136,35 +138,43 @@ impl Sessions {
         }
         check_tags(&options.tags)?;
         track(cx, Operation::new("session create"), |cx| async move {
-            let place = self.place(&cx).await?;
-            let (id, now) = (cx.clock().uuid().simple().to_string(), now(&cx));
-            let info = SessionInfo {
-                id: id.clone(),
-                name: options.name.clone(),
-                tags: options.tags,
-                metadata: options.metadata,
-                created_s: now,
-                updated_s: now,
-                ..SessionInfo::default()
+            let mut call = hooked::Create {
+                sessions: self,
+                cx: &cx,
             };
-            let mut batch = Batch {
-                expect: vec![(place.info(&id), None)],
-                puts: vec![(place.info(&id), encode(&info)?)],
-                ..Batch::default()
-            };
-            if let Some(name) = &options.name {
-                batch.expect.push((place.name(name), None));
-                let written = project::encode("the name", &id, NAME_BYTES_MAX)?;
-                batch.puts.push((place.name(name), written));
-            }
-            let written = place.store.apply(batch).await;
-            written.map_err(|error| match (error.kind(), &options.name) {
-                (ErrorKind::Conflict, Some(name)) => taken(name),
-                _ => error,
-            })?;
-            Session::open(&cx, &self.project, place, id).await
+            around(&cx, &SESSION_START, &mut call, options).await
         })
         .await
+    }
+
+    async fn begin(&self, cx: &Context, options: SessionOptions) -> Result<Session> {
+        let place = self.place(cx).await?;
+        let (id, now) = (cx.clock().uuid().simple().to_string(), now(cx));
+        let info = SessionInfo {
+            id: id.clone(),
+            name: options.name.clone(),
+            tags: options.tags,
+            metadata: options.metadata,
+            created_s: now,
+            updated_s: now,
+            ..SessionInfo::default()
+        };
+        let mut batch = Batch {
+            expect: vec![(place.info(&id), None)],
+            puts: vec![(place.info(&id), encode(&info)?)],
+            ..Batch::default()
+        };
+        if let Some(name) = &options.name {
+            batch.expect.push((place.name(name), None));
+            let written = project::encode("the name", &id, NAME_BYTES_MAX)?;
+            batch.puts.push((place.name(name), written));
+        }
+        let written = place.store.apply(batch).await;
+        written.map_err(|error| match (error.kind(), &options.name) {
+            (ErrorKind::Conflict, Some(name)) => taken(name),
+            _ => error,
+        })?;
+        Session::open(cx, &self.project, place, id).await
     }
 
     /// Takes up the session of a name, or begins it when there is none.
@@ -194,6 +204,18 @@ impl Sessions {
     ///
     /// `not_found` with the nearest name, those of the store.
     pub async fn resume(&self, cx: &Context, id_or_name: &str) -> Result<Session> {
+        track(cx, Operation::new("session resume"), |cx| async move {
+            let mut call = hooked::Resume {
+                sessions: self,
+                cx: &cx,
+                id_or_name,
+            };
+            around(&cx, &SESSION_START, &mut call, ()).await
+        })
+        .await
+    }
+
+    async fn take_up(&self, cx: &Context, id_or_name: &str) -> Result<Session> {
         let session = self.find(cx, id_or_name).await?;
         let status = session.info(cx).await?.status;
         if status == Status::Completed {

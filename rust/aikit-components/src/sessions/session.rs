@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
+    hook::{SESSION_END, around},
     model::Message,
     storage::{Batch, Entry, Revision},
     tracker::{Operation, track},
 };
 
-use super::{MESSAGE_BYTES_MAX, MESSAGES_MAX, Place, SessionInfo, Status, encode, now};
+use super::{MESSAGE_BYTES_MAX, MESSAGES_MAX, Place, SessionInfo, Status, encode, hooked, now};
 use crate::{
     artifacts::Artifacts,
     project::{self, Attempts, Project},
@@ -132,7 +133,14 @@ impl Session {
     ///
     /// `not_found` when it was deleted, those of the store.
     pub async fn complete(&self, cx: &Context) -> Result<()> {
-        self.set_status(cx, Status::Completed).await
+        track(cx, Operation::new("session complete"), |cx| async move {
+            let mut call = hooked::Complete {
+                session: self,
+                cx: &cx,
+            };
+            around(&cx, &SESSION_END, &mut call, ()).await
+        })
+        .await
     }
 
     pub(super) async fn set_status(&self, cx: &Context, status: Status) -> Result<()> {

@@ -126,7 +126,9 @@ fn object_schema(name: &str, schema: Value) -> Result<(Value, Schema)> {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err(wrong("does not describe an object".to_owned()));
     }
-    let validator = jsonschema::validator_for(&schema.to_readable_json())
-        .map_err(|error| wrong(format!("is not valid: {error}")))?;
-    Ok((schema, Schema::compiled(validator)))
+    let compiled = Schema::compiled(schema.clone()).map_err(|error| {
+        let why = error.message();
+        wrong(why.trim_start_matches("the schema ").to_owned())
+    })?;
+    Ok((schema, compiled))
 }

@@ -5,15 +5,17 @@ use std::{sync::Arc, time::Duration};
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     context::{Caller, Overrides},
-    hook::HookPoint,
+    hook::{Hooked, TOOL, around},
     services::{Decision, Services, Target},
     tool::{DynTool, ToolContext, ToolSpec},
     tracker::{Operation, track},
+    value::Map,
 };
 
 use crate::{
     models::cassette,
     security::{approval, denied, enforce, limits},
+    telemetry::genai,
 };
 
 /// Longest time of a call whose tool names none.
@@ -24,46 +26,98 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// # Errors
 ///
 /// `invalid_args` when the arguments do not fit, `denied` and `approval_needed` from the policy,
-/// `denied` from a hook, `timeout`, `limit_exceeded` for a large answer, and the tool's own.
+/// those of [`around`], `timeout`, `limit_exceeded` for a large answer, and the tool's own.
 pub async fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, args: Value) -> Result<Value> {
+    invoke_as(cx, tool, args, None).await
+}
+
+/// As [`invoke`], for a model's request with the identity `id`.
+///
+/// # Errors
+///
+/// As of [`invoke`].
+pub async fn invoke_as(
+    cx: &ToolContext,
+    tool: &Arc<dyn DynTool>,
+    args: Value,
+    id: Option<&str>,
+) -> Result<Value> {
     let spec = tool.spec();
     // A model that passes no arguments passes null.
     let args = if args.is_null() {
-        Value::Map(aikit_core::value::Map::new())
+        Value::Map(Map::new())
     } else {
         args
     };
     let operation = Operation::new(format!("tool:{}", spec.name));
+    let operation = operation.with_span(|| genai::tool(spec, &args, id));
     track(&cx.context, operation, |inner| async move {
-        let inner = bound(inner, spec, &args);
         inner.metrics().add("tool.calls", 1.0);
         tool.check(&args)?;
-        if let Some(answer) = ask_before(&inner, &cx.services, spec, &args).await? {
-            limits::check_output(&spec.name, &answer)?;
-            return Ok(answer);
-        }
-        let observed_args = cx
-            .services
-            .hooks
-            .has(HookPoint::ToolAfter)
-            .then(|| args.clone());
-        let answer = taped(cx, &inner, tool, args).await?;
-        limits::check_output(&spec.name, &answer)?;
-        let Some(args) = observed_args else {
-            return Ok(answer);
+        let mut call = Call {
+            cx,
+            inner: &inner,
+            tool,
         };
-        let answer = ask_after(&inner, &cx.services, spec, args, answer).await?;
-        limits::check_output(&spec.name, &answer)?;
+        let answer = around(&inner, &TOOL, &mut call, args).await?;
+        genai::tool_answered(&inner, &answer);
         Ok(answer)
     })
     .await
 }
 
+/// A call with hooks around it.
+struct Call<'a> {
+    cx: &'a ToolContext,
+    inner: &'a Context,
+    tool: &'a Arc<dyn DynTool>,
+}
+
+impl Hooked for Call<'_> {
+    type Input = Value;
+    type Output = Value;
+
+    fn show(&self, args: &Value) -> Result<Map> {
+        let spec = self.tool.spec();
+        let permissions = spec.permissions.iter().map(|it| Value::from(it.name()));
+        Ok(Map::from_iter([
+            ("tool".to_owned(), Value::from(spec.name.as_str())),
+            ("args".to_owned(), args.clone()),
+            ("permissions".to_owned(), permissions.collect()),
+        ]))
+    }
+
+    fn change(&self, args: &mut Value, mut changes: Map) -> Result<()> {
+        if let Some(changed) = changes.shift_remove("args") {
+            self.tool.check(&changed)?;
+            *args = changed;
+        }
+        Ok(())
+    }
+
+    async fn call(&mut self, args: Value) -> Result<Value> {
+        let spec = self.tool.spec();
+        let inner = bound(self.inner, spec, &args);
+        let answer = taped(self.cx, &inner, self.tool, args).await?;
+        limits::check_output(&spec.name, &answer)?;
+        Ok(answer)
+    }
+
+    fn result(&self, answer: &Value) -> Result<Value> {
+        Ok(answer.clone())
+    }
+
+    fn replace(&self, _: &Value, answer: Value, _: Option<&Value>) -> Result<Value> {
+        limits::check_output(&self.tool.spec().name, &answer)?;
+        Ok(answer)
+    }
+}
+
 /// The Context of the call. What needs an approval is bound to the tool and its arguments; a user
 /// approves nothing, so a user's calls are spared the digest.
-fn bound(inner: Context, spec: &ToolSpec, args: &Value) -> Context {
+fn bound(inner: &Context, spec: &ToolSpec, args: &Value) -> Context {
     if inner.caller() == Caller::User || spec.permissions.is_empty() {
-        return inner;
+        return inner.clone();
     }
     inner.child(Overrides {
         invocation: Some(Arc::new(approval::invocation(&spec.name, args))),
@@ -127,45 +181,6 @@ async fn call(
                 .with_source(error))
         }
         outcome => outcome,
-    }
-}
-
-async fn ask_before(
-    cx: &Context,
-    services: &Services,
-    spec: &ToolSpec,
-    args: &Value,
-) -> Result<Option<Value>> {
-    if !services.hooks.has(HookPoint::ToolBefore) {
-        return Ok(None);
-    }
-    let data = Value::map([
-        ("tool", Value::from(spec.name.as_str())),
-        ("args", args.clone()),
-        ("caller", Value::from(cx.caller().name())),
-    ]);
-    services.hooks.ask(cx, HookPoint::ToolBefore, &data).await
-}
-
-async fn ask_after(
-    cx: &Context,
-    services: &Services,
-    spec: &ToolSpec,
-    args: Value,
-    answer: Value,
-) -> Result<Value> {
-    let mut data = Value::map([
-        ("tool", Value::from(spec.name.as_str())),
-        ("args", args),
-        ("result", answer),
-    ]);
-    let replaced = services.hooks.ask(cx, HookPoint::ToolAfter, &data).await?;
-    if let Some(replaced) = replaced {
-        return Ok(replaced);
-    }
-    match &mut data {
-        Value::Map(map) => Ok(map.shift_remove("result").unwrap_or_default()),
-        _ => Ok(Value::Null),
     }
 }
 

@@ -17,7 +17,7 @@ use aikit_core::{services::Permission, tool::ToolConstructor};
 pub(crate) use self::schema::Schema;
 pub use self::{
     function::{FunctionTool, FunctionToolOptions},
-    invoke::invoke,
+    invoke::{invoke, invoke_as},
     registry::Registry,
 };
 // What a tool that has acted reports must fit its answer.

@@ -1,18 +1,24 @@
-//! The compiled schema of a tool's arguments.
+//! Arguments of a tool that do not fit its schema, told with the arguments it takes.
 
-use std::sync::OnceLock;
+use aikit_core::{Error, Result, Value, schema, tool::ToolSpec};
 
-use aikit_core::{Error, Result, Value, tool::ToolSpec};
-use jsonschema::Validator;
-
-/// A schema that is compiled once, at the first call at the latest.
-#[derive(Debug, Default)]
-pub(crate) struct Schema(OnceLock<Validator>);
+/// The compiled schema of one tool's arguments.
+#[derive(Debug)]
+pub(crate) struct Schema(schema::Schema);
 
 impl Schema {
-    /// A schema that is compiled already.
-    pub(super) fn compiled(validator: Validator) -> Self {
-        Self(OnceLock::from(validator))
+    /// The schema of `spec`, compiled at the first call.
+    pub(crate) fn of(spec: &ToolSpec) -> Self {
+        Self(schema::Schema::lazy(spec.input_schema.clone()))
+    }
+
+    /// A schema that is compiled now.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` when it is none.
+    pub(super) fn compiled(source: Value) -> Result<Self> {
+        schema::Schema::new(source).map(Self)
     }
 
     /// Holds arguments against the schema of `spec`, whose own this is.
@@ -21,30 +27,14 @@ impl Schema {
     ///
     /// `invalid_args` when they do not fit, or the schema is none.
     pub(crate) fn check(&self, spec: &ToolSpec, args: &Value) -> Result<()> {
-        let args = args.to_readable_json();
-        let Some(error) = self.validator(spec)?.iter_errors(&args).next() else {
-            return Ok(());
-        };
-        let place = error.instance_path().to_string();
-        let place = place.trim_start_matches('/');
-        let message = if place.is_empty() {
-            format!("`{}`: {error}", spec.name)
-        } else {
-            format!("`{}`: argument `{place}`: {error}", spec.name)
-        };
-        Err(Error::invalid_args(message).with_hint(spec.usage()))
-    }
-
-    fn validator(&self, spec: &ToolSpec) -> Result<&Validator> {
-        if let Some(validator) = self.0.get() {
-            return Ok(validator);
-        }
-        // Compiled outside of the lock, which a fork could find held.
-        let compiled = jsonschema::validator_for(&spec.input_schema.to_readable_json());
-        let compiled = compiled.map_err(|error| {
-            let message = format!("the schema of `{}` is not valid: {error}", spec.name);
+        let misfit = self.0.misfit(args).map_err(|error| {
+            let message = format!("`{}`: {}", spec.name, error.message());
             Error::invalid_args(message).with_hint("give a JSON Schema (2020-12) of type `object`")
         })?;
-        Ok(self.0.get_or_init(|| compiled))
+        let Some(misfit) = misfit else {
+            return Ok(());
+        };
+        let message = format!("`{}`: {}", spec.name, misfit.describe("argument"));
+        Err(Error::invalid_args(message).with_hint(spec.usage()))
     }
 }

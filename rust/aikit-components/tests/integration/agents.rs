@@ -371,11 +371,7 @@ fn cancelling_a_request_in_flight_closes_its_connection() {
 #[test]
 fn a_hook_stops_an_agent_answers_for_it_or_changes_its_output() {
     let cx = tool_context();
-    hook(
-        &cx,
-        HookPoint::AgentBefore,
-        HookAction::Stop("closed".to_owned()),
-    );
+    hook(&cx, HookPoint::AgentBefore, HookAction::stop("closed"));
     let error = run_in(cx, agent(vec![], vec![]), "go").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
 
@@ -405,11 +401,7 @@ fn a_hook_stops_an_agent_answers_for_it_or_changes_its_output() {
 #[test]
 fn a_hook_that_stops_a_tool_is_told_to_the_model() {
     let cx = tool_context();
-    hook(
-        &cx,
-        HookPoint::ToolBefore,
-        HookAction::Stop("not that".to_owned()),
-    );
+    hook(&cx, HookPoint::ToolBefore, HookAction::stop("not that"));
     let answers = vec![add(1, 1), expecting("not that", "fine")];
     let run = run_in(cx, agent(answers, vec![tool("add", Deed::Add)]), "go").unwrap();
     assert_eq!(run.output, "fine");

@@ -8,7 +8,7 @@ use aikit_core::{
     context::{Caller, Overrides},
     event::EventKind,
     graph::Status,
-    hook::{Hook, HookAction, HookPoint},
+    hook::{Hook, HookAction, HookOptions, HookPoint},
     script::Callable,
     services::{FilePart, Files, ListOptions, Services},
     tool::{DynTool, ToolContext},
@@ -313,22 +313,19 @@ impl Hook for Answering {
 #[test]
 fn hooks_replace_and_stop_calls() {
     let hooked = |point, action| {
-        let services = Services::default();
-        services
-            .hooks
-            .register(point, "test", 0, Arc::new(Answering(action)));
-        ToolContext {
-            context: Context::default(),
-            services: Arc::new(services),
-        }
+        let cx = bare();
+        let options = HookOptions {
+            required: true,
+            ..HookOptions::named("test")
+        };
+        let hook = Arc::new(Answering(action));
+        cx.context.hooks().register(point, options, hook).unwrap();
+        cx
     };
     let never = tool(Value::Null, |_| panic!("called"));
     let cx = hooked(HookPoint::ToolBefore, HookAction::Replace(Value::Int(7)));
     assert_eq!(invoke(&cx, &never, Value::Null).unwrap(), Value::Int(7));
-    let cx = hooked(
-        HookPoint::ToolBefore,
-        HookAction::Stop("not now".to_owned()),
-    );
+    let cx = hooked(HookPoint::ToolBefore, HookAction::stop("not now"));
     assert_eq!(
         invoke(&cx, &never, Value::Null).unwrap_err().kind(),
         ErrorKind::Denied

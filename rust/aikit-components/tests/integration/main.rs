@@ -5,11 +5,17 @@ mod agents;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod built_in_hooks;
+#[cfg(test)]
 mod cassette;
+#[cfg(test)]
+mod event_log;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hooks;
 #[cfg(test)]
 mod http_guard;
 #[cfg(test)]
@@ -42,6 +48,8 @@ mod state;
 mod storage;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod telemetry;
 #[cfg(test)]
 mod tool_table;
 #[cfg(test)]

@@ -73,11 +73,7 @@ fn a_hook_answers_for_a_model_or_changes_its_answer() {
     );
 
     let cx = tool_context();
-    hook(
-        &cx,
-        HookPoint::ModelBefore,
-        HookAction::Stop("not today".to_owned()),
-    );
+    hook(&cx, HookPoint::ModelBefore, HookAction::stop("not today"));
     let model = scripted(vec![Value::from("good")]).unwrap();
     let error = wait(async move { models::complete(&cx, &model, asking("hi")).await });
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Denied);

@@ -86,6 +86,7 @@ fn a_compatible_server_answers_a_chat() {
         requests: 1,
         input_tokens: 7,
         output_tokens: 3,
+        ..Usage::default()
     };
     assert_eq!(response.usage, usage);
     let sent = &server.requests()[0];

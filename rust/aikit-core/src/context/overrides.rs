@@ -2,8 +2,14 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use super::{Approver, Caller, Invocation, Principal};
-use crate::{clock::Clock, progress::ProgressSink, tape::Tape, value::Map};
+use super::{Approver, Caller, ChannelService, Invocation, Principal};
+use crate::{
+    Error, Result, clock::Clock, event::EventBus, hook::HookRegistry, progress::ProgressSink,
+    tape::Tape, value::Map,
+};
+
+/// Longest request id, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 256;
 
 /// What to set on a new Context; what is `None` comes from the parent or is made.
 #[derive(Clone, Debug, Default)]
@@ -12,18 +18,29 @@ pub struct Overrides {
     pub request_id: Option<String>,
     /// W3C trace id: 32 hexadecimal digits.
     pub trace_id: Option<String>,
-    /// On whose behalf; only [`Context::create`](super::Context::create) reads it.
+    /// On whose behalf; only [`Context::create`](super::Context::create)
+    /// and [`Context::root_child`](super::Context::root_child) read it.
     pub principal: Option<Principal>,
+    /// Narrows the principal's roles to these; only [`Context::child`](super::Context::child) reads it.
+    pub roles: Option<Vec<String>>,
     /// Narrows the caller: `Agent` stays `Agent` below.
     pub caller: Option<Caller>,
     /// Entries added to the parent's.
     pub metadata: Map,
+    /// Number of the step of an agent or a loop, from 1.
+    pub tick: Option<u64>,
     /// Time from now until the deadline; a parent's earlier deadline stays.
     pub timeout: Option<Duration>,
     /// Where time and randomness come from; only [`Context::create`](super::Context::create) reads it.
     pub clock: Option<Arc<dyn Clock>>,
     /// What records the calls of models and tools; only [`Context::create`](super::Context::create) reads it.
     pub tape: Option<Arc<dyn Tape>>,
+    /// The bus of events; only [`Context::create`](super::Context::create) reads it.
+    pub events: Option<Arc<EventBus>>,
+    /// Where channels are found; only [`Context::create`](super::Context::create) reads it.
+    pub channels: Option<Arc<dyn ChannelService>>,
+    /// Hooks that stand around calls; only [`Context::create`](super::Context::create) reads it.
+    pub hooks: Option<Arc<HookRegistry>>,
     /// What the host wants to find again where the call comes back to it.
     pub host: Option<HostData>,
     /// Who watches how far work is.
@@ -32,6 +49,46 @@ pub struct Overrides {
     pub approver: Option<Arc<dyn Approver>>,
     /// The tool call that this is; only [`Context::child`](super::Context::child) reads it.
     pub invocation: Option<Arc<Invocation>>,
+}
+
+impl Overrides {
+    /// Whether a child has everything that seldom differs from its parent.
+    pub(super) fn leave_shared(&self) -> bool {
+        self.request_id.is_none()
+            && self.trace_id.is_none()
+            && self.roles.is_none()
+            && self.caller.is_none()
+            && self.metadata.is_empty()
+            && self.host.is_none()
+            && self.progress.is_none()
+            && self.approver.is_none()
+            && self.invocation.is_none()
+    }
+
+    /// Refuses identities that others could not read: they come from scripts and from outside.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a trace id that is not 32 lower-case hexadecimal digits with one that is
+    /// not 0 (W3C Trace Context, level 1), or a request id that is empty or longer than 256 bytes.
+    pub fn validate(&self) -> Result<()> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if let Some(id) = &self.trace_id
+            && (id.len() != 32 || !id.bytes().all(is_digit) || id.bytes().all(|byte| byte == b'0'))
+        {
+            let message = format!("`trace_id` is `{id}`, which is not a W3C trace id");
+            let hint = "give 32 lower-case hexadecimal digits that are not all 0, or leave it out";
+            return Err(Error::invalid_args(message).with_hint(hint));
+        }
+        if let Some(id) = &self.request_id
+            && (id.is_empty() || id.len() > REQUEST_ID_BYTES_MAX)
+        {
+            let message = format!("`request_id` has {} bytes", id.len());
+            let hint = "give 1 to 256 bytes, or leave it out";
+            return Err(Error::invalid_args(message).with_hint(hint));
+        }
+        Ok(())
+    }
 }
 
 /// Data of the host that travels with a Context: Python's `contextvars` and event loop.

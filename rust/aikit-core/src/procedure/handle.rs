@@ -1,21 +1,21 @@
 //! The handle of a started procedure: its result, its events, its end.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio::sync::watch;
 
 use crate::{
     Error, ErrorKind, Result, Value,
-    context::Context,
+    context::{Context, Overrides},
     event::{Event, EventLog},
+    graph::Status,
     io,
 };
 
 /// Stands for a running procedure. Dropping every handle cancels the work.
 #[derive(Debug)]
 pub struct Handle {
-    cx: Context,
-    log: Arc<EventLog>,
+    view: HandleView,
     outcome: watch::Receiver<Option<Result<Value, Arc<Error>>>>,
     _task: io::AbortOnDrop,
 }
@@ -46,13 +46,93 @@ impl Drop for End {
     }
 }
 
+/// The events and the cancellation of an operation, without its result; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HandleView {
+    cx: Context,
+    log: Arc<EventLog>,
+}
+
+impl HandleView {
+    /// The view of the operation that `cx` belongs to, when somebody holds its handle.
+    pub fn of(cx: &Context) -> Option<Self> {
+        let log = Arc::clone(cx.operation_events()?);
+        let cx = cx.clone();
+        Some(Self { cx, log })
+    }
+
+    /// The event after position `after` (0 for the first); `None` after the last one.
+    pub async fn event(&self, after: u64) -> Option<Arc<Event>> {
+        self.log.next(after).await
+    }
+
+    /// Calls `listener` with each event of that name, or with every one for `*`, those before this
+    /// call included; until the operation ends or the guard is dropped.
+    ///
+    /// A colon in the name means a dot: `procedure:start` is `procedure.start`.
+    pub fn on(
+        &self,
+        name: &str,
+        mut listener: impl FnMut(Arc<Event>) + Send + 'static,
+    ) -> io::AbortOnDrop {
+        let wanted = name.replace(':', ".");
+        let log = Arc::clone(&self.log);
+        let listening = async move {
+            let mut position = 0;
+            while let Some(event) = log.next(position).await {
+                position = event.sequence;
+                if wanted == "*" || wanted == event.kind.name() {
+                    listener(event);
+                }
+            }
+        };
+        io::AbortOnDrop(io::spawn(listening).abort_handle())
+    }
+
+    /// Asks the work to end; its result is then an error of kind `cancelled`.
+    pub fn cancel(&self, reason: impl Into<String>) {
+        self.cx.cancel(ErrorKind::Cancelled, reason);
+    }
+}
+
+/// Makes what a handle stands on. Replace it to keep the events of several operations together, or
+/// to give the work a Context of your own.
+pub trait HandleFactory: fmt::Debug + Send + Sync {
+    /// The Context below `cx` in which `operation` runs, and where its events are kept.
+    fn open(&self, cx: &Context, operation: &str) -> (Context, Arc<EventLog>) {
+        let _ = operation;
+        (
+            cx.child(Overrides::default()),
+            Arc::new(EventLog::default()),
+        )
+    }
+}
+
+/// A Context and a log for each operation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnEvents;
+
+impl HandleFactory for OwnEvents {}
+
 impl Handle {
     /// Starts `body` on the I/O runtime; it gets a Context whose events the handle keeps.
     pub fn start<F>(cx: &Context, body: impl FnOnce(Context) -> F) -> Self
     where
         F: Future<Output = Result<Value>> + Send + 'static,
     {
-        let log = Arc::new(EventLog::default());
+        Self::open(&OwnEvents, cx, "", body)
+    }
+
+    pub(super) fn open<F>(
+        factory: &dyn HandleFactory,
+        cx: &Context,
+        operation: &str,
+        body: impl FnOnce(Context) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let (cx, log) = factory.open(cx, operation);
         let cx = cx.child_with_log(Arc::clone(&log));
         let (sender, outcome) = watch::channel(None);
         let work = body(cx.clone());
@@ -65,8 +145,7 @@ impl Handle {
             end.settle(work.await);
         });
         Self {
-            cx,
-            log,
+            view: HandleView { cx, log },
             outcome,
             _task: io::AbortOnDrop(task.abort_handle()),
         }
@@ -90,12 +169,17 @@ impl Handle {
 
     /// The event after position `after` (0 for the first); `None` after the last one.
     pub async fn event(&self, after: u64) -> Option<Arc<Event>> {
-        self.log.next(after).await
+        self.view.event(after).await
     }
 
     /// Asks the work to end; its result is then an error of kind `cancelled`.
     pub fn cancel(&self, reason: impl Into<String>) {
-        self.cx.cancel(ErrorKind::Cancelled, reason);
+        self.view.cancel(reason);
+    }
+
+    /// Its events and its cancellation.
+    pub const fn view(&self) -> &HandleView {
+        &self.view
     }
 
     /// Whether the work has ended.
@@ -103,8 +187,21 @@ impl Handle {
         self.outcome.borrow().is_some()
     }
 
+    /// Where the work stands.
+    pub fn status(&self) -> Status {
+        match self.outcome.borrow().as_ref() {
+            None => Status::Running,
+            Some(outcome) => Status::of(outcome.as_ref().err().map(|error| &**error)),
+        }
+    }
+
     /// The Context the work runs in.
-    pub fn context(&self) -> &Context {
-        &self.cx
+    pub const fn context(&self) -> &Context {
+        &self.view.cx
+    }
+
+    /// W3C trace id of the work.
+    pub fn trace_id(&self) -> &str {
+        self.view.cx.trace_id()
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use aikit_core::{
     Error, Result, Value,
     context::Overrides,
-    engine::Cell,
+    engine::{Cell, run_cell},
     tracker::{Operation, track},
     value::Map,
 };
@@ -67,7 +67,7 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
             name: format!("cell [{execution_count}]"),
         };
         let front_end = asked.allow_stdin.then(|| front_end(&request, &output));
-        execute(desk, cell, output.clone(), front_end).await
+        execute(desk, &request, cell, (output.clone(), front_end)).await
     };
     desk.end_cell();
     output.flush();
@@ -154,28 +154,42 @@ fn publish_result(output: &CellOutput, execution_count: u32, result: &Result<Opt
 /// Runs a cell as one procedure, under a Context of its own, which an interrupt cancels.
 async fn execute(
     desk: &Desk,
+    request: &Request,
     cell: Cell,
-    output: CellOutput,
-    front_end: Option<FrontEnd>,
+    (output, front_end): (CellOutput, Option<FrontEnd>),
 ) -> Result<Option<Map>> {
+    let identity = || Some(desk.context.clock().uuid().simple().to_string());
+    let header = &request.message.header;
+    // Stands on every span and record of the cell, so that they are found by what a front end has.
+    let named = [
+        ("message_id", &header.msg_id),
+        ("session_id", &header.session),
+    ];
+    let named = named.map(|(name, value)| (name.to_owned(), Value::from(value.as_str())));
     let overrides = Overrides {
-        request_id: Some(desk.context.clock().uuid().simple().to_string()),
+        request_id: identity(),
+        // A cell is a trace: a session's would never end.
+        trace_id: identity(),
+        metadata: Map::from_iter(named),
         ..Overrides::default()
     };
     let root = desk.context.root_child(overrides);
-    track(&root, Operation::new(CELL), |cx| async move {
+    let outcome = track(&root, Operation::new(CELL), |cx| async move {
         // One below: the procedure ends when the engine has, not when it is told to.
         let context = cx.child(Overrides::default());
         output.follow(&context);
         let _running = desk.start(context.clone(), front_end);
-        let running = context.run(desk.engine.execute(&context, cell, Arc::new(output)));
+        let running = run_cell(&*desk.engine, &context, cell, Arc::new(output));
+        let running = context.run(running);
         // An engine that panics has lost its cell, not the kernel.
         AssertUnwindSafe(running)
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
     })
-    .await
+    .await;
+    root.recent().push(Arc::clone(root.graph()));
+    outcome
 }
 
 /// Evaluates the request's expressions, silently.
@@ -187,7 +201,8 @@ async fn evaluate(desk: &Desk, request: &Request, expressions: &Object) -> Objec
             code,
             name: format!("user_expressions `{name}`"),
         };
-        let answer = match execute(desk, cell, output(desk, request, true), None).await {
+        let output = output(desk, request, true);
+        let answer = match execute(desk, request, cell, (output, None)).await {
             Ok(value) => ExpressionAnswer::Ok {
                 data: value.as_ref().map(bundle).unwrap_or_default(),
                 metadata: Object::new(),

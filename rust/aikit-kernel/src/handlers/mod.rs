@@ -46,6 +46,7 @@ pub(crate) struct Desk {
     /// Where the cells of all sessions are kept.
     pub(crate) archive: Option<Archive>,
     current: Mutex<lifecycle::Current>,
+    comms: comm::Comms,
     /// What arrives on the stdin socket; one question at a time reads it.
     answers: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
 }
@@ -83,6 +84,7 @@ impl Desk {
             history,
             archive: None,
             current,
+            comms: comm::Comms::default(),
             answers: tokio::sync::Mutex::new(answers),
         }
     }
@@ -134,9 +136,12 @@ impl Desk {
 
 /// Answers a request that is neither an execution nor a shutdown.
 pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
+    if take_comm(desk, request) {
+        return;
+    }
     desk.publish_state(request, ExecutionState::Busy);
     let reply = match &request.message.content {
-        Ok(content) => answer_content(desk, request, content).await,
+        Ok(content) => answer_content(desk, content).await,
         Err(error) => Some(refusal(&request.message.header.msg_type, error)),
     };
     if let Some(reply) = reply {
@@ -145,20 +150,37 @@ pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
     desk.publish_state(request, ExecutionState::Idle);
 }
 
-async fn answer_content(desk: &Arc<Desk>, request: &Request, content: &Content) -> Option<Content> {
+/// Handles a message of a comm, at once: they count in the order in which they come. `false` for
+/// any other message.
+pub(crate) fn take_comm(desk: &Arc<Desk>, request: &Request) -> bool {
+    let Ok(content) = &request.message.content else {
+        return false;
+    };
+    if !matches!(
+        content,
+        Content::CommOpen(_) | Content::CommMsg(_) | Content::CommClose(_)
+    ) {
+        return false;
+    }
+    desk.publish_state(request, ExecutionState::Busy);
+    match content {
+        Content::CommOpen(opened) => comm::open(desk, request, opened),
+        Content::CommMsg(sent) => comm::take(desk, request, sent),
+        Content::CommClose(closed) => comm::close(desk, closed),
+        _ => {}
+    }
+    desk.publish_state(request, ExecutionState::Idle);
+    true
+}
+
+async fn answer_content(desk: &Arc<Desk>, content: &Content) -> Option<Content> {
     Some(match content {
         Content::KernelInfoRequest(_) => kernel_info::reply(desk).into(),
         Content::CompleteRequest(asked) => complete::reply(desk, asked).await,
         Content::InspectRequest(asked) => inspect::reply(desk, asked).await,
         Content::IsCompleteRequest(asked) => is_complete::reply(desk, asked).into(),
         Content::HistoryRequest(asked) => history::reply(desk, asked).await.into(),
-        Content::CommInfoRequest(_) => comm::info().into(),
-        Content::CommOpen(opened) => {
-            desk.publish(request, &comm::refuse(opened).into());
-            return None;
-        }
-        // A comm that is not open cannot be closed; both sides know.
-        Content::CommClose(_) => return None,
+        Content::CommInfoRequest(asked) => comm::info(desk, asked).into(),
         Content::InterruptRequest(_) => {
             lifecycle::interrupt_until_stopped(desk);
             InterruptReply {}.into()

@@ -1,5 +1,6 @@
 //! `comm_*` messages.
 
+use aikit_core::Value;
 use serde::{Deserialize, Serialize};
 
 use super::Object;
@@ -32,6 +33,16 @@ pub struct CommOpen {
     pub data: Object,
 }
 
+/// One side says something on an open comm.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CommMsg {
+    /// Identity of the comm.
+    pub comm_id: String,
+    /// The data.
+    #[serde(default)]
+    pub data: Object,
+}
+
 /// One side closes a comm, or refuses one that was just opened.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct CommClose {
@@ -40,4 +51,18 @@ pub struct CommClose {
     /// Last data.
     #[serde(default)]
     pub data: Object,
+}
+
+/// The data of a comm message for a table; nothing for any other value. Bytes and numbers that
+/// JSON lacks are written as escaped JSON.
+pub fn data(value: &Value) -> Object {
+    match value.to_readable_json() {
+        serde_json::Value::Object(data) => data,
+        _ => Object::new(),
+    }
+}
+
+/// The table that the data of a comm message is.
+pub fn table(data: &Object) -> Value {
+    Value::from_json(serde_json::Value::Object(data.clone()))
 }

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use aikit_core::{Error, ErrorKind, Result, clock::Clock};
+use aikit_core::{
+    Error, ErrorKind, Result,
+    clock::{Clock, iso8601},
+};
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use serde::de::IgnoredAny;
@@ -17,7 +20,7 @@ use sha2::Sha256;
 
 use super::{
     Content, Object,
-    header::{Header, PROTOCOL_VERSION, iso8601},
+    header::{Header, PROTOCOL_VERSION},
     status::{Failure, Refusal},
 };
 

@@ -17,7 +17,7 @@ pub mod status;
 use serde_json::Value;
 
 use self::{
-    comm::{CommClose, CommInfoReply, CommInfoRequest, CommOpen},
+    comm::{CommClose, CommInfoReply, CommInfoRequest, CommMsg, CommOpen},
     complete::{CompleteReply, CompleteRequest},
     display::{ClearOutput, DisplayData, ExecuteResult, Stream, UpdateDisplayData},
     execute::{ExecuteError, ExecuteInput, ExecuteReply, ExecuteRequest},
@@ -149,6 +149,8 @@ messages! {
     CommInfoReply => "comm_info_reply",
     /// See [`CommOpen`].
     CommOpen => "comm_open",
+    /// See [`CommMsg`].
+    CommMsg => "comm_msg",
     /// See [`CommClose`].
     CommClose => "comm_close",
     /// See [`InputRequest`].

@@ -8,19 +8,27 @@
 mod agent;
 mod args;
 mod artifact;
+mod channel;
+mod context;
 mod display;
+mod event;
+mod hook;
 mod host;
 mod json;
+mod log;
 mod model;
 mod params;
 pub mod pipe;
+mod procedure;
 mod progress;
 mod rag;
 mod replay;
 mod session;
 mod sessions;
 mod state;
+mod stream;
 mod task;
+mod telemetry;
 mod tool;
 mod vector;
 
@@ -214,6 +222,8 @@ pub const MODULES: &[&ApiModule] = &[
     &display::MODULE,
     &progress::MODULE,
     &json::MODULE,
+    &context::MODULE,
+    &procedure::MODULE,
     &tool::MODULE,
     &model::MODULE,
     &agent::MODULE,
@@ -222,7 +232,13 @@ pub const MODULES: &[&ApiModule] = &[
     &state::MODULE,
     &sessions::MODULE,
     &artifact::MODULE,
+    &event::MODULE,
+    &channel::MODULE,
+    &stream::MODULE,
+    &hook::MODULE,
     &replay::MODULE,
+    &log::MODULE,
+    &telemetry::MODULE,
 ];
 
 /// The module `name`.

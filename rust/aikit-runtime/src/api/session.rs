@@ -11,11 +11,19 @@ use std::{
 
 use aikit_components::registry::Components;
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, script::ObjectId, tool::ToolContext, value::Map,
+    Context, Error, ErrorKind, Result, Value,
+    hook::HookRegistry,
+    logger::{self, Level, Logger},
+    script::ObjectId,
+    tool::ToolContext,
+    value::Map,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 
 use super::{ApiClass, Created, Resource, Return, StreamId, args::ObjectRef};
+
+/// Origin of the hooks that are functions of the session's script.
+pub(super) const HOOK_ORIGIN: &str = "lua";
 
 /// Objects and streams one session may hold at once.
 const RESOURCES_MAX: usize = 100_000;
@@ -31,6 +39,15 @@ struct Inner {
     components: Components,
     next: AtomicU64,
     resources: Mutex<Resources>,
+    /// What a script's records go through; a script changes its own, never the process's.
+    logger: Mutex<Logger>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A function of the script keeps the Context of its cell, which keeps the hooks.
+        self.components.context.hooks().remove_origin(HOOK_ORIGIN);
+    }
 }
 
 #[derive(Default)]
@@ -61,12 +78,38 @@ impl Session {
             components,
             next: AtomicU64::new(1),
             resources: Mutex::default(),
+            logger: Mutex::new(Self::first_logger()),
         }))
+    }
+
+    /// The logger that a script begins with: its level lets everything through that the host wants.
+    pub(super) fn first_logger() -> Logger {
+        logger::create(Level::Trace).for_component("script")
+    }
+
+    /// The logger of the script.
+    pub(super) fn logger(&self) -> Logger {
+        self.0
+            .logger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another logger in place of the script's.
+    pub(super) fn change_logger(&self, change: impl FnOnce(&Logger) -> Logger) {
+        let mut logger = self.0.logger.lock().unwrap_or_else(PoisonError::into_inner);
+        *logger = change(&logger);
     }
 
     /// What the session works with.
     pub fn components(&self) -> &Components {
         &self.0.components
+    }
+
+    /// The hooks of the session.
+    pub fn hooks(&self) -> &HookRegistry {
+        self.0.components.context.hooks()
     }
 
     /// What tools and components are given when called below `cx`.

@@ -31,8 +31,8 @@ const FUNCTIONS: &[ApiFunction] = &[
         params: &[
             required(
                 "fn",
-                Kind::Function,
-                "The function; further arguments are passed to it.",
+                Kind::Anything,
+                "A function or a procedure; further arguments are passed to it.",
             ),
             optional("arguments", Kind::Rest, "Passed to the function."),
         ],

@@ -45,7 +45,8 @@ pub(super) fn bind(state: &State) -> mlua::Result<()> {
         }
         for class in module.classes {
             let methods = lua.create_table()?;
-            for method in class.methods {
+            let calls = |method: &&ApiFunction| matches!(method.call, Call::Host(_));
+            for method in class.methods.iter().filter(calls) {
                 methods.raw_set(method.name, bind_method(lua, class.name, method)?)?;
             }
             state.classes.borrow_mut().insert(class.name, methods);

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Context, Error, ErrorKind, Result, Value, context::Overrides, script::Callable};
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value, context::Overrides, engine::CellSink,
+    script::Callable,
+};
 use futures::future::BoxFuture;
 use mlua::Function;
 use tokio::sync::oneshot;
@@ -41,6 +44,27 @@ pub(super) fn hand_over(state: &State, function: &Function) -> Result<Arc<dyn Ca
     }))
 }
 
+/// A function, or what can be called like one: a procedure, a table with `__call`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn function_of(lua: &mlua::Lua, value: &mlua::Value) -> mlua::Result<Option<Function>> {
+    let is_callable = match value {
+        mlua::Value::Function(function) => return Ok(Some(function.clone())),
+        mlua::Value::Table(table) => {
+            let metatable = table.metatable();
+            metatable.is_some_and(|it| it.raw_get::<Function>("__call").is_ok())
+        }
+        _ => false,
+    };
+    if !is_callable {
+        return Ok(None);
+    }
+    let wrap = lua.load("local callable = ... return function(...) return callable(...) end");
+    wrap.set_name("=[aikit]").call(value.clone()).map(Some)
+}
+
 /// The name of the variable a value is in. Lua functions have no names of their own.
 pub(super) fn variable_of(state: &State, value: &mlua::Value) -> Option<String> {
     let is_it = |other: &mlua::Value| other == value;
@@ -72,10 +96,14 @@ impl Callable for LuaCallable {
             cx: cx.child(Overrides::default()),
             is_answered: false,
         };
+        // A hook of a cell prints where that cell does, before it runs and after it has.
+        let sink = cx.host::<CellSink>();
+        let sink = sink.map_or_else(|| Arc::clone(&self.run.sink), |it| Arc::clone(&it.0));
         let run = Arc::new(Run {
             cx: cancel.cx.clone(),
-            sink: Arc::clone(&self.run.sink),
+            sink,
             failed_tasks: Arc::clone(&self.run.failed_tasks),
+            frame: None,
         });
         let asked = self.jobs.send(Job::Call {
             function: self.function,

@@ -20,7 +20,10 @@ use mlua::{
     ffi::{self, lua_KContext, lua_State},
 };
 
-use super::interrupt::{self, switch};
+use super::{
+    interrupt::{self, switch},
+    state as runs,
+};
 
 /// Puts the replacements in place.
 ///
@@ -73,9 +76,11 @@ unsafe fn resume_once(state: *mut lua_State, co: *mut lua_State, count: c_int) -
         }
         ffi::lua_xmove(state, co, count);
         let mut results = 0;
+        let resumer = runs::resume(co.addr());
         let previous = switch(co);
         let status = ffi::lua_resume(co, state, count, &raw mut results);
         switch(previous);
+        runs::suspend(co.addr(), resumer, status == ffi::LUA_YIELD);
         if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
             ffi::lua_xmove(co, state, 1);
             return Resumed::Failed;
@@ -194,6 +199,7 @@ unsafe extern "C-unwind" fn create(state: *mut lua_State) -> c_int {
     unsafe {
         ffi::luaL_checktype(state, 1, ffi::LUA_TFUNCTION);
         let co = ffi::lua_newthread(state);
+        runs::forget_suspended(co.addr());
         ffi::lua_pushvalue(state, 1);
         ffi::lua_pushcclosure(state, body, 1);
         ffi::lua_xmove(state, co, 1);

@@ -26,6 +26,14 @@ impl From<mlua::Error> for Failure {
 }
 
 impl Failure {
+    /// A value that was raised, without where.
+    pub(super) const fn of(value: Value) -> Self {
+        Self {
+            value,
+            traceback: String::new(),
+        }
+    }
+
     /// Reads what [`raw::protected_call`] answers after `false`.
     pub(super) fn from_protected_call(values: MultiValue) -> Self {
         match values.into_iter().next().unwrap_or(Value::Nil) {
@@ -75,9 +83,7 @@ pub(super) fn from_lua(state: &State, cx: &Context, failure: &Failure) -> Error 
 /// Our error inside one of Lua's, if there is one.
 pub(super) fn find(error: &mlua::Error) -> Option<Error> {
     match error {
-        mlua::Error::ExternalError(error) => error
-            .downcast_ref::<Error>()
-            .map(|error| Error::from_value(&error.to_value())),
+        mlua::Error::ExternalError(error) => error.downcast_ref::<Error>().map(Error::copy),
         mlua::Error::CallbackError { cause, .. }
         | mlua::Error::WithContext { cause, .. }
         | mlua::Error::BadArgument { cause, .. } => find(cause),

@@ -11,6 +11,7 @@
 //! error  object  callable  convert  state  thread  stop
 //! text  records  display  complete  inspect  outline
 //! clock  task  cell
+//! context  procedure
 //! natives  bind  sandbox
 //! engine
 //! ```
@@ -20,6 +21,7 @@ mod callable;
 mod cell;
 mod clock;
 mod complete;
+mod context;
 mod convert;
 mod coroutine;
 mod display;
@@ -32,6 +34,7 @@ mod lexer;
 mod natives;
 mod object;
 mod outline;
+mod procedure;
 mod progress;
 mod raw;
 mod records;
@@ -41,6 +44,7 @@ mod source;
 mod spans;
 mod state;
 mod stop;
+mod stream;
 mod task;
 mod text;
 mod thread;

@@ -10,11 +10,11 @@ use aikit_core::{
 use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
 
 use super::{
-    cell, convert, display,
+    cell, context, convert, display,
     error::{self, IntoLua as _},
-    interrupt, progress,
+    interrupt, procedure, progress,
     state::State,
-    task, text,
+    stream, task, text,
 };
 use crate::api::{Return, Target};
 
@@ -48,6 +48,56 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("display", "png", display::png),
     ("display", "table", display::table),
     ("progress", "progress", progress::function),
+    ("Context", "create", context::create),
+    ("Context", "get", context::get),
+    ("Context", "child", context::child),
+    ("Context", "run", context::run),
+    ("Context", "fork", context::fork),
+    ("Context", "is_context", context::is_context),
+    ("Context", "emit", context::emit),
+    ("Context", "add_metric", context::add_metric),
+    ("Context", "set_metric", context::set_metric),
+    ("Context", "get_metric", context::get_metric),
+    ("Context", "metrics", context::metrics),
+    ("Context", "add_usage", context::add_usage),
+    ("Context", "usage", context::usage),
+    ("Context", "is_standalone", context::is_standalone),
+    ("Context", "is_within", context::is_within),
+    ("Context", "has_ancestor_named", context::has_ancestor_named),
+    ("Context", "origin_name", context::origin_name),
+    ("Context", "execution_info", context::execution_info),
+    ("Context", "node", context::node),
+    ("Context", "origin", context::origin),
+    ("Context", "root", context::root),
+    ("Context", "nodes", context::nodes),
+    ("Context", "recent", context::recent),
+    ("Context", "find_node", context::find_node),
+    ("Context", "count", context::count),
+    ("Context", "clear", context::clear),
+    ("Context", "check", context::check),
+    ("Context", "try_get", context::get),
+    ("Procedure", "create", |lua| {
+        procedure::member(lua, "create")
+    }),
+    ("Procedure", "pipe", |lua| procedure::member(lua, "pipe")),
+    ("Procedure", "pipeline", |lua| {
+        procedure::member(lua, "pipeline")
+    }),
+    ("Procedure", "factory", |lua| {
+        procedure::member(lua, "factory")
+    }),
+    ("Procedure", "guard", |lua| procedure::member(lua, "guard")),
+    ("Procedure", "track", |lua| procedure::member(lua, "track")),
+    ("Procedure", "is_procedure", |lua| {
+        procedure::member(lua, "is_procedure")
+    }),
+    ("Procedure", "double", |lua| {
+        procedure::member(lua, "double")
+    }),
+    ("Stream", "map", stream::map),
+    ("Stream", "tap", stream::tap),
+    ("Stream", "merge", stream::merge),
+    ("Stream", "is_async_iterable", stream::is_async_iterable),
 ];
 
 /// The function of a row that each engine implements.
@@ -80,7 +130,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         })?,
     )?;
     let io = lua.create_table()?;
-    let stdout = stream(lua, StreamName::Stdout)?;
+    let stdout = output_stream(lua, StreamName::Stdout)?;
     io.raw_set(
         "write",
         lua.create_function({
@@ -92,7 +142,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         })?,
     )?;
     io.raw_set("stdout", stdout)?;
-    io.raw_set("stderr", stream(lua, StreamName::Stderr)?)?;
+    io.raw_set("stderr", output_stream(lua, StreamName::Stderr)?)?;
     io.raw_set("flush", lua.create_function(|_, ()| Ok(()))?)?;
     install_reading(lua, &io)?;
     globals.raw_set("io", io)?;
@@ -124,7 +174,7 @@ fn exit(status: &Value) -> mlua::Result<()> {
 }
 
 /// A table that stands for one of the cell's streams.
-fn stream(lua: &Lua, name: StreamName) -> mlua::Result<Table> {
+fn output_stream(lua: &Lua, name: StreamName) -> mlua::Result<Table> {
     let shown = match name {
         StreamName::Stdout => "stdout",
         StreamName::Stderr => "stderr",

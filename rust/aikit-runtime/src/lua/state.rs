@@ -5,11 +5,11 @@ use std::{
     collections::{HashMap, VecDeque},
     pin::Pin,
     rc::Rc,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context as TaskContext, Poll},
 };
 
-use aikit_core::{Context, Error, Result, engine::OutputSink};
+use aikit_core::{Context, Error, Result, engine::OutputSink, tracker::Execution};
 use futures::{executor::LocalSpawner, task::LocalSpawnExt as _};
 use mlua::{Function, Lua, MultiValue, Table};
 
@@ -34,6 +34,50 @@ pub(super) struct Run {
     pub(super) sink: Arc<dyn OutputSink>,
     /// Failed tasks of the cell it belongs to.
     pub(super) failed_tasks: Arc<FailedTasks>,
+    /// The procedure that the code runs in, when it was begun by this run's coroutine.
+    pub(super) frame: Option<Frame>,
+}
+
+/// A procedure that a coroutine has begun and not ended.
+#[derive(Debug)]
+pub(super) struct Frame {
+    execution: Mutex<Option<Execution>>,
+    outer: Arc<Run>,
+}
+
+impl Run {
+    /// A run beside this one, in another Context, whose output goes to the same place.
+    pub(super) fn beside(&self, cx: Context) -> Arc<Self> {
+        Arc::new(Self {
+            cx,
+            sink: Arc::clone(&self.sink),
+            failed_tasks: Arc::clone(&self.failed_tasks),
+            frame: None,
+        })
+    }
+
+    /// The run of a procedure that begins inside of this one.
+    pub(super) fn within(self: &Arc<Self>, execution: Execution) -> Arc<Self> {
+        Arc::new(Self {
+            cx: execution.context().clone(),
+            sink: Arc::clone(&self.sink),
+            failed_tasks: Arc::clone(&self.failed_tasks),
+            frame: Some(Frame {
+                execution: Mutex::new(Some(execution)),
+                outer: Arc::clone(self),
+            }),
+        })
+    }
+
+    /// The procedure's execution, which is whose it is who takes it; the run around it.
+    pub(super) fn take_execution(&self) -> Option<(Execution, Arc<Self>)> {
+        let frame = self.frame.as_ref()?;
+        let mut execution = frame
+            .execution
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Some((execution.take()?, Arc::clone(&frame.outer)))
+    }
 }
 
 /// A local variable of an earlier cell.
@@ -74,6 +118,9 @@ pub(super) struct State {
     /// Which run waits for which, by their addresses; both live as long as they stand here.
     waits: RefCell<Vec<(usize, usize)>>,
     cell: RefCell<Option<Arc<Run>>>,
+    /// Runs of coroutines of the script that are suspended inside of a procedure, by their
+    /// addresses.
+    suspended: RefCell<HashMap<usize, Arc<Run>>>,
     next: Cell<u64>,
 }
 
@@ -110,6 +157,7 @@ impl State {
             current: RefCell::default(),
             waits: RefCell::default(),
             cell: RefCell::default(),
+            suspended: RefCell::default(),
             next: Cell::new(1),
         });
         STATE.set(Some(Rc::clone(&state)));
@@ -136,6 +184,12 @@ impl State {
     pub(super) fn run(&self) -> mlua::Result<Arc<Run>> {
         let run = self.current.borrow().clone();
         run.ok_or_else(|| error::to_lua(Error::internal("Lua ran outside of a cell")))
+    }
+
+    /// Says on whose behalf Lua runs from now on, until its coroutine is suspended.
+    pub(super) fn set_run(&self, run: Arc<Run>) {
+        let before = self.current.replace(Some(run));
+        drop(before);
     }
 
     /// The run of the cell, while one runs.
@@ -298,8 +352,64 @@ impl<F: Future + Unpin> Future for Scoped<F> {
         };
         let previous = state.current.replace(Some(Arc::clone(&self.run)));
         let polled = Pin::new(&mut self.future).poll(cx);
+        // It may be inside of a procedure now, and is so when it is polled again.
         let own = state.current.replace(previous);
-        drop(own);
+        if let Some(own) = own {
+            self.run = own;
+        }
         polled
     }
+}
+
+impl<F> Drop for Scoped<F> {
+    /// Ends what the coroutine had begun, as cancelled; its values go at the next collection only.
+    fn drop(&mut self) {
+        let mut run = Arc::clone(&self.run);
+        while let Some(frame) = &run.frame {
+            let outer = Arc::clone(&frame.outer);
+            drop(run.take_execution());
+            run = outer;
+        }
+    }
+}
+
+/// A coroutine of the script is about to run: what it had begun is around its code again. Answers
+/// the run of whoever resumes it, for [`suspend`].
+pub(super) fn resume(coroutine: usize) -> Option<Arc<Run>> {
+    let state = State::current().ok()?;
+    let mut own = state.suspended.borrow_mut();
+    if own.is_empty() {
+        return state.current.borrow().clone();
+    }
+    match own.remove(&coroutine) {
+        Some(run) => state.current.replace(Some(run)),
+        None => state.current.borrow().clone(),
+    }
+}
+
+/// A coroutine of the script has stopped running. What it has begun and not ended waits with it if
+/// it is `alive`; the code of whoever resumed it goes on outside of that.
+pub(super) fn suspend(coroutine: usize, resumer: Option<Arc<Run>>, alive: bool) {
+    let Ok(state) = State::current() else { return };
+    let mut current = state.current.borrow_mut();
+    let is_same = match (&*current, &resumer) {
+        (Some(current), Some(resumer)) => Arc::ptr_eq(current, resumer),
+        (None, None) => true,
+        _ => false,
+    };
+    if is_same {
+        return;
+    }
+    let own = std::mem::replace(&mut *current, resumer);
+    drop(current);
+    if let Some(own) = own.filter(|_| alive) {
+        state.suspended.borrow_mut().insert(coroutine, own);
+    }
+}
+
+/// A new coroutine is at this address; an earlier one there is gone.
+pub(super) fn forget_suspended(coroutine: usize) {
+    let Ok(state) = State::current() else { return };
+    let forgotten = state.suspended.borrow_mut().remove(&coroutine);
+    drop(forgotten);
 }

@@ -19,7 +19,7 @@ use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, UserData
 use tokio::sync::watch;
 
 use super::{
-    convert,
+    callable, convert,
     error::{self, IntoLua as _},
     state::{Run, State},
     stop,
@@ -32,6 +32,8 @@ pub(super) struct Task(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     run: Arc<Run>,
+    /// Ends the task alone; what it runs in may belong to others as well.
+    cx: Context,
     done: watch::Receiver<bool>,
     outcome: Mutex<Outcome>,
     /// How many wait for it.
@@ -113,7 +115,7 @@ impl Shared {
         for frame in error.traceback() {
             let _ = writeln!(text, "  {frame}");
         }
-        let error = Error::from_value(&error.to_value());
+        let error = error.copy();
         drop(outcome);
         let name = StreamName::Stderr;
         self.run.sink.emit(Output::Stream { name, text });
@@ -138,7 +140,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Task {
-    fn start(
+    pub(super) fn start(
         state: &State,
         function: Function,
         args: MultiValue,
@@ -147,17 +149,25 @@ impl Task {
         let parent = state
             .run()
             .map_err(|error| Error::internal("a task began outside of a run").with_source(error))?;
-        let run = Arc::new(Run {
-            cx: parent.cx.child(Overrides {
-                timeout: limit,
-                ..Overrides::default()
-            }),
-            sink: Arc::clone(&parent.sink),
-            failed_tasks: Arc::clone(&parent.failed_tasks),
-        });
+        let run = parent.beside(parent.cx.child(Overrides {
+            timeout: limit,
+            ..Overrides::default()
+        }));
+        Self::start_in(state, run, function, args)
+    }
+
+    /// Starts a task whose Context is the one of `run`.
+    pub(super) fn start_in(
+        state: &State,
+        run: Arc<Run>,
+        function: Function,
+        args: MultiValue,
+    ) -> Result<Self> {
+        let cx = run.cx.child(Overrides::default());
         let (sender, done) = watch::channel(false);
         let task = Self(Arc::new(Shared {
             run: Arc::clone(&run),
+            cx: cx.clone(),
             done,
             outcome: Mutex::default(),
             waiting: AtomicUsize::new(0),
@@ -165,7 +175,7 @@ impl Task {
         }));
         let shared = Arc::clone(&task.0);
         state.spawn(async move {
-            let outcome = settle(&run, function, args).await;
+            let outcome = settle(&run, &cx, function, args).await;
             let has_failed = matches!(outcome, Outcome::Failed(..));
             *lock(&shared.outcome) = outcome;
             if has_failed {
@@ -177,7 +187,7 @@ impl Task {
         Ok(task)
     }
 
-    async fn result(self) -> mlua::Result<MultiValue> {
+    pub(super) async fn result(self) -> mlua::Result<MultiValue> {
         let _waiting = Waiting::new(&self.0.waiting);
         let _wait = State::current()?.wait_for(&self.0.run)?;
         let mut done = self.0.done.clone();
@@ -188,7 +198,7 @@ impl Task {
             Outcome::Values(values) => Ok(values.clone()),
             Outcome::Failed(error, seen) => {
                 *seen = true;
-                Err(error::to_lua(Error::from_value(&error.to_value())))
+                Err(error::to_lua(error.copy()))
             }
             Outcome::Running => Err(error::to_lua(Error::internal(
                 "a task ended without an end",
@@ -196,9 +206,20 @@ impl Task {
         }
     }
 
-    fn cancel(&self, reason: &str) {
+    /// Waits for the end, also outside of a run; answers the error, which somebody else may still
+    /// want to see.
+    pub(super) async fn settled(&self) -> Option<Error> {
+        let mut done = self.0.done.clone();
+        drop(done.wait_for(|done| *done).await);
+        match &*lock(&self.0.outcome) {
+            Outcome::Failed(error, _) => Some(Error::from_value(&error.to_value())),
+            Outcome::Values(_) | Outcome::Running => None,
+        }
+    }
+
+    pub(super) fn cancel(&self, reason: &str) {
         self.0.unwanted.store(true, Ordering::SeqCst);
-        self.0.run.cx.cancel(ErrorKind::Cancelled, reason);
+        self.0.cx.cancel(ErrorKind::Cancelled, reason);
     }
 
     fn status(&self) -> &'static str {
@@ -212,15 +233,15 @@ impl Task {
 }
 
 /// Runs the function of a task until it ends or its Context does.
-async fn settle(run: &Arc<Run>, function: Function, args: MultiValue) -> Outcome {
+async fn settle(run: &Arc<Run>, cx: &Context, function: Function, args: MultiValue) -> Outcome {
     let Ok(state) = State::current() else {
         return Outcome::Failed(Error::internal("a task ran on a foreign thread"), false);
     };
     let running = async {
         let driven = state.drive(Arc::clone(run), function, args).await;
-        driven.map_err(|failure| error::from_lua(&state, &run.cx, &failure))
+        driven.map_err(|failure| error::from_lua(&state, cx, &failure))
     };
-    match stop::until_stopped(&run.cx, running).await {
+    match stop::until_stopped(cx, running).await {
         Ok(values) => Outcome::Values(values),
         Err(error) => Outcome::Failed(error, false),
     }
@@ -245,15 +266,17 @@ impl UserData for Task {
 }
 
 /// Waits, but not longer than the run that waits may.
-async fn within<T>(future: impl Future<Output = mlua::Result<T>>) -> mlua::Result<T> {
+pub(super) async fn within<T>(future: impl Future<Output = mlua::Result<T>>) -> mlua::Result<T> {
     let run = State::current()?.run()?;
     run.cx.within(future).await.into_lua()?
 }
 
 /// A task, or a function that becomes one.
 fn task_of(state: &State, function: &str, value: Value) -> mlua::Result<Task> {
+    if let Some(body) = callable::function_of(&state.lua, &value)? {
+        return Task::start(state, body, MultiValue::new(), None).into_lua();
+    }
     match value {
-        Value::Function(body) => Task::start(state, body, MultiValue::new(), None).into_lua(),
         Value::UserData(userdata) => {
             let task: UserDataRef<Task> = userdata
                 .borrow()
@@ -279,7 +302,7 @@ fn tasks_of(function: &str, list: &Table) -> mlua::Result<Vec<Task>> {
 }
 
 /// Cancels tasks when those who wait for them stop waiting.
-struct CancelOnDrop(Vec<Task>);
+pub(super) struct CancelOnDrop(pub(super) Vec<Task>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -291,14 +314,11 @@ impl Drop for CancelOnDrop {
 
 /// `async(fn, …)`.
 pub(super) fn start(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_function(|_, mut args: MultiValue| {
-        let state = State::current()?;
-        match args.pop_front() {
-            Some(Value::Function(function)) => Task::start(&state, function, args, None).into_lua(),
-            other => Err(not_a_task(
-                "async",
-                other.as_ref().map_or("nothing", Value::type_name),
-            )),
+    lua.create_function(|lua, mut args: MultiValue| {
+        let given = args.pop_front().unwrap_or(Value::Nil);
+        match callable::function_of(lua, &given)? {
+            Some(function) => Task::start(&*State::current()?, function, args, None).into_lua(),
+            None => Err(not_a_task("async", given.type_name())),
         }
     })
 }
@@ -390,7 +410,7 @@ pub(super) fn sleep(lua: &Lua) -> mlua::Result<Function> {
     })
 }
 
-fn duration(function: &str, seconds: f64) -> mlua::Result<Duration> {
+pub(super) fn duration(function: &str, seconds: f64) -> mlua::Result<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
         let message = format!("`{function}`: `{seconds}` is no length of time in seconds");
         error::to_lua(Error::invalid_args(message).with_hint("give a number from 0 on"))

@@ -218,6 +218,7 @@ async fn call_back(
         cx: run.cx.clone(),
         sink: Arc::clone(&cell.sink),
         failed_tasks: Arc::clone(&cell.failed_tasks),
+        frame: None,
     });
     let calling = async {
         let args: mlua::Result<mlua::MultiValue> = args

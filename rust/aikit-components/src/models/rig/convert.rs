@@ -118,6 +118,8 @@ pub(super) fn response(response: &CompletionResponse, name: &str) -> Result<Chat
             requests: 1,
             input_tokens: response.usage.input_tokens.unwrap_or_default(),
             output_tokens: response.usage.output_tokens.unwrap_or_default(),
+            cached_input_tokens: response.usage.cached_input_tokens.unwrap_or_default(),
+            reasoning_tokens: response.usage.reasoning_tokens.unwrap_or_default(),
         },
         message: Message {
             role: Role::Assistant,

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use aikit_core::{Context, services::Permission};
+use aikit_core::{Context, services::Permission, span::TRACEPARENT, telemetry};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, future};
 use reqwest::header::HeaderValue;
@@ -75,8 +75,12 @@ impl Transport {
         Self { http, cx, key }
     }
 
-    /// The request with its key where it belongs.
+    /// The request with its place in the trace, and its key where it belongs.
     fn signed<T>(&self, mut request: Request<T>) -> Result<Request<T>, Box<Error>> {
+        if let Some(trace) = telemetry::traceparent(&self.cx) {
+            let value = HeaderValue::from_str(&trace.to_string()).map_err(boxed)?;
+            request.headers_mut().insert(TRACEPARENT, value);
+        }
         let Some(KeyHeader { name, key }) = &self.key else {
             return Ok(request);
         };

@@ -18,7 +18,7 @@ use aikit_core::{
     clock::{Clock, SystemClock, UnixMicros},
     context::Overrides,
     graph::ProcedureNode,
-    hook::{Hook, HookAction, HookPoint},
+    hook::{Hook, HookAction, HookOptions, HookPoint},
     io,
     model::{ChatEvent, ChatModel, ChatRequest, ChatResponse, Message, Role},
     services::{ModelOptions, Models, Services},
@@ -162,7 +162,9 @@ impl Hook for Fixed {
 pub(crate) fn hook(cx: &ToolContext, point: HookPoint, action: HookAction) -> Arc<Fixed> {
     let seen = Mutex::default();
     let hook = Arc::new(Fixed { action, seen });
-    cx.services.hooks.register(point, "fixed", 0, hook.clone());
+    let options = HookOptions::named("fixed");
+    let registered = cx.context.hooks().register(point, options, hook.clone());
+    registered.unwrap();
     hook
 }
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use aikit_core::{Context, Result, Value, io, script::Callable};
+use aikit_core::{Context, Result, Value, context::Overrides, io, script::Callable};
 use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -240,6 +240,10 @@ fn answer(shared: &Shared, call: u64, reply: Reply) {
     }
 }
 
+/// The callback that runs, in its Context.
+#[derive(Debug)]
+struct Callback(u64);
+
 fn call_back(shared: &Arc<Shared>, callback: u64, callable: u64, args: Vec<Value>) {
     let found = shared.state().callables.get(&callable).cloned();
     let Some((cx, function)) = found else {
@@ -251,6 +255,10 @@ fn call_back(shared: &Arc<Shared>, callback: u64, callable: u64, args: Vec<Value
     let running = io::spawn(async move {
         // Begins only when it is listed, so that a quick end finds itself in the list.
         drop(started.await);
+        let cx = cx.child(Overrides {
+            host: Some(Arc::new(Callback(callback))),
+            ..Overrides::default()
+        });
         let outcome = Outcome::new(function.call(&cx, args).await);
         sharing.tell(&Frame::CallbackReturn { callback, outcome });
         let ended = sharing.state().callbacks.remove(&callback);
@@ -274,7 +282,13 @@ impl Host for PipeHost {
                 let mut keep = |callable| self.shared.keep(cx, callable);
                 let args = args.into_iter();
                 let args = args.map(|arg| WireArg::new(arg, &mut keep)).collect();
-                Frame::Call { call, target, args }
+                let inside = cx.host::<Callback>().map(|it| it.0);
+                Frame::Call {
+                    call,
+                    inside,
+                    target,
+                    args,
+                }
             });
             match cx.within(asked).await?? {
                 Reply::Return(outcome) => outcome.into_result()?.into_return(),

@@ -29,6 +29,8 @@ enum Frame {
     /// Engine → session: call something.
     Call {
         call: u64,
+        /// The callback that makes the call, if one does: what flows with it flows on.
+        inside: Option<u64>,
         target: Target,
         args: Vec<WireArg>,
     },

@@ -1,7 +1,7 @@
 //! The session's end of the pipe.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -72,8 +72,32 @@ struct Server {
 #[derive(Debug, Default)]
 struct State {
     calls: HashMap<u64, Context>,
-    callbacks: HashMap<u64, oneshot::Sender<Outcome<Value>>>,
+    /// Who waits for a callback, and the Context it runs in.
+    callbacks: HashMap<u64, (oneshot::Sender<Outcome<Value>>, Context)>,
+    /// Contexts of callbacks that were answered, the latest last: tasks they started go on.
+    answered: VecDeque<(u64, Context)>,
     held: Vec<Resource>,
+}
+
+/// Answered callbacks whose tasks may still call.
+const ANSWERED_MAX: usize = 256;
+
+impl State {
+    /// The Context that a callback runs or ran in.
+    fn inside(&self, callback: u64) -> Option<&Context> {
+        let running = self.callbacks.get(&callback).map(|(_, cx)| cx);
+        let mut answered = self.answered.iter().rev();
+        running.or_else(|| answered.find(|(it, _)| *it == callback).map(|(_, cx)| cx))
+    }
+
+    fn answer(&mut self, callback: u64) -> Option<oneshot::Sender<Outcome<Value>>> {
+        let (sender, cx) = self.callbacks.remove(&callback)?;
+        if self.answered.len() == ANSWERED_MAX {
+            self.answered.pop_front();
+        }
+        self.answered.push_back((callback, cx));
+        Some(sender)
+    }
 }
 
 impl Server {
@@ -93,7 +117,12 @@ impl Server {
 
     fn receive(self: &Arc<Self>, frame: Frame) -> Result<()> {
         match frame {
-            Frame::Call { call, target, args } => self.start_call(call, target, args)?,
+            Frame::Call {
+                call,
+                inside,
+                target,
+                args,
+            } => self.start_call((call, inside), target, args)?,
             Frame::Next { call, stream } => self.start_next(call, stream)?,
             Frame::Cancel { call } => {
                 if let Some(cx) = self.state().calls.get(&call) {
@@ -102,7 +131,7 @@ impl Server {
             }
             Frame::Release { resource } => self.release(resource),
             Frame::CallbackReturn { callback, outcome } => {
-                let waiting = self.state().callbacks.remove(&callback);
+                let waiting = self.state().answer(callback);
                 if let Some(sender) = waiting {
                     drop(sender.send(outcome));
                 }
@@ -112,9 +141,19 @@ impl Server {
         Ok(())
     }
 
-    fn begin(&self, call: u64) -> Result<Context> {
-        let cx = self.cx.child(Overrides::default());
+    fn begin(&self, call: u64, inside: Option<u64>) -> Result<Context> {
         let mut state = self.state();
+        let around = inside.map(|callback| state.inside(callback));
+        let cx = match around {
+            None => self.cx.child(Overrides::default()),
+            Some(Some(cx)) => cx.child(Overrides::default()),
+            // Nobody waited for its answer, or it is long over, so its calls end as well.
+            Some(None) => {
+                let cx = self.cx.child(Overrides::default());
+                cx.cancel(ErrorKind::Cancelled, "the caller stopped waiting");
+                cx
+            }
+        };
         if state.calls.len() >= CALLS_MAX {
             return Err(super::malformed("too many calls are in flight"));
         }
@@ -122,8 +161,13 @@ impl Server {
         Ok(cx)
     }
 
-    fn start_call(self: &Arc<Self>, call: u64, target: Target, args: Vec<WireArg>) -> Result<()> {
-        let cx = self.begin(call)?;
+    fn start_call(
+        self: &Arc<Self>,
+        (call, inside): (u64, Option<u64>),
+        target: Target,
+        args: Vec<WireArg>,
+    ) -> Result<()> {
+        let cx = self.begin(call, inside)?;
         let server = Arc::clone(self);
         let make = |id, name| -> Arg {
             Arg::Callable(Arc::new(PipeCallable(Arc::new(Remote {
@@ -146,7 +190,7 @@ impl Server {
     }
 
     fn start_next(self: &Arc<Self>, call: u64, stream: StreamId) -> Result<()> {
-        let cx = self.begin(call)?;
+        let cx = self.begin(call, None)?;
         let server = Arc::clone(self);
         drop(io::spawn(async move {
             let outcome = Outcome::new(server.host.next(&cx, stream).await);
@@ -223,7 +267,8 @@ impl Callable for PipeCallable {
             let server = &remote.server;
             let callback = server.next.fetch_add(1, Ordering::Relaxed);
             let (sender, reply) = oneshot::channel();
-            server.state().callbacks.insert(callback, sender);
+            let waits = (sender, cx.clone());
+            server.state().callbacks.insert(callback, waits);
             let mut waiting = Waiting {
                 server,
                 callback,

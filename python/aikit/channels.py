@@ -1,0 +1,284 @@
+"""Channels: named conversations with requests and responses, also with the front end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import _aikit
+from .records import Record
+from .subscriptions import CAPACITY, Events, Subscription, subscriber
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+
+class ChannelEvent(Record):
+    """One event of a channel.
+
+    Attributes:
+        type: What it is: ``request``, ``response``, ``progress`` or any other word.
+        id: Correlates a request and its response; None where there is none.
+        channel: Name of the channel.
+        payload: The data.
+        metadata: When (``timestamp``, in seconds since 1970-01-01 UTC), and where known by whom
+            (``source``), in which execution (``execution_id``), in which step (``tick``), over
+            which connection (``source_connection_id``), and anything else.
+        target: Whom it is for; None for everybody.
+    """
+
+    type: str
+    id: str | None
+    channel: str
+    payload: Any
+    metadata: dict[str, Any]
+    target: dict[str, Any] | None
+
+
+class ChannelSession(Record):
+    """The channels of one user in one conversation.
+
+    Attributes:
+        id: Tenant, user and conversation.
+        channels: Names of the channels, in order.
+    """
+
+    id: str
+    channels: list[str]
+
+
+class Channel:
+    """A named conversation of the user: publish and subscribe, request and response.
+
+    The channel is made when there is none. Other parts of the program, tools, and in a notebook
+    the front end reach it by its name; another user, tenant or conversation (the metadata
+    ``conversation_id`` of the Context) never does. Publishing never waits: a subscriber that is too
+    slow loses events, which are counted.
+
+    Iterating, with ``for`` or ``async for``, subscribes, and gives the events from then on.
+
+    Args:
+        name: Such as ``ui:progress``; case and space around it do not count.
+
+    Raises:
+        InvalidArgsError: If the name is empty or too long.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._native = _aikit.Channel(name)
+
+    @classmethod
+    def _of(cls, native: _aikit.Channel) -> Channel:
+        channel = cls.__new__(cls)
+        channel._native = native  # noqa: SLF001  # our own
+        return channel
+
+    @classmethod
+    def try_get(cls, name: str) -> Channel | None:
+        """Returns a channel, or None where there are no channels."""
+        native = _aikit.try_channel(name)
+        return None if native is None else cls._of(native)
+
+    @staticmethod
+    def session() -> ChannelSession:
+        """Returns whose channels these are, and which there are."""
+        return ChannelSession(_aikit.channel_session())
+
+    @staticmethod
+    def remove(name: str) -> bool:
+        """Destroys a channel and returns whether there was one."""
+        return _aikit.remove_channel(name)
+
+    @property
+    def name(self) -> str:
+        """Its name, in lower case."""
+        return self._native.name()
+
+    def publish(
+        self,
+        event: str | Mapping[str, Any],
+        payload: Any = None,  # noqa: ANN401  # any data
+        *,
+        id: str | None = None,  # noqa: A002  # the name in every language
+        metadata: Mapping[str, Any] | None = None,
+        target: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Publishes an event; never waits.
+
+        Args:
+            event: Its type, such as ``update``; or all of it, as a mapping of ``type``,
+                ``payload``, ``id``, ``metadata`` and ``target``.
+            payload: The data.
+            id: Correlates a request and its response.
+            metadata: By whom, for what: ``source``, ``tick``, anything else.
+            target: Whom it is for, such as ``{"connection_id": …}``.
+
+        Returns:
+            The number of the event on the channel, from 1.
+
+        Raises:
+            InvalidArgsError: If it is no event.
+            UnavailableError: If the channel was destroyed.
+        """
+        whole = event if isinstance(event, str) else dict(event)
+        return self._native.publish(whole, payload, _given(id, metadata, target))
+
+    def subscribe(
+        self,
+        fn: Callable[[ChannelEvent], object] | None = None,
+        *,
+        capacity: int = CAPACITY,
+        drop: str = "oldest",
+    ) -> Subscription[ChannelEvent]:
+        """Subscribes to the events from now on.
+
+        Args:
+            fn: Called with each event, one after the other; may be async. What it raises harms
+                nobody else. Without one, the subscription gives the events.
+            capacity: Most events that wait, 1 to 65536.
+            drop: What is lost when more wait: ``oldest`` or ``newest``.
+
+        Raises:
+            UnavailableError: If the channel was destroyed.
+        """
+        function = subscriber(fn, ChannelEvent)
+        return Subscription(self._native.subscribe(function, capacity, drop), ChannelEvent)
+
+    def receive(self, *, timeout: float | None = None) -> ChannelEvent | None:
+        """Waits for the next event; the first call subscribes.
+
+        Args:
+            timeout: Longest wait in seconds; None for no limit.
+
+        Returns:
+            The event; None when none came in time, or the channel was destroyed.
+        """
+        found = self._native.receive(timeout)
+        return None if found is None else ChannelEvent(found)
+
+    async def areceive(self, *, timeout: float | None = None) -> ChannelEvent | None:
+        """Is ``receive`` for async code."""
+        found = await self._native.areceive(timeout)
+        return None if found is None else ChannelEvent(found)
+
+    def events(self, *, timeout: float | None = None) -> Events[ChannelEvent]:
+        """Subscribes, and returns an iterator, also for ``async for``, over the events.
+
+        Args:
+            timeout: After how many seconds without an event it ends; None for never. It ends with
+                the channel in any case.
+        """
+        return self.subscribe().events(timeout=timeout)
+
+    def request(
+        self,
+        payload: Any = None,  # noqa: ANN401  # any data
+        *,
+        id: str | None = None,  # noqa: A002  # the name in every language
+        metadata: Mapping[str, Any] | None = None,
+        target: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> ChannelEvent:
+        """Publishes a request and waits for its response.
+
+        Args:
+            payload: The data.
+            id: Identity of the request; None for a new one.
+            metadata: As for ``publish``.
+            target: As for ``publish``.
+            timeout: Longest wait in seconds; None for no limit.
+
+        Raises:
+            DeadlineError: If no response came in time.
+            CancelledError: If the channel is destroyed meanwhile.
+        """
+        options = _given(id, metadata, target)
+        return ChannelEvent(self._native.request(payload, options, timeout))
+
+    async def arequest(
+        self,
+        payload: Any = None,  # noqa: ANN401  # any data
+        *,
+        id: str | None = None,  # noqa: A002  # the name in every language
+        metadata: Mapping[str, Any] | None = None,
+        target: Mapping[str, Any] | None = None,
+        timeout: float | None = None,  # as `request`
+    ) -> ChannelEvent:
+        """Is ``request`` for async code."""
+        options = _given(id, metadata, target)
+        return ChannelEvent(await self._native.arequest(payload, options, timeout))
+
+    def respond(
+        self,
+        request: ChannelEvent | Mapping[str, Any] | str,
+        payload: Any = None,  # noqa: ANN401  # any data
+    ) -> int:
+        """Answers a request.
+
+        Args:
+            request: The event of the type ``request``, or its id.
+            payload: The answer.
+
+        Returns:
+            The number of the response on the channel.
+        """
+        if isinstance(request, str):
+            return self._native.respond(request, payload)
+        whole = request.to_dict() if isinstance(request, ChannelEvent) else dict(request)
+        return self._native.respond(whole, payload)
+
+    def wait_for_response(
+        self,
+        id: str,  # noqa: A002  # the name in every language
+        *,
+        timeout: float | None = None,
+    ) -> ChannelEvent:
+        """Waits for the response to a request; one that came before is given too.
+
+        Args:
+            id: Identity of the request.
+            timeout: Longest wait in seconds; None for no limit.
+
+        Raises:
+            DeadlineError: If no response came in time.
+            CancelledError: If the channel is destroyed meanwhile.
+        """
+        return ChannelEvent(self._native.wait_for_response(id, timeout))
+
+    async def await_for_response(
+        self,
+        id: str,  # noqa: A002  # the name in every language
+        *,
+        timeout: float | None = None,  # as `wait_for_response`
+    ) -> ChannelEvent:
+        """Is ``wait_for_response`` for async code."""
+        return ChannelEvent(await self._native.await_for_response(id, timeout))
+
+    def subscriber_count(self) -> int:
+        """Returns how many subscriptions there are, those of front ends included."""
+        return self._native.subscriber_count()
+
+    def destroy(self) -> None:
+        """Ends the channel: subscriptions end, waits for responses fail."""
+        self._native.destroy()
+
+    def __iter__(self) -> Iterator[ChannelEvent]:
+        return self.events()
+
+    def __aiter__(self) -> AsyncIterator[ChannelEvent]:
+        return self.events()
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r})"
+
+
+def _given(
+    id: str | None,  # noqa: A002  # the name in every language
+    metadata: Mapping[str, Any] | None,
+    target: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    options = {"id": id, "metadata": metadata, "target": target}
+    return {
+        name: value if isinstance(value, str) else dict(value)
+        for name, value in options.items()
+        if value is not None
+    }

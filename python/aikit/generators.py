@@ -1,0 +1,200 @@
+"""Procedures of generator functions: what they yield, within their execution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from . import _aikit
+from ._callbacks import SCOPE
+from ._watched import forget_cancellation, watched
+from .contexts import Context
+from .middleware import Arguments, awaited
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator, Iterator
+
+    from typing_extensions import Self
+
+    from .procedures import Procedure
+
+T = TypeVar("T")
+
+
+class ProcedureStream(Generic[T]):
+    """What a generator yields, while it is iterated.
+
+    Leaving it early, with ``close`` or ``aclose`` or by dropping it, ends the call as cancelled.
+
+    Attributes:
+        returned: What the generator returned; None before its end.
+    """
+
+    def __init__(
+        self, procedure: Procedure[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.returned: Any = None
+        self._procedure = procedure
+        self._call = (args, kwargs)
+        self._execution: _aikit.Execution | None = None
+        self._generator: Any = None
+        self._has_ended = False
+
+    def _begin(self) -> _aikit.Execution:
+        if self._execution is None:
+            self._execution = _aikit.Execution.begin(self._procedure._options)  # noqa: SLF001
+        return self._execution
+
+    def _open(self, execution: _aikit.Execution) -> Any:  # noqa: ANN401  # what the function gives
+        args, kwargs = self._call
+        self._procedure._check(args, kwargs)  # noqa: SLF001  # one class in two parts
+        return self._procedure._through(Arguments(*args, **kwargs), execution)  # noqa: SLF001
+
+    def _abandon(self) -> None:
+        self._has_ended = True
+        if self._execution is not None:
+            self._execution.abandon()
+
+    def __repr__(self) -> str:
+        return f"ProcedureStream({self._procedure.name!r})"
+
+
+class SyncStream(ProcedureStream[T]):
+    """What a generator function yields."""
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        if self._has_ended:
+            raise StopIteration
+        execution = self._begin()
+        token = SCOPE.set(execution.scope)
+        try:
+            if self._generator is None:
+                self._generator = iter(self._open(execution))
+            value: T = next(self._generator)
+            execution.chunk(value)
+        except StopIteration as stop:
+            self._has_ended, self.returned = True, stop.value
+            execution.end()
+            raise StopIteration(stop.value) from None
+        except BaseException as error:
+            self._has_ended = True
+            execution.fail(error)
+            self._close_generator()
+            raise
+        finally:
+            SCOPE.reset(token)
+        return value
+
+    def close(self) -> None:
+        """Ends the generator and, if it had not ended, the call as cancelled."""
+        if not self._has_ended:
+            self._close_generator()
+            self._abandon()
+
+    def _close_generator(self) -> None:
+        close = getattr(self._generator, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self._abandon()
+
+
+class AsyncStream(ProcedureStream[T]):
+    """What an async generator function yields."""
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._has_ended:
+            raise StopAsyncIteration
+        return await _AsyncNext(self)
+
+    async def _next(self) -> T:
+        execution = self._begin()
+        if self._generator is None:
+            opened = self._open(execution)
+            self._generator = (await awaited(opened)).__aiter__()
+        value: T = await self._generator.__anext__()
+        execution.chunk(value)
+        return value
+
+    async def aclose(self) -> None:
+        """Ends the generator and, if it had not ended, the call as cancelled."""
+        if not self._has_ended:
+            await self._close_generator()
+            self._abandon()
+
+    async def _close_generator(self) -> None:
+        close = getattr(self._generator, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        self._abandon()
+
+
+class _AsyncNext(Generic[T]):
+    """The next item of an async stream, within its execution."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: AsyncStream[T]) -> None:
+        self._stream = stream
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        stream = self._stream
+        execution = stream._begin()  # noqa: SLF001  # one class in two parts
+        token = SCOPE.set(execution.scope)
+        try:
+            value: T = yield from watched(execution, stream._next())  # noqa: SLF001
+        except StopAsyncIteration:
+            stream._has_ended = True  # noqa: SLF001
+            execution.end()
+            raise
+        except BaseException as error:
+            stream._has_ended = True  # noqa: SLF001
+            instead = execution.fail(error)
+            if instead is None:
+                raise
+            forget_cancellation()
+            raise instead from error
+        finally:
+            SCOPE.reset(token)
+        return value
+
+
+def exhaust(generator: Any) -> Any:  # noqa: ANN401  # what the function gives
+    """Runs a generator to its end and tells of its items; returns what it returns."""
+    items = iter(generator)
+    index = 0
+    while True:
+        try:
+            value = next(items)
+        except StopIteration as stop:
+            return stop.value
+        Context.get()._native.emit_chunk(index, value)  # noqa: SLF001  # its own facade
+        index += 1
+
+
+async def aexhaust(generator: Any) -> None:  # noqa: ANN401  # what the function gives
+    """Runs an async generator to its end and tells of its items."""
+    index = 0
+    async for value in await awaited(generator):
+        Context.get()._native.emit_chunk(index, value)  # noqa: SLF001  # its own facade
+        index += 1

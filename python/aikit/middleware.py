@@ -1,0 +1,180 @@
+"""Middleware: what wraps the calls of a procedure, what it knows, how it is bundled."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from ._callbacks import is_async
+from .contexts import Context
+from .errors import DeniedError, InvalidArgsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from . import _aikit
+
+# A call of middleware: what it gets is described at `Middleware`.
+Middleware = Any
+"""Wraps a call: ``def middleware(args, envelope, next): return next(args)``, sync or async.
+
+It gets the `Arguments`, the `Envelope` and the rest of the way as a function. ``next()`` goes on
+with the same arguments, ``next(args)`` with others (`Arguments`, or a tuple of positional ones);
+around an async function its answer is awaited. It may answer without calling ``next``.
+"""
+
+
+class Arguments:
+    """The arguments of a call, as middleware sees them.
+
+    ``arguments[0]`` is the first positional one, ``arguments["name"]`` one that was given by name.
+
+    Attributes:
+        args: Those by position.
+        kwargs: Those by name.
+    """
+
+    __slots__ = ("args", "kwargs")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # any argument
+        self.args = args
+        self.kwargs = kwargs
+
+    def __getitem__(self, key: int | str) -> Any:  # noqa: ANN401  # any argument
+        return self.args[key] if isinstance(key, int) else self.kwargs[key]
+
+    def __len__(self) -> int:
+        return len(self.args) + len(self.kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Arguments):
+            return NotImplemented
+        return (self.args, self.kwargs) == (other.args, other.kwargs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        parts = [*map(repr, self.args), *(f"{name}={it!r}" for name, it in self.kwargs.items())]
+        return f"Arguments({', '.join(parts)})"
+
+
+class Envelope:
+    """What middleware knows about the call it wraps."""
+
+    __slots__ = ("_execution", "_options", "operation_name")
+
+    def __init__(
+        self, name: str, options: _aikit.ProcedureOptions, execution: _aikit.Execution | None
+    ) -> None:
+        self.operation_name = name
+        self._options = options
+        self._execution = execution
+
+    @property
+    def source_type(self) -> str:
+        """``procedure`` or ``hook``."""
+        return self._options.source_type
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the procedure's metadata are."""
+        metadata: dict[str, Any] = self._options.metadata
+        return metadata
+
+    @property
+    def context(self) -> Context:
+        """The Context of this execution; cancel it to end the operation of a handle."""
+        if self._execution is not None:
+            return Context(self._execution.context)
+        return Context.get()
+
+    @property
+    def pid(self) -> str | None:
+        """Identity of this execution."""
+        node = self.context.node
+        return None if node is None else node.pid
+
+    def __repr__(self) -> str:
+        return f"Envelope({self.operation_name!r})"
+
+
+class Pipeline:
+    """Middleware that belongs together; given to ``use`` it counts as its parts."""
+
+    __slots__ = ("middleware",)
+
+    def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
+        self.middleware: tuple[Middleware, ...] = flatten(middleware)
+
+    def use(self, *middleware: Middleware) -> Pipeline:
+        """Returns a bundle with more, innermost."""
+        return Pipeline((*self.middleware, *middleware))
+
+    def __repr__(self) -> str:
+        return f"Pipeline({len(self.middleware)} middleware)"
+
+
+def pipeline(*middleware: Middleware) -> Pipeline:
+    """Bundles middleware, outermost first."""
+    return Pipeline(middleware)
+
+
+def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
+    """Makes middleware that lets a call go on or denies it.
+
+    Args:
+        allows: Gets `Arguments` and `Envelope` and returns whether the call may go on; an async one
+            for async procedures.
+        name: Name for the message; the function's when None.
+
+    Returns:
+        Middleware that raises `DeniedError`.
+    """
+    label = name or getattr(allows, "__name__", "guard")
+
+    def denied(envelope: Envelope) -> DeniedError:
+        return DeniedError(
+            f"guard `{label}` does not let `{envelope.operation_name}` be called",
+            hint="call it with what the guard asks for, or as somebody who may",
+        )
+
+    if is_async(allows):
+
+        async def check_async(args: Arguments, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
+            if not await allows(args, envelope):
+                raise denied(envelope)
+            return await awaited(following())
+
+        return check_async
+
+    def check(args: Arguments, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
+        if not allows(args, envelope):
+            raise denied(envelope)
+        return following()
+
+    return check
+
+
+def flatten(middleware: Iterable[Middleware]) -> tuple[Middleware, ...]:
+    """Returns middleware with every bundle's parts in its place."""
+    if isinstance(middleware, Pipeline):
+        return middleware.middleware
+    flat: list[Middleware] = []
+    for it in middleware:
+        if isinstance(it, Pipeline):
+            flat.extend(it.middleware)
+        elif callable(it):
+            flat.append(it)
+        else:
+            raise InvalidArgsError(
+                f"the middleware `{it!r}` cannot be called",
+                hint="write `def middleware(args, envelope, next): return next(args)`",
+            )
+    return tuple(flat)
+
+
+async def awaited(value: Any) -> Any:  # noqa: ANN401  # an answer, or an awaitable of one
+    """Awaits ``value`` as often as it takes."""
+    while inspect.isawaitable(value):
+        value = await value
+    return value

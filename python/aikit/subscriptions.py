@@ -1,0 +1,166 @@
+"""Subscriptions: the events that come after one has asked for them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import TracebackType
+
+    from . import _aikit
+
+ItemT = TypeVar("ItemT")
+
+# Events that wait for one subscriber, unless it says otherwise.
+CAPACITY = 1024
+
+
+class SubscriptionStats(Record):
+    """How a subscription is.
+
+    Attributes:
+        waiting: Events that nobody has taken yet.
+        dropped: Events that were lost because nobody took them in time.
+        failed: Calls of its function that raised.
+        error: What the last of these raised; None if none did.
+        is_stopped: Whether it has ended.
+    """
+
+    waiting: int
+    dropped: int
+    failed: int
+    error: str | None
+    is_stopped: bool
+
+
+class Subscription(Generic[ItemT]):
+    """A subscription to events or to a channel, from the moment it was made.
+
+    Iterating, with ``for`` or ``async for``, takes the events as they come; each is given once,
+    whoever takes it. Leaving a ``with`` block, ``stop`` and dropping it end the subscription; one
+    with a function goes on until ``stop``.
+    """
+
+    def __init__(
+        self, native: _aikit.Subscription, wrap: Callable[[dict[str, Any]], ItemT]
+    ) -> None:
+        self._native = native
+        self._wrap = wrap
+
+    def receive(self, *, timeout: float | None = None) -> ItemT | None:
+        """Waits for the next event.
+
+        Args:
+            timeout: Longest wait in seconds; None for no limit.
+
+        Returns:
+            The event; None when none came in time, or there will be none any more.
+
+        Raises:
+            InvalidArgsError: If a function gets the events.
+        """
+        found = self._native.receive(timeout)
+        return None if found is None else self._wrap(found)
+
+    async def areceive(self, *, timeout: float | None = None) -> ItemT | None:
+        """Is ``receive`` for async code; a wait that is cancelled as an event comes may lose it."""
+        found = await self._native.areceive(timeout)
+        return None if found is None else self._wrap(found)
+
+    def events(self, *, timeout: float | None = None) -> Events[ItemT]:
+        """Returns an iterator, also for ``async for``, over the events as they come.
+
+        Args:
+            timeout: After how many seconds without an event it ends; None for never.
+        """
+        return Events(self, timeout)
+
+    def stats(self) -> SubscriptionStats:
+        """Returns how the subscription is: what waits, what was lost, what failed."""
+        return SubscriptionStats(self._native.stats())
+
+    def stop(self) -> None:
+        """Ends the subscription; who waits for an event gets None."""
+        self._native.stop()
+
+    def __iter__(self) -> Iterator[ItemT]:
+        return self.events()
+
+    def __aiter__(self) -> AsyncIterator[ItemT]:
+        return self.events()
+
+    def __enter__(self) -> Subscription[ItemT]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Subscription[ItemT]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Events(Generic[ItemT]):
+    """The events of a subscription, one by one."""
+
+    __slots__ = ("_subscription", "_timeout")
+
+    def __init__(self, subscription: Subscription[ItemT], timeout: float | None) -> None:
+        self._subscription = subscription
+        self._timeout = timeout
+
+    def __iter__(self) -> Events[ItemT]:
+        return self
+
+    def __next__(self) -> ItemT:
+        event = self._subscription.receive(timeout=self._timeout)
+        if event is None:
+            raise StopIteration
+        return event
+
+    def __aiter__(self) -> Events[ItemT]:
+        return self
+
+    async def __anext__(self) -> ItemT:
+        event = await self._subscription.areceive(timeout=self._timeout)
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+
+def subscriber(
+    fn: Callable[[ItemT], object] | None, wrap: Callable[[dict[str, Any]], ItemT]
+) -> Callable[[dict[str, Any]], object] | None:
+    """Returns what the binding calls: a function of a mapping, async when ``fn`` is."""
+    if fn is None or not callable(fn):
+        return fn
+
+    def call(data: dict[str, Any]) -> None:
+        fn(wrap(data))
+
+    async def acall(data: dict[str, Any]) -> None:
+        called: Any = fn(wrap(data))
+        await called
+
+    is_async = inspect.iscoroutinefunction(inspect.unwrap(fn))
+    function = acall if is_async else call
+    # Errors and log lines call it what the user calls it.
+    name = getattr(fn, "__name__", "subscriber")
+    function.__name__ = name if isinstance(name, str) else "subscriber"
+    return function

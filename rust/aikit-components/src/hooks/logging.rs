@@ -1,0 +1,119 @@
+//! `logging`: a line for each call: what, how long, how it ended; never what was said.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    Context, Result, Value,
+    hook::{Hook, HookAction, Subject},
+};
+use futures::future::BoxFuture;
+use serde::Deserialize;
+
+use super::{BuiltIn, Host, Made, read, selection::Selection};
+
+pub(super) const BUILT_IN: BuiltIn = BuiltIn {
+    name: "logging",
+    summary: "Logs each call: its name, how long it took, how it ended; never its content.",
+    options: &[(
+        "level",
+        "Level of its lines: `trace`, `debug`, `info`; failures are warnings.",
+    )],
+    on: &[
+        "cell",
+        "tool",
+        "model",
+        "agent",
+        "rag.ingest",
+        "rag.retrieve",
+    ],
+    make,
+};
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Trace,
+    Debug,
+    #[default]
+    Info,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    level: Level,
+}
+
+#[derive(Debug)]
+struct Logging {
+    selection: Selection,
+    level: Level,
+}
+
+fn make(_: &Host, selection: Selection, options: Value) -> Result<Made> {
+    let Options { level } = read(options)?;
+    let points = selection.points(Subject::after) | selection.points(Subject::error);
+    Ok(Made {
+        hook: Arc::new(Logging { selection, level }),
+        // Last, so that it sees what the caller gets.
+        parts: vec![(points, -1_000)],
+        timeout: None,
+        required: false,
+    })
+}
+
+impl Hook for Logging {
+    fn call<'a>(&'a self, cx: &'a Context, data: &'a Value) -> BoxFuture<'a, Result<HookAction>> {
+        if let Some(called) = self.selection.called(data) {
+            let (call, name, caller) = (called.subject.name, called.name, cx.caller().name());
+            let (request_id, elapsed_s) = (cx.request_id(), called.number("elapsed_s"));
+            let attempt = called.number("attempt");
+            if let Some(error) = data.get("error") {
+                let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
+                let (kind, message) = (part("kind"), part("message"));
+                tracing::warn!(
+                    call,
+                    name,
+                    caller,
+                    request_id,
+                    elapsed_s,
+                    attempt,
+                    kind,
+                    message,
+                    "call failed"
+                );
+            } else {
+                match self.level {
+                    Level::Trace => tracing::trace!(
+                        call,
+                        name,
+                        caller,
+                        request_id,
+                        elapsed_s,
+                        attempt,
+                        "call ended"
+                    ),
+                    Level::Debug => tracing::debug!(
+                        call,
+                        name,
+                        caller,
+                        request_id,
+                        elapsed_s,
+                        attempt,
+                        "call ended"
+                    ),
+                    Level::Info => tracing::info!(
+                        call,
+                        name,
+                        caller,
+                        request_id,
+                        elapsed_s,
+                        attempt,
+                        "call ended"
+                    ),
+                }
+            }
+        }
+        Box::pin(std::future::ready(Ok(HookAction::Continue)))
+    }
+}

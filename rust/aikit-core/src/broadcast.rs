@@ -1,0 +1,338 @@
+//! One bounded broadcast: what carries the events of a bus and of a channel.
+//!
+//! Publishing never waits: each subscription has a queue of its own with a bound, and what does
+//! not fit is dropped and counted there.
+
+mod feed;
+mod listener;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+pub use self::{
+    feed::{Feed, timeout},
+    listener::{Listener, listen},
+};
+use crate::{Error, ErrorKind, Result};
+
+/// Items that wait for one subscriber, unless it says otherwise.
+pub const CAPACITY: usize = 1024;
+
+/// Most items that a subscriber may let wait.
+pub const CAPACITY_MAX: usize = 1 << 16;
+
+/// Most subscribers that scripts and programs may have on one broadcast.
+pub const SUBSCRIBERS_MAX: usize = 10_000;
+
+/// What is dropped when the queue of a subscriber is full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DropPolicy {
+    /// What waited longest: the subscriber sees the latest.
+    #[default]
+    Oldest,
+    /// What comes: the subscriber sees the first.
+    Newest,
+}
+
+impl DropPolicy {
+    /// Reads `oldest` or `newest`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for another word.
+    pub fn parse(word: &str) -> Result<Self> {
+        match word {
+            "oldest" => Ok(Self::Oldest),
+            "newest" => Ok(Self::Newest),
+            other => Err(Error::invalid_args(format!("`drop` is `{other:.40}`"))
+                .with_hint("write `oldest` or `newest`")),
+        }
+    }
+}
+
+/// How a subscriber wants its queue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct QueueOptions {
+    /// Most items that wait, 1 to [`CAPACITY_MAX`].
+    pub capacity: usize,
+    /// What is dropped beyond.
+    pub drop: DropPolicy,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            capacity: CAPACITY,
+            drop: DropPolicy::default(),
+        }
+    }
+}
+
+impl QueueOptions {
+    /// Fails for a capacity that is out of range.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args`.
+    pub fn check(&self) -> Result<()> {
+        if (1..=CAPACITY_MAX).contains(&self.capacity) {
+            return Ok(());
+        }
+        let message = format!("`capacity` is `{}`", self.capacity);
+        Err(Error::invalid_args(message)
+            .with_hint(format!("give a whole number from 1 to {CAPACITY_MAX}")))
+    }
+}
+
+type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+
+/// Carries items to whoever subscribed; publishing never waits.
+pub struct Broadcast<T> {
+    state: Mutex<State<T>>,
+    /// How many subscriptions there are; shared with them.
+    live: Arc<AtomicUsize>,
+}
+
+struct State<T> {
+    sequence: u64,
+    queues: Vec<Weak<Queue<T>>>,
+    is_closed: bool,
+}
+
+struct Queue<T> {
+    options: QueueOptions,
+    /// What this subscriber wants; everything when there is none.
+    filter: Option<Filter<T>>,
+    items: Mutex<VecDeque<Arc<T>>>,
+    arrived: Notify,
+    is_closed: AtomicBool,
+    dropped: Arc<AtomicU64>,
+    live: Arc<AtomicUsize>,
+}
+
+impl<T> Default for Broadcast<T> {
+    fn default() -> Self {
+        let state = State {
+            sequence: 0,
+            queues: Vec::new(),
+            is_closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            live: Arc::default(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Broadcast<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broadcast")
+            .field("subscribers", &self.subscriber_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Broadcast<T> {
+    /// Publishes what `make` makes of the next number; answers the number, from 1 without gaps, or
+    /// `None` after [`Broadcast::close`]. Nothing is made when nobody listens.
+    pub fn publish(&self, make: impl FnOnce(u64) -> T) -> Option<u64> {
+        // The lock is held while numbering, so every subscriber sees the numbers in order.
+        let mut state = self.state();
+        if state.is_closed {
+            return None;
+        }
+        state.sequence += 1;
+        let sequence = state.sequence;
+        if state.queues.is_empty() {
+            return Some(sequence);
+        }
+        let item = Arc::new(make(sequence));
+        let mut has_left = false;
+        for queue in &state.queues {
+            match queue.upgrade() {
+                Some(queue) => queue.push(&item),
+                None => has_left = true,
+            }
+        }
+        if has_left {
+            state.queues.retain(|queue| queue.strong_count() > 0);
+        }
+        Some(sequence)
+    }
+
+    /// Subscribes to the items that pass `filter`, from now on. A subscription to what is closed
+    /// is at its end.
+    pub fn subscribe(
+        &self,
+        options: QueueOptions,
+        filter: Option<Filter<T>>,
+    ) -> BroadcastSubscription<T> {
+        self.live.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.state();
+        let queue = Arc::new(Queue {
+            options,
+            filter,
+            items: Mutex::default(),
+            arrived: Notify::new(),
+            is_closed: AtomicBool::new(state.is_closed),
+            dropped: Arc::default(),
+            live: Arc::clone(&self.live),
+        });
+        // Here too: nobody may publish while many come and go.
+        state.queues.retain(|queue| queue.strong_count() > 0);
+        if !state.is_closed {
+            state.queues.push(Arc::downgrade(&queue));
+        }
+        BroadcastSubscription(queue)
+    }
+
+    /// The same for a script or a program, of which one could subscribe without an end.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a capacity out of range, `limit_exceeded` when there are too many
+    /// subscriptions.
+    pub fn try_subscribe(
+        &self,
+        options: QueueOptions,
+        filter: Option<Filter<T>>,
+    ) -> Result<BroadcastSubscription<T>> {
+        options.check()?;
+        if self.subscriber_count() >= SUBSCRIBERS_MAX {
+            let message = format!("there are {SUBSCRIBERS_MAX} subscriptions already");
+            return Err(Error::new(ErrorKind::LimitExceeded, message)
+                .with_hint("stop those that are no longer needed"));
+        }
+        Ok(self.subscribe(options, filter))
+    }
+
+    /// How many subscriptions there are.
+    pub fn subscriber_count(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Number of the last item; 0 before the first.
+    pub fn sequence(&self) -> u64 {
+        self.state().sequence
+    }
+
+    /// Ends it: subscribers get what waits for them, and then the end.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.is_closed = true;
+        for queue in std::mem::take(&mut state.queues) {
+            if let Some(queue) = queue.upgrade() {
+                queue.is_closed.store(true, Ordering::Release);
+                queue.arrived.notify_waiters();
+            }
+        }
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        // A std mutex: it is never held across an await.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Drop for Broadcast<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<T> Queue<T> {
+    fn push(&self, item: &Arc<T>) {
+        if self.filter.as_ref().is_some_and(|wants| !wants(item)) {
+            return;
+        }
+        {
+            let mut items = self.items();
+            if items.len() >= self.options.capacity {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                match self.options.drop {
+                    DropPolicy::Oldest => drop(items.pop_front()),
+                    DropPolicy::Newest => return,
+                }
+            }
+            items.push_back(Arc::clone(item));
+        }
+        self.arrived.notify_one();
+    }
+
+    fn items(&self) -> MutexGuard<'_, VecDeque<Arc<T>>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One subscriber's queue; dropping it ends the subscription. Several may take from one queue:
+/// each item is given once.
+pub struct BroadcastSubscription<T>(Arc<Queue<T>>);
+
+impl<T> fmt::Debug for BroadcastSubscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BroadcastSubscription")
+            .field("waiting", &self.waiting())
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> BroadcastSubscription<T> {
+    /// The next item; waits for one. `None` when the broadcast is closed and everything was read.
+    /// A wait that is dropped loses nothing.
+    pub async fn next(&self) -> Option<Arc<T>> {
+        loop {
+            // Before looking, so that a close in between is heard.
+            let arrived = self.0.arrived.notified();
+            if let Some(item) = self.try_next() {
+                return Some(item);
+            }
+            if self.0.is_closed.load(Ordering::Acquire) {
+                // What was published just before the close.
+                return self.try_next();
+            }
+            arrived.await;
+        }
+    }
+
+    /// The next item that is already here.
+    pub fn try_next(&self) -> Option<Arc<T>> {
+        self.0.items().pop_front()
+    }
+
+    /// How many items wait to be read.
+    pub fn waiting(&self) -> usize {
+        self.0.items().len()
+    }
+
+    /// How many items were lost because the subscriber was slow.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    fn dropped_counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.0.dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! Channels: named conversations with requests and responses.
+//!
+//! A channel carries [`ChannelEvent`]s to its subscribers, on the same broadcast as the events of
+//! a bus. An event of the type `response` with an id also answers those who wait for that id.
+
+mod event;
+mod responses;
+mod session;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::future::{BoxFuture, Either, select};
+
+use self::responses::{Begun, Responses};
+pub use self::{
+    event::{ChannelEvent, ChannelMetadata, REQUEST, RESPONSE},
+    session::{CHANNELS_MAX, ChannelSession},
+};
+use crate::{
+    Error, ErrorKind, Result,
+    broadcast::{Broadcast, BroadcastSubscription, Listener, QueueOptions, listen},
+    clock::Clock,
+};
+
+/// Longest name of a channel, in bytes.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Longest id of a request, in bytes.
+pub const ID_BYTES_MAX: usize = 256;
+
+/// A subscriber's queue of a channel.
+pub type ChannelSubscription = BroadcastSubscription<ChannelEvent>;
+
+/// A named conversation. Cheap to clone; all clones are the same channel.
+#[derive(Clone, Debug)]
+pub struct Channel(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: Arc<str>,
+    clock: Arc<dyn Clock>,
+    events: Broadcast<ChannelEvent>,
+    responses: Mutex<Responses>,
+}
+
+/// The form of a channel's name that decides which channel it is: without space around it, in
+/// lower case.
+///
+/// # Errors
+///
+/// `invalid_args` for a name that is empty, longer than 256 bytes or has control characters.
+pub fn normalize_name(name: &str) -> Result<String> {
+    let normal = name.trim().to_lowercase();
+    let problem = if normal.is_empty() {
+        "is empty".to_owned()
+    } else if normal.len() > NAME_BYTES_MAX {
+        format!("is longer than {NAME_BYTES_MAX} bytes")
+    } else if normal.chars().any(char::is_control) {
+        "has a control character".to_owned()
+    } else {
+        return Ok(normal);
+    };
+    let message = format!(
+        "the name of the channel `{:.40}` {problem}",
+        name.escape_debug().to_string()
+    );
+    Err(Error::invalid_args(message).with_hint("give a short name, such as `ui:progress`"))
+}
+
+fn check_id(id: &str) -> Result<()> {
+    if !id.is_empty() && id.len() <= ID_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("the id of the request `{id:.40}` is empty or too long");
+    Err(Error::invalid_args(message).with_hint(format!("give a text of 1 to {ID_BYTES_MAX} bytes")))
+}
+
+impl Channel {
+    /// A channel of its own, outside every session.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`normalize_name`].
+    pub fn new(name: &str, clock: Arc<dyn Clock>) -> Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            name: Arc::from(normalize_name(name)?),
+            clock,
+            events: Broadcast::default(),
+            responses: Mutex::default(),
+        })))
+    }
+
+    /// Its name, in the form that decides.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Publishes an event; answers its number on this channel, from 1. The channel and, where it
+    /// has none, the time are set here. Never waits: a subscriber that is too slow loses events,
+    /// and nobody else does.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for an id that is empty or too long, `unavailable` when the channel was
+    /// destroyed.
+    pub fn publish(&self, mut event: ChannelEvent) -> Result<u64> {
+        if let Some(id) = &event.id {
+            check_id(id)?;
+        }
+        event.channel = Arc::clone(&self.0.name);
+        let wall = || self.0.clock.wall();
+        event.metadata.timestamp.get_or_insert_with(wall);
+        if event.id.is_some() {
+            // Before the subscribers: one of them may answer at once.
+            self.responses().take(&event);
+        }
+        let published = self.0.events.publish(|_| event);
+        published.ok_or_else(|| self.destroyed("published to"))
+    }
+
+    /// Subscribes to the events from now on. Dropping the answer ends the subscription; after
+    /// [`Channel::destroy`] it gives what waits, and then the end.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a capacity out of range, `limit_exceeded` when there are too many
+    /// subscriptions, `unavailable` when the channel was destroyed.
+    pub fn subscribe(&self, options: QueueOptions) -> Result<ChannelSubscription> {
+        if self.is_destroyed() {
+            return Err(self.destroyed("subscribed to"));
+        }
+        self.0.events.try_subscribe(options, None)
+    }
+
+    /// Calls `function` with each event from now on, see [`listen`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Channel::subscribe`].
+    pub fn listen<F>(&self, options: QueueOptions, function: F) -> Result<Listener>
+    where
+        F: Fn(Arc<ChannelEvent>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
+    {
+        Ok(listen(self.subscribe(options)?, self.name(), function))
+    }
+
+    /// Waits for the response to the request `id`.
+    ///
+    /// One that came before is delivered too: a channel remembers its last responses, each until
+    /// a new request has its id. All who wait for one id get the response.
+    ///
+    /// # Errors
+    ///
+    /// `timeout` after `timeout`; `cancelled` when the channel is destroyed; `limit_exceeded` when
+    /// too many wait; `invalid_args` for an id that is empty or too long.
+    pub async fn wait_for_response(
+        &self,
+        id: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<ChannelEvent>> {
+        check_id(id)?;
+        let begun = self.responses().begin_wait(id, self.name())?;
+        let waiting = match begun {
+            Begun::Answered(event) => return Ok(event),
+            Begun::Waiting(waiting) => waiting,
+        };
+        let forget = Forget {
+            channel: self,
+            id,
+            number: waiting.number,
+        };
+        let answered = match timeout {
+            None => waiting.answer.await,
+            Some(timeout) => match select(waiting.answer, self.0.clock.sleep(timeout)).await {
+                Either::Left((answered, _)) => answered,
+                Either::Right(_) => return Err(self.timed_out(id, timeout)),
+            },
+        };
+        drop(forget);
+        answered.map_err(|_| {
+            let message = format!(
+                "the channel `{}` was destroyed while the response to `{id}` was awaited",
+                self.name()
+            );
+            Error::new(ErrorKind::Cancelled, message)
+                .with_hint("whoever destroys a channel ends its conversations")
+        })
+    }
+
+    fn timed_out(&self, id: &str, timeout: Duration) -> Error {
+        let message = format!(
+            "no response to `{id}` came on the channel `{}` within {} s",
+            self.name(),
+            timeout.as_secs_f64()
+        );
+        let hint = match self.subscriber_count() {
+            0 => "nobody subscribes to the channel: open the front end or start what answers",
+            _ => "raise the time limit, or see why no subscriber answers",
+        };
+        Error::new(ErrorKind::Timeout, message).with_hint(hint)
+    }
+
+    /// How many subscriptions there are.
+    pub fn subscriber_count(&self) -> usize {
+        self.0.events.subscriber_count()
+    }
+
+    /// Whether nobody subscribes and nobody waits.
+    pub fn is_idle(&self) -> bool {
+        self.subscriber_count() == 0 && !self.responses().has_waits()
+    }
+
+    /// How many handles of this channel there are.
+    fn handle_count(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    /// How many responses that nobody had waited for were forgotten, because there were too many.
+    pub fn lost_responses(&self) -> u64 {
+        self.responses().lost()
+    }
+
+    /// Ends the channel: subscriptions end, waits for responses fail, and so does every later call.
+    pub fn destroy(&self) {
+        self.0.events.close();
+        self.responses().close();
+    }
+
+    /// Whether it was destroyed.
+    pub fn is_destroyed(&self) -> bool {
+        self.0.events.is_closed()
+    }
+
+    fn destroyed(&self, what: &str) -> Error {
+        let message = format!(
+            "the channel `{}` was {what} after it was destroyed",
+            self.name()
+        );
+        Error::new(ErrorKind::Unavailable, message).with_hint("open the channel again by its name")
+    }
+
+    fn responses(&self) -> MutexGuard<'_, Responses> {
+        // A std mutex: it is never held across an await.
+        self.0
+            .responses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait that ends, however it does, is forgotten.
+struct Forget<'a> {
+    channel: &'a Channel,
+    id: &'a str,
+    number: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.channel.responses().end_wait(self.id, self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! What a Context hands down and what it keeps to itself.
+
+use super::*;
+use crate::{ErrorKind, io};
+
+#[test]
+fn outside_a_run_there_is_no_context() {
+    assert!(Context::try_get().is_none());
+    assert_eq!(Context::get().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_fork_sees_its_own_metadata_and_its_parents() {
+    let parent = Context::create(Overrides {
+        metadata: Map::from_iter([("a".to_owned(), Value::Int(1))]),
+        ..Overrides::default()
+    });
+    let overrides = Overrides {
+        metadata: Map::from_iter([("b".to_owned(), Value::Int(2))]),
+        ..Overrides::default()
+    };
+    let forked = parent.clone();
+    let seen = io::wait(
+        async move { forked.fork(overrides, async { Context::get() }).await },
+        || Ok(()),
+    );
+    let seen = seen.unwrap().unwrap();
+    assert_eq!(seen.metadata().len(), 2);
+    assert_eq!(seen.request_id(), parent.request_id());
+    assert_eq!(parent.metadata().len(), 1);
+}
+
+#[test]
+fn a_child_cannot_widen_the_caller_or_the_deadline() {
+    let parent = Context::create(Overrides {
+        caller: Some(Caller::Agent),
+        timeout: Some(Duration::from_secs(1)),
+        ..Overrides::default()
+    });
+    let child = parent.child(Overrides {
+        caller: Some(Caller::User),
+        timeout: Some(Duration::from_secs(100)),
+        ..Overrides::default()
+    });
+    assert_eq!(child.caller(), Caller::Agent);
+    assert!(child.remaining().unwrap() <= Duration::from_secs(1));
+}
+
+#[test]
+fn a_childs_host_data_hides_its_parents() {
+    let with = |host: HostData| Overrides {
+        host: Some(host),
+        ..Overrides::default()
+    };
+    let parent = Context::create(with(Arc::new(1_u32)));
+    assert_eq!(
+        parent.child(Overrides::default()).host::<u32>().as_deref(),
+        Some(&1)
+    );
+    assert_eq!(
+        parent.child(with(Arc::new(2_u32))).host::<u32>().as_deref(),
+        Some(&2)
+    );
+    assert!(parent.host::<String>().is_none());
+}
+
+#[test]
+fn cancelling_goes_down_with_its_reason_and_not_up() {
+    let parent = Context::default();
+    let (first, second) = (
+        parent.child(Overrides::default()),
+        parent.child(Overrides::default()),
+    );
+    first.cancel(ErrorKind::Cancelled, "not wanted");
+    assert!(parent.check().is_ok() && second.check().is_ok());
+    parent.cancel(ErrorKind::Interrupted, "stop was pressed");
+    assert_eq!(second.check().unwrap_err().kind(), ErrorKind::Interrupted);
+}
+
+#[test]
+fn waiting_ends_at_the_deadline_and_at_a_cancellation() {
+    let late = Context::create(Overrides {
+        timeout: Some(Duration::from_millis(5)),
+        ..Overrides::default()
+    });
+    let waited = io::wait(
+        async move { late.within(std::future::pending::<()>()).await },
+        || Ok(()),
+    );
+    assert_eq!(waited.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+
+    let context = Context::default();
+    let waiting = context.clone();
+    let task = io::spawn(async move { waiting.within(std::future::pending::<()>()).await });
+    context.cancel(ErrorKind::Cancelled, "enough");
+    let waited = io::wait(task, || Ok(())).unwrap().unwrap();
+    assert_eq!(waited.unwrap_err().message(), "enough");
+}
+
+#[test]
+fn a_time_limit_without_an_end_is_none() {
+    let endless = || Overrides {
+        timeout: Some(Duration::MAX),
+        ..Overrides::default()
+    };
+    let parent = Context::create(endless());
+    let child = parent.child(endless());
+    assert_eq!((parent.remaining(), child.remaining()), (None, None));
+    assert!(child.check().is_ok());
+}
+
+#[test]
+fn a_child_keeps_only_roles_that_its_parent_has() {
+    let parent = Context::create(Overrides {
+        principal: Some(Principal {
+            id: "ada".to_owned(),
+            tenant_id: Some("t".to_owned()),
+            roles: vec!["read".to_owned(), "write".to_owned()],
+        }),
+        ..Overrides::default()
+    });
+    let asked = |roles: &[&str]| Overrides {
+        principal: Some(Principal::default()),
+        roles: Some(roles.iter().map(|&role| role.to_owned()).collect()),
+        ..Overrides::default()
+    };
+    let child = parent.child(asked(&["write", "admin"]));
+    assert_eq!(
+        (child.principal().id.as_str(), &child.principal().roles[..]),
+        ("ada", &["write".to_owned()][..])
+    );
+    assert!(child.child(asked(&["read"])).principal().roles.is_empty());
+    assert_eq!(parent.principal().roles.len(), 2);
+}
+
+#[test]
+fn identities_that_others_cannot_read_are_refused() {
+    let check = |trace_id: Option<&str>, request_id: Option<&str>| {
+        let overrides = Overrides {
+            trace_id: trace_id.map(str::to_owned),
+            request_id: request_id.map(str::to_owned),
+            ..Overrides::default()
+        };
+        overrides
+            .validate()
+            .err()
+            .map(|error| error.message().to_owned())
+    };
+    assert_eq!(
+        check(Some("4bf92f3577b34da6a3ce929d0e0e4736"), Some("r")),
+        None
+    );
+    for id in [
+        "",
+        "4BF92F3577B34DA6A3CE929D0E0E4736",
+        "00000000000000000000000000000000",
+        "x",
+    ] {
+        assert!(check(Some(id), None).unwrap().contains(&format!("`{id}`")));
+    }
+    for id in [String::new(), "r".repeat(257)] {
+        assert!(
+            check(None, Some(&id))
+                .unwrap()
+                .contains(&format!("{} bytes", id.len()))
+        );
+    }
+}

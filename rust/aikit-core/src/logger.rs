@@ -1,0 +1,334 @@
+//! Structured logging: records with fields, those of the Context added by themselves.
+//!
+//! All records of the process meet here: those of a [`Logger`], and the `tracing` events of every
+//! crate once [`install`] was called. From here they go to the host (Python's `logging`) and to
+//! the writer that [`configure`] names. Nothing is written unless one of both is there.
+
+mod fields;
+mod level;
+mod line;
+mod record;
+mod secrets;
+mod subscriber;
+mod writer;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+
+pub use self::{
+    fields::{ContextFields, compose_context_fields, default_context_fields},
+    level::Level,
+    line::Format,
+    record::{Record, Sink},
+    secrets::{HIDDEN, hide, scrub, set_scrubber},
+    subscriber::install,
+    writer::{Output, Writer},
+};
+use crate::{
+    Value,
+    clock::{Clock as _, SystemClock},
+    context::Context,
+    value::Map,
+};
+
+/// Name of the logger of everything that has no component.
+const ROOT: &str = "aikit";
+
+/// What a configuration says; what is `None` stays as it is.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// The least severe level that the writer is given.
+    pub level: Option<Level>,
+    /// How a line of the writer looks.
+    pub format: Option<Format>,
+    /// Which fields of the Context each record gets.
+    pub context_fields: Option<ContextFields>,
+    /// Where the writer writes; without one records go to the host alone.
+    pub output: Option<Output>,
+    /// Whether what is `None` goes back to its default instead.
+    pub replace: bool,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("level", &self.level)
+            .field("format", &self.format)
+            .field("output", &self.output)
+            .field("replace", &self.replace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is in force.
+#[derive(Clone)]
+struct State {
+    level: Level,
+    format: Format,
+    context_fields: ContextFields,
+    output: Option<Output>,
+    writer: Option<Arc<Writer>>,
+    host: Option<Arc<dyn Sink>>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            format: Format::Text,
+            context_fields: default_context_fields(),
+            output: None,
+            writer: None,
+            host: None,
+        }
+    }
+}
+
+impl State {
+    fn sinks(&self) -> impl Iterator<Item = &dyn Sink> {
+        let writer = self.writer.as_deref().map(|it| it as &dyn Sink);
+        self.host.as_deref().into_iter().chain(writer)
+    }
+}
+
+// Swapped without a lock, see `telemetry`.
+static STATE: LazyLock<ArcSwap<State>> = LazyLock::new(ArcSwap::default);
+
+/// What somebody wants to have at least: a level's number, more than all of them for nothing.
+static THRESHOLD: AtomicU8 = AtomicU8::new(u8::MAX);
+
+/// Changes what is in force for the whole process.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "settings are made for one call"
+)]
+pub fn configure(settings: Settings) {
+    change(|state| {
+        let kept = if settings.replace {
+            State {
+                host: state.host.clone(),
+                ..State::default()
+            }
+        } else {
+            state.clone()
+        };
+        let output = settings.output.clone().or(kept.output);
+        let level = settings.level.unwrap_or(kept.level);
+        let format = settings.format.unwrap_or(kept.format);
+        let writer = output.clone().map(|it| Writer::new(it, format, level));
+        State {
+            level,
+            format,
+            context_fields: settings
+                .context_fields
+                .clone()
+                .unwrap_or(kept.context_fields),
+            output,
+            writer: writer.map(Arc::new),
+            host: kept.host,
+        }
+    });
+}
+
+/// Changes the least severe level that the writer is given.
+pub fn set_level(level: Level) {
+    configure(Settings {
+        level: Some(level),
+        ..Settings::default()
+    });
+}
+
+/// Whether somebody wants records of this level.
+pub fn is_level_enabled(level: Level) -> bool {
+    level.number() >= THRESHOLD.load(Ordering::Relaxed)
+}
+
+/// Gives all records to `host` too, such as Python's `logging`; in place of the one before.
+#[expect(clippy::needless_pass_by_value, reason = "the logger keeps it")]
+pub fn set_host(host: Arc<dyn Sink>) {
+    change(|state| State {
+        host: Some(Arc::clone(&host)),
+        ..state.clone()
+    });
+}
+
+/// Has a changed level of the host taken up.
+pub fn refresh() {
+    let wanted = STATE.load().sinks().map(Sink::threshold).min();
+    let wanted = wanted.unwrap_or(u8::MAX);
+    if THRESHOLD.swap(wanted, Ordering::Relaxed) != wanted {
+        subscriber::threshold_changed();
+    }
+}
+
+fn change(change: impl Fn(&State) -> State) {
+    STATE.rcu(|state| Arc::new(change(state)));
+    refresh();
+}
+
+/// The logger of the process.
+pub fn get() -> Logger {
+    Logger::default()
+}
+
+/// The logger of a component: its records are called `aikit.` and the name.
+pub fn for_component(name: &str) -> Logger {
+    Logger::default().for_component(name)
+}
+
+/// A logger with a level of its own, which no other shares.
+pub fn create(level: Level) -> Logger {
+    Logger::default().with_level(level)
+}
+
+/// Takes records that belong together. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Logger {
+    component: Option<Arc<str>>,
+    bindings: Arc<Map>,
+    own_level: Option<Arc<AtomicU8>>,
+}
+
+impl Logger {
+    /// The same for another component.
+    #[must_use]
+    pub fn for_component(&self, name: &str) -> Self {
+        Self {
+            component: Some(Arc::from(name)),
+            ..self.clone()
+        }
+    }
+
+    /// One whose records carry these fields too; a later one takes the place of an earlier.
+    #[must_use]
+    pub fn child(&self, bindings: Map) -> Self {
+        let mut all = (*self.bindings).clone();
+        all.extend(bindings);
+        Self {
+            bindings: Arc::new(all),
+            ..self.clone()
+        }
+    }
+
+    /// One with a level of its own, which no other shares.
+    #[must_use]
+    pub fn with_level(&self, level: Level) -> Self {
+        Self {
+            own_level: Some(Arc::new(AtomicU8::new(level.number()))),
+            ..self.clone()
+        }
+    }
+
+    /// Changes the level of a logger that has its own, and of its children; the process's else.
+    pub fn set_level(&self, level: Level) {
+        match &self.own_level {
+            Some(own) => own.store(level.number(), Ordering::Relaxed),
+            None => set_level(level),
+        }
+    }
+
+    /// Whether a record of this level would go anywhere.
+    pub fn is_level_enabled(&self, level: Level) -> bool {
+        let own = self.own_level.as_ref();
+        let is_wanted = own.is_none_or(|it| level.number() >= it.load(Ordering::Relaxed));
+        is_wanted && is_level_enabled(level)
+    }
+
+    /// What every record of it carries.
+    pub fn bindings(&self) -> &Map {
+        &self.bindings
+    }
+
+    /// Gives a record to whoever wants it.
+    pub fn log(&self, level: Level, message: &str, fields: Map) {
+        let target = self.target();
+        if !subscriber::is_installed() {
+            // A program in Rust that brought its own subscriber.
+            return subscriber::pass_on(level, &target, message, &Value::Map(fields));
+        }
+        if !self.is_level_enabled(level) {
+            return;
+        }
+        let mut own = (*self.bindings).clone();
+        if let Some(component) = &self.component {
+            own.insert("component".to_owned(), Value::from(&**component));
+        }
+        own.extend(fields);
+        emit(level, &target, message, own, None);
+    }
+
+    fn target(&self) -> String {
+        match &self.component {
+            None => ROOT.to_owned(),
+            Some(name) => format!("{ROOT}.{name}"),
+        }
+    }
+}
+
+macro_rules! levels {
+    ($($name:ident $level:ident,)+) => {
+        impl Logger {
+            $(
+                #[doc = concat!("Logs at the level `", stringify!($name), "`.")]
+                pub fn $name(&self, message: &str, fields: Map) {
+                    self.log(Level::$level, message, fields);
+                }
+            )+
+        }
+    };
+}
+
+levels! {
+    trace Trace,
+    debug Debug,
+    info Info,
+    warn Warn,
+    error Error,
+    fatal Fatal,
+}
+
+/// Gives a record of another library, which speaks neither to a [`Logger`] nor to `tracing`, to
+/// whoever wants it.
+pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u32)>) {
+    if is_level_enabled(level) && subscriber::is_heard(level, target) {
+        emit(
+            level,
+            &subscriber::rename(target),
+            message,
+            Map::new(),
+            place,
+        );
+    }
+}
+
+/// Adds the fields of the Context and gives the record to whoever wants it.
+fn emit(level: Level, target: &str, message: &str, own: Map, place: Option<(&str, u32)>) {
+    let state = STATE.load();
+    let context = Context::try_get();
+    let context = context.map_or_else(Map::new, |it| (state.context_fields)(&it));
+    let record = Record {
+        level,
+        target,
+        message: &scrub("", message),
+        context: secrets::without(context),
+        fields: secrets::without(own),
+        file: place.map(|(file, _)| file),
+        line: place.map(|(_, line)| line),
+        time: SystemClock.now(),
+    };
+    for sink in state.sinks() {
+        if level.number() >= sink.threshold() {
+            sink.write(&record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

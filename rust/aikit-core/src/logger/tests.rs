@@ -1,0 +1,262 @@
+//! Tests of the logger: what is in force belongs to the process, so one runs at a time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value as Json;
+
+use super::*;
+use crate::{
+    Result,
+    context::{Overrides, Principal},
+    tracker::{Operation, track},
+};
+use futures::FutureExt as _;
+
+/// The lines of a logger that one test has for itself.
+struct Lines {
+    lines: Arc<Mutex<Vec<String>>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+fn lines(level: Level, format: Format) -> Lines {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(install());
+    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&lines);
+    let write = move |line: &[u8]| {
+        let line = String::from_utf8(line.to_vec()).unwrap();
+        assert_eq!(line.find('\n'), Some(line.len() - 1), "one line: {line:?}");
+        kept.lock().unwrap().push(line);
+    };
+    configure(Settings {
+        level: Some(level),
+        format: Some(format),
+        output: Some(Output::Function(Arc::new(write))),
+        replace: true,
+        ..Settings::default()
+    });
+    Lines {
+        lines,
+        _alone: alone,
+    }
+}
+
+impl Lines {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap())
+    }
+
+    fn json(&self) -> Vec<Json> {
+        let lines = self.take();
+        lines
+            .iter()
+            .map(|it| serde_json::from_str(it).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        configure(Settings {
+            replace: true,
+            ..Settings::default()
+        });
+    }
+}
+
+fn fields<V: Into<Value>>(name: &str, value: V) -> Map {
+    Map::from_iter([(name.to_owned(), value.into())])
+}
+
+#[test]
+fn each_level_has_its_word_and_fatal_is_the_last() {
+    let lines = lines(Level::Trace, Format::Json);
+    let log = get();
+    log.trace("m", Map::new());
+    log.debug("m", Map::new());
+    log.info("m", Map::new());
+    log.warn("m", Map::new());
+    log.error("m", Map::new());
+    log.fatal("m", Map::new());
+    let words: Vec<String> = Level::ALL.iter().map(ToString::to_string).collect();
+    let written = lines.json();
+    let levels: Vec<&str> = written
+        .iter()
+        .map(|it| it["level"].as_str().unwrap())
+        .collect();
+    assert_eq!(levels, words);
+    assert!(Level::ALL.is_sorted() && "fatal".parse::<Level>().unwrap() == Level::Fatal);
+    assert!(
+        "loud"
+            .parse::<Level>()
+            .unwrap_err()
+            .hint()
+            .unwrap()
+            .contains("fatal")
+    );
+}
+
+#[test]
+fn the_level_decides_what_is_written_and_can_be_asked() {
+    let lines = lines(Level::Warn, Format::Json);
+    get().info("not written", Map::new());
+    tracing::info!("not written either");
+    assert!(!is_level_enabled(Level::Info) && is_level_enabled(Level::Warn));
+    assert_eq!(lines.take(), [""; 0]);
+    set_level(Level::Info);
+    get().info("written", Map::new());
+    tracing::info!(answer = 42, "written too");
+    let written = lines.json();
+    assert_eq!(written[0]["message"], "written");
+    assert_eq!(
+        (&written[1]["message"], &written[1]["answer"]),
+        (&"written too".into(), &42.into())
+    );
+    assert_eq!(written[1]["target"], "aikit.core.logger.tests");
+}
+
+#[test]
+fn without_a_writer_or_a_host_nothing_is_enabled() {
+    let lines = lines(Level::Trace, Format::Json);
+    configure(Settings {
+        replace: true,
+        ..Settings::default()
+    });
+    get().fatal("nobody", Map::new());
+    assert!(!is_level_enabled(Level::Fatal));
+    assert_eq!(lines.take(), [""; 0]);
+}
+
+#[test]
+fn a_child_carries_its_bindings_and_a_component_its_name() {
+    let lines = lines(Level::Info, Format::Json);
+    let log = for_component("cache")
+        .child(fields("a", 1_i64))
+        .child(fields("b", 2_i64));
+    log.info("hit", fields("a", 3_i64));
+    let written = &lines.json()[0];
+    assert_eq!(written["target"], "aikit.cache");
+    assert_eq!(
+        (&written["component"], &written["a"], &written["b"]),
+        (&"cache".into(), &3.into(), &2.into())
+    );
+}
+
+#[test]
+fn a_created_logger_has_a_level_of_its_own() {
+    let lines = lines(Level::Debug, Format::Json);
+    let audit = create(Level::Error);
+    let child = audit.for_component("audit");
+    child.info("not written", Map::new());
+    get().info("written", Map::new());
+    audit.set_level(Level::Info);
+    child.info("written", Map::new());
+    assert_eq!(lines.take().len(), 2);
+    assert!(is_level_enabled(Level::Debug) && !audit.is_level_enabled(Level::Debug));
+}
+
+#[test]
+fn every_record_inside_a_procedure_carries_the_fields_of_its_context() {
+    let lines = lines(Level::Info, Format::Json);
+    let metadata = [("session_id", "s1"), ("message_id", "m1"), ("other", "x")];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), Value::from(value)));
+    let cx = Context::create(Overrides {
+        request_id: Some("r1".to_owned()),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+        principal: Some(Principal {
+            id: "ada".to_owned(),
+            tenant_id: Some("t1".to_owned()),
+            roles: Vec::new(),
+        }),
+        metadata: Map::from_iter(metadata),
+        ..Overrides::default()
+    });
+    let tracked = track(&cx, Operation::new("work"), |_| async {
+        get().info("ours", Map::new());
+        tracing::warn!("of any crate");
+        Ok(())
+    });
+    let ended: Result<()> = tracked.now_or_never().unwrap();
+    ended.unwrap();
+    get().info("outside", Map::new());
+    let written = lines.json();
+    for record in &written[..2] {
+        let expected = [
+            ("request_id", "r1"),
+            ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+            ("procedure", "work"),
+            ("user_id", "ada"),
+            ("tenant_id", "t1"),
+            ("session_id", "s1"),
+            ("message_id", "m1"),
+        ];
+        for (name, value) in expected {
+            assert_eq!(record[name], value, "{name}: {record}");
+        }
+        assert!(record["procedure_id"].is_string() && record.get("other").is_none());
+    }
+    assert!(written[2].get("request_id").is_none());
+}
+
+#[test]
+fn of_composed_context_fields_the_later_win() {
+    let lines = lines(Level::Info, Format::Json);
+    let own: ContextFields = Arc::new(|cx| {
+        let mut own = fields("request_id", "mine");
+        own.insert("depth".to_owned(), Value::from(cx.depth()));
+        own
+    });
+    configure(Settings {
+        context_fields: Some(compose_context_fields(vec![default_context_fields(), own])),
+        ..Settings::default()
+    });
+    Context::default().run_sync(|| get().info("m", Map::new()));
+    let written = &lines.json()[0];
+    assert_eq!(
+        (&written["request_id"], &written["depth"]),
+        (&"mine".into(), &0.into())
+    );
+    assert!(written["trace_id"].is_string());
+}
+
+#[test]
+fn a_known_secret_is_hidden_wherever_it_stands() {
+    let lines = lines(Level::Info, Format::Json);
+    hide("s3cr3t-value");
+    hide("short");
+    let nested = Value::map([("deep", Value::from(vec!["x s3cr3t-value y"]))]);
+    get().info("with s3cr3t-value in it, short", fields("nested", nested));
+    tracing::info!(error = "s3cr3t-value", "m");
+    let written = lines.take();
+    assert!(
+        written
+            .iter()
+            .all(|it| !it.contains("s3cr3t-value") && it.contains(HIDDEN))
+    );
+    assert!(written[0].contains("short"));
+}
+
+#[test]
+fn a_record_is_one_line_to_read() {
+    let lines = lines(Level::Info, Format::Text);
+    get().info("two\nlines", fields("name", "a \"b\"\n"));
+    let line = &lines.take()[0];
+    let rest = line.split_once("Z ").unwrap().1;
+    assert_eq!(rest, "info  aikit: two lines name=\"a \\\"b\\\"\\n\"\n");
+}
+
+#[test]
+fn small_steps_of_other_libraries_are_not_heard() {
+    let lines = lines(Level::Trace, Format::Json);
+    tracing::info!(target: "h2::client", "frame");
+    foreign(Level::Debug, "rustls::client", "handshake", None);
+    tracing::warn!(target: "h2::client", "broken");
+    foreign(Level::Warn, "rustls::client", "odd", Some(("client.rs", 7)));
+    let written = lines.json();
+    let targets: Vec<&str> = written
+        .iter()
+        .map(|it| it["target"].as_str().unwrap())
+        .collect();
+    assert_eq!(targets, ["h2.client", "rustls.client"]);
+}

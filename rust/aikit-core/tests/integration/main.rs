@@ -1,0 +1,4 @@
+//! What the primitives do together, at the same time and many times.
+
+#[cfg(test)]
+mod forks;

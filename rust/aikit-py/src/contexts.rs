@@ -1,0 +1,503 @@
+//! Contexts and the nodes of their graphs, seen from Python.
+
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 hands the arguments of a Python call over by value"
+)]
+
+use std::{sync::Arc, time::Duration};
+
+use aikit_core::{
+    Error, ErrorKind, Value, context,
+    context::{Overrides, Principal},
+    event::EventKind,
+    graph,
+    metrics::UsageSums,
+    procedure::emit_chunk,
+};
+use pyo3::prelude::*;
+
+use crate::{
+    context::{Scope, current_scope, rooted},
+    convert::{PyValue, from_python},
+    errors, session,
+};
+
+/// What flows with a call.
+#[pyclass(frozen, eq, module = "aikit._aikit")]
+pub(crate) struct Context {
+    inner: context::Context,
+    /// Where it is entered: what the thread counts against stays.
+    scope: Option<Scope>,
+}
+
+impl PartialEq for Context {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.is_same(&other.inner)
+    }
+}
+
+impl Context {
+    pub(crate) const fn new(inner: context::Context, scope: Option<Scope>) -> Self {
+        Self { inner, scope }
+    }
+}
+
+/// What a program may set; see `aikit.Context.create`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct ContextOptions {
+    user: Option<String>,
+    tenant: Option<String>,
+    roles: Option<Vec<String>>,
+    metadata: Option<PyValue>,
+    request_id: Option<String>,
+    trace_id: Option<String>,
+    timeout: Option<f64>,
+    tick: Option<u64>,
+}
+
+impl ContextOptions {
+    /// The overrides that stand for it.
+    pub(crate) fn overrides(self) -> aikit_core::Result<Overrides> {
+        let metadata = match self.metadata.map(|it| it.0) {
+            None | Some(Value::Null) => aikit_core::value::Map::new(),
+            Some(Value::Map(map)) => map,
+            Some(other) => {
+                let message = format!("`metadata` is a value of type {}", other.type_name());
+                return Err(Error::invalid_args(message).with_hint("give a mapping"));
+            }
+        };
+        let overrides = Overrides {
+            request_id: self.request_id,
+            trace_id: self.trace_id,
+            roles: self.roles,
+            metadata,
+            timeout: self.timeout.map(seconds).transpose()?,
+            tick: self.tick,
+            ..Overrides::default()
+        };
+        overrides.validate()?;
+        Ok(overrides)
+    }
+
+    /// The principal that is asked for, if it differs from `own`.
+    fn principal(&self, own: &Principal) -> Option<Principal> {
+        if self.user.is_none() && self.tenant.is_none() {
+            return None;
+        }
+        let asked = Principal {
+            id: self.user.clone().unwrap_or_else(|| own.id.clone()),
+            tenant_id: self.tenant.clone().or_else(|| own.tenant_id.clone()),
+            roles: self.roles.clone().unwrap_or_default(),
+        };
+        (asked.id != own.id || asked.tenant_id != own.tenant_id || self.roles.is_some())
+            .then_some(asked)
+    }
+}
+
+/// A time limit in seconds.
+pub(crate) fn seconds(seconds: f64) -> aikit_core::Result<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        Error::invalid_args(format!("`timeout` is `{seconds}`"))
+            .with_hint("give a number of seconds from 0 on, or None")
+    })
+}
+
+#[pymethods]
+impl Context {
+    /// A Context of the program's own, in the session's services.
+    #[staticmethod]
+    fn create(py: Python<'_>, options: ContextOptions) -> PyResult<Self> {
+        let scope = current_scope(py)?;
+        let base = match &scope {
+            Some(scope) => scope.core().clone(),
+            None => session::current(py)?.tool_context().context,
+        };
+        let principal = options.principal(base.principal());
+        let make = || {
+            let mut overrides = options.overrides()?;
+            if scope.is_none() && overrides.trace_id.is_none() {
+                overrides = rooted(py, overrides, &base);
+            }
+            let Some(principal) = principal else {
+                return Ok(base.root_child(overrides));
+            };
+            let is_other = principal.id != base.principal().id
+                || principal.tenant_id != base.principal().tenant_id;
+            if base.node().is_some() {
+                if is_other {
+                    let message = format!(
+                        "a call of `{}` cannot become one of `{}`",
+                        base.principal().id,
+                        principal.id
+                    );
+                    return Err(Error::new(ErrorKind::Denied, message).with_hint(
+                        "set the user where the request begins, outside of every call",
+                    ));
+                }
+                return Ok(base.root_child(overrides));
+            }
+            overrides.roles = None;
+            overrides.principal = Some(principal);
+            Ok(base.root_child(overrides))
+        };
+        let inner = make().map_err(|error| errors::to_python(py, &error))?;
+        Ok(Self { inner, scope })
+    }
+
+    /// The Context of the running function, if there is one.
+    #[staticmethod]
+    fn current(py: Python<'_>) -> PyResult<Option<Self>> {
+        let scope = current_scope(py)?;
+        Ok(scope.map(|scope| Self::new(scope.core().clone(), Some(scope))))
+    }
+
+    /// A Context below this one.
+    fn child(&self, py: Python<'_>, options: ContextOptions) -> PyResult<Self> {
+        let principal = options.principal(self.inner.principal());
+        let is_other = principal.is_some_and(|it| {
+            let own = self.inner.principal();
+            it.id != own.id || it.tenant_id != own.tenant_id
+        });
+        let overrides = if is_other {
+            let message = "a child cannot have another user or tenant than its parent";
+            Err(Error::new(ErrorKind::Denied, message)
+                .with_hint("make it with `Context.create`, outside of every call"))
+        } else {
+            options.overrides()
+        };
+        let overrides = overrides.map_err(|error| errors::to_python(py, &error))?;
+        Ok(Self::new(self.inner.child(overrides), self.scope.clone()))
+    }
+
+    /// What to keep in the context variable while this Context is the current one.
+    fn scope(&self) -> Scope {
+        match &self.scope {
+            Some(scope) => scope.with_context(self.inner.clone()),
+            None => Scope::new(self.inner.clone(), None),
+        }
+    }
+
+    /// Publishes an event.
+    fn emit(
+        &self,
+        py: Python<'_>,
+        kind: String,
+        data: &Bound<'_, PyAny>,
+        source: Option<String>,
+    ) -> PyResult<()> {
+        let read = || {
+            Ok((
+                from_python(data)?,
+                EventKind::custom(&kind.replace(':', "."))?,
+            ))
+        };
+        let (data, kind) = read().map_err(|error| errors::to_python(py, &error))?;
+        let _sequence = match source {
+            Some(source) => self.inner.emit_from(kind, data, Some(source)),
+            None => self.inner.publish(kind, data),
+        };
+        Ok(())
+    }
+
+    /// Publishes what a generator hands out, unless the Context has ended.
+    pub(crate) fn emit_chunk(
+        &self,
+        py: Python<'_>,
+        index: u64,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let checked = self.inner.check();
+        checked.map_err(|error| errors::to_python(py, &error))?;
+        if self.inner.is_observed() {
+            // What is no data is handed out all the same; the event says what it is.
+            let value = from_python(value).unwrap_or_else(|_| Value::from(value.to_string()));
+            emit_chunk(&self.inner, index, &value);
+        }
+        Ok(())
+    }
+
+    /// Cancels it and what is below it.
+    fn cancel(&self, reason: String) {
+        self.inner.cancel(ErrorKind::Cancelled, reason);
+    }
+
+    /// Raises when it was cancelled or its deadline has passed.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.inner
+            .check()
+            .map_err(|error| errors::to_python(py, &error))
+    }
+
+    /// Whether it was cancelled.
+    #[getter]
+    fn is_cancelled(&self) -> bool {
+        self.inner.is_cancelled()
+    }
+
+    /// Seconds until the deadline.
+    #[getter]
+    fn remaining(&self) -> Option<f64> {
+        self.inner.remaining().map(|it| it.as_secs_f64())
+    }
+
+    #[getter]
+    fn request_id(&self) -> &str {
+        self.inner.request_id()
+    }
+
+    #[getter]
+    fn trace_id(&self) -> &str {
+        self.inner.trace_id()
+    }
+
+    #[getter]
+    fn execution_id(&self) -> Option<String> {
+        self.inner.execution_id()
+    }
+
+    #[getter]
+    fn tick(&self) -> Option<u64> {
+        self.inner.tick()
+    }
+
+    /// `(id, tenant, roles)`.
+    #[getter]
+    fn user(&self) -> (String, Option<String>, Vec<String>) {
+        let Principal {
+            id,
+            tenant_id,
+            roles,
+        } = self.inner.principal().clone();
+        (id, tenant_id, roles)
+    }
+
+    #[getter]
+    fn metadata(&self) -> PyValue {
+        PyValue(Value::Map(self.inner.metadata().clone()))
+    }
+
+    fn add_metric(&self, name: &str, amount: f64) {
+        self.inner.metrics().add(name, amount);
+    }
+
+    fn set_metric(&self, name: &str, value: f64) {
+        self.inner.metrics().set(name, value);
+    }
+
+    fn get_metric(&self, name: &str) -> f64 {
+        self.inner.metrics().get(name)
+    }
+
+    /// All metrics, nested by the dots of their names.
+    #[getter]
+    fn metrics(&self) -> PyValue {
+        PyValue(self.inner.metrics().to_nested())
+    }
+
+    fn add_usage(&self, input_tokens: f64, output_tokens: f64, requests: f64, cost_usd: f64) {
+        self.inner.metrics().add_usage(&UsageSums {
+            input_tokens,
+            output_tokens,
+            requests,
+            cost_usd,
+        });
+    }
+
+    #[getter]
+    fn usage(&self) -> PyValue {
+        PyValue(self.inner.metrics().usage().to_value())
+    }
+
+    #[getter]
+    fn node(&self) -> Option<ProcedureNode> {
+        self.inner.node().map(|node| self.node_of(node))
+    }
+
+    #[getter]
+    fn origin(&self) -> Option<ProcedureNode> {
+        self.inner.origin().map(|node| self.node_of(node))
+    }
+
+    /// The nodes of the graph, in the order of their beginnings.
+    #[getter]
+    fn nodes(&self) -> Vec<ProcedureNode> {
+        let nodes = self.inner.graph().all();
+        nodes.iter().map(|node| self.node_of(node)).collect()
+    }
+
+    /// The node of that identity.
+    fn find_node(&self, pid: &str) -> Option<ProcedureNode> {
+        let node = self.inner.graph().get(graph::Pid::parse(pid)?)?;
+        Some(self.node_of(&node))
+    }
+
+    #[getter]
+    fn root(&self) -> Option<ProcedureNode> {
+        let root = self.inner.graph().root()?;
+        Some(self.node_of(&root))
+    }
+
+    /// How many executions the graph has seen.
+    #[getter]
+    fn execution_count(&self) -> usize {
+        self.inner.graph().count()
+    }
+
+    fn clear_graph(&self) {
+        self.inner.graph().clear();
+    }
+
+    #[getter]
+    fn is_standalone(&self) -> bool {
+        self.inner.is_standalone()
+    }
+
+    fn is_within(&self, name: &str) -> bool {
+        self.inner.is_within(name)
+    }
+
+    fn has_ancestor_named(&self, name: &str) -> bool {
+        self.inner.has_ancestor_named(name)
+    }
+
+    #[getter]
+    fn origin_name(&self) -> Option<&str> {
+        self.inner.origin_name()
+    }
+
+    #[getter]
+    fn execution_info(&self) -> Option<PyValue> {
+        self.inner.execution_info().map(|it| PyValue(it.to_value()))
+    }
+}
+
+impl Context {
+    fn node_of(&self, node: &Arc<graph::ProcedureNode>) -> ProcedureNode {
+        ProcedureNode {
+            node: Arc::clone(node),
+            graph: Arc::clone(self.inner.graph()),
+        }
+    }
+}
+
+/// One execution of a procedure.
+#[pyclass(frozen, eq, module = "aikit._aikit")]
+pub(crate) struct ProcedureNode {
+    node: Arc<graph::ProcedureNode>,
+    /// Keeps the children, which the node alone does not.
+    graph: Arc<graph::ProcedureGraph>,
+}
+
+impl PartialEq for ProcedureNode {
+    fn eq(&self, other: &Self) -> bool {
+        self.node.pid == other.node.pid
+    }
+}
+
+impl ProcedureNode {
+    fn with(&self, node: Arc<graph::ProcedureNode>) -> Self {
+        Self {
+            node,
+            graph: Arc::clone(&self.graph),
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "microseconds of this century fit in 53 bits"
+)]
+fn unix_seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+#[pymethods]
+impl ProcedureNode {
+    #[getter]
+    fn pid(&self) -> String {
+        self.node.pid.to_string()
+    }
+
+    #[getter]
+    fn parent_pid(&self) -> Option<String> {
+        self.node.parent.as_ref().map(|it| it.pid.to_string())
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.node.name
+    }
+
+    #[getter]
+    fn status(&self) -> &'static str {
+        self.node.status().name()
+    }
+
+    /// Seconds since 1970-01-01 UTC.
+    #[getter]
+    fn started(&self) -> f64 {
+        unix_seconds(self.node.started)
+    }
+
+    /// Seconds since 1970-01-01 UTC.
+    #[getter]
+    fn completed(&self) -> Option<f64> {
+        self.node.completed().map(unix_seconds)
+    }
+
+    #[getter]
+    fn error(&self) -> Option<String> {
+        self.node.error()
+    }
+
+    #[getter]
+    fn depth(&self) -> usize {
+        self.node.depth()
+    }
+
+    #[getter]
+    fn parent(&self) -> Option<Self> {
+        self.node.parent.clone().map(|it| self.with(it))
+    }
+
+    #[getter]
+    fn children(&self) -> Vec<Self> {
+        let children = self.graph.children(self.node.pid);
+        children.into_iter().map(|it| self.with(it)).collect()
+    }
+
+    #[getter]
+    fn ancestors(&self) -> Vec<Self> {
+        self.node
+            .ancestors()
+            .cloned()
+            .map(|it| self.with(it))
+            .collect()
+    }
+
+    #[getter]
+    fn metrics(&self) -> PyValue {
+        PyValue(self.node.metrics.to_nested())
+    }
+
+    fn add_metric(&self, name: &str, amount: f64) {
+        self.node.add_metric(name, amount);
+    }
+
+    fn set_metric(&self, name: &str, value: f64) {
+        self.node.set_metric(name, value);
+    }
+
+    fn get_metric(&self, name: &str) -> f64 {
+        self.node.get_metric(name)
+    }
+
+    /// Adds sums by name.
+    fn merge_metrics(&self, sums: std::collections::HashMap<String, f64>) {
+        for (name, sum) in sums {
+            self.node.add_metric(&name, sum);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Procedures of Python functions: what stands around a call, while Python makes it.
+//!
+//! The function, its middleware and their arguments are any Python objects, which cannot cross into
+//! Rust as data; so Python goes from one to the next, and this begins and ends the execution,
+//! holds arguments against the schema, publishes events and watches for the end of the Context.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aikit_core::{
+    Error, Result, Value, context, io,
+    procedure::{self, Call, Procedure, SourceType},
+    schema::Schema,
+    tracker::{self, Boundary, Operation},
+    value::Map,
+};
+use futures::FutureExt as _;
+use pyo3::{exceptions::PyBaseException, prelude::*};
+
+use crate::{
+    callbacks::PyCallable,
+    context::{Scope, current_scope, rooted},
+    contexts::{Context, ContextOptions, seconds},
+    convert::{PyValue, from_python},
+    errors,
+    handles::Handle,
+    interpreter, session, wait,
+};
+
+/// What a procedure is made with.
+#[pyclass(frozen, module = "aikit._aikit")]
+#[derive(Clone)]
+pub(crate) struct ProcedureOptions(Arc<procedure::ProcedureOptions>);
+
+/// As Python writes it.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Given {
+    name: String,
+    schema: Option<PyValue>,
+    timeout: Option<f64>,
+    metadata: PyValue,
+    boundary: String,
+    is_hook: bool,
+    context: Option<ContextOptions>,
+}
+
+impl Given {
+    fn read(self) -> Result<procedure::ProcedureOptions> {
+        let mut options = procedure::ProcedureOptions::new(self.name);
+        if let Some(schema) = self.schema {
+            options.schema = Some(Arc::new(Schema::new(schema.0)?));
+        }
+        options.timeout = self.timeout.map(seconds).transpose()?;
+        options.metadata = match self.metadata.0 {
+            Value::Null => Arc::default(),
+            Value::Map(map) => Arc::new(map),
+            other => {
+                let message = format!("`metadata` is a value of type {}", other.type_name());
+                return Err(Error::invalid_args(message).with_hint("give a mapping"));
+            }
+        };
+        options.boundary = Boundary::from_name(&self.boundary)?;
+        if self.is_hook {
+            options.source_type = SourceType::Hook;
+        }
+        let context = self.context.map(ContextOptions::overrides).transpose()?;
+        options.context = context.map(Arc::new);
+        Ok(options)
+    }
+}
+
+#[pymethods]
+impl ProcedureOptions {
+    #[new]
+    fn new(py: Python<'_>, given: Given) -> PyResult<Self> {
+        let options = given.read();
+        options
+            .map(|it| Self(Arc::new(it)))
+            .map_err(|error| errors::to_python(py, &error))
+    }
+
+    /// Holds arguments, by name, against the schema.
+    fn check(&self, args: &Bound<'_, PyAny>) -> PyResult<()> {
+        let checked = from_python(args).and_then(|args| self.0.check(&args));
+        checked.map_err(|error| errors::to_python(args.py(), &error))
+    }
+
+    #[getter]
+    fn metadata(&self) -> PyValue {
+        PyValue(Value::Map(Map::clone(&self.0.metadata)))
+    }
+
+    #[getter]
+    fn source_type(&self) -> &'static str {
+        self.0.source_type.name()
+    }
+
+    /// Whether a call may have to be given up before the function returns.
+    fn is_limited(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.0.operation().timeout.is_some() {
+            return Ok(true);
+        }
+        let own = self.0.context.as_ref().and_then(|it| it.timeout);
+        // Inside of an execution, whoever waits for that one gives up.
+        Ok(own.is_some()
+            || current_scope(py)?.is_some_and(|scope| {
+                scope.core().node().is_none() && scope.core().remaining().is_some()
+            }))
+    }
+
+    /// Calls a function without arguments on a thread of its own, as a procedure, and waits for it
+    /// no longer than its time limit and its Context allow.
+    fn run_limited(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let procedure = self.procedure(function)?;
+        wait::blocking(py, |cx| async move {
+            procedure.call(&cx.context, Value::Null).await.map(drop)
+        })
+    }
+
+    /// `run_limited` as an awaitable.
+    fn arun_limited<'py>(
+        &self,
+        py: Python<'py>,
+        function: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let procedure = self.procedure(function)?;
+        wait::awaitable(py, |cx| async move {
+            procedure.call(&cx.context, Value::Null).await.map(drop)
+        })
+    }
+
+    /// Starts a function without arguments as a procedure.
+    fn start(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Handle> {
+        let procedure = self.procedure(function)?;
+        let cx = wait::started(py)?;
+        Ok(Handle::new(procedure.start(&cx.context, Value::Null)))
+    }
+}
+
+impl ProcedureOptions {
+    /// The procedure that calls `function`, which holds the arguments against the schema itself.
+    fn procedure(&self, function: &Bound<'_, PyAny>) -> PyResult<Procedure> {
+        let callable = PyCallable::make(function)?;
+        let mut options = procedure::ProcedureOptions::clone(&self.0);
+        options.schema = None;
+        let handler = move |call: Call| callable.call(&call.cx, Vec::new()).boxed();
+        Ok(Procedure::create(options, Arc::new(handler)))
+    }
+}
+
+/// One execution that has begun.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct Execution {
+    running: Mutex<Option<tracker::Execution>>,
+    scope: Scope,
+    caller: context::Context,
+    operation: Operation,
+    chunks: AtomicU64,
+}
+
+#[pymethods]
+impl Execution {
+    /// Begins an execution below the running function, or below the session.
+    #[staticmethod]
+    fn begin(py: Python<'_>, options: &ProcedureOptions) -> PyResult<Self> {
+        let overrides = options.0.context.as_deref();
+        begin(py, options.0.operation(), overrides)
+    }
+
+    /// Begins one that has a name and nothing else.
+    #[staticmethod]
+    fn begin_named(py: Python<'_>, name: String) -> PyResult<Self> {
+        begin(py, Operation::new(name), None)
+    }
+
+    /// What to keep in the context variable while it runs.
+    #[getter]
+    fn scope(&self) -> Scope {
+        self.scope.clone()
+    }
+
+    #[getter]
+    fn context(&self) -> Context {
+        Context::new(self.scope.core().clone(), Some(self.scope.clone()))
+    }
+
+    /// Raises when the Context was cancelled or its deadline has passed.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        let checked = self.scope.core().check();
+        checked.map_err(|error| errors::to_python(py, &self.explain(error)))
+    }
+
+    /// Publishes what a generator hands out, unless the Context has ended.
+    fn chunk(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let index = self.chunks.fetch_add(1, Ordering::Relaxed);
+        self.context().emit_chunk(value.py(), index, value)
+    }
+
+    /// Calls `stopped` from a thread of Rust's when the Context ends, until the watch is dropped.
+    fn watch(&self, stopped: Py<PyAny>) -> Watch {
+        let cx = self.scope.core().clone();
+        let watching = io::spawn(async move {
+            cx.stopped().await;
+            let call = move || interpreter::attach(|py| stopped.call0(py).map(drop));
+            if let Ok(Some(Err(error))) = io::runtime().spawn_blocking(call).await {
+                tracing::debug!(%error, "nobody was told that a context ended");
+            }
+        });
+        Watch(Mutex::new(Some(io::AbortOnDrop(watching.abort_handle()))))
+    }
+
+    /// Ends it well.
+    fn end(&self) {
+        if let Some(running) = self.take() {
+            running.end(None);
+        }
+    }
+
+    /// Ends it with an exception; answers the one to raise in its place, where that says more.
+    fn fail(
+        &self,
+        py: Python<'_>,
+        raised: Bound<'_, PyBaseException>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let Some(running) = self.take() else {
+            return Ok(None);
+        };
+        let name = &*self.operation.name;
+        let is_cancelled = raised.get_type().name()? == "CancelledError" && !is_ours(py, &raised)?;
+        let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
+        let error = match stopped {
+            // The Context ended, and so its task was cancelled.
+            Some(stopped) => self.explain(stopped),
+            None => errors::from_python(py, name, PyErr::from_value(raised.into_any())),
+        };
+        running.end(Some(&error));
+        let own = || errors::to_python(py, &error).into_value(py).into_any();
+        Ok((is_cancelled && self.scope.core().check().is_err()).then(own))
+    }
+
+    /// Ends it as cancelled: a generator whose reader has gone.
+    fn abandon(&self) {
+        drop(self.take());
+    }
+}
+
+impl Execution {
+    fn take(&self) -> Option<tracker::Execution> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        tracker::explain(self.scope.core(), &self.caller, &self.operation, error)
+    }
+}
+
+fn is_ours(py: Python<'_>, raised: &Bound<'_, PyBaseException>) -> PyResult<bool> {
+    let ours = py.import("aikit.errors")?.getattr("AikitError")?;
+    raised.is_instance(&ours)
+}
+
+fn begin(
+    py: Python<'_>,
+    operation: Operation,
+    overrides: Option<&context::Overrides>,
+) -> PyResult<Execution> {
+    let (caller, scope) = if let Some(scope) = current_scope(py)? {
+        (scope.core().clone(), Some(scope))
+    } else {
+        let base = session::current(py)?.tool_context().context;
+        let overrides = rooted(py, context::Overrides::default(), &base);
+        (base.root_child(overrides), None)
+    };
+    let caller = overrides.map_or(caller.clone(), |it| caller.child(it.clone()));
+    let running = tracker::Execution::begin(&caller, &operation);
+    let running = running.map_err(|error| errors::to_python(py, &error))?;
+    let cx = running.context().clone();
+    let scope = scope.map_or_else(
+        || Scope::new(cx.clone(), None),
+        |it| it.with_context(cx.clone()),
+    );
+    Ok(Execution {
+        running: Mutex::new(Some(running)),
+        scope,
+        caller,
+        operation,
+        chunks: AtomicU64::new(0),
+    })
+}
+
+/// Waits for the end of a Context, until dropped.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct Watch(Mutex<Option<io::AbortOnDrop>>);
+
+#[pymethods]
+impl Watch {
+    fn close(&self) {
+        let watching = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(watching);
+    }
+}

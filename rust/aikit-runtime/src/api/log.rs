@@ -1,0 +1,258 @@
+//! `Log`: records of a script, with the fields of its cell or run.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    Error, Result, Value,
+    logger::{Level, Logger},
+    value::Map,
+};
+
+use super::{
+    ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
+    required,
+};
+
+/// The module.
+pub(super) const MODULE: ApiModule = ApiModule {
+    functions: FUNCTIONS,
+    classes: &[CLASS],
+    ..ApiModule::new(
+        NAME,
+        "Records of a script, with the fields of its cell or run; the host decides where they go.",
+    )
+};
+
+/// Name of the module and of the class.
+const NAME: &str = "Log";
+
+const RECORD: &[Param] = &[
+    required("message", Kind::String, "What is said."),
+    optional("fields", Kind::Table, "What belongs to it, as data."),
+];
+
+const LEVEL: &[Param] = &[required(
+    "level",
+    Kind::String,
+    "`trace`, `debug`, `info`, `warn`, `error` or `fatal`.",
+)];
+
+const BINDINGS: &[Param] = &[required(
+    "bindings",
+    Kind::Table,
+    "What each of its records carries; a later one takes the place of an earlier.",
+)];
+
+const COMPONENT: &[Param] = &[required("name", Kind::String, "Name of the component.")];
+
+const CONFIGURE: &[Param] = &[
+    optional(
+        "level",
+        Kind::String,
+        "The least severe level that the script's records are given out at.",
+    ),
+    optional(
+        "context_fields",
+        Kind::Table,
+        "What every record of the script carries.",
+    ),
+    optional(
+        "replace",
+        Kind::Boolean,
+        "Whether what is left out goes back to its default; `false` when left out.",
+    ),
+];
+
+const GET: ApiFunction = ApiFunction {
+    name: "get",
+    summary: "Gives the logger of the script.",
+    params: &[],
+    returns: "a `Log`",
+    example: "Log.get():info('ready')",
+    call: Call::Host(|session, _| ready(hand_out(session, session.logger()))),
+};
+
+const CREATE: ApiFunction = ApiFunction {
+    name: "create",
+    summary: "Makes a logger with a level of its own.",
+    params: &[required(
+        "options",
+        Kind::Options(&[optional(
+            "level",
+            Kind::String,
+            "Its level; `info` when left out.",
+        )]),
+        "How it logs.",
+    )],
+    returns: "a `Log`",
+    example: "Log.create{level = 'debug'}:debug('detail')",
+    call: Call::Host(|session, args| ready(create(session, args))),
+};
+
+const CONFIGURE_ROW: ApiFunction = ApiFunction {
+    name: "configure",
+    summary: "Changes how the records of the script are given out.",
+    params: &[required(
+        "options",
+        Kind::Options(CONFIGURE),
+        "What changes.",
+    )],
+    returns: "nothing",
+    example: "Log.configure{level = 'debug', context_fields = {experiment = 'a'}}",
+    call: Call::Host(|session, args| ready(configure(session, args))),
+};
+
+macro_rules! levels {
+    ($of:literal, $(($name:literal, $level:ident)),+; $($more:ident),*) => {
+        &[
+            $(
+                ApiFunction {
+                    name: $name,
+                    summary: concat!("Logs at the level `", $name, "`."),
+                    params: RECORD,
+                    returns: "nothing",
+                    example: concat!($of, $name, "('loaded', {rows = 3})"),
+                    call: Call::Host(|session, args| ready(log(session, args, Level::$level))),
+                },
+            )+
+            ApiFunction {
+                name: "child",
+                summary: "Makes a logger whose records carry more fields.",
+                params: BINDINGS,
+                returns: "a `Log`",
+                example: concat!($of, "child({step = 1}):info('begun')"),
+                call: Call::Host(|session, args| ready(child(session, args))),
+            },
+            ApiFunction {
+                name: "for_component",
+                summary: "Makes the logger of a component: its records are called `aikit.` and the name.",
+                params: COMPONENT,
+                returns: "a `Log`",
+                example: concat!($of, "for_component('loader'):info('begun')"),
+                call: Call::Host(|session, args| ready(for_component(session, args))),
+            },
+            ApiFunction {
+                name: "set_level",
+                summary: "Changes the least severe level that is given out.",
+                params: LEVEL,
+                returns: "nothing",
+                example: concat!($of, "set_level('info')"),
+                call: Call::Host(|session, args| ready(set_level(session, args))),
+            },
+            ApiFunction {
+                name: "is_level_enabled",
+                summary: "Says whether a record of a level would go anywhere.",
+                params: LEVEL,
+                returns: "whether it would",
+                example: concat!("print(", $of, "is_level_enabled('debug'))"),
+                call: Call::Host(|session, args| ready(is_level_enabled(session, args))),
+            },
+            $($more,)*
+        ]
+    };
+}
+
+const FUNCTIONS: &[ApiFunction] = levels!(
+    "Log.",
+    ("trace", Trace), ("debug", Debug), ("info", Info), ("warn", Warn), ("error", Error),
+    ("fatal", Fatal);
+    GET, CREATE, CONFIGURE_ROW
+);
+
+const CLASS: ApiClass = ApiClass {
+    name: NAME,
+    summary: "A logger.",
+    constructor: None,
+    methods: levels!(
+        "Log.get():",
+        ("trace", Trace), ("debug", Debug), ("info", Info), ("warn", Warn), ("error", Error),
+        ("fatal", Fatal);
+    ),
+    fields: &[],
+};
+
+fn hand_out(session: &Session, logger: Logger) -> Result<Return> {
+    session.insert(NAME, Map::new(), Arc::new(logger))
+}
+
+/// The logger a method is called on; that of the script for a function of the module.
+fn opened(session: &Session, args: &Args) -> Result<Logger> {
+    match args.this {
+        Some(_) => Ok((*session.object::<Logger>(args.this)?).clone()),
+        None => Ok(session.logger()),
+    }
+}
+
+fn log(session: &Session, mut args: Args, level: Level) -> Result<Return> {
+    let logger = opened(session, &args)?;
+    let message = args.required_string("message")?;
+    let fields = table(args.value("fields"));
+    args.cx.run_sync(|| logger.log(level, &message, fields));
+    Ok(Return::Value(Value::Null))
+}
+
+fn child(session: &Session, mut args: Args) -> Result<Return> {
+    let bindings = table(args.value("bindings"));
+    let child = opened(session, &args)?.child(bindings);
+    hand_out(session, child)
+}
+
+fn for_component(session: &Session, mut args: Args) -> Result<Return> {
+    let name = args.required_string("name")?;
+    let is_name = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-' | '.');
+    if name.is_empty() || !name.chars().all(is_name) {
+        let message = format!("`{name}` is no name of a component");
+        return Err(Error::invalid_args(message)
+            .with_hint("use letters, digits, `_`, `-` and dots between parts"));
+    }
+    let logger = opened(session, &args)?.for_component(&name);
+    hand_out(session, logger)
+}
+
+fn set_level(session: &Session, mut args: Args) -> Result<Return> {
+    let level = args.required_string("level")?.parse()?;
+    opened(session, &args)?.set_level(level);
+    Ok(Return::Value(Value::Null))
+}
+
+fn is_level_enabled(session: &Session, mut args: Args) -> Result<Return> {
+    let level = args.required_string("level")?.parse()?;
+    let is_enabled = opened(session, &args)?.is_level_enabled(level);
+    Ok(Return::Value(Value::from(is_enabled)))
+}
+
+fn create(session: &Session, mut args: Args) -> Result<Return> {
+    let level = args.options("options").string("level");
+    let level = level.map_or(Ok(Level::Info), |it| it.parse())?;
+    hand_out(session, session.logger().with_level(level))
+}
+
+fn configure(session: &Session, mut args: Args) -> Result<Return> {
+    let mut options = args.options("options");
+    let level: Option<Level> = options.string("level").map(|it| it.parse()).transpose()?;
+    let replaces = options.value("replace") == Value::Bool(true);
+    let fields = options.value("context_fields");
+    session.change_logger(|logger| {
+        let mut logger = if replaces {
+            Session::first_logger()
+        } else {
+            logger.clone()
+        };
+        if !fields.is_null() {
+            logger = logger.child(table(fields));
+        }
+        if let Some(level) = level {
+            logger.set_level(level);
+        }
+        logger
+    });
+    Ok(Return::Value(Value::Null))
+}
+
+/// A checked table; one without members may have been read as a list.
+fn table(value: Value) -> Map {
+    match value {
+        Value::Map(members) => members,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,290 @@
+//! `Procedure`: functions with tracking, middleware, a time limit, a schema and a handle.
+
+use super::{ApiClass, ApiFunction, ApiModule, Call, Kind, Param, optional, required};
+
+/// The module `Procedure`.
+pub(super) const MODULE: ApiModule = ApiModule {
+    functions: FUNCTIONS,
+    classes: &[PROCEDURE, STREAM, HANDLE],
+    ..ApiModule::new(
+        "Procedure",
+        "Functions with tracking, middleware, a time limit, a schema and a handle.",
+    )
+};
+
+/// A row that the engine implements.
+const fn row(
+    name: &'static str,
+    summary: &'static str,
+    params: &'static [Param],
+    returns: &'static str,
+    example: &'static str,
+) -> ApiFunction {
+    ApiFunction {
+        name,
+        summary,
+        params,
+        returns,
+        example,
+        call: Call::Engine,
+    }
+}
+
+const ARGUMENTS: &[Param] = &[optional("arguments", Kind::Rest, "Passed to the function.")];
+const PROCEDURES: &[Param] = &[optional(
+    "procedures",
+    Kind::Rest,
+    "Procedures, in their order.",
+)];
+const MIDDLEWARE: &[Param] = &[optional(
+    "middleware",
+    Kind::Rest,
+    "Functions `(args, envelope, next)`, outermost first: `args` is a list, `next()` goes on with \
+     the same and `next{…}` with others, `envelope` has `operation_name`, `source_type`, `pid`, \
+     `metadata` and `context`. A pipeline counts as its parts.",
+)];
+
+const PIPE: ApiFunction = row(
+    "pipe",
+    "Makes a procedure that passes the values of each to the next.",
+    PROCEDURES,
+    "a `Procedure`; of one, that one itself",
+    "Procedure.pipe(Procedure.create{name = 'same', function(x) return x end})",
+);
+
+const FUNCTIONS: &[ApiFunction] = &[
+    row(
+        "create",
+        "Makes a procedure of a function. Each call is a node in the graph, has a span, events and \
+         metrics, and ends with its Context.",
+        &[required(
+            "options",
+            Kind::Anything,
+            "A table with the function at position 1 (or as `fn`) and the options `name`, `schema` \
+             (a JSON Schema of the first argument), `middleware` (a list), `timeout` (seconds), \
+             `metadata`, `boundary` (`auto`, `always`, `child`, `never`: when a call begins a new \
+             execution), `context` (what its Context has other than the caller's) and `generator` \
+             (whether it hands values out with `coroutine.yield`).",
+        )],
+        "a `Procedure`, which is called like the function",
+        "shout = Procedure.create{name = 'shout', function(text) return text:upper() end} print(shout('hi'))",
+    ),
+    PIPE,
+    row(
+        "pipeline",
+        "Bundles middleware that belongs together.",
+        MIDDLEWARE,
+        "a pipeline, for `use` and for `middleware`",
+        "Procedure.pipeline(function(args, envelope, next) return next() end)",
+    ),
+    row(
+        "factory",
+        "Makes a function like `Procedure.create` whose procedures have some middleware from the \
+         beginning.",
+        &[
+            required(
+                "middleware",
+                Kind::Anything,
+                "A list of middleware, or a pipeline.",
+            ),
+            optional(
+                "options",
+                Kind::Options(&[optional(
+                    "hook",
+                    Kind::Boolean,
+                    "Whether its procedures are hooks: their `source_type` is `hook`.",
+                )]),
+                "What its procedures are.",
+            ),
+        ],
+        "a function",
+        "make = Procedure.factory{function(args, envelope, next) return next() end}",
+    ),
+    row(
+        "guard",
+        "Makes middleware that lets a call go on or denies it.",
+        &[
+            required(
+                "allows",
+                Kind::Function,
+                "Gets arguments and envelope; answers whether.",
+            ),
+            optional("name", Kind::String, "Name for the message."),
+        ],
+        "middleware that raises an error of kind `denied`",
+        "Procedure.guard(function(args) return args[1] ~= nil end, 'given')",
+    ),
+    row(
+        "track",
+        "Calls a function as a procedure.",
+        &[
+            required(
+                "name",
+                Kind::String,
+                "Name in the graph, in spans and in events.",
+            ),
+            required(
+                "fn",
+                Kind::Anything,
+                "The function; further arguments are passed to it.",
+            ),
+            optional("arguments", Kind::Rest, "Passed to the function."),
+        ],
+        "what the function gives",
+        "Procedure.track('load', function() return Context.node().name end)",
+    ),
+    row(
+        "is_procedure",
+        "Whether a value is a procedure.",
+        &[optional("value", Kind::Anything, "Any value.")],
+        "a boolean",
+        "Procedure.is_procedure(print)",
+    ),
+    row(
+        "double",
+        "Makes a procedure for tests that gives scripted answers and records its calls.",
+        &[
+            required("name", Kind::String, "Its name."),
+            required(
+                "answers",
+                Kind::Anything,
+                "A list with one answer for each call; a function is called with the arguments.",
+            ),
+        ],
+        "a `Procedure`, and the list of the arguments of its calls",
+        "double, calls = Procedure.double('fetch', {1, 2})",
+    ),
+];
+
+const PROCEDURE: ApiClass = ApiClass {
+    name: "Procedure",
+    summary: "A function with what stands around its calls; every change gives a new one.",
+    constructor: None,
+    methods: &[
+        row(
+            "run",
+            "Calls it, like `procedure(…)`; of a generator it gives what that returns.",
+            ARGUMENTS,
+            "what the function gives",
+            "Procedure.create{name = 'a', function() return 1 end}:run()",
+        ),
+        row(
+            "start",
+            "Starts it beside the caller; the seed's name for it, `with_handle`, is an alias.",
+            ARGUMENTS,
+            "a `Handle`",
+            "Procedure.create{name = 'a', function() return 1 end}:start():result()",
+        ),
+        row(
+            "stream",
+            "Calls a generator: `for chunk in procedure:stream(…) do`; leaving early ends it as \
+             cancelled when the stream is closed.",
+            ARGUMENTS,
+            "a `ProcedureStream`",
+            "for n in Procedure.create{name = 'n', generator = true, function() coroutine.yield(1) end}:stream() do print(n) end",
+        ),
+        row(
+            "use",
+            "Adds middleware inside of what is there; `with_middleware` is an alias.",
+            MIDDLEWARE,
+            "a new `Procedure`",
+            "Procedure.create{name = 'a', print}:use(function(args, envelope, next) return next() end)",
+        ),
+        row(
+            "with_timeout",
+            "Limits the time of a call.",
+            &[optional(
+                "seconds",
+                Kind::Number,
+                "Longest time; 0 and `nil` mean no limit.",
+            )],
+            "a new `Procedure`",
+            "Procedure.create{name = 'a', print}:with_timeout(5)",
+        ),
+        row(
+            "with_metadata",
+            "Adds data that middleware sees.",
+            &[required("metadata", Kind::Table, "The data.")],
+            "a new `Procedure`",
+            "Procedure.create{name = 'a', print}:with_metadata({topic = 'bees'})",
+        ),
+        row(
+            "with_context",
+            "Gives each call a Context that differs from the caller's.",
+            &[required("options", Kind::Table, "As for `Context.child`.")],
+            "a new `Procedure`",
+            "Procedure.create{name = 'a', print}:with_context({tick = 1})",
+        ),
+        PIPE,
+    ],
+    fields: &[
+        ("name", "Name in the graph, in spans and in events."),
+        ("metadata", "What middleware sees."),
+    ],
+};
+
+const STREAM: ApiClass = ApiClass {
+    name: "ProcedureStream",
+    summary: "What a generator hands out: `for chunk in stream do`.",
+    constructor: None,
+    methods: &[row(
+        "close",
+        "Ends the generator, and the call as cancelled if it had not ended.",
+        &[],
+        "nothing",
+        "stream = Procedure.create{name = 'n', generator = true, function() coroutine.yield(1) end}:stream() stream:close()",
+    )],
+    fields: &[(
+        "returned",
+        "What the generator returned; `nil` before its end.",
+    )],
+};
+
+const HANDLE: ApiClass = ApiClass {
+    name: "Handle",
+    summary: "Stands for a started procedure: `for event in handle do` gives its events, those \
+              until now included. Dropping it cancels the work.",
+    constructor: None,
+    methods: &[
+        row(
+            "result",
+            "Waits for the result.",
+            &[],
+            "what the function gives",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() print(handle:result())",
+        ),
+        row(
+            "cancel",
+            "Asks the work to end; its result is then an error of kind `cancelled`.",
+            &[optional("reason", Kind::String, "Why.")],
+            "nothing",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:cancel('not wanted')",
+        ),
+        row(
+            "events",
+            "The events until now.",
+            &[],
+            "a list of tables with `kind`, `data`, `sequence`, `time`, `source`",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:result() print(#handle:events())",
+        ),
+        row(
+            "on",
+            "Calls a function with each event of a name, those until now included.",
+            &[
+                required(
+                    "kind",
+                    Kind::String,
+                    "The name, such as `stream.chunk`, or `*`.",
+                ),
+                required("fn", Kind::Function, "Gets the event."),
+            ],
+            "nothing",
+            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:on('procedure.end', function(event) print(event.kind) end) handle:result()",
+        ),
+    ],
+    fields: &[
+        ("trace_id", "W3C trace id of the work."),
+        ("status", "`running`, `completed`, `failed` or `cancelled`."),
+        ("is_finished", "Whether the work has ended."),
+    ],
+};

@@ -1,0 +1,386 @@
+-- Procedures of Lua functions: the way through middleware to the function, as Lua goes it itself,
+-- so that arguments and results are any values of the script and the function may wait.
+--
+-- `native` has what Rust does: beginning and ending executions, schemas, events, tasks, handles.
+local native = ...
+
+local pack, unpack, type = table.pack, table.unpack, type
+local setmetatable, pcall, error, tostring = setmetatable, pcall, error, tostring
+local pairs, concat = pairs, table.concat
+local create, resume, status, close = coroutine.create, coroutine.resume, coroutine.status, coroutine.close
+
+-- What a procedure is made of, by the value that the script holds.
+local parts = setmetatable({}, { __mode = "k" })
+local bundles = setmetatable({}, { __mode = "k" })
+local Procedure, Pipeline = {}, {}
+local methods = {}
+
+local function parts_of(value, method)
+    local own = parts[value]
+    if not own then
+        native.refuse("`" .. method .. "` was not called on a procedure", "write `procedure:" .. method .. "(…)`, with a colon")
+    end
+    return own
+end
+
+-- The rest of the way from the middleware at `position` on.
+local function through(own, envelope, position, args)
+    local middleware = own.middleware[position]
+    if not middleware then
+        return own.fn(unpack(args, 1, args.n))
+    end
+    native.check(envelope.execution)
+    return middleware(args, envelope, function(given)
+        if given == nil then
+            given = args
+        elseif type(given) ~= "table" then
+            native.refuse("`next` was given a " .. type(given), "call `next()` for the same arguments, or give a list of them")
+        elseif given ~= args and not given.n then
+            given.n = #given
+        end
+        return through(own, envelope, position + 1, given)
+    end)
+end
+
+local envelope_meta = {
+    __index = function(self, key)
+        if key == "context" or key == "pid" then
+            return native[key](self.execution)
+        end
+        return self.own[key]
+    end,
+    __tostring = function(self) return "envelope of `" .. self.own.operation_name .. "`" end,
+    __metatable = false,
+}
+
+local function invoke(own, execution, ...)
+    if own.has_schema then
+        native.check_args(own.native, (...))
+    end
+    if own.middleware[1] then
+        local envelope = setmetatable({ execution = execution, own = own.envelope }, envelope_meta)
+        return through(own, envelope, 1, pack(...))
+    end
+    return own.fn(...)
+end
+
+local function explained(execution, ok, ...)
+    if ok then
+        native.finish(execution)
+        return ...
+    end
+    error(native.fail(execution, (...)), 0)
+end
+
+local function call(self, ...)
+    local own = parts[self]
+    if own.is_generator then
+        return methods.stream(self, ...)
+    end
+    if own.is_limited then
+        -- A task, because only that can be stopped from outside while it computes.
+        local execution = native.begin(own.native)
+        return explained(execution, pcall(native.run_task, execution, function(...)
+            return invoke(own, execution, ...)
+        end, ...))
+    end
+    local execution <close> = native.begin(own.native)
+    -- Not a tail call: the execution ends behind it.
+    return invoke(own, execution, ...)
+end
+
+local meta = {
+    __index = function(self, key)
+        local method = methods[key]
+        if method then return method end
+        local own = parts[self]
+        if key == "name" then return own.envelope.operation_name end
+        if key == "metadata" then return own.envelope.metadata end
+        native.refuse("a procedure has no member `" .. tostring(key) .. "`", "its members are call, name, metadata, pipe, run, start, stream, use, with_context, with_handle, with_metadata, with_middleware and with_timeout")
+    end,
+    __call = call,
+    __tostring = function(self) return "procedure `" .. parts[self].envelope.operation_name .. "`" end,
+    __name = "Procedure",
+    __metatable = false,
+    __newindex = function() native.refuse("a procedure cannot be changed", "make a new one with `:use(…)` or `:with_…(…)`") end,
+}
+
+-- Makes a procedure; `options` are those of `Procedure.create`, checked already.
+local function make(options, fn, middleware, is_hook)
+    local own = { fn = fn, middleware = middleware, options = options }
+    own.native = native.options(options, is_hook or false)
+    own.is_limited = (options.timeout or 0) > 0 or (options.context and options.context.timeout) ~= nil
+    own.has_schema = options.schema ~= nil
+    own.is_generator = options.generator or false
+    own.is_hook = is_hook or false
+    own.envelope = {
+        operation_name = options.name,
+        source_type = is_hook and "hook" or "procedure",
+        metadata = options.metadata or {},
+    }
+    local made = setmetatable({}, meta)
+    parts[made] = own
+    return made
+end
+
+local function flat(list, into)
+    for position = 1, list.n or #list do
+        local it = list[position]
+        if bundles[it] then
+            flat(bundles[it], into)
+        elseif type(it) == "function" then
+            into[#into + 1] = it
+        else
+            native.refuse("middleware " .. position .. " is a " .. type(it), "write `function(args, envelope, next) return next(args) end`")
+        end
+    end
+    return into
+end
+
+local function copy(from, changes)
+    local made = {}
+    for key, value in pairs(from) do made[key] = value end
+    for key, value in pairs(changes) do made[key] = value end
+    return made
+end
+
+local function changed(self, method, changes, middleware)
+    local own = parts_of(self, method)
+    return make(copy(own.options, changes), own.fn, middleware or own.middleware, own.is_hook)
+end
+
+function methods.run(self, ...)
+    local own = parts_of(self, "run")
+    if own.is_generator then
+        local stream = methods.stream(self, ...)
+        for _ in stream do end
+        return stream.returned
+    end
+    return call(self, ...)
+end
+
+methods.call = methods.run
+
+function methods.use(self, ...)
+    local own = parts_of(self, "use")
+    local middleware = { unpack(own.middleware) }
+    return changed(self, "use", {}, flat(pack(...), middleware))
+end
+
+methods.with_middleware = methods.use
+
+function methods.with_timeout(self, seconds)
+    return changed(self, "with_timeout", { timeout = seconds })
+end
+
+function methods.with_metadata(self, metadata)
+    local own = parts_of(self, "with_metadata")
+    return changed(self, "with_metadata", { metadata = copy(own.options.metadata or {}, metadata) })
+end
+
+function methods.with_context(self, overrides)
+    return changed(self, "with_context", { context = overrides })
+end
+
+function methods.pipe(self, ...)
+    parts_of(self, "pipe")
+    return Procedure.pipe(self, ...)
+end
+
+-- What `start` and a task run: everything inside of the execution that the handle has begun.
+local function started(own, execution, ...)
+    if own.is_generator then
+        local co = create(invoke)
+        local values = pack(resume(co, own, execution, ...))
+        while values[1] and status(co) ~= "dead" do
+            native.chunk(execution, values[2])
+            values = pack(resume(co))
+        end
+        if not values[1] then error(values[2], 0) end
+        return unpack(values, 2, values.n)
+    end
+    return invoke(own, execution, ...)
+end
+
+function methods.start(self, ...)
+    local own = parts_of(self, "start")
+    return native.start(own.native, function(...)
+        local execution <close> = native.begin(own.native)
+        return started(own, execution, ...)
+    end, ...)
+end
+
+methods.with_handle = methods.start
+
+-- Streams: what a generator yields ----------------------------------------------------------------
+
+local streams = setmetatable({}, { __mode = "k" })
+
+local function close_stream(self)
+    local own = streams[self]
+    if own.ended then return end
+    own.ended = true
+    local previous = native.enter(own.execution)
+    local ok, failure = close(own.co)
+    native.leave(own.execution, previous)
+    native.abandon(own.execution)
+    if not ok then error(failure, 0) end
+end
+
+local function next_chunk(self)
+    local own = streams[self]
+    if own.ended then return nil end
+    local previous = native.enter(own.execution)
+    local values
+    if own.args then
+        local args = own.args
+        own.args = nil
+        values = pack(resume(own.co, own.parts, own.execution, unpack(args, 1, args.n)))
+    else
+        values = pack(resume(own.co))
+    end
+    local ok, failure = values[1], values[2]
+    local is_dead = status(own.co) == "dead"
+    if ok and not is_dead then
+        ok, failure = pcall(native.chunk, own.execution, values[2])
+    end
+    native.leave(own.execution, previous)
+    if not ok then
+        own.ended = true
+        error(native.fail(own.execution, failure), 0)
+    end
+    if is_dead then
+        own.ended = true
+        own.returned = values[2]
+        native.finish(own.execution)
+        return nil
+    end
+    if values[2] == nil then
+        -- `nil` ends a loop, so it cannot be an item of one.
+        return next_chunk(self)
+    end
+    return values[2]
+end
+
+local stream_meta = {
+    __call = next_chunk,
+    __close = close_stream,
+    __index = function(self, key)
+        if key == "returned" then return streams[self].returned end
+        if key == "close" then return close_stream end
+        if key == "next" then return next_chunk end
+    end,
+    __tostring = function(self) return "stream of `" .. streams[self].parts.envelope.operation_name .. "`" end,
+    __name = "ProcedureStream",
+    __metatable = false,
+}
+
+function methods.stream(self, ...)
+    local own = parts_of(self, "stream")
+    if not own.is_generator then
+        native.refuse("`" .. own.envelope.operation_name .. "` is no generator", "make it with `generator = true`, and hand values out with `coroutine.yield(…)`")
+    end
+    local execution = native.open(own.native)
+    local stream = setmetatable({}, stream_meta)
+    streams[stream] = { co = create(invoke), parts = own, execution = execution, args = pack(...) }
+    return stream
+end
+
+-- The module --------------------------------------------------------------------------------------
+
+function Procedure.create(options)
+    local fn = options.fn or options[1]
+    if type(fn) ~= "function" then
+        native.refuse("`Procedure.create` was given no function", "write `Procedure.create{name = 'add', function(a, b) return a + b end}`")
+    end
+    options = copy(options, {})
+    options.fn, options[1] = nil, nil
+    options.name = options.name or native.name_of(fn)
+    return make(options, fn, flat(options.middleware or {}, {}), options.hook)
+end
+
+function Procedure.pipe(...)
+    local all = pack(...)
+    local names = {}
+    for position = 1, all.n do
+        local own = parts[all[position]]
+        if not own then
+            native.refuse("`Procedure.pipe`: value " .. position .. " is no procedure", "make one with `Procedure.create{…}`")
+        end
+        names[position] = own.envelope.operation_name
+    end
+    if all.n == 0 then native.refuse("`Procedure.pipe` was given no procedure", "give at least one") end
+    if all.n == 1 then return all[1] end
+    return make({ name = concat(names, " | ") }, function(...)
+        local values = pack(all[1](...))
+        for position = 2, all.n do
+            values = pack(all[position](unpack(values, 1, values.n)))
+        end
+        return unpack(values, 1, values.n)
+    end, {})
+end
+
+local bundle_meta = {
+    __index = {
+        use = function(self, ...)
+            return Procedure.pipeline(self, ...)
+        end,
+    },
+    __tostring = function(self) return "pipeline of " .. #bundles[self] .. " middleware" end,
+    __len = function(self) return #bundles[self] end,
+    __name = "Pipeline",
+    __metatable = false,
+}
+
+function Procedure.pipeline(...)
+    local made = setmetatable({}, bundle_meta)
+    bundles[made] = flat(pack(...), {})
+    return made
+end
+
+function Procedure.factory(middleware, options)
+    local common = flat(bundles[middleware] or middleware, {})
+    local is_hook = options and options.hook or false
+    return function(given, fn)
+        if type(given) == "function" then given = { given } end
+        given = copy(given, { fn = fn })
+        local own = { unpack(common) }
+        given.middleware = flat(given.middleware or {}, own)
+        given.hook = is_hook
+        return Procedure.create(given)
+    end
+end
+
+function Procedure.guard(allows, name)
+    name = name or native.name_of(allows)
+    return function(args, envelope, next)
+        if not allows(args, envelope) then
+            native.deny(name, envelope.operation_name)
+        end
+        return next()
+    end
+end
+
+function Procedure.track(name, fn, ...)
+    local execution <close> = native.begin_named(name)
+    return fn(...)
+end
+
+function Procedure.is_procedure(value)
+    return parts[value] ~= nil
+end
+
+function Procedure.double(name, answers)
+    local calls, position = {}, 0
+    local double = Procedure.create{ name = name, fn = function(...)
+        position = position + 1
+        calls[position] = pack(...)
+        local answer = answers[position]
+        if answer == nil then native.exhausted(name, position) end
+        if type(answer) == "function" then return answer(...) end
+        return answer
+    end }
+    return double, calls
+end
+
+return Procedure

@@ -1,0 +1,479 @@
+//! Procedures of Lua functions: what stands around a call, while Lua makes it.
+//!
+//! The function, its middleware and their arguments are any Lua values, and the function may wait;
+//! so Lua goes from one to the next (`procedure.lua`), and this begins and ends the execution, holds
+//! arguments against the schema, publishes events and starts handles.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value as Data,
+    event::Event,
+    procedure::{Handle, ProcedureOptions, SourceType, denied_by, emit_chunk, exhausted},
+    schema::Schema,
+    tracker::{self, Boundary, Execution, Operation},
+    value::Map,
+};
+use futures::FutureExt as _;
+use mlua::{
+    Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields, UserDataMethods,
+    UserDataRef, Value,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    callable,
+    context::{self, ContextHandle},
+    convert,
+    error::{self, Failure, IntoLua as _},
+    state::{Run, State},
+    task::{self, CancelOnDrop, Task},
+};
+
+/// Where the module is kept in the registry of Lua.
+const MODULE: &str = "aikit.procedure";
+
+/// The function `name` of the module.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn member(lua: &Lua, name: &str) -> mlua::Result<Function> {
+    let module = if let Some(module) = lua.named_registry_value::<Option<Table>>(MODULE)? {
+        module
+    } else {
+        let code = lua.load(include_str!("procedure.lua"));
+        let module: Table = code.set_name("=[aikit]").call(native(lua)?)?;
+        lua.set_named_registry_value(MODULE, &module)?;
+        module
+    };
+    module.raw_get(name)
+}
+
+/// What the Lua half calls.
+fn native(lua: &Lua) -> mlua::Result<Table> {
+    let native = lua.create_table()?;
+    let set = |name: &str, function: mlua::Result<Function>| native.raw_set(name, function?);
+    set("options", lua.create_function(|_, given| options(given)))?;
+    set(
+        "check_args",
+        lua.create_function(|_, (options, args): (UserDataRef<Options>, Value)| {
+            let args = convert::named(&options.0.name, convert::to_value(&args)).into_lua()?;
+            options.0.check(&args).into_lua()
+        }),
+    )?;
+    set(
+        "begin",
+        lua.create_function(|_, options: UserDataRef<Options>| {
+            let begun = Begun::new(&options)?;
+            State::current()?.set_run(Arc::clone(&begun.run));
+            Ok(begun)
+        }),
+    )?;
+    set(
+        "begin_named",
+        lua.create_function(|_, name: String| {
+            let begun = Begun::new(&Options(Arc::new(ProcedureOptions::new(name))))?;
+            State::current()?.set_run(Arc::clone(&begun.run));
+            Ok(begun)
+        }),
+    )?;
+    set(
+        "open",
+        lua.create_function(|_, options: UserDataRef<Options>| Begun::new(&options)),
+    )?;
+    add_execution(lua, &set)?;
+    set("run_task", lua.create_async_function(run_task))?;
+    set("start", lua.create_function(|_, given| start(given)))?;
+    set(
+        "name_of",
+        lua.create_function(|_, function: Function| {
+            let name = callable::variable_of(&*State::current()?, &Value::Function(function));
+            Ok(name.unwrap_or_else(|| "procedure".to_owned()))
+        }),
+    )?;
+    set(
+        "refuse",
+        lua.create_function(|_, (message, hint): (String, String)| {
+            Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
+        }),
+    )?;
+    set(
+        "deny",
+        lua.create_function(|_, (guard, operation): (String, String)| {
+            Err::<(), _>(error::to_lua(denied_by(&guard, &operation)))
+        }),
+    )?;
+    set(
+        "exhausted",
+        lua.create_function(|_, (name, call): (String, usize)| {
+            Err::<(), _>(error::to_lua(exhausted(&name, call)))
+        }),
+    )?;
+    Ok(native)
+}
+
+/// The functions that take an execution.
+fn add_execution(
+    lua: &Lua,
+    set: &impl Fn(&str, mlua::Result<Function>) -> mlua::Result<()>,
+) -> mlua::Result<()> {
+    set(
+        "finish",
+        lua.create_function(|_, begun: UserDataRef<Begun>| begun.end(None)),
+    )?;
+    set(
+        "fail",
+        lua.create_function(|_, (begun, raised): (UserDataRef<Begun>, Value)| begun.fail(raised)),
+    )?;
+    set(
+        "abandon",
+        lua.create_function(|_, begun: UserDataRef<Begun>| {
+            drop(begun.run.take_execution());
+            Ok(())
+        }),
+    )?;
+    set(
+        "check",
+        lua.create_function(|_, begun: UserDataRef<Begun>| begun.run.cx.check().into_lua()),
+    )?;
+    set(
+        "chunk",
+        lua.create_function(|_, (begun, value): (UserDataRef<Begun>, Value)| begun.chunk(&value)),
+    )?;
+    set(
+        "context",
+        lua.create_function(|_, begun: UserDataRef<Begun>| Ok(ContextHandle(begun.run.cx.clone()))),
+    )?;
+    set(
+        "pid",
+        lua.create_function(|_, begun: UserDataRef<Begun>| {
+            Ok(begun.run.cx.node().map(|node| node.pid.to_string()))
+        }),
+    )?;
+    set(
+        "enter",
+        lua.create_function(|_, begun: UserDataRef<Begun>| begun.enter()),
+    )?;
+    set(
+        "leave",
+        lua.create_function(|_, begun: UserDataRef<Begun>| begun.leave()),
+    )
+}
+
+fn lock(run: &Mutex<Option<Arc<Run>>>) -> std::sync::MutexGuard<'_, Option<Arc<Run>>> {
+    run.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a procedure is made with.
+#[derive(Debug)]
+struct Options(Arc<ProcedureOptions>);
+
+impl UserData for Options {}
+
+/// Reads what `Procedure.create` was given.
+fn options((given, is_hook): (Table, bool)) -> mlua::Result<Options> {
+    let mut options = ProcedureOptions::new(given.raw_get::<String>("name")?);
+    let schema: Value = given.raw_get("schema")?;
+    if !schema.is_nil() {
+        let schema = convert::named("Procedure.create", convert::to_value(&schema)).into_lua()?;
+        options.schema = Some(Arc::new(Schema::new(schema).into_lua()?));
+    }
+    if let Some(seconds) = given.raw_get::<Option<f64>>("timeout")? {
+        options.timeout = Some(task::duration("Procedure.create", seconds)?);
+    }
+    if let Some(word) = given.raw_get::<Option<String>>("boundary")? {
+        options.boundary = Boundary::from_name(&word).into_lua()?;
+    }
+    if let Some(metadata) = given.raw_get::<Option<Table>>("metadata")? {
+        let metadata = convert::to_value(&Value::Table(metadata)).into_lua()?;
+        options.metadata = match metadata {
+            Data::Map(map) => Arc::new(map),
+            _ => Arc::new(Map::new()),
+        };
+    }
+    if let Some(overrides) = given.raw_get::<Option<Table>>("context")? {
+        options.context = Some(Arc::new(context::overrides(Some(&overrides))?));
+    }
+    if is_hook {
+        options.source_type = SourceType::Hook;
+    }
+    Ok(Options(Arc::new(options)))
+}
+
+/// One execution that has begun.
+#[derive(Debug)]
+struct Begun {
+    run: Arc<Run>,
+    caller: Context,
+    operation: Operation,
+    chunks: AtomicU64,
+    /// Of a stream: where its code stands, and whoever takes its chunks, while one of them runs.
+    inside: Mutex<Option<Arc<Run>>>,
+    outside: Mutex<Option<Arc<Run>>>,
+}
+
+impl Begun {
+    fn new(options: &Options) -> mlua::Result<Self> {
+        let outer = State::current()?.run()?;
+        let own = options.0.context.as_deref();
+        let own = own.map(|overrides| outer.cx.child(overrides.clone()));
+        let caller = own.unwrap_or_else(|| outer.cx.clone());
+        let operation = options.0.operation();
+        let execution = Execution::begin(&caller, &operation).into_lua()?;
+        Ok(Self {
+            run: outer.within(execution),
+            caller,
+            operation,
+            chunks: AtomicU64::new(0),
+            inside: Mutex::default(),
+            outside: Mutex::default(),
+        })
+    }
+
+    /// Lets the code of a stream run, until [`Begun::leave`].
+    fn enter(&self) -> mlua::Result<()> {
+        let state = State::current()?;
+        *lock(&self.outside) = Some(state.run()?);
+        let inside = lock(&self.inside).take();
+        state.set_run(inside.unwrap_or_else(|| Arc::clone(&self.run)));
+        Ok(())
+    }
+
+    /// Goes on with the code of whoever takes the chunks.
+    fn leave(&self) -> mlua::Result<()> {
+        let state = State::current()?;
+        *lock(&self.inside) = Some(state.run()?);
+        if let Some(outside) = lock(&self.outside).take() {
+            state.set_run(outside);
+        }
+        Ok(())
+    }
+
+    /// Ends the execution, once; the code goes on outside of it.
+    fn end(&self, error: Option<&Error>) -> mlua::Result<()> {
+        let Some((execution, outer)) = self.run.take_execution() else {
+            return Ok(());
+        };
+        execution.end(error);
+        let state = State::current()?;
+        if state.run().is_ok_and(|run| Arc::ptr_eq(&run, &self.run)) {
+            state.set_run(outer);
+        }
+        Ok(())
+    }
+
+    /// Ends the execution with what was raised; answers what to raise in its place.
+    fn fail(&self, raised: Value) -> mlua::Result<Value> {
+        let error = self.read(raised.clone())?;
+        let kind = error.kind();
+        let error = tracker::explain(&self.run.cx, &self.caller, &self.operation, error);
+        let says_more = kind == ErrorKind::Timeout && std::error::Error::source(&error).is_some();
+        self.end(Some(&error))?;
+        Ok(if says_more {
+            Value::Error(Box::new(error::to_lua(error)))
+        } else {
+            raised
+        })
+    }
+
+    fn read(&self, raised: Value) -> mlua::Result<Error> {
+        let state = State::current()?;
+        Ok(error::from_lua(&state, &self.run.cx, &Failure::of(raised)))
+    }
+
+    /// Publishes what a generator hands out, unless the Context has ended.
+    fn chunk(&self, value: &Value) -> mlua::Result<()> {
+        let cx = &self.run.cx;
+        cx.check().into_lua()?;
+        let index = self.chunks.fetch_add(1, Ordering::Relaxed);
+        if cx.is_observed() {
+            // What is no data is handed out all the same; the event says what it is.
+            let data = convert::to_value(value);
+            emit_chunk(
+                cx,
+                index,
+                &data.unwrap_or_else(|_| Data::from(value.type_name())),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl UserData for Begun {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::Close, |_, this, raised: Value| {
+            if raised.is_nil() {
+                return this.end(None);
+            }
+            let error = this.read(raised)?;
+            this.end(Some(&error))
+        });
+    }
+}
+
+/// Runs a function as a task inside of an execution, and waits for it.
+async fn run_task(
+    _: Lua,
+    (begun, function, args): (UserDataRef<Begun>, Function, MultiValue),
+) -> mlua::Result<MultiValue> {
+    let task = {
+        let run = begun.run.beside(begun.run.cx.clone());
+        Task::start_in(&*State::current()?, run, function, args).into_lua()?
+    };
+    drop(begun);
+    let task = CancelOnDrop(vec![task]);
+    task::within(task.0[0].clone().result()).await
+}
+
+/// Starts a function as a task whose events are kept.
+fn start(
+    (options, function, args): (UserDataRef<Options>, Function, MultiValue),
+) -> mlua::Result<LuaHandle> {
+    let state = State::current()?;
+    let (sender, ended) = oneshot::channel::<Result<Data>>();
+    let run = state.run()?;
+    let handle = Handle::start(&run.cx, |_| async move {
+        ended.await.unwrap_or_else(|_| {
+            let message = "the script's engine has ended";
+            Err(Error::new(ErrorKind::Cancelled, message))
+        })
+    });
+    drop(options);
+    let run = run.beside(handle.context().clone());
+    let task = Task::start_in(&state, run, function, args).into_lua()?;
+    let waited = task.clone();
+    let telling = async move {
+        let error = waited.settled().await;
+        // The handle may be gone.
+        drop(sender.send(error.map_or(Ok(Data::Null), Err)));
+    };
+    state.spawn(telling).into_lua()?;
+    Ok(LuaHandle {
+        handle: Arc::new(handle),
+        task,
+        position: AtomicU64::new(0),
+    })
+}
+
+/// Stands for a started procedure.
+#[derive(Debug)]
+struct LuaHandle {
+    handle: Arc<Handle>,
+    task: Task,
+    /// Of the loop over its events.
+    position: AtomicU64,
+}
+
+impl Drop for LuaHandle {
+    fn drop(&mut self) {
+        if !self.handle.is_finished() {
+            self.task.cancel("nobody holds the handle any more");
+        }
+    }
+}
+
+fn event_to_lua(lua: &Lua, event: &Event) -> mlua::Result<Value> {
+    convert::to_lua(lua, &event.to_value())
+}
+
+impl LuaHandle {
+    /// The events until now.
+    fn events(&self, lua: &Lua) -> mlua::Result<Vec<Value>> {
+        let mut events = Vec::new();
+        let mut position = 0;
+        while let Some(Some(event)) = self.handle.event(position).now_or_never() {
+            position = event.sequence;
+            events.push(event_to_lua(lua, &event)?);
+        }
+        Ok(events)
+    }
+
+    /// Calls `listener` with each event of that name, those until now included, until the end.
+    fn on(&self, name: &str, listener: Function) -> mlua::Result<()> {
+        let state = State::current()?;
+        let run = state.run()?;
+        let run = run.beside(run.cx.child(aikit_core::context::Overrides::default()));
+        let (wanted, view) = (name.replace(':', "."), self.handle.view().clone());
+        let lua = state.lua.clone();
+        let listening = async move {
+            let mut position = 0;
+            while let Some(event) = view.event(position).await {
+                position = event.sequence;
+                if wanted != "*" && wanted != event.kind.name() {
+                    continue;
+                }
+                let Ok(state) = State::current() else { return };
+                let Ok(event) = event_to_lua(&lua, &event) else {
+                    return;
+                };
+                let args = MultiValue::from_iter([event]);
+                // An error of the listener is its task's, which reports it; others go on.
+                let run = Arc::clone(&run);
+                match Task::start_in(&state, run, listener.clone(), args) {
+                    Ok(task) => drop(task.settled().await),
+                    Err(_) => return,
+                }
+            }
+        };
+        state.spawn(listening).into_lua()
+    }
+}
+
+async fn next_event(
+    lua: Lua,
+    handle: Arc<Handle>,
+    after: u64,
+) -> mlua::Result<(Option<Value>, u64)> {
+    let run = State::current()?.run()?;
+    let event = run.cx.within(handle.event(after)).await.into_lua()?;
+    match event {
+        Some(event) => Ok((Some(event_to_lua(&lua, &event)?), event.sequence)),
+        None => Ok((None, after)),
+    }
+}
+
+impl UserData for LuaHandle {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_field_method_get("trace_id", |_, this| Ok(this.handle.trace_id().to_owned()));
+        fields.add_field_method_get("is_finished", |_, this| Ok(this.handle.is_finished()));
+        fields.add_field_method_get("status", |_, this| Ok(this.handle.status().name()));
+    }
+
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_async_method("result", |_, this, ()| {
+            let (task, handle) = (this.task.clone(), Arc::clone(&this.handle));
+            drop(this);
+            task::within(async move {
+                let values = task.result().await;
+                // Its events are complete as well.
+                drop(handle.result().await);
+                values
+            })
+        });
+        methods.add_method("cancel", |_, this, reason: Option<String>| {
+            let reason = reason.unwrap_or_else(|| "cancelled by the script".to_owned());
+            this.handle.cancel(reason);
+            Ok(())
+        });
+        methods.add_method("events", |lua, this, ()| this.events(lua));
+        methods.add_method("on", |_, this, (name, listener): (String, Function)| {
+            this.on(&name, listener)
+        });
+        methods.add_async_meta_method(MetaMethod::Call, |lua, this, _: MultiValue| async move {
+            let (handle, after) = (
+                Arc::clone(&this.handle),
+                this.position.load(Ordering::Relaxed),
+            );
+            let (event, position) = next_event(lua, handle, after).await?;
+            this.position.store(position, Ordering::Relaxed);
+            Ok(event)
+        });
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            Ok(format!("handle ({})", this.handle.status().name()))
+        });
+    }
+}

@@ -1,0 +1,78 @@
+-- The module `Context`: identities, metadata, deadlines, cancellation, metrics, who called whom.
+
+local here = Context.get()
+assert(Context.is_context(here) and Context.try_get() == here and not Context.is_context({}))
+assert(#here.trace_id == 32 and here.request_id ~= "" and here.caller == "user")
+assert(here.user.id ~= nil and here.tick == nil and not here.is_cancelled)
+
+-- A child shares, and narrows.
+local child = here:child{metadata = {topic = "bees"}, timeout = 60, tick = 3}
+assert(child.metadata.topic == "bees" and here.metadata.topic == nil)
+assert(child.request_id == here.request_id and child.tick == 3 and child.remaining <= 60)
+assert(child:child{timeout = 600}.remaining <= 60, "a deadline cannot be widened")
+
+-- It is current where it is run, also across waiting and in tasks, and nowhere else.
+local function topic()
+  sleep(0.001)
+  return Context.get().metadata.topic
+end
+assert(Context.run(child, topic) == "bees" and child:run(topic) == "bees")
+assert(Context.fork({metadata = {topic = "wasps"}}, function(a, b)
+  return await(async(topic)) .. a .. b
+end, "!", "?") == "wasps!?")
+assert(topic() == nil)
+local seen = gather{
+  function() return Context.fork({metadata = {topic = "a"}}, topic) end,
+  function() return Context.fork({metadata = {topic = "b"}}, topic) end,
+}
+assert(seen[1] == "a" and seen[2] == "b")
+
+-- A Context of its own has its own identities and graph, and the same user.
+local own = Context.create{trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"}
+assert(own.trace_id == "4bf92f3577b34da6a3ce929d0e0e4736" and own.user.id == here.user.id)
+assert(own:count() == 0)
+own:run(function() Procedure.track("load", function() end) end)
+assert(own:count() == 1 and own:root().name == "load" and own:root().status == "completed")
+for _, bad in ipairs{{trace_id = "x"}, {request_id = ""}, {timeout = -1}, {user = "root"}, {metadata = 1}} do
+  local ok, message = pcall(Context.create, bad)
+  assert(not ok, next(bad))
+  local name, value = next(bad)
+  assert(tostring(message):find(name), tostring(message))
+end
+
+-- Cancelling ends what runs inside, with its reason; outside everything goes on.
+local doomed = Context.child{}
+local task = async(function() return doomed:run(function() while true do end end) end)
+async(function() doomed:cancel("not wanted") end)
+local ok, why = pcall(task.await, task)
+assert(not ok and why.kind == "cancelled" and why.message == "not wanted", tostring(why))
+assert(doomed.is_cancelled and not pcall(doomed.check, doomed))
+Context.check()
+local ok, why = pcall(Context.fork, {timeout = 0.01}, function() while true do end end)
+assert(not ok and why.kind == "timeout", tostring(why))
+
+-- Metrics and where we are.
+Procedure.track("outer", function()
+  Context.add_metric("pages.read", 2)
+  Context.add_metric("pages.read", 1)
+  Procedure.track("inner", function()
+    Context.set_metric("latency_ms", 250)
+    Context.add_usage{input_tokens = 100, output_tokens = 50}
+    Context.add_usage{input_tokens = 1, cost_usd = 0.5}
+    local info = Context.execution_info()
+    assert(info.name == "inner" and not info.is_standalone and info.parent_pid == Context.node():parent().pid)
+    assert(Context.find_node(info.pid) == Context.node() and Context.find_node("p0") == nil)
+    assert(Context.is_within("outer") and Context.has_ancestor_named("outer") and not Context.has_ancestor_named("inner"))
+    assert(Context.node():has_ancestor(function(node) return node.name == "outer" end))
+    assert(Context.origin_name() == info.origin_name and Context.origin().pid == info.root_pid)
+  end)
+  assert(Context.get_metric("pages.read") == 3 and Context.metrics().pages.read == 3)
+  local usage = Context.usage()
+  assert(usage.input_tokens == 101 and usage.output_tokens == 50 and usage.cost_usd == 0.5)
+  assert(Context.get_metric("latency_ms") == 250, "a child's metrics go up")
+  assert(#Context.node():children() == 1 and Context.node():children()[1].status == "completed")
+  local node = Context.node()
+  node:add_metric("x", 1) node:merge_metrics({x = 2, y = 1}) node:set_metric("y", 5)
+  assert(node:get_metric("x") == 3 and node:get_metric("y") == 5 and node:get_metric("none") == 0)
+end)
+assert(tostring(Context.get()):find("Context"))

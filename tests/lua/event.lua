@@ -1,0 +1,69 @@
+-- The module `Event`: publish, subscribe with patterns, bounds, functions that fail.
+
+local events = Event.subscribe("build.*")
+assert(events.name == "build.*")
+local first = Event.publish("build.start", {files = 3})
+Event.publish("other.thing")
+Event.publish("build.done")
+local event = events:receive()
+assert(event.kind == "build.start" and event.data.files == 3 and event.sequence == first)
+assert(#event.trace_id == 32 and #event.request_id > 0 and event.time > 1e9)
+assert(events:receive{timeout = 1}.kind == "build.done")
+assert(events:receive{timeout = 0} == nil)
+
+-- What a tool does is an event too, of the same request.
+local procedures = Event.subscribe("procedure.**")
+Tool.count_words{text = "one two"}
+local started = procedures:receive()
+assert(started.kind == "procedure.start" and started.execution_id and started.source)
+
+-- A queue of its own, with its own way to lose.
+local latest = Event.subscribe("n", nil, {capacity = 2})
+local oldest = Event.subscribe("n", nil, {capacity = 2, drop = "newest"})
+for i = 1, 5 do Event.publish("n", i) end
+assert(latest:receive().data == 4 and latest:receive().data == 5)
+assert(oldest:receive().data == 1 and oldest:receive().data == 2)
+assert(latest:stats().dropped == 3 and oldest:stats().dropped == 3 and latest:stats().waiting == 0)
+
+-- A function is called with each event; one that fails harms only itself.
+local seen = {}
+local bad = Event.subscribe("call.*", function() error("no") end)
+local good = Event.subscribe("call.*", function(it) seen[#seen + 1] = it.kind end)
+Event.publish("call.a")
+Event.publish("call.b")
+while #seen < 2 or bad:stats().failed < 2 do sleep(0.001) end
+assert(seen[1] == "call.a" and seen[2] == "call.b")
+assert(bad:stats().error:find("no") and good:stats().failed == 0)
+good:stop()
+bad:stop()
+assert(good:stats().is_stopped)
+
+-- A stream of events, a wait for one that a task publishes.
+local numbers = Event.subscribe("count")
+for i = 1, 3 do Event.publish("count", i) end
+local sum = 0
+for it in numbers:events{timeout = 0.01} do sum = sum + it.data end
+assert(sum == 6)
+local later = async(function() sleep(0.01) Event.publish("later", "now") end)
+assert(Event.receive("later", {timeout = 10}).data == "now")
+await(later)
+assert(Event.receive("never", {timeout = 0.001}) == nil)
+numbers:stop()
+assert(numbers:receive() == nil)
+
+local function fails(kind, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert(not ok and err.kind == kind, tostring(err) .. " is " .. tostring(err.kind))
+  print(kind, err.message, err.hint)
+end
+fails("invalid_args", Event.publish, "procedure.start")
+fails("invalid_args", Event.publish, "a..b")
+fails("invalid_args", Event.publish, "a.*")
+fails("invalid_args", Event.subscribe, "")
+fails("invalid_args", Event.subscribe, "a", nil, {capacity = 0})
+fails("invalid_args", Event.subscribe, "a", nil, {drop = "latest"})
+fails("invalid_args", Event.receive, "a", {timeout = -1})
+fails("invalid_args", function() Event.subscribe("a", print):receive() end)
+fails("invalid_args", Event.replay, {limit = 0})
+fails("unavailable", Event.replay)
+print("ok")

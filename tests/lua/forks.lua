@@ -1,0 +1,76 @@
+-- Thousands of procedures at once, in three levels: nothing of one is seen in another.
+
+local TOPS, MIDDLES, LEAVES = 10, 10, 24
+
+local leaf = Procedure.create{name = "leaf", function(top, middle, number)
+  for turn = 0, (top * 7 + middle * 3 + number) % 4 do
+    local here = Context.get()
+    assert(here.metadata.top == top and here.metadata.middle == middle and here.tick == number)
+    local node = Context.node()
+    assert(node.name == "leaf" and node:parent().name == "middle" and node:parent():parent().name == "top")
+    sleep(turn % 2 == 0 and 0 or 0.001)
+  end
+  -- Over the border: a tool of Rust's, and a function of the script that it calls back.
+  Context.add_metric("leaves", 1)
+  local result = Tool.invoke("where_" .. middle % 2, {})
+  assert(result.top == top and result.middle == middle and result.parents == "leaf")
+  return top * 10000 + middle * 100 + number
+end}
+
+for index = 0, 1 do
+  Tool.create{
+    name = "where_" .. index,
+    summary = "Says where it is called.",
+    schema = {type = "object", properties = {}},
+    fn = function()
+      sleep(0)
+      local here = Context.get()
+      return {top = here.metadata.top, middle = here.metadata.middle, parents = Context.node():parent().name}
+    end,
+  }
+end
+
+local middle = Procedure.create{name = "middle", function(top, number)
+  local tasks = {}
+  for index = 1, LEAVES do
+    tasks[index] = async(function()
+      return Context.fork({metadata = {middle = number}, tick = index}, leaf, top, number, index)
+    end)
+  end
+  -- Each third is cancelled while the others run.
+  if (top + number) % 3 == 0 then
+    tasks[1]:cancel()
+    local ok, why = pcall(tasks[1].await, tasks[1])
+    assert(not ok and why.kind == "cancelled", tostring(why))
+    table.remove(tasks, 1)
+  end
+  local results = gather(tasks)
+  for index, result in ipairs(results) do
+    assert(result // 100 == top * 100 + number, index)
+  end
+  return #results
+end}
+
+local top = Procedure.create{name = "top", function(number)
+  local tasks = {}
+  for index = 1, MIDDLES do
+    tasks[index] = async(middle, number, index)
+  end
+  local leaves = 0
+  for _, count in ipairs(gather(tasks)) do leaves = leaves + count end
+  assert(Context.get_metric("leaves") == leaves, Context.get_metric("leaves") .. " of " .. leaves)
+  return leaves
+end}
+
+local tasks = {}
+for number = 1, TOPS do
+  tasks[number] = async(function()
+    local own = Context.create{metadata = {top = number}}
+    local leaves = own:run(top, number)
+    assert(own:root().name == "top" and own:root().status == "completed" and #own:root():children() == MIDDLES)
+    return leaves
+  end)
+end
+local total = 0
+for _, leaves in ipairs(gather(tasks)) do total = total + leaves end
+assert(total > 0.9 * TOPS * MIDDLES * LEAVES and total < TOPS * MIDDLES * LEAVES, total)

@@ -1,0 +1,37 @@
+-- The module `Log`: levels, components, children, a level of one's own. Where records go is the
+-- host's matter; what is written is tested in Python.
+
+for _, level in ipairs{"trace", "debug", "info", "warn", "error", "fatal"} do
+  assert(Log[level]("at " .. level) == nil)
+  assert(Log[level]("at " .. level, {level = level, nested = {a = {1, 2}}}) == nil)
+  assert(Log.get()[level](Log.get(), "of the object") == nil)
+  assert(type(Log.is_level_enabled(level)) == "boolean")
+end
+
+-- A component and a child are loggers as well.
+local log = Log.for_component("loader"):child{step = 1}
+log:info("begun", {})
+log:child{step = 2}:for_component("inner.part"):warn("odd")
+
+-- A level is of one logger and those made from it, or of the script.
+local own = Log.create{level = "error"}
+assert(not own:is_level_enabled("info"))
+own:set_level("fatal")
+assert(not own:for_component("x"):is_level_enabled("error"))
+Log.configure{level = "fatal", context_fields = {experiment = "a"}}
+assert(not Log.is_level_enabled("error"))
+Log.configure{replace = true}
+
+-- Wrong arguments are named.
+local function refused(fn, ...)
+  local ok, problem = pcall(fn, ...)
+  assert(not ok and problem.kind == "invalid_args", tostring(problem))
+  return problem
+end
+assert(refused(Log.set_level, "loud").message:find("`loud`", 1, true))
+assert(refused(Log.set_level, "loud").hint:find("fatal", 1, true))
+refused(Log.info)
+refused(Log.info, "text", 3)
+refused(Log.for_component, "no name")
+refused(Log.configure, {colour = true})
+print("ok")

@@ -1,0 +1,165 @@
+-- The module `Procedure`: calls, middleware, schemas, time limits, generators, handles, pipes.
+
+local shout = Procedure.create{name = "shout", function(text, mark) return text:upper() .. (mark or ""), #text end}
+assert(shout.name == "shout" and tostring(shout) == "procedure `shout`")
+local text, length = shout("hi", "!")
+assert(text == "HI!" and length == 2 and shout:run("x") == "X")
+
+-- Each call is a node below its caller, and arguments are any values of the script.
+local marked = setmetatable({}, {__index = function() return 7 end})
+local keeps = Procedure.create{name = "keeps", function(value) return value, Context.node() end}
+local same, node = keeps(marked)
+assert(same == marked and same.anything == 7)
+assert(node.name == "keeps" and node.status == "completed")
+assert(Context.node() ~= node, "outside again")
+
+-- The function may wait, also inside coroutines of the script, and stays in its Context.
+local slow = Procedure.create{name = "slow", function(n)
+  sleep(0.001)
+  coroutine.yield(Context.node().name)
+  sleep(0.001)
+  return n + 1, Context.node().name
+end}
+local co = coroutine.wrap(function() return slow(1) end)
+assert(co() == "slow" and (Context.node() == nil or Context.node().name ~= "slow"))
+local value, name = co()
+assert(value == 2 and name == "slow")
+
+-- Errors keep their value and their place, and end the node.
+local failing = Procedure.create{name = "failing", function() error({code = 5}) end}
+local ok, raised = pcall(failing)
+assert(not ok and raised.code == 5)
+local nodes = Context.nodes()
+assert(nodes[#nodes].name == "failing" and nodes[#nodes].status == "failed")
+
+-- Middleware: arguments, result, answer, errors, and what it knows.
+local seen
+local double = function(args, envelope, next)
+  seen = envelope.operation_name .. " " .. envelope.source_type .. " " .. tostring(envelope.metadata.topic)
+  assert(envelope.pid == Context.node().pid and envelope.context == Context.get())
+  return next{args[1] * 2} + 100
+end
+local add = Procedure.create{name = "add", metadata = {topic = "sums"}, function(n) return n + 1 end}
+local doubled = add:use(double)
+assert(doubled(5) == 111 and add(5) == 6 and seen == "add procedure sums")
+assert(add:use(function() return "instead" end)(1) == "instead")
+local caught = add:use(function(_, _, next)
+  local ok, why = pcall(next)
+  return ok and "fine" or tostring(why)
+end):use(function() error("within") end)
+assert(caught(1):find("within"))
+assert(add:use(function(args, _, next) sleep(0.001) return next() end)(1) == 2)
+local order = {}
+local function note(name) return function(_, _, next) order[#order + 1] = name return next() end end
+add:use(note("a"), Procedure.pipeline(note("b"), note("c"))):use(note("d"))(1)
+assert(table.concat(order) == "abcd")
+local ok, why = pcall(add.use, add, 5)
+assert(not ok and why.kind == "invalid_args")
+
+-- Guards, factories, pipes.
+local small = add:use(Procedure.guard(function(args) return args[1] < 10 end, "small"))
+assert(small(5) == 6)
+local ok, why = pcall(small, 50)
+assert(not ok and why.kind == "denied" and why.message:find("small"))
+local make = Procedure.factory({double}, {hook = true})
+assert(make{name = "made", function(n) return n end}(5) == 110 and seen:find("made hook"))
+assert(Procedure.pipe(add, doubled, add)(1) == 106 and Procedure.pipe(add) == add)
+assert(add:pipe(add).name == "add | add" and not pcall(Procedure.pipe))
+
+-- A schema names the field.
+local checked = Procedure.create{name = "checked", schema = {type = "object", required = {"city"},
+  properties = {city = {type = "string"}}}, function(args) return args.city end}
+assert(checked{city = "Ulm"} == "Ulm")
+for _, bad in ipairs{{}, {city = 5}} do
+  local ok, why = pcall(checked, bad)
+  assert(not ok and why.kind == "invalid_args" and why.message:find("city"), tostring(why))
+end
+assert(not pcall(Procedure.create, {name = "bad", schema = {type = "strange"}, print}))
+
+-- A time limit ends waiting and computing, and is named; 0 is none.
+for _, body in ipairs{function() sleep(60) end, function() while true do end end} do
+  local ok, why = pcall(Procedure.create{name = "late", timeout = 0.01, body})
+  assert(not ok and why.kind == "timeout" and why.message:find("late"), tostring(why))
+end
+assert(add:with_timeout(0)(1) == 2 and add:with_timeout(5)(1) == 2)
+
+-- New ones; the old stay.
+local own = add:with_context{metadata = {a = 1}, tick = 4}:with_metadata{b = 2}
+assert(own.metadata.b == 2 and own.metadata.topic == "sums" and add.metadata.b == nil)
+local where = Procedure.create{name = "where", function() return Context.get().tick, Context.get().metadata.a end}
+local tick, a = where:with_context{metadata = {a = 1}, tick = 4}()
+assert(tick == 4 and a == 1 and where() == nil)
+assert(not pcall(function() add.name = "other" end))
+
+-- Boundaries.
+local id = Procedure.create{name = "id", function() return Context.get().execution_id end}
+local around = Procedure.create{name = "around", function(inner) return Context.get().execution_id, inner() end}
+local outer, inner = around(id)
+assert(outer == inner)
+outer, inner = around(Procedure.create{name = "own", boundary = "always", function() return Context.get().execution_id end})
+assert(outer ~= inner)
+assert(not pcall(Procedure.create, {name = "x", boundary = "often", print}))
+
+-- Generators keep their Context, their chunks and what they return.
+local count = Procedure.create{name = "count", generator = true, function(n)
+  for i = 1, n do
+    sleep(0)
+    coroutine.yield({i = i, name = Context.node().name})
+  end
+  return "done"
+end}
+local got = {}
+local stream = count:stream(3)
+for chunk in stream do
+  got[#got + 1] = chunk.i
+  assert(chunk.name == "count" and (Context.node() == nil or Context.node().name ~= "count"))
+end
+assert(table.concat(got) == "123" and stream.returned == "done" and count:run(2) == "done")
+for chunk in count(100) do if chunk.i == 2 then break end end
+do
+  local early <close> = count:stream(100)
+  assert(early().i == 1)
+end
+nodes = Context.nodes()
+assert(nodes[#nodes].status == "cancelled", nodes[#nodes].status)
+assert(not pcall(add.stream, add, 1))
+
+-- A handle: events with replay, result, cancelling.
+local handle = count:start(2)
+assert(handle:result() == "done" and handle.status == "completed" and handle.is_finished and #handle.trace_id == 32)
+local kinds = {}
+for event in handle do kinds[#kinds + 1] = event.kind end
+assert(table.concat(kinds, " ") == "procedure.start stream.chunk stream.chunk procedure.end", table.concat(kinds, " "))
+local chunks = 0
+local done = async(function()
+  while chunks < 2 do sleep(0.001) end
+end)
+handle:on("stream:chunk", function(event) chunks = chunks + 1 assert(event.data.value.i == chunks) end)
+done:await()
+assert(#handle:events() == 4)
+local waiting = Procedure.create{name = "waiting", function() sleep(60) end}:with_handle()
+waiting:cancel("enough")
+local ok, why = pcall(waiting.result, waiting)
+assert(not ok and why.kind == "cancelled" and why.message == "enough", tostring(why))
+assert(waiting.status == "cancelled")
+local busy = Procedure.create{name = "busy", function() while true do end end}:start()
+busy:cancel()
+assert(not pcall(busy.result, busy) and busy.status == "cancelled")
+
+-- A cancelled Context ends a call before the function begins.
+local called = false
+local doomed = Context.child{}
+local never = Procedure.create{name = "never", function() called = true end}
+local ok, why = pcall(function()
+  doomed:run(function() doomed:cancel("enough") never() end)
+end)
+assert(not ok and not called, tostring(why))
+
+-- Tracking a block, doubles, and what is no procedure.
+assert(Procedure.track("block", function(a) return a, Context.node().name end, 5) == 5)
+local fetch, calls = Procedure.double("fetch", {1, function(x) return x * 2 end})
+assert(fetch("a") == 1 and fetch(4) == 8 and calls[1][1] == "a" and calls[2][1] == 4)
+local ok, why = pcall(fetch)
+assert(not ok and why.message:find("fetch") and why.message:find("3"))
+assert(Procedure.is_procedure(add) and not Procedure.is_procedure(print))
+assert(not pcall(Procedure.create, {name = "none"}))

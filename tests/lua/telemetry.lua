@@ -1,0 +1,37 @@
+-- The module `Telemetry`: what a script can say, whether or not somebody records it.
+
+local trace = Telemetry.start_trace("nightly")
+assert(#trace == 32 and trace:find("^%x+$"))
+
+local span = Telemetry.start_span("load", {rows = 3})
+assert(span.trace_id == "" or #span.trace_id == 32)
+assert(span.span_id == "" or #span.span_id == 16)
+span:set_attribute("rows", 4)
+span:record_error("the file is empty")
+span:finish()
+span:finish()
+
+local ok, problem = pcall(error, {kind = "timeout", message = "too late"})
+assert(not ok)
+Telemetry.record_error(problem)
+Telemetry.end_trace()
+Telemetry.end_trace()
+
+local orders = Telemetry.counter("orders", {unit = "{order}", description = "what was bought"})
+assert(orders.name == "orders")
+orders:add(1)
+orders:add(0.5, {kind = "book"})
+local wait = Telemetry.histogram("wait", {unit = "s"})
+assert(wait.name == "wait")
+wait:record(-0.25, {})
+
+local function refused(fn, ...)
+  local ok, problem = pcall(fn, ...)
+  assert(not ok and problem.kind == "invalid_args", tostring(problem))
+  return problem
+end
+assert(refused(orders.add, orders, -1).message:find("only grows", 1, true))
+refused(Telemetry.start_span)
+refused(Telemetry.counter, "x", {colour = "red"})
+refused(wait.record, wait, "long")
+print("ok")

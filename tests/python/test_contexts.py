@@ -1,0 +1,218 @@
+"""Contexts: identities, metadata, deadlines, cancellation, metrics, who called whom."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+
+import pytest
+
+import aikit
+from aikit import Context
+from aikit.errors import (
+    CancelledError,
+    DeadlineError,
+    DeniedError,
+    InvalidArgsError,
+    LimitExceededError,
+    NotFoundError,
+)
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_outside_of_a_context_there_is_none() -> None:
+    assert Context.try_get() is None
+    with pytest.raises(NotFoundError) as failed:
+        Context.get()
+    assert "Context.create" in str(failed.value.hint)
+
+
+def test_a_context_has_what_it_was_made_with() -> None:
+    with Context.create(
+        user="ada", tenant="acme", roles=["read", "write"], metadata={"a": 1}, trace_id=TRACE
+    ) as ctx:
+        assert Context.get() == ctx
+        assert ctx.user.to_dict() == {"id": "ada", "tenant": "acme", "roles": ["read", "write"]}
+        assert (ctx.metadata, ctx.trace_id, ctx.tick, ctx.remaining) == (
+            {"a": 1},
+            TRACE,
+            None,
+            None,
+        )
+        child = ctx.child(metadata={"b": 2}, roles=["read", "admin"], timeout=60, tick=3)
+        assert child.metadata == {"a": 1, "b": 2}
+        assert child.user.roles == ["read"]
+        assert child.request_id == ctx.request_id
+        assert child.tick == 3
+        remaining = child.child(timeout=600).remaining
+        assert remaining is not None
+        assert remaining <= 60
+    assert Context.try_get() is None
+    assert Context.is_context(ctx)
+    assert not Context.is_context("ctx")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"trace_id": "x"}, "trace_id"),
+        ({"trace_id": "0" * 32}, "trace_id"),
+        ({"request_id": ""}, "request_id"),
+        ({"timeout": -1}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"roles": "admin"}, "roles"),
+    ],
+)
+def test_what_others_could_not_read_is_refused(options: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidArgsError, match=named) as failed:
+        Context.create(**options)  # type: ignore[arg-type]
+    assert failed.value.hint
+
+
+def test_a_call_cannot_become_another_users() -> None:
+    @aikit.procedure
+    def sneaky() -> None:
+        Context.create(user="root")
+
+    with Context.create(user="ada"), pytest.raises(DeniedError, match="root"):
+        sneaky()
+    with pytest.raises(TypeError):
+        Context.create().child(user="root")  # type: ignore[call-arg]
+
+
+def test_it_flows_into_tasks_and_copied_threads_and_not_elsewhere() -> None:
+    async def topic() -> object:
+        await asyncio.sleep(0)
+        return Context.get().metadata["topic"]
+
+    async def forked(name: str) -> object:
+        return await Context.get().fork(topic, metadata={"topic": name})
+
+    async def main() -> list[object]:
+        async with Context.create(metadata={"topic": "bees"}):
+            seen = await asyncio.gather(topic(), forked("a"), forked("b"), topic())
+            return list(seen)
+
+    assert asyncio.run(main()) == ["bees", "a", "b", "bees"]
+
+    seen: list[object] = []
+    with Context.create(metadata={"topic": "bees"}) as ctx:
+        variables = contextvars.copy_context()
+        look = lambda: seen.append(Context.get().metadata["topic"])  # noqa: E731
+        blind = lambda: seen.append(Context.try_get())  # noqa: E731
+        for work in (lambda: variables.run(look), blind):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        assert ctx.run(lambda: Context.get() == ctx)
+    assert seen == ["bees", None]
+
+
+def test_tools_and_functions_that_are_called_back_belong_to_it() -> None:
+    @aikit.tool
+    def look() -> str:
+        """Looks."""
+        return str(Context.get().metadata["topic"])
+
+    @aikit.tool
+    async def alook() -> str:
+        """Looks."""
+        await asyncio.sleep(0)
+        return str(Context.get().metadata["topic"])
+
+    with Context.create(metadata={"topic": "bees"}) as ctx:
+        assert [look.invoke({}), alook.invoke({})] == ["bees", "bees"]
+        aikit.tools.calculate(expression="1 + 1")
+    names = [node.name for node in ctx.graph]
+    assert names == ["tool:look", "tool:alook", "tool:calculate"]
+
+
+def test_cancelling_goes_down_and_says_why() -> None:
+    with Context.create() as ctx:
+        child = ctx.child()
+        child.cancel("not wanted")
+        ctx.check()
+        with pytest.raises(CancelledError, match="not wanted"):
+            child.check()
+        ctx.cancel()
+        with pytest.raises(CancelledError, match="cancelled by the program"):
+            aikit.tools.calculate(expression="1 + 1")
+    assert ctx.is_cancelled
+    with Context.create(timeout=0) as late, pytest.raises(DeadlineError):
+        late.check()
+
+
+def test_metrics_go_up_and_nest() -> None:
+    with Context.create() as ctx, aikit.track("outer") as outer:
+        Context.get().add_metric("pages.read", 2)
+        with aikit.track("inner") as inner:
+            here = Context.get()
+            here.add_metric("pages.read", 1)
+            here.set_metric("latency_ms", 250)
+            here.add_usage(input_tokens=100, output_tokens=50, cost_usd=0.5)
+            info = here.execution_info
+            assert info is not None
+            assert (info.name, info.origin_name, info.depth) == ("inner", "outer", 1)
+            assert (info.pid, info.parent_pid, info.root_pid) == (inner.pid, outer.pid, outer.pid)
+            assert here.is_within("outer")
+            assert here.has_ancestor_named("outer")
+            assert not here.has_ancestor_named("inner")
+            assert not here.is_standalone
+            assert here.origin == outer
+            assert here.origin_name == "outer"
+            assert info.execution_id == here.execution_id
+        assert (inner.status, inner.parent, outer.children) == ("completed", outer, [inner])
+        assert inner.has_ancestor(lambda node: node.name == "outer")
+        assert outer.get_metric("pages.read") == 3
+        assert Context.get().metrics["pages"] == {"read": 3}
+        assert Context.get().usage.to_dict() == {
+            "input_tokens": 100,
+            "output_tokens": 50,
+            "requests": 0,
+            "cost_usd": 0.5,
+        }
+        outer.merge_metrics({"x": 1})
+        assert (outer.get_metric("x"), outer.get_metric("none")) == (1, 0)
+    assert ctx.graph.root == outer
+    assert ctx.graph.get(inner.pid) == inner
+    assert ctx.graph.has_ancestor_named(inner.pid, "outer")
+    assert len(ctx.graph) == 2
+    assert outer.completed is not None
+    assert outer.started <= outer.completed
+    ctx.graph.clear()
+    assert ctx.graph.all() == []
+
+
+def test_a_block_that_fails_is_a_failed_node() -> None:
+    with Context.create() as ctx:
+        with pytest.raises(ZeroDivisionError), aikit.track("bad"):
+            _ = 1 / 0
+        ctx.cancel("enough")
+        with pytest.raises(CancelledError, match="enough"), aikit.track("late"):
+            pass
+    (node,) = ctx.graph.all()
+    assert node.status == "failed"
+    assert "ZeroDivisionError" in str(node.error)
+
+
+def test_too_deep_a_nesting_is_refused() -> None:
+    @aikit.procedure
+    def again(depth: int) -> int:
+        return int(again(depth + 1))
+
+    with pytest.raises(LimitExceededError, match="again"):
+        again(0)
+
+
+def test_an_event_is_seen_by_the_handle_around_it() -> None:
+    @aikit.procedure
+    def work() -> None:
+        Context.get().emit("app:saved", {"name": "a"})
+        Context.get().emit("app.moved", source="mover")
+
+    handle = work.start()
+    handle.result()
+    events = [(event.kind, event.data, event.source) for event in handle.events[1:-1]]
+    assert events == [("app.saved", {"name": "a"}, "work"), ("app.moved", None, "mover")]

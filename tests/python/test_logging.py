@@ -1,0 +1,180 @@
+"""Logging: records of the core in Python's logging and in a file, with the fields of their call."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import aikit
+from aikit.testing import ScriptedModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+RUN = "import sys\nfrom aikit.__main__ import main\nsys.argv = ['aikit', 'run', '']\nsys.argv"
+AGENT = "an agent has answered"
+
+
+def run_agent() -> None:
+    aikit.Agent(ScriptedModel(["done"]), name="brief").run("anything")
+
+
+def records(caplog: pytest.LogCaptureFixture, logger: str = "aikit") -> list[logging.LogRecord]:
+    return [it for it in caplog.records if it.name.startswith(logger)]
+
+
+def test_a_record_carries_the_fields_of_its_call_as_attributes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, logger="aikit"):
+        run_agent()
+    (record,) = [it for it in records(caplog) if it.getMessage().startswith(AGENT)]
+    told: Any = record
+    assert (told.name, told.levelname) == ("aikit.components.agents.run", "INFO")
+    assert (told.agent, told.requests, told.procedure) == ("brief", 1, "agent brief")
+    assert len(told.request_id) == len(told.trace_id) == 32
+    assert told.procedure_id
+    assert told.session_id is None
+    assert "requests=1" in told.getMessage()
+    assert told.pathname.endswith("run.rs")
+
+
+def test_pyo3_log_is_the_other_way_to_pythons_logging(tmp_path: Path) -> None:
+    program = (
+        "import logging, aikit\nfrom aikit.testing import ScriptedModel\n"
+        "logging.basicConfig(level=logging.INFO, format='%(name)s %(levelname)s %(message)s')\n"
+        "aikit.Agent(ScriptedModel(['done']), name='brief').run('anything')\n"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "AIKIT_LOGGING__PYTHON": "pyo3-log"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = [it for it in done.stderr.splitlines() if AGENT in it]
+    assert line.startswith("aikit.components.agents.run INFO " + AGENT)
+    assert "requests=1" in line
+    assert "agent=brief" in line
+
+
+def test_the_level_of_the_logger_decides(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="aikit"):
+        run_agent()
+        assert records(caplog) == []
+    with caplog.at_level(logging.DEBUG, logger="aikit"):
+        run_agent()
+    procedures = {it.procedure for it in records(caplog) if it.getMessage().startswith("ended")}  # type: ignore[attr-defined]
+    assert procedures == {"agent brief", "chat scripted:test"}
+
+
+def python(program: str, folder: Path, **variables: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stderr
+
+
+AGENT_PROGRAM = (
+    "import aikit\n"
+    "from aikit.testing import ScriptedModel\n"
+    "aikit.Agent(ScriptedModel(['done']), name='brief').run('anything')\n"
+)
+
+
+def test_json_lines_go_to_a_file_on_request(tmp_path: Path) -> None:
+    variables = {
+        "AIKIT_LOGGING__FORMAT": "json",
+        "AIKIT_LOGGING__LEVEL": "debug",
+        "AIKIT_LOGGING__FILE": "log.jsonl",
+    }
+    assert python(AGENT_PROGRAM, tmp_path, **variables) == ""
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    (agent,) = [it for it in lines if it["message"] == AGENT]
+    assert (agent["level"], agent["agent"], agent["requests"]) == ("info", "brief", 1)
+    inside = [it for it in lines if it.get("trace_id") == agent["trace_id"]]
+    assert {"agent brief", "chat scripted:test"} == {it["procedure"] for it in inside}
+    assert all(it["time"].endswith("Z") and it["target"].startswith("aikit.") for it in lines)
+
+
+def test_without_a_file_lines_go_to_the_error_stream(tmp_path: Path) -> None:
+    said = python(AGENT_PROGRAM, tmp_path, AIKIT_LOGGING__LEVEL="info")
+    assert f"info  aikit.components.agents.run: {AGENT}" in said
+    assert python(AGENT_PROGRAM, tmp_path) == ""
+
+
+def test_a_wrong_setting_names_its_key(tmp_path: Path) -> None:
+    program = (
+        "import aikit\n"
+        "try:\n    aikit.tools.list()\n"
+        "except aikit.errors.ConfigError as error:\n    import sys; sys.stderr.write(str(error))\n"
+    )
+    said = python(program, tmp_path, AIKIT_LOGGING__LEVEL="loud")
+    assert "logging.level" in said
+    assert "`loud`" in said
+
+
+def test_a_key_never_appears_in_a_record(tmp_path: Path) -> None:
+    program = (
+        "import aikit\n"
+        "model = aikit.Model('openai:any')\n"
+        "try:\n    aikit.tools.calculate(expression='hidden-key-value +')\n"
+        "except aikit.AikitError:\n    pass\n"
+    )
+    lua = tmp_path / "script.lua"
+    lua.write_text(
+        "Log.error('with hidden-key-value', {token = 'abc', deep = {'hidden-key-value'}})"
+    )
+    runs = f"{RUN}[2] = {str(lua)!r}\nmain()"
+    variables = {
+        "OPENAI_API_KEY": "hidden-key-value",
+        "AIKIT_LOGGING__FORMAT": "json",
+        "AIKIT_LOGGING__LEVEL": "trace",
+    }
+    for each in (program, runs):
+        said = python(each, tmp_path, **variables)
+        assert "hidden-key-value" not in said
+    assert '"token":"***"' in said
+    assert "***" in said
+
+
+def test_records_of_a_lua_script_carry_its_fields(tmp_path: Path) -> None:
+    lua = tmp_path / "script.lua"
+    lua.write_text(
+        "Log.info('plain', {rows = 3})\n"
+        "local log = Log.for_component('loader'):child{step = 1}\n"
+        "log:warn('odd', {step = 2})\n"
+        "Log.fatal('gone')\n"
+        "Log.set_level('error')\n"
+        "Log.info('not written')\n"
+        "log:info('not written either')\n"
+        "Log.create{level = 'debug'}:debug('own level')\n"
+        "Log.configure{replace = true, context_fields = {experiment = 'a'}}\n"
+        "Log.info('configured')\n"
+    )
+    runs = f"{RUN}[2] = {str(lua)!r}\nmain()"
+    variables = {"AIKIT_LOGGING__FORMAT": "json", "AIKIT_LOGGING__LEVEL": "debug"}
+    said = [json.loads(it) for it in python(runs, tmp_path, **variables).splitlines()]
+    ours = [it for it in said if "component" in it]
+    assert [(it["level"], it["target"], it["message"]) for it in ours] == [
+        ("info", "aikit.script", "plain"),
+        ("warn", "aikit.loader", "odd"),
+        ("fatal", "aikit.script", "gone"),
+        ("debug", "aikit.script", "own level"),
+        ("info", "aikit.script", "configured"),
+    ]
+    assert (ours[0]["rows"], ours[1]["step"], ours[4]["experiment"]) == (3, 2, "a")
+    assert len({it["request_id"] for it in ours}) == 1
