@@ -25,6 +25,22 @@ open_trace: contextvars.ContextVar[str | None] = contextvars.ContextVar("aikit_t
 CO_ASYNC = 0x80 | 0x200  # a coroutine function or an async generator, as in `inspect`
 
 
+def leave(token: contextvars.Token[object]) -> None:
+    """Goes back to the run around; where the block is left from elsewhere, that place stays."""
+    try:
+        SCOPE.reset(token)
+    except ValueError:
+        # Closed by the collector, or stepped by another task: that one is in its own run.
+        return
+
+
+def place() -> tuple[int, int]:
+    """Returns what tells this thread and task from the others."""
+    loop = running_loop()
+    task = None if loop is None else sys.modules["asyncio"].current_task(loop)
+    return threading.get_ident(), 0 if task is None else id(task)
+
+
 def current_scope() -> object:
     """Returns the run that the current function belongs to, or None."""
     return SCOPE.get()

@@ -21,6 +21,11 @@ class Parameters:
         self._signature = signature
         self._checked = checked
 
+    def bound(self) -> Parameters:
+        """Those of a method that was taken from its object."""
+        rest = list(self._signature.parameters.values())[1:]
+        return Parameters(self._signature.replace(parameters=rest), self._checked)
+
     def named(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by name; of those that take anything only whether they are there counts."""
         try:
@@ -49,10 +54,6 @@ def parameters_of(
                 hint="leave the schema out, or wrap it in a function",
             ) from None
         return None, None
-    first = next(iter(signature.parameters), None)
-    if first in {"self", "cls"} and inspect.isfunction(function):
-        rest = list(signature.parameters.values())[1:]
-        signature = signature.replace(parameters=rest)
     if schema is not None and schema is not True:
         return Parameters(signature, None), dict(schema)
     made = schema_of_parameters(function, signature)

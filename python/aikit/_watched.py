@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Coroutine, Generator
 
     from . import _aikit
 
@@ -17,14 +17,19 @@ T = TypeVar("T")
 def watched(
     execution: _aikit.Execution, coroutine: Coroutine[Any, Any, T]
 ) -> Generator[Any, Any, T]:
-    """Runs ``coroutine``; once it waits, the end of the Context cancels the task."""
+    """Runs ``coroutine``; once it waits, the end of the Context cancels the task.
+
+    A cancellation that this brought about is taken back when the coroutine ends, however it does:
+    the task goes on, and `cancellations` counts those of others only.
+    """
     running = coroutine.__await__()
     try:
         waited = running.send(None)
     except StopIteration as stop:
         value: T = stop.value
         return value
-    watch = execution.watch(_canceller())
+    canceller = _Canceller()
+    watch = execution.watch(canceller.ask)
     try:
         while True:
             try:
@@ -38,26 +43,45 @@ def watched(
         return value
     finally:
         watch.close()
+        canceller.close()
 
 
-def _canceller() -> Callable[[], None]:
+def cancellations() -> int:
+    """Returns how often the current task was asked to end; 0 where Python cannot say (3.10)."""
+    cancelling = getattr(_current_task(), "cancelling", None)
+    return 0 if cancelling is None else int(cancelling())
+
+
+def _current_task() -> asyncio.Task[Any] | None:
     module = sys.modules.get("asyncio")
-    task: asyncio.Task[Any] | None = None if module is None else module.current_task()
-    if task is None:
-        return lambda: None  # another library's loop: it ends at the next call of aikit
-    loop = task.get_loop()
-
-    def cancel() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(task.cancel)
-
-    return cancel
+    # Of another library's loop there is none: its work ends at the next call of aikit.
+    return None if module is None else module.current_task()
 
 
-def forget_cancellation() -> None:
-    """The task was cancelled by its Context, which is told by an exception of aikit's."""
-    module = sys.modules.get("asyncio")
-    task = None if module is None else module.current_task()
-    uncancel = getattr(task, "uncancel", None)  # new in Python 3.11
-    if uncancel is not None:
-        uncancel()
+class _Canceller:
+    """Cancels the task that made it, at most once and not after its work has ended."""
+
+    __slots__ = ("_has_cancelled", "_is_open", "_loop", "_task")
+
+    def __init__(self) -> None:
+        self._task = _current_task()
+        self._loop = None if self._task is None else self._task.get_loop()
+        self._is_open = True
+        self._has_cancelled = False
+
+    def ask(self) -> None:
+        """Called from another thread when the Context ends."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._is_open and self._task is not None:
+            self._has_cancelled = True
+            self._task.cancel()
+
+    def close(self) -> None:
+        """Lets nothing more happen, and takes back what has."""
+        self._is_open = False
+        uncancel = getattr(self._task, "uncancel", None)  # new in Python 3.11
+        if self._has_cancelled and uncancel is not None:
+            uncancel()

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _aikit
-from ._callbacks import SCOPE
+from ._callbacks import SCOPE, leave, place
 from .errors import InvalidArgsError, NotFoundError
 from .graph import ProcedureGraph, ProcedureNode
 from .records import Record
@@ -84,11 +84,12 @@ class Context:
     ``Context.get()``.
     """
 
-    __slots__ = ("_native", "_tokens")
+    __slots__ = ("_entered", "_native")
 
     def __init__(self, native: _aikit.Context) -> None:
         self._native = native
-        self._tokens: list[contextvars.Token[object]] = []
+        # By thread and task: several may be inside at once.
+        self._entered: dict[tuple[int, int], list[contextvars.Token[object]]] = {}
 
     @classmethod
     def create(  # noqa: PLR0913  # each is an option of its own
@@ -179,18 +180,20 @@ class Context:
 
     def run(self, function: Callable[..., T], *args: object, **kwargs: Any) -> T:  # noqa: ANN401
         """Runs ``function`` in this Context; of an async one, gives its awaitable."""
-        variables = contextvars.copy_context()
-        if inspect.iscoroutinefunction(function):
-            return self._arun(function, args, kwargs)  # type: ignore[return-value]
-        return variables.run(self._run, function, args, kwargs)
+        result = contextvars.copy_context().run(self._run, function, args, kwargs)
+        # Work that begins when it is awaited begins in this Context all the same.
+        return self._awaited(result) if inspect.isawaitable(result) else result  # type: ignore[return-value]
 
     def _run(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:  # noqa: ANN401
         SCOPE.set(self._native.scope())
         return function(*args, **kwargs)
 
-    async def _arun(self, function: Callable[..., Awaitable[T]], args: Any, kwargs: Any) -> T:  # noqa: ANN401
-        with self:
-            return await function(*args, **kwargs)
+    async def _awaited(self, result: Awaitable[T]) -> T:
+        token = SCOPE.set(self._native.scope())
+        try:
+            return await result
+        finally:
+            leave(token)
 
     def emit(self, kind: str, data: object = None, *, source: str | None = None) -> None:
         """Publishes an event.
@@ -333,7 +336,7 @@ class Context:
         return None if info is None else ExecutionInfo(info)
 
     def __enter__(self) -> Self:
-        self._tokens.append(SCOPE.set(self._native.scope()))
+        self._entered.setdefault(place(), []).append(SCOPE.set(self._native.scope()))
         return self
 
     def __exit__(
@@ -342,7 +345,13 @@ class Context:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        SCOPE.reset(self._tokens.pop())
+        # A generator may be ended by another task than the one that began it.
+        here = place()
+        key = here if here in self._entered else next(iter(self._entered))
+        tokens = self._entered[key]
+        leave(tokens.pop())
+        if not tokens:
+            del self._entered[key]
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -432,14 +441,13 @@ class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
         traceback: TracebackType | None,
     ) -> None:
         execution, self._execution = self._execution, None
+        if execution is not None:
+            if error is None:
+                execution.end()
+            else:
+                execution.fail(error)
         if self._token is not None:
-            SCOPE.reset(self._token)
-        if execution is None:
-            return
-        if error is None:
-            execution.end()
-        else:
-            execution.fail(error)
+            leave(self._token)
 
     async def __aenter__(self) -> ProcedureNode:
         return self.__enter__()

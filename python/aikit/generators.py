@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _aikit
-from ._callbacks import SCOPE
-from ._watched import forget_cancellation, watched
+from ._callbacks import SCOPE, leave
+from ._watched import cancellations, watched
 from .contexts import Context
 from .middleware import Arguments, awaited
 
@@ -38,6 +38,8 @@ class ProcedureStream(Generic[T]):
         self._execution: _aikit.Execution | None = None
         self._generator: Any = None
         self._has_ended = False
+        # Where the generator stands, which may be within a block that it has begun.
+        self._scope: object = None
 
     def _begin(self) -> _aikit.Execution:
         if self._execution is None:
@@ -68,11 +70,12 @@ class SyncStream(ProcedureStream[T]):
         if self._has_ended:
             raise StopIteration
         execution = self._begin()
-        token = SCOPE.set(execution.scope)
+        token = SCOPE.set(self._scope or execution.scope)
         try:
             if self._generator is None:
                 self._generator = iter(self._open(execution))
             value: T = next(self._generator)
+            self._scope = SCOPE.get()
             execution.chunk(value)
         except StopIteration as stop:
             self._has_ended, self.returned = True, stop.value
@@ -84,14 +87,18 @@ class SyncStream(ProcedureStream[T]):
             self._close_generator()
             raise
         finally:
-            SCOPE.reset(token)
+            leave(token)
         return value
 
     def close(self) -> None:
         """Ends the generator and, if it had not ended, the call as cancelled."""
         if not self._has_ended:
-            self._close_generator()
-            self._abandon()
+            token = SCOPE.set(self._scope or self._begin().scope)
+            try:
+                self._close_generator()
+            finally:
+                leave(token)
+                self._abandon()
 
     def _close_generator(self) -> None:
         close = getattr(self._generator, "close", None)
@@ -131,8 +138,12 @@ class AsyncStream(ProcedureStream[T]):
     async def aclose(self) -> None:
         """Ends the generator and, if it had not ended, the call as cancelled."""
         if not self._has_ended:
-            await self._close_generator()
-            self._abandon()
+            token = SCOPE.set(self._scope or self._begin().scope)
+            try:
+                await self._close_generator()
+            finally:
+                leave(token)
+                self._abandon()
 
     async def _close_generator(self) -> None:
         close = getattr(self._generator, "aclose", None)
@@ -159,10 +170,12 @@ class _AsyncNext(Generic[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         stream = self._stream
+        before = cancellations()
         execution = stream._begin()  # noqa: SLF001  # one class in two parts
-        token = SCOPE.set(execution.scope)
+        token = SCOPE.set(stream._scope or execution.scope)  # noqa: SLF001
         try:
             value: T = yield from watched(execution, stream._next())  # noqa: SLF001
+            stream._scope = SCOPE.get()  # noqa: SLF001
         except StopAsyncIteration:
             stream._has_ended = True  # noqa: SLF001
             execution.end()
@@ -170,12 +183,12 @@ class _AsyncNext(Generic[T]):
         except BaseException as error:
             stream._has_ended = True  # noqa: SLF001
             instead = execution.fail(error)
-            if instead is None:
+            # Where somebody else has cancelled the task as well, that is what it is.
+            if instead is None or cancellations() > before:
                 raise
-            forget_cancellation()
             raise instead from error
         finally:
-            SCOPE.reset(token)
+            leave(token)
         return value
 
 

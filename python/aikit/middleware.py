@@ -147,8 +147,17 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
 
         return check_async
 
+    async def decide(answer: Any, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
+        if not await awaited(answer):
+            raise denied(envelope)
+        return await awaited(following())
+
     def check(args: Arguments, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
-        if not allows(args, envelope):
+        answer = allows(args, envelope)
+        if inspect.isawaitable(answer):
+            # An async function that does not look like one; what is not awaited is not called.
+            return decide(answer, envelope, following)
+        if not answer:
             raise denied(envelope)
         return following()
 

@@ -7,16 +7,16 @@ import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _aikit
-from ._callbacks import SCOPE, is_async
+from ._callbacks import SCOPE, is_async, leave
 from ._parameters import parameters_of
-from ._watched import forget_cancellation, watched
+from ._watched import cancellations, watched
 from .errors import InvalidArgsError
 from .generators import AsyncStream, SyncStream, aexhaust, exhaust
 from .handles import Handle
 from .middleware import Arguments, Envelope, Middleware, awaited, flatten
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from typing_extensions import Self
 
@@ -226,6 +226,8 @@ class Procedure(Generic[T]):
                 setattr(bound, slot, getattr(self, slot, None))
         bound.__dict__.update(self.__dict__)
         bound._function = functools.partial(self._function, instance)
+        if self._parameters is not None:
+            bound._parameters = self._parameters.bound()
         return bound
 
     def __repr__(self) -> str:
@@ -249,15 +251,15 @@ class Procedure(Generic[T]):
             else:
                 value = self._function(*args, **kwargs)
         except BaseException as error:
-            SCOPE.reset(token)
+            leave(token)
             execution.fail(error)
             raise
-        SCOPE.reset(token)
+        leave(token)
         execution.end()
         return value
 
-    def _acall(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[T]:
-        return _AsyncCall(self, args, kwargs)
+    async def _acall(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        return await _AsyncCall(self, args, kwargs)
 
     def _boxed(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], box: list[T]
@@ -323,11 +325,12 @@ class _Next:
                 f"`next` was given `{args!r}`",
                 hint="call `next()` for the same arguments, or give `Arguments` or a tuple",
             )
+        # Nothing further in is called once the call was cancelled.
+        self._envelope.context.check()
         procedure = self._procedure
         all_middleware = procedure._middleware  # noqa: SLF001  # one class in two parts
         if self._position == len(all_middleware):
             return procedure._function(*arguments.args, **arguments.kwargs)  # noqa: SLF001
-        self._envelope.context.check()
         following = _Next(procedure, self._envelope, self._position + 1, arguments)
         return all_middleware[self._position](arguments, self._envelope, following)
 
@@ -346,18 +349,19 @@ class _AsyncCall(Generic[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         procedure = self._procedure
+        before = cancellations()
         execution = _aikit.Execution.begin(procedure._options)  # noqa: SLF001
         token = SCOPE.set(execution.scope)
         try:
             value: T = yield from watched(execution, self._run(execution))
         except BaseException as error:
-            SCOPE.reset(token)
+            leave(token)
             instead = execution.fail(error)
-            if instead is None:
+            # Where somebody else has cancelled the task as well, that is what it is.
+            if instead is None or cancellations() > before:
                 raise
-            forget_cancellation()
             raise instead from error
-        SCOPE.reset(token)
+        leave(token)
         execution.end()
         return value
 

@@ -132,14 +132,19 @@ async def _merge(
     # One place: each source waits until its item was taken, in the order of their coming.
     queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue(maxsize=1)
 
+    is_over = False
+
     async def read(name: str, source: Source[Any]) -> None:
         end = _End()
         try:
             async with _opened(source) as items:
                 async for item in items:
                     await queue.put((name, item))
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as error:
+            if is_over:
+                raise
+            # Raised by the source itself.
+            end = _End(error)
         except BaseException as error:  # noqa: BLE001  # it ends the whole
             end = _End(error)
         await queue.put((name, end))
@@ -156,6 +161,7 @@ async def _merge(
             else:
                 raise item.error
     finally:
+        is_over = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -74,3 +74,4 @@ end
 local total = 0
 for _, leaves in ipairs(gather(tasks)) do total = total + leaves end
 assert(total > 0.9 * TOPS * MIDDLES * LEAVES and total < TOPS * MIDDLES * LEAVES, total)
+print("ok")

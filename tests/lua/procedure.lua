@@ -32,6 +32,13 @@ assert(not ok and raised.code == 5)
 local nodes = Context.nodes()
 assert(nodes[#nodes].name == "failing" and nodes[#nodes].status == "failed")
 
+-- Closing a coroutine cancels what it has begun, and nothing around it.
+local halted = coroutine.create(function() slow(1) end)
+coroutine.resume(halted)
+assert(coroutine.close(halted))
+nodes = Context.nodes()
+assert(nodes[#nodes].name == "slow" and nodes[#nodes].status == "cancelled", nodes[#nodes].status)
+
 -- Middleware: arguments, result, answer, errors, and what it knows.
 local seen
 local double = function(args, envelope, next)
@@ -116,6 +123,8 @@ for chunk in stream do
 end
 assert(table.concat(got) == "123" and stream.returned == "done" and count:run(2) == "done")
 for chunk in count(100) do if chunk.i == 2 then break end end
+nodes = Context.nodes()
+assert(nodes[#nodes].name == "count" and nodes[#nodes].status == "cancelled", nodes[#nodes].status)
 do
   local early <close> = count:stream(100)
   assert(early().i == 1)
@@ -163,3 +172,4 @@ local ok, why = pcall(fetch)
 assert(not ok and why.message:find("fetch") and why.message:find("3"))
 assert(Procedure.is_procedure(add) and not Procedure.is_procedure(print))
 assert(not pcall(Procedure.create, {name = "none"}))
+print("ok")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +19,9 @@ from aikit.errors import (
     LimitExceededError,
     NotFoundError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -216,3 +220,76 @@ def test_an_event_is_seen_by_the_handle_around_it() -> None:
     handle.result()
     events = [(event.kind, event.data, event.source) for event in handle.events[1:-1]]
     assert events == [("app.saved", {"name": "a"}, "work"), ("app.moved", None, "mover")]
+
+
+def test_one_context_is_entered_by_many_at_once() -> None:
+    ctx = Context.create(metadata={"topic": "bees"})
+
+    async def topic() -> object:
+        await asyncio.sleep(0)
+        return Context.get().metadata["topic"]
+
+    @aikit.procedure
+    async def look() -> object:
+        return await topic()
+
+    async def entered() -> object:
+        async with ctx:
+            return await topic()
+
+    async def main() -> list[object]:
+        works = [
+            ctx.run(topic),
+            ctx.run(topic),
+            ctx.run(look),
+            ctx.fork(look),
+            entered(),
+            entered(),
+        ]
+        seen = await asyncio.gather(*works)
+        assert Context.try_get() is None
+        return list(seen)
+
+    assert asyncio.run(main()) == ["bees"] * 6
+
+    inside = threading.Barrier(2)
+    seen: list[object] = []
+
+    def enter() -> None:
+        with ctx:
+            inside.wait(30)
+            seen.append(Context.get().metadata["topic"])
+            inside.wait(30)
+
+    threads = [threading.Thread(target=enter) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == ["bees", "bees"]
+
+
+def test_a_block_that_another_task_leaves_ends_well() -> None:
+    async def fixture() -> AsyncIterator[Context]:
+        with Context.create() as ctx, aikit.track("block"):
+            yield ctx
+
+    async def main() -> Context:
+        generator = fixture()
+        ctx = await generator.__anext__()
+
+        async def finish() -> None:
+            with pytest.raises(StopAsyncIteration):
+                await generator.__anext__()
+
+        await asyncio.create_task(finish())
+        return ctx
+
+    ctx = asyncio.run(main())
+    assert [(node.name, node.status) for node in ctx.graph] == [("block", "completed")]
+
+
+def test_a_name_of_very_many_parts_is_no_way_to_crash() -> None:
+    with Context.create() as ctx:
+        ctx.add_metric("a." * 300_000 + "end", 1)
+        assert list(ctx.metrics) == ["a"]

@@ -24,7 +24,7 @@ from aikit.middleware import Arguments, Envelope
 from aikit.testing import ProcedureDouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
 # An end that comes later than this has not been brought about by what the test did.
 LATE_S = 30.0
@@ -444,3 +444,148 @@ def test_what_cannot_be_called_is_refused() -> None:
         Procedure(5)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgsError, match="timeout"):
         Procedure(print, timeout=-1)
+
+
+def test_a_guard_waits_for_an_answer_that_must_be_awaited() -> None:
+    async def no(args: Arguments, envelope: Envelope) -> bool:
+        return False
+
+    hidden = aikit.guard(lambda args, envelope: no(args, envelope), name="hidden")  # noqa: PLW0108
+    wrapped = aikit.guard(Procedure(no, schema=False), name="wrapped")
+    for guarded in (hidden, wrapped):
+        with pytest.raises(DeniedError):
+            asyncio.run(_awaited(aadd.use(guarded)(1)))
+
+
+def test_an_async_procedure_is_a_coroutine_function_to_asyncio() -> None:
+    async def main() -> list[int]:
+        task = asyncio.create_task(aadd(1))
+        return [await task, *await asyncio.gather(aadd(2), aadd(3))]
+
+    assert asyncio.run(main()) == [2, 3, 4]
+    assert asyncio.run(aadd(4)) == 5
+
+
+def test_a_method_is_called_from_its_class_as_well() -> None:
+    class Shop:
+        @aikit.procedure
+        def total(self, count: int) -> int:
+            return 3 * count
+
+    assert Shop.total(Shop(), 2) == 6
+    with pytest.raises(InvalidArgsError, match="count"):
+        Shop.total(Shop(), "two")
+
+
+def test_middleware_that_cancels_keeps_the_function_from_being_called() -> None:
+    called: list[int] = []
+
+    def cancel(args: Arguments, envelope: Envelope, following: Callable[..., Any]) -> Any:
+        envelope.context.cancel("enough")
+        return following()
+
+    with Context.create(), pytest.raises(CancelledError, match="enough"):
+        Procedure(lambda: called.append(1), name="never").use(cancel)()
+    assert called == []
+
+
+def test_a_generator_that_is_left_cleans_up_in_its_context_and_is_ended() -> None:
+    seen: list[object] = []
+
+    @aikit.procedure
+    def count() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            seen.append(Context.get().is_within("count"))
+            raise RuntimeError("while it is closed")
+
+    with Context.create() as ctx:
+        stream = count()
+        next(stream)
+        with pytest.raises(RuntimeError, match="while it is closed"):
+            stream.close()
+    assert seen == [True]
+    assert nodes(ctx) == [("count", "cancelled")]
+
+
+def test_a_deadline_leaves_the_task_as_it_was() -> None:
+    @aikit.procedure
+    async def waits() -> None:
+        await asyncio.sleep(LATE_S)
+
+    @aikit.procedure
+    async def around() -> None:
+        await waits()
+
+    @aikit.procedure(timeout=0.05)
+    async def limited() -> None:
+        await around()
+
+    @aikit.procedure(timeout=0.05)
+    async def blocks() -> str:
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251  # past its limit, without letting the loop go on
+        return "ok"
+
+    @aikit.procedure(timeout=0.05)
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(LATE_S)
+        except asyncio.CancelledError:
+            return "caught"
+        return "late"
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        for _ in range(3):
+            with pytest.raises(DeadlineError, match="limited"):
+                await limited()
+            assert await blocks() == "ok"
+            assert await stubborn() == "caught"
+            # Nothing of it is left for what comes next.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert task is not None
+            assert getattr(task, "cancelling", int)() == 0
+
+    asyncio.run(main())
+
+
+def test_a_generator_stays_in_the_block_it_has_begun() -> None:
+    def names() -> list[str]:
+        node = Context.get().node
+        return [] if node is None else [node.name]
+
+    @aikit.procedure
+    def sync() -> Iterator[list[str]]:
+        with aikit.track("inside"):
+            yield names()
+            yield names()
+        yield names()
+
+    @aikit.procedure
+    async def async_() -> AsyncIterator[list[str]]:
+        with aikit.track("inside"), Context.get().child():
+            yield names()
+            await asyncio.sleep(0)
+            yield names()
+        yield names()
+
+    async def collect() -> list[list[str]]:
+        seen = []
+        async for item in async_():
+            assert names() == ["around"]
+            seen.append(item)
+        return seen
+
+    expected = [["inside"], ["inside"]]
+    with Context.create(), aikit.track("around"):
+        seen = []
+        for item in sync():
+            assert names() == ["around"]
+            seen.append(item)
+        assert seen == [*expected, ["sync"]]
+        assert asyncio.run(collect()) == [*expected, ["async_"]]
+        assert names() == ["around"]

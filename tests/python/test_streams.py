@@ -174,3 +174,17 @@ def test_what_is_no_source_is_named() -> None:
         streams.merge([1])  # type: ignore[arg-type]
     with pytest.raises(errors.InvalidArgsError):
         run(collect(streams.map(1, str)))  # type: ignore[arg-type]
+
+
+def test_a_source_that_raises_a_cancellation_ends_the_merge() -> None:
+    async def cancels() -> AsyncIterator[int]:
+        yield 1
+        raise asyncio.CancelledError
+
+    async def main() -> None:
+        merged = streams.merge([cancels(), counter(0)])
+        assert await merged.__anext__() == 1
+        with pytest.raises(asyncio.CancelledError):
+            await merged.__anext__()
+
+    run(main())

@@ -1,7 +1,7 @@
 //! Who called whom: the procedures of one root call, their status and metrics.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -9,15 +9,13 @@ use std::{
     },
 };
 
-use indexmap::IndexMap;
-
 use crate::{
     Error, ErrorKind,
     clock::UnixMicros,
     metrics::{Metrics, Sums},
 };
 
-/// Nodes one graph keeps; finished leaves are folded into their parents beyond this.
+/// Nodes one graph keeps; beyond this finished ones are folded into their parents.
 const NODES_MAX: usize = 10_000;
 
 /// Nodes that are looked at to find a finished one.
@@ -27,7 +25,7 @@ const LOOKS_MAX: usize = 64;
 const RECENT_MAX: usize = 256;
 
 /// Identity of one execution of a procedure, unique in the process.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Pid(u64);
 
 impl fmt::Display for Pid {
@@ -239,33 +237,33 @@ pub struct ProcedureGraph(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// In the order of their beginnings.
-    nodes: IndexMap<Pid, Arc<ProcedureNode>>,
+    /// In the order of their beginnings: identities ascend.
+    nodes: BTreeMap<Pid, Arc<ProcedureNode>>,
     /// The first without a caller.
     root: Option<Arc<ProcedureNode>>,
     /// How many were left out.
     folded: usize,
     /// Where the next look for a finished node begins.
-    cursor: usize,
+    cursor: Pid,
 }
 
 impl Kept {
     /// Leaves a finished node out, if one is near the cursor. It looks at few and goes on there
     /// the next time: among thousands that run, a look at all would make each beginning slow.
     fn fold_one(&mut self) -> bool {
-        for _ in 0..LOOKS_MAX {
-            let index = self.cursor % self.nodes.len().max(1);
-            let Some((_, node)) = self.nodes.get_index(index) else {
-                return false;
-            };
+        let behind = self.nodes.range(self.cursor..);
+        let near = behind
+            .chain(self.nodes.range(..self.cursor))
+            .take(LOOKS_MAX);
+        let mut found = None;
+        for (pid, node) in near {
+            self.cursor = Pid(pid.0 + 1);
             if node.status() != Status::Running {
-                self.nodes.shift_remove_index(index);
-                self.cursor = index;
-                return true;
+                found = Some(*pid);
+                break;
             }
-            self.cursor = index + 1;
         }
-        false
+        found.is_some_and(|pid| self.nodes.remove(&pid).is_some())
     }
 }
 

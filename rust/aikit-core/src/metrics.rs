@@ -6,6 +6,9 @@ use indexmap::IndexMap;
 
 use crate::value::{Map, Value};
 
+/// Most levels that the dots of a name make; what follows is one name.
+const LEVELS_MAX: usize = 16;
+
 /// Sums by name, in the order of their first use.
 pub type Sums = IndexMap<String, f64>;
 
@@ -112,7 +115,7 @@ impl Metrics {
     pub fn to_nested(&self) -> Value {
         let mut root = Map::new();
         for (name, sum) in &*self.sums() {
-            insert(&mut root, name, *sum);
+            insert(&mut root, name, *sum, LEVELS_MAX);
         }
         Value::Map(root)
     }
@@ -141,8 +144,8 @@ fn add_to(sums: &mut Sums, name: &str, amount: f64) {
     }
 }
 
-fn insert(map: &mut Map, name: &str, sum: f64) {
-    let Some((first, rest)) = name.split_once('.') else {
+fn insert(map: &mut Map, name: &str, sum: f64, levels: usize) {
+    let Some((first, rest)) = name.split_once('.').filter(|_| levels > 1) else {
         match map.get_mut(name) {
             Some(Value::Map(inner)) => drop(inner.insert(String::new(), Value::Float(sum))),
             _ => drop(map.insert(name.to_owned(), Value::Float(sum))),
@@ -157,7 +160,7 @@ fn insert(map: &mut Map, name: &str, sum: f64) {
         *entry = Value::map([("", own)]);
     }
     if let Value::Map(inner) = entry {
-        insert(inner, rest, sum);
+        insert(inner, rest, sum, levels - 1);
     }
 }
 
@@ -211,6 +214,19 @@ mod tests {
         metrics.add("a.b", 1.0);
         let a = Value::map([("", one()), ("b", one())]);
         assert_eq!(metrics.to_nested(), Value::map([("a", a)]));
+    }
+
+    #[test]
+    fn a_name_of_very_many_parts_nests_no_deeper_than_the_limit() {
+        let metrics = Metrics::default();
+        metrics.add(&format!("{}end", "a.".repeat(300_000)), 1.0);
+        let mut value = metrics.to_nested();
+        let mut levels = 0;
+        while let Value::Map(map) = value {
+            value = map.into_values().next().unwrap();
+            levels += 1;
+        }
+        assert_eq!((levels, value), (LEVELS_MAX, Value::Float(1.0)));
     }
 
     #[test]

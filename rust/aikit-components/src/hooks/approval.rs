@@ -61,8 +61,18 @@ struct Approving {
     selection: Selection,
     callers: Callers,
     host: Host,
-    /// Kinds of call, names and callers that the user allowed for good.
-    allowed: Mutex<HashSet<(&'static str, String, &'static str)>>,
+    /// What was allowed for good.
+    allowed: Mutex<HashSet<Allowed>>,
+}
+
+/// A kind of call, its name and the caller, allowed for good by one user.
+#[derive(Clone, Eq, Hash, PartialEq)]
+struct Allowed {
+    kind: &'static str,
+    name: String,
+    caller: &'static str,
+    user: String,
+    tenant: Option<String>,
 }
 
 impl std::fmt::Debug for Approving {
@@ -100,7 +110,14 @@ impl Hook for Approving {
             let Some(called) = self.selection.called(data).filter(|_| is_meant) else {
                 return Ok(HookAction::Continue);
             };
-            let key = (called.subject.name, called.name.to_owned(), asking);
+            let principal = cx.principal();
+            let key = Allowed {
+                kind: called.subject.name,
+                name: called.name.to_owned(),
+                caller: asking,
+                user: principal.id.clone(),
+                tenant: principal.tenant_id.clone(),
+            };
             let is_allowed = || {
                 let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
                 allowed.contains(&key)

@@ -128,7 +128,7 @@ const FORK: ApiFunction = row(
     "fork",
     "Runs a function in a child of this Context, or of the current one.",
     &[
-        optional("options", OPTIONS, "What differs."),
+        required("options", OPTIONS, "What differs; `{}` for nothing."),
         required(
             "fn",
             Kind::Anything,

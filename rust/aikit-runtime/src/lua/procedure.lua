@@ -25,11 +25,11 @@ end
 
 -- The rest of the way from the middleware at `position` on.
 local function through(own, envelope, position, args)
+    native.check(envelope.execution)
     local middleware = own.middleware[position]
     if not middleware then
         return own.fn(unpack(args, 1, args.n))
     end
-    native.check(envelope.execution)
     return middleware(args, envelope, function(given)
         if given == nil then
             given = args
@@ -64,6 +64,13 @@ local function invoke(own, execution, ...)
     return own.fn(...)
 end
 
+-- Ends an execution well. Where this is not reached, closing its variable ends it: with the error
+-- that was raised, or as cancelled.
+local function finished(execution, ...)
+    native.finish(execution)
+    return ...
+end
+
 local function explained(execution, ok, ...)
     if ok then
         native.finish(execution)
@@ -85,8 +92,7 @@ local function call(self, ...)
         end, ...))
     end
     local execution <close> = native.begin(own.native)
-    -- Not a tail call: the execution ends behind it.
-    return invoke(own, execution, ...)
+    return finished(execution, invoke(own, execution, ...))
 end
 
 local meta = {
@@ -206,7 +212,7 @@ function methods.start(self, ...)
     local own = parts_of(self, "start")
     return native.start(own.native, function(...)
         local execution <close> = native.begin(own.native)
-        return started(own, execution, ...)
+        return finished(execution, started(own, execution, ...))
     end, ...)
 end
 
@@ -283,7 +289,8 @@ function methods.stream(self, ...)
     local execution = native.open(own.native)
     local stream = setmetatable({}, stream_meta)
     streams[stream] = { co = create(invoke), parts = own, execution = execution, args = pack(...) }
-    return stream
+    -- The fourth is closed when a loop over it is left.
+    return stream, nil, nil, stream
 end
 
 -- The module --------------------------------------------------------------------------------------
@@ -363,7 +370,7 @@ end
 
 function Procedure.track(name, fn, ...)
     local execution <close> = native.begin_named(name)
-    return fn(...)
+    return finished(execution, fn(...))
 end
 
 function Procedure.is_procedure(value)

@@ -307,7 +307,11 @@ impl UserData for Begun {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Close, |_, this, raised: Value| {
             if raised.is_nil() {
-                return this.end(None);
+                // Closed before its end; one that has ended already stays as it is.
+                return this.end(Some(&Error::new(
+                    ErrorKind::Cancelled,
+                    "the coroutine was closed",
+                )));
             }
             let error = this.read(raised)?;
             this.end(Some(&error))

@@ -255,7 +255,13 @@ impl State {
             Tracked::<mlua::thread::AsyncThread<MultiValue>>::new(thread, all)
         });
         let future = tracked.map_err(Failure::from)?;
-        let mut values = Scoped { run, future }.await.map_err(Failure::from)?;
+        let mut values = Scoped {
+            base: Arc::clone(&run),
+            run,
+            future,
+        }
+        .await
+        .map_err(Failure::from)?;
         match values.pop_front() {
             Some(mlua::Value::Boolean(true)) => Ok(values),
             _ => Err(Failure::from_protected_call(values)),
@@ -340,6 +346,8 @@ impl Drop for Wait {
 /// Polls Lua code while the state knows on whose behalf.
 struct Scoped<F> {
     run: Arc<Run>,
+    /// The run it began with; what stands around that is not its own.
+    base: Arc<Run>,
     future: F,
 }
 
@@ -365,7 +373,11 @@ impl<F> Drop for Scoped<F> {
     /// Ends what the coroutine had begun, as cancelled; its values go at the next collection only.
     fn drop(&mut self) {
         let mut run = Arc::clone(&self.run);
-        while let Some(frame) = &run.frame {
+        while let Some(frame) = run
+            .frame
+            .as_ref()
+            .filter(|_| !Arc::ptr_eq(&run, &self.base))
+        {
             let outer = Arc::clone(&frame.outer);
             drop(run.take_execution());
             run = outer;
