@@ -8,6 +8,7 @@ import inspect
 import re
 import types
 import typing
+from collections import abc
 from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidArgsError
@@ -115,12 +116,20 @@ def schema_of_parameters(
 
 
 def _is_data(hint: Any) -> bool:  # noqa: ANN401  # any hint
-    """Whether values of this type cross into Rust as they are."""
-    if isinstance(hint, type) and issubclass(hint, (enum.Enum, set, frozenset)):
-        return False
-    if typing.get_origin(hint) is typing.Literal:
+    """Whether all values of this type cross into Rust as they are."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
         return True
-    return all(_is_data(part) for part in typing.get_args(hint) if part is not Ellipsis)
+    if hint in {list, dict, tuple, abc.Sequence, abc.Mapping}:
+        return False  # of what, is not said
+    kind = origin or hint
+    if isinstance(kind, type) and (
+        issubclass(kind, (enum.Enum, set, frozenset)) or kind in {abc.Sequence, abc.Mapping}
+    ):
+        return False
+    if kind is dict and parts and parts[0] is not str:
+        return False
+    return all(_is_data(part) for part in parts if part is not Ellipsis)
 
 
 def _hints(function: Callable[..., object]) -> dict[str, Any]:

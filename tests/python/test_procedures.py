@@ -24,7 +24,7 @@ from aikit.middleware import Arguments, Envelope
 from aikit.testing import ProcedureDouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 
 # An end that comes later than this has not been brought about by what the test did.
 LATE_S = 30.0
@@ -127,6 +127,19 @@ def test_type_hints_are_the_schema_and_objects_pass_untouched() -> None:
     assert Procedure(lambda left: left, schema=False)(-1) == -1
     with pytest.raises(InvalidArgsError, match="schema"):
         Procedure(lambda left: left, schema={"type": "strange"})
+
+
+def test_hints_that_data_cannot_tell_admit_everything() -> None:
+    @aikit.procedure
+    def takes(  # type: ignore[no-untyped-def]
+        numbers: set[int],
+        by_number: dict[int, str],
+        things: list,  # type: ignore[type-arg]
+        rows: Sequence[int],
+    ):  # noqa: ANN202
+        return len(numbers) + len(by_number) + len(things) + len(rows)
+
+    assert takes({1}, {1: "a"}, [threading.Lock()], range(3)) == 6
 
 
 def test_middleware_changes_arguments_result_and_errors() -> None:

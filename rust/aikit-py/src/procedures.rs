@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use aikit_core::{
-    Error, Result, Value, context, io,
+    Error, ErrorKind, Result, Value, context, io,
     procedure::{self, Call, Procedure, SourceType},
     schema::Schema,
     tracker::{self, Boundary, Operation},
@@ -233,12 +233,19 @@ impl Execution {
         let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
         let error = match stopped {
             // The Context ended, and so its task was cancelled.
-            Some(stopped) => self.explain(stopped),
+            Some(stopped) => stopped,
             None => errors::from_python(py, name, PyErr::from_value(raised.into_any())),
         };
+        let kind = error.kind();
+        let limit = self
+            .operation
+            .timeout
+            .filter(|_| kind == ErrorKind::Timeout);
+        let error = self.explain(error);
         running.end(Some(&error));
+        let says_more = is_cancelled && self.scope.core().check().is_err() || limit.is_some();
         let own = || errors::to_python(py, &error).into_value(py).into_any();
-        Ok((is_cancelled && self.scope.core().check().is_err()).then(own))
+        Ok(says_more.then(own))
     }
 
     /// Ends it as cancelled: a generator whose reader has gone.
