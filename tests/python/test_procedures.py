@@ -136,7 +136,7 @@ def test_hints_that_data_cannot_tell_admit_everything() -> None:
         by_number: dict[int, str],
         things: list,  # type: ignore[type-arg]
         rows: Sequence[int],
-    ):  # noqa: ANN202
+    ):
         return len(numbers) + len(by_number) + len(things) + len(rows)
 
     assert takes({1}, {1: "a"}, [threading.Lock()], range(3)) == 6
