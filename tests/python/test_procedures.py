@@ -131,12 +131,12 @@ def test_type_hints_are_the_schema_and_objects_pass_untouched() -> None:
 
 def test_hints_that_data_cannot_tell_admit_everything() -> None:
     @aikit.procedure
-    def takes(  # type: ignore[no-untyped-def]
+    def takes(
         numbers: set[int],
         by_number: dict[int, str],
         things: list,  # type: ignore[type-arg]
         rows: Sequence[int],
-    ):
+    ) -> int:
         return len(numbers) + len(by_number) + len(things) + len(rows)
 
     assert takes({1}, {1: "a"}, [threading.Lock()], range(3)) == 6
