@@ -62,7 +62,7 @@ def test_pyo3_log_is_the_other_way_to_pythons_logging(tmp_path: Path) -> None:
     (line,) = [it for it in done.stderr.splitlines() if AGENT in it]
     assert line.startswith("aikit.components.agents.run INFO " + AGENT)
     assert "requests=1" in line
-    assert "agent=brief" in line
+    assert 'agent="brief"' in line
 
 
 def test_the_level_of_the_logger_decides(caplog: pytest.LogCaptureFixture) -> None:
