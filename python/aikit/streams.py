@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ItemT = TypeVar("ItemT")
 MadeT = TypeVar("MadeT")
-Source: TypeAlias = "AsyncIterable[ItemT] | Iterable[ItemT]"
+Source: TypeAlias = AsyncIterable[ItemT] | Iterable[ItemT]
 
 
 @dataclass(frozen=True)
