@@ -10,7 +10,7 @@ use aikit_core::{
 };
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
 
-use crate::{callbacks::Slots, interpreter, session};
+use crate::{interpreter, session, slots::Slots};
 
 /// Where a call came from; travels in the Context to where Python functions are called back.
 #[derive(Debug)]
