@@ -18,9 +18,9 @@ use aikit_core::{
 use pyo3::prelude::*;
 
 use crate::{
-    context::{Scope, current_scope, rooted},
+    context::{Scope, calling_scope, current_scope, rooted},
     convert::{PyValue, from_python},
-    errors, session,
+    errors, session, silence,
 };
 
 /// What flows with a call.
@@ -109,7 +109,7 @@ impl Context {
     /// A Context of the program's own, in the session's services.
     #[staticmethod]
     fn create(py: Python<'_>, options: ContextOptions) -> PyResult<Self> {
-        let scope = current_scope(py)?;
+        let scope = calling_scope(py)?;
         let base = match &scope {
             Some(scope) => scope.core().clone(),
             None => session::current(py)?.tool_context().context,
@@ -117,6 +117,7 @@ impl Context {
         let principal = options.principal(base.principal());
         let make = || {
             let mut overrides = options.overrides()?;
+            overrides.silent = silence::is_on(py);
             if scope.is_none() && overrides.trace_id.is_none() {
                 overrides = rooted(py, overrides, &base);
             }

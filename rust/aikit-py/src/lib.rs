@@ -23,6 +23,7 @@ mod rag;
 mod replay;
 mod session;
 mod sessions;
+mod silence;
 mod slots;
 mod state;
 mod subscriptions;
