@@ -13,6 +13,7 @@ use aikit_core::{
     Error, ErrorKind, Result, Value, context, io,
     procedure::{self, Call, Procedure, SourceType},
     schema::Schema,
+    tool::ToolContext,
     tracker::{self, Boundary, Operation},
     value::Map,
 };
@@ -21,7 +22,7 @@ use pyo3::{exceptions::PyBaseException, prelude::*};
 
 use crate::{
     callbacks::PyCallable,
-    context::{Scope, current_scope, rooted},
+    context::{Scope, calling_scope, current_scope, rooted},
     contexts::{Context, ContextOptions, seconds},
     convert::{PyValue, from_python},
     errors,
@@ -115,9 +116,10 @@ impl ProcedureOptions {
     /// no longer than its time limit and its Context allow.
     fn run_limited(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let procedure = self.procedure(function)?;
-        wait::blocking(py, |cx| async move {
+        let work = |cx: ToolContext| async move {
             procedure.call(&cx.context, Value::Null).await.map(drop)
-        })
+        };
+        wait::blocking_as(py, work, errors::original)
     }
 
     /// `run_limited` as an awaitable.
@@ -127,16 +129,19 @@ impl ProcedureOptions {
         function: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let procedure = self.procedure(function)?;
-        wait::awaitable(py, |cx| async move {
+        let work = |cx: ToolContext| async move {
             procedure.call(&cx.context, Value::Null).await.map(drop)
-        })
+        };
+        wait::awaitable_as(py, work, errors::original)
     }
 
     /// Starts a function without arguments as a procedure.
     fn start(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Handle> {
         let procedure = self.procedure(function)?;
         let cx = wait::started(py)?;
-        Ok(Handle::new(procedure.start(&cx.context, Value::Null)))
+        Ok(Handle::of_function(
+            procedure.start(&cx.context, Value::Null),
+        ))
     }
 }
 
@@ -229,7 +234,7 @@ impl Execution {
             return Ok(None);
         };
         let name = &*self.operation.name;
-        let is_cancelled = raised.get_type().name()? == "CancelledError" && !is_ours(py, &raised)?;
+        let is_cancelled = errors::is_cancellation(py, raised.as_any());
         let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
         let error = match stopped {
             // The Context ended, and so its task was cancelled.
@@ -267,17 +272,12 @@ impl Execution {
     }
 }
 
-fn is_ours(py: Python<'_>, raised: &Bound<'_, PyBaseException>) -> PyResult<bool> {
-    let ours = py.import("aikit.errors")?.getattr("AikitError")?;
-    raised.is_instance(&ours)
-}
-
 fn begin(
     py: Python<'_>,
     operation: Operation,
     overrides: Option<&context::Overrides>,
 ) -> PyResult<Execution> {
-    let (caller, scope) = if let Some(scope) = current_scope(py)? {
+    let (caller, scope) = if let Some(scope) = calling_scope(py)? {
         (scope.core().clone(), Some(scope))
     } else {
         let base = session::current(py)?.tool_context().context;
