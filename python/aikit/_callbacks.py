@@ -54,6 +54,9 @@ def is_async(function: Callable[..., object]) -> bool:
     """Returns whether calling ``function`` gives a coroutine, as far as one can see."""
     while hasattr(function, "func") and hasattr(function, "keywords"):  # functools.partial
         function = function.func
+    declared = getattr(function, "_is_async", None)  # a procedure
+    if isinstance(declared, bool):
+        return declared
     code = getattr(function, "__code__", None)
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004

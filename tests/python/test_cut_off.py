@@ -51,7 +51,8 @@ for _ in range(5):
     assert asyncio.run(cut_off(20)) == {DeadlineError}
 assert [quick() for _ in range(50)] == ["ran"] * 50
 told = [it.cut_off for it in records if "outlived" in it.getMessage()]
-assert max(told) == 100, told
+# All that had a thread; who gave up before that keeps none.
+assert max(told) == len(told) > 64, told
 release.set()
 print("ended")
 """)
@@ -67,7 +68,9 @@ while "limit" not in locals():
     except LimitExceededError as error:
         limit = error
 import re
-kept = re.search(r"`quick`: ([0-9]+) are kept .*: `stuck` [(]([0-9]+)[)], `other` [(]([0-9]+)[)]$", limit.message)
+kept = re.search(
+    r"`quick`: ([0-9]+) are kept .*: `stuck` [(]([0-9]+)[)], `other` [(]([0-9]+)[)]$", limit.message
+)
 assert kept, limit
 total, stuck_ones, other_ones = map(int, kept.groups())
 assert total == stuck_ones + other_ones >= 256 and total <= 256 + 32, limit

@@ -200,7 +200,9 @@ pub fn start_span(cx: &Context, description: SpanDescription) -> Option<Span> {
 /// stand below it until [`end_trace`]. Answers the trace id.
 pub fn start_trace(cx: &Context, name: &str) -> String {
     let trace_id: Arc<str> = Arc::from(cx.trace_id());
-    if let (Some(provider), Some(start)) = (provider_for(cx), placed(cx, SpanDescription::new(name))) {
+    if let (Some(provider), Some(start)) =
+        (provider_for(cx), placed(cx, SpanDescription::new(name)))
+    {
         let sink = provider.start_trace(start.clone());
         let span = Arc::new(Span::new(&start, sink, Arc::clone(cx.clock())));
         TRACES.rcu(|open| {

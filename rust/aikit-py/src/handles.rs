@@ -15,7 +15,7 @@ use crate::{context::Scope, convert::PyValue, errors, interpreter, wait};
 /// Started work.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Handle {
-    handle: Arc<procedure::Handle>,
+    work: Arc<procedure::Handle>,
     started_by: Process,
     raise: wait::Raise,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Handle {
 impl Handle {
     pub(crate) fn new(handle: procedure::Handle) -> Self {
         Self {
-            handle: Arc::new(handle),
+            work: Arc::new(handle),
             started_by: Process::this(),
             raise: errors::to_python,
         }
@@ -39,18 +39,18 @@ impl Handle {
 
     /// The work, if this process can wait for it.
     fn here(&self, py: Python<'_>) -> PyResult<Arc<procedure::Handle>> {
-        if !self.handle.is_finished() {
+        if !self.work.is_finished() {
             self.started_by.check(py)?;
         }
-        Ok(Arc::clone(&self.handle))
+        Ok(Arc::clone(&self.work))
     }
 
     /// Refuses to block an event loop until work has ended that this loop has to go on with.
     fn check_loop(&self, py: Python<'_>) -> PyResult<()> {
         let here = interpreter::callbacks(py)?.call_method0(intern!(py, "begun_here"))?;
         let scopes: Vec<Bound<'_, Scope>> = here.extract()?;
-        let is_needed = |scope: &Scope| scope.core().is_below(self.handle.context());
-        if self.handle.is_finished() || !scopes.iter().any(|it| is_needed(it.get())) {
+        let is_needed = |scope: &Scope| scope.core().is_below(self.work.context());
+        if self.work.is_finished() || !scopes.iter().any(|it| is_needed(it.get())) {
             return Ok(());
         }
         let message = "the work of the handle stands on this event loop, which a blocking wait \
@@ -104,7 +104,7 @@ impl Handle {
     fn events(&self) -> Vec<PyValue> {
         let mut events = Vec::new();
         let mut position = 0;
-        while let Some(Some(event)) = self.handle.event(position).now_or_never() {
+        while let Some(Some(event)) = self.work.event(position).now_or_never() {
             position = event.sequence;
             events.push(PyValue(event.to_value()));
         }
@@ -134,7 +134,7 @@ impl Handle {
 
     /// W3C trace id.
     fn trace_id(&self) -> String {
-        self.handle.context().trace_id().to_owned()
+        self.work.context().trace_id().to_owned()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     callbacks::PyCallable,
     context::{Scope, calling_scope, current_scope, rooted},
     contexts::{Context, ContextOptions, seconds},
-    convert::{PyValue, from_python},
+    convert::{self, PyValue, from_python},
     errors,
     handles::Handle,
     interpreter, session, wait,
@@ -86,6 +86,13 @@ impl ProcedureOptions {
     /// Holds arguments, by name, against the schema.
     fn check(&self, args: &Bound<'_, PyAny>) -> PyResult<()> {
         let checked = from_python(args).and_then(|args| self.0.check(&args));
+        let checked = checked.or_else(|error| match convert::stand_ins(args) {
+            None => Err(error),
+            Some(both) => {
+                let checked = both.iter().try_for_each(|it| self.0.check(it));
+                checked.map_err(|error| convert::without_stand_ins(&error))
+            }
+        });
         checked.map_err(|error| errors::to_python(args.py(), &error))
     }
 
@@ -206,15 +213,7 @@ impl Execution {
 
     /// Calls `stopped` from a thread of Rust's when the Context ends, until the watch is dropped.
     fn watch(&self, stopped: Py<PyAny>) -> Watch {
-        let cx = self.scope.core().clone();
-        let watching = io::spawn(async move {
-            cx.stopped().await;
-            let call = move || interpreter::attach(|py| stopped.call0(py).map(drop));
-            if let Ok(Some(Err(error))) = io::runtime().spawn_blocking(call).await {
-                tracing::debug!(%error, "nobody was told that a context ended");
-            }
-        });
-        Watch(Mutex::new(Some(io::AbortOnDrop(watching.abort_handle()))))
+        Watch::new(self.scope.core().clone(), stopped)
     }
 
     /// Ends it well.
@@ -225,14 +224,8 @@ impl Execution {
     }
 
     /// Ends it with an exception; answers the one to raise in its place, where that says more.
-    fn fail(
-        &self,
-        py: Python<'_>,
-        raised: Bound<'_, PyBaseException>,
-    ) -> PyResult<Option<Py<PyAny>>> {
-        let Some(running) = self.take() else {
-            return Ok(None);
-        };
+    fn fail(&self, py: Python<'_>, raised: Bound<'_, PyBaseException>) -> Option<Py<PyAny>> {
+        let running = self.take()?;
         let name = &*self.operation.name;
         let is_cancelled = errors::is_cancellation(py, raised.as_any());
         let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
@@ -250,7 +243,7 @@ impl Execution {
         running.end(Some(&error));
         let says_more = is_cancelled && self.scope.core().check().is_err() || limit.is_some();
         let own = || errors::to_python(py, &error).into_value(py).into_any();
-        Ok(says_more.then(own))
+        says_more.then(own)
     }
 
     /// Ends it as cancelled: a generator whose reader has gone.
@@ -304,6 +297,19 @@ fn begin(
 /// Waits for the end of a Context, until dropped.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Watch(Mutex<Option<io::AbortOnDrop>>);
+
+impl Watch {
+    pub(crate) fn new(cx: context::Context, stopped: Py<PyAny>) -> Self {
+        let watching = io::spawn(async move {
+            cx.stopped().await;
+            let call = move || interpreter::attach(|py| stopped.call0(py).map(drop));
+            if let Ok(Some(Err(error))) = io::runtime().spawn_blocking(call).await {
+                tracing::debug!(%error, "nobody was told that a context ended");
+            }
+        });
+        Self(Mutex::new(Some(io::AbortOnDrop(watching.abort_handle()))))
+    }
+}
 
 #[pymethods]
 impl Watch {

@@ -126,7 +126,9 @@ impl Slots {
         let named = named.iter().map(|(name, it)| format!("`{name}` ({it})"));
         let mut text = named.collect::<Vec<_>>().join(", ");
         if others > 0 {
-            text.push_str(&format!(" and {others} others"));
+            text += " and ";
+            text += &others.to_string();
+            text += " others";
         }
         (cut_off.values().sum(), text)
     }
