@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._callbacks import running_loop
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine, Generator
@@ -83,9 +85,9 @@ def cancellations() -> int:
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    module = sys.modules.get("asyncio")
+    loop = running_loop()
     # Of another library's loop there is none: its work ends at the next call of aikit.
-    return None if module is None else module.current_task()
+    return None if loop is None else sys.modules["asyncio"].current_task(loop)
 
 
 class _Canceller:

@@ -176,14 +176,18 @@ class _AsyncNext(Generic[T]):
             stream._has_ended = True  # noqa: SLF001
             execution.end()
             raise
-        except BaseException as error:
+        except BaseException as raised:  # noqa: BLE001  # raised again
             stream._has_ended = True  # noqa: SLF001
-            # It may stand between two items, with its cleanup before it.
-            yield from stream._close_generator().__await__()  # noqa: SLF001
+            error = raised
+            try:
+                # It may stand between two items, with its cleanup before it.
+                yield from stream._close_generator().__await__()  # noqa: SLF001
+            except BaseException as late:  # noqa: BLE001  # raised below
+                error = late
             instead = execution.fail(error)
             # Where somebody else has cancelled the task as well, that is what it is.
             if instead is None or cancellations() > before:
-                raise
+                raise error
             raise instead from error
         finally:
             leave(token)

@@ -167,7 +167,10 @@ class Handle(Generic[ResultT]):
         """Waits for the result; may be asked again.
 
         Raises:
-            AikitError: What ended the work, if it failed.
+            AikitError: What ended the work, if it failed; of a procedure, what its function raised,
+                as it is.
+            InvalidArgsError: On the event loop that does the work: there, await the handle.
+            UnavailableError: In a forked process: the work goes on in the one that started it.
         """
         return self._wrap(self._native.result())
 

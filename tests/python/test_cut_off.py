@@ -74,9 +74,9 @@ kept = re.search(
 assert kept, limit
 total, stuck_ones, other_ones = map(int, kept.groups())
 assert total == stuck_ones + other_ones >= 256 and total <= 256 + 32, limit
-# So many threads, and no more.
+# One that has just returned may be replaced before it is idle again.
 threads = [it for it in threading.enumerate() if it.name.startswith("aikit-function")]
-assert len(threads) <= 256 + 32, len(threads)
+assert len(threads) <= 256 + 2 * 32, len(threads)
 assert "check()" in limit.hint
 for way in (quick, quick.run, lambda: asyncio.run(quick.arun()), lambda: quick.start().result()):
     try:

@@ -140,6 +140,20 @@ async def test_a_block_that_ends_in_time_leaves_the_task_alone() -> None:
     assert _is_as_it_was()
 
 
+def test_without_a_loop_of_asyncio_blocks_work_and_end_at_the_next_call() -> None:
+    async def steps() -> str:
+        with Context.create() as ctx:
+            async with ctx.child() as child, aikit.track("inside"):
+                child.cancel("enough")
+                with pytest.raises(CancelledError, match="enough"):
+                    aikit.tools.count_words(text="a")
+        return "ended"
+
+    with pytest.raises(StopIteration) as ended:
+        steps().send(None)
+    assert ended.value.value == "ended"
+
+
 async def test_the_innermost_block_that_has_ended_raises() -> None:
     ended: list[str] = []
 

@@ -157,6 +157,28 @@ class Open:
         self.count -= 1
 
 
+async def test_a_cleanup_that_fails_ends_the_call_with_its_own_error() -> None:
+    @aikit.procedure
+    async def count() -> AsyncIterator[int]:
+        try:
+            yield 1
+            Context.get().cancel("enough")
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            raise RuntimeError("while it is closed")
+
+    with Context.create() as ctx:
+        stream = count()
+        assert await anext(stream) == 1
+        with pytest.raises(RuntimeError, match="while it is closed") as failed:
+            await anext(stream)
+        assert isinstance(failed.value.__context__, (CancelledError, GeneratorExit))
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+    assert nodes(ctx) == [("count", "failed")]
+
+
 @pytest.mark.parametrize("way", ["iterate", "run", "start"])
 def test_a_generator_whose_call_ends_between_two_items_cleans_up(way: str) -> None:
     standing = Open()
