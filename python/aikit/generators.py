@@ -187,7 +187,7 @@ class _AsyncNext(Generic[T]):
             instead = execution.fail(error)
             # Where somebody else has cancelled the task as well, that is what it is.
             if instead is None or cancellations() > before:
-                raise error
+                raise error  # noqa: B904  # the one that is handled, or came of it
             raise instead from error
         finally:
             leave(token)
