@@ -23,7 +23,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 pub use self::{
-    fields::{ContextFields, compose_context_fields, default_context_fields},
+    fields::{ContextFields, Fields, compose_context_fields, default_context_fields},
     level::Level,
     line::Format,
     record::{Record, Sink},
@@ -256,11 +256,11 @@ impl Logger {
         if !self.is_level_enabled(level) {
             return;
         }
-        let mut own = (*self.bindings).clone();
+        let mut own = Fields::from((*self.bindings).clone());
         if let Some(component) = &self.component {
-            own.insert("component".to_owned(), Value::from(&**component));
+            own.set("component", Value::from(&**component));
         }
-        own.extend(fields);
+        own.extend(Fields::from(fields));
         emit(level, &target, message, own, None);
     }
 
@@ -302,23 +302,25 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
             level,
             &subscriber::rename(target),
             message,
-            Map::new(),
+            Fields::default(),
             place,
         );
     }
 }
 
 /// Adds the fields of the Context and gives the record to whoever wants it.
-fn emit(level: Level, target: &str, message: &str, own: Map, place: Option<(&str, u32)>) {
+fn emit(level: Level, target: &str, message: &str, mut own: Fields, place: Option<(&str, u32)>) {
     let state = STATE.load();
     let context = Context::try_get();
-    let context = context.map_or_else(Map::new, |it| (state.context_fields)(&it));
+    let mut context = context.map_or_else(Fields::default, |it| (state.context_fields)(&it));
+    secrets::clean_context(&mut context);
+    secrets::clean(&mut own);
     let record = Record {
         level,
         target,
         message: &scrub("", message),
-        context: secrets::without(context),
-        fields: secrets::without(own),
+        context,
+        fields: own,
         file: place.map(|(file, _)| file),
         line: place.map(|(_, line)| line),
         time: SystemClock.now(),
