@@ -93,8 +93,11 @@ impl Default for State {
 
 impl State {
     fn sinks(&self) -> impl Iterator<Item = &dyn Sink> {
-        let writer = self.writer.as_deref().map(|it| it as &dyn Sink);
-        self.host.as_deref().into_iter().chain(writer)
+        self.host.as_deref().into_iter().chain(self.writer())
+    }
+
+    fn writer(&self) -> Option<&dyn Sink> {
+        self.writer.as_deref().map(|it| it as &dyn Sink)
     }
 }
 
@@ -312,6 +315,8 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
 fn emit(level: Level, target: &str, message: &str, mut own: Fields, place: Option<(&str, u32)>) {
     let state = STATE.load();
     let context = Context::try_get();
+    // What the host's own handler calls would come back to it without an end.
+    let is_silent = context.as_ref().is_some_and(Context::is_silent);
     let mut context = context.map_or_else(Fields::default, |it| (state.context_fields)(&it));
     secrets::clean_context(&mut context);
     secrets::clean(&mut own);
@@ -325,7 +330,8 @@ fn emit(level: Level, target: &str, message: &str, mut own: Fields, place: Optio
         line: place.map(|(_, line)| line),
         time: SystemClock.now(),
     };
-    for sink in state.sinks() {
+    let host = state.host.as_deref().filter(|_| !is_silent);
+    for sink in host.into_iter().chain(state.writer()) {
         if level.number() >= sink.threshold() {
             sink.write(&record);
         }
