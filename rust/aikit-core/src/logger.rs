@@ -194,6 +194,7 @@ pub struct Logger {
     component: Option<Arc<str>>,
     bindings: Arc<Map>,
     own_level: Option<Arc<AtomicU8>>,
+    own_format: Option<Format>,
 }
 
 impl Logger {
@@ -222,6 +223,15 @@ impl Logger {
     pub fn with_level(&self, level: Level) -> Self {
         Self {
             own_level: Some(Arc::new(AtomicU8::new(level.number()))),
+            ..self.clone()
+        }
+    }
+
+    /// One whose records are written so, whatever the writer's other lines look like.
+    #[must_use]
+    pub fn with_format(&self, format: Format) -> Self {
+        Self {
+            own_format: Some(format),
             ..self.clone()
         }
     }
@@ -261,7 +271,7 @@ impl Logger {
             own.insert("component".to_owned(), Value::from(&**component));
         }
         own.extend(fields);
-        emit(level, &target, message, own, None);
+        emit(level, (&target, self.own_format), message, own, None);
     }
 
     fn target(&self) -> String {
@@ -300,7 +310,7 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
     if is_level_enabled(level) && subscriber::is_heard(level, target) {
         emit(
             level,
-            &subscriber::rename(target),
+            (&subscriber::rename(target), None),
             message,
             Map::new(),
             place,
@@ -309,13 +319,20 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
 }
 
 /// Adds the fields of the Context and gives the record to whoever wants it.
-fn emit(level: Level, target: &str, message: &str, own: Map, place: Option<(&str, u32)>) {
+fn emit(
+    level: Level,
+    (target, format): (&str, Option<Format>),
+    message: &str,
+    own: Map,
+    place: Option<(&str, u32)>,
+) {
     let state = STATE.load();
     let context = Context::try_get();
     let context = context.map_or_else(Map::new, |it| (state.context_fields)(&it));
     let record = Record {
         level,
         target,
+        format,
         message: &scrub("", message),
         context: secrets::without(context),
         fields: secrets::without(own),

@@ -1,7 +1,7 @@
 //! What a Context hands down and what it keeps to itself.
 
 use super::*;
-use crate::{ErrorKind, io};
+use crate::{Error, ErrorKind, io};
 
 #[test]
 fn outside_a_run_there_is_no_context() {
@@ -164,5 +164,32 @@ fn identities_that_others_cannot_read_are_refused() {
                 .unwrap()
                 .contains(&format!("{} bytes", id.len()))
         );
+    }
+}
+
+#[test]
+fn the_trace_of_a_caller_elsewhere_goes_on() {
+    let (trace, span) = ("ab".repeat(16), "cd".repeat(8));
+    let header = format!("00-{trace}-{span}-01");
+    let continued = |trace_id: Option<&str>, header: &str| {
+        let mut overrides = Overrides {
+            trace_id: trace_id.map(str::to_owned),
+            ..Overrides::default()
+        };
+        overrides.continue_trace(header)?;
+        Ok::<_, Error>(Context::default().child(overrides))
+    };
+    for trace_id in [None, Some(&*trace)] {
+        let cx = continued(trace_id, &format!(" {header}\n")).unwrap();
+        assert_eq!(cx.trace_id(), trace);
+        assert_eq!(
+            cx.metadata().get("traceparent"),
+            Some(&Value::from(&*header))
+        );
+    }
+    for (trace_id, header) in [(None, "00-x"), (Some(&*"ef".repeat(16)), &*header)] {
+        let error = continued(trace_id, header).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+        assert!(error.message().contains("`traceparent`") && error.hint().is_some());
     }
 }
