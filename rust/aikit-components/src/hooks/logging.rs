@@ -1,4 +1,5 @@
-//! `logging`: a line for each call: what, how long, how it ended; never what was said.
+//! `logging`: a line for each call: what, how long, how it ended; of what was said the message of an
+//! error alone.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use super::{BuiltIn, Host, Made, read, selection::Selection};
 
 pub(super) const BUILT_IN: BuiltIn = BuiltIn {
     name: "logging",
-    summary: "Logs each call: its name, how long it took, how it ended; never its content.",
+    summary: "Logs each call: its name, how long it took, how it ended; of its content the message \
+              of an error alone.",
     options: &[(
         "level",
         "Level of its lines: `trace`, `debug`, `info`; failures are warnings.",
