@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use aikit_core::{
-    Context, Result, Value,
+    Context, Error, Result, Value,
     hook::{Hook, HookAction, Subject},
+    logger::Level,
 };
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -31,19 +32,23 @@ pub(super) const BUILT_IN: BuiltIn = BuiltIn {
     make,
 };
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Level {
-    Trace,
-    Debug,
-    #[default]
-    Info,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
-    level: Level,
+    level: Option<String>,
+}
+
+/// The level of the lines of calls that did not fail.
+fn level(given: Option<String>) -> Result<Level> {
+    let Some(given) = given else {
+        return Ok(Level::Info);
+    };
+    let level: Level = given.parse()?;
+    if level > Level::Info {
+        return Err(Error::invalid_args(format!("`level` is `{level}`"))
+            .with_hint("the levels are `trace`, `debug` and `info`; failures are warnings"));
+    }
+    Ok(level)
 }
 
 #[derive(Debug)]
@@ -53,7 +58,7 @@ struct Logging {
 }
 
 fn make(_: &Host, selection: Selection, options: Value) -> Result<Made> {
-    let Options { level } = read(options)?;
+    let level = level(read::<Options>(options)?.level)?;
     let points = selection.points(Subject::after) | selection.points(Subject::error);
     Ok(Made {
         hook: Arc::new(Logging { selection, level }),
@@ -85,34 +90,23 @@ impl Hook for Logging {
                     "call failed"
                 );
             } else {
+                macro_rules! ended {
+                    ($log:ident) => {
+                        tracing::$log!(
+                            call,
+                            name,
+                            caller,
+                            request_id,
+                            elapsed_s,
+                            attempt,
+                            "call ended"
+                        )
+                    };
+                }
                 match self.level {
-                    Level::Trace => tracing::trace!(
-                        call,
-                        name,
-                        caller,
-                        request_id,
-                        elapsed_s,
-                        attempt,
-                        "call ended"
-                    ),
-                    Level::Debug => tracing::debug!(
-                        call,
-                        name,
-                        caller,
-                        request_id,
-                        elapsed_s,
-                        attempt,
-                        "call ended"
-                    ),
-                    Level::Info => tracing::info!(
-                        call,
-                        name,
-                        caller,
-                        request_id,
-                        elapsed_s,
-                        attempt,
-                        "call ended"
-                    ),
+                    Level::Trace => ended!(trace),
+                    Level::Debug => ended!(debug),
+                    _ => ended!(info),
                 }
             }
         }
