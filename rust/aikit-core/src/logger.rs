@@ -197,6 +197,7 @@ pub struct Logger {
     component: Option<Arc<str>>,
     bindings: Arc<Map>,
     own_level: Option<Arc<AtomicU8>>,
+    own_format: Option<Format>,
 }
 
 impl Logger {
@@ -225,6 +226,15 @@ impl Logger {
     pub fn with_level(&self, level: Level) -> Self {
         Self {
             own_level: Some(Arc::new(AtomicU8::new(level.number()))),
+            ..self.clone()
+        }
+    }
+
+    /// One whose records are written so, whatever the writer's other lines look like.
+    #[must_use]
+    pub fn with_format(&self, format: Format) -> Self {
+        Self {
+            own_format: Some(format),
             ..self.clone()
         }
     }
@@ -264,7 +274,7 @@ impl Logger {
             own.set("component", Value::from(&**component));
         }
         own.extend(Fields::from(fields));
-        emit(level, &target, message, own, None);
+        emit(level, (&target, self.own_format), message, own, None);
     }
 
     fn target(&self) -> String {
@@ -303,7 +313,7 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
     if is_level_enabled(level) && subscriber::is_heard(level, target) {
         emit(
             level,
-            &subscriber::rename(target),
+            (&subscriber::rename(target), None),
             message,
             Fields::default(),
             place,
@@ -312,7 +322,13 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
 }
 
 /// Adds the fields of the Context and gives the record to whoever wants it.
-fn emit(level: Level, target: &str, message: &str, mut own: Fields, place: Option<(&str, u32)>) {
+fn emit(
+    level: Level,
+    (target, format): (&str, Option<Format>),
+    message: &str,
+    mut own: Fields,
+    place: Option<(&str, u32)>,
+) {
     let state = STATE.load();
     let context = Context::try_get();
     // What the host's own handler calls would come back to it without an end.
@@ -323,6 +339,7 @@ fn emit(level: Level, target: &str, message: &str, mut own: Fields, place: Optio
     let record = Record {
         level,
         target,
+        format,
         message: &scrub("", message),
         context,
         fields: own,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Fields, Level, line};
+use super::{Fields, Format, Level, line};
 use crate::clock::UnixMicros;
 
 /// One record. Its texts hold no secret that is known.
@@ -12,6 +12,8 @@ pub struct Record<'a> {
     pub level: Level,
     /// Whose it is, such as `aikit.components.models`.
     pub target: &'a str,
+    /// How whoever made it wants its line to look; the writer decides when `None`.
+    pub format: Option<Format>,
     /// What is said.
     pub message: &'a str,
     /// Fields of the Context.

@@ -130,7 +130,7 @@ impl Subscriber for Events {
         let level = Level::from(*metadata.level());
         emit(
             level,
-            &rename(metadata.target()),
+            (&rename(metadata.target()), None),
             &said.message,
             said.fields,
             place,
