@@ -108,6 +108,7 @@ class Context(Metrics):
         metadata: Mapping[str, Any] | None = None,
         request_id: str | None = None,
         trace_id: str | None = None,
+        traceparent: str | None = None,
         timeout: float | None = None,
         tick: int | None = None,
     ) -> Self:
@@ -120,6 +121,8 @@ class Context(Metrics):
             metadata: Data of the application.
             request_id: Identity of the request, 1 to 256 bytes; made when None.
             trace_id: W3C trace id, 32 lower-case hexadecimal digits; made when None.
+            traceparent: Header of a caller elsewhere (W3C trace context): goes on with its trace,
+                below its span.
             timeout: Seconds until the deadline of everything inside.
             tick: Number of the step of a loop, from 1.
 
@@ -127,7 +130,9 @@ class Context(Metrics):
             InvalidArgsError: If an identity or the timeout is none.
             DeniedError: If a call would get another user.
         """
-        options = _options(user, tenant, roles, metadata, request_id, trace_id, timeout, tick)
+        options = _options(
+            user, tenant, roles, metadata, request_id, trace_id, traceparent, timeout, tick
+        )
         return cls(_aikit.Context.create(options))
 
     @classmethod
@@ -163,6 +168,7 @@ class Context(Metrics):
         metadata: Mapping[str, Any] | None = None,
         request_id: str | None = None,
         trace_id: str | None = None,
+        traceparent: str | None = None,
         timeout: float | None = None,
         tick: int | None = None,
     ) -> Self:
@@ -172,7 +178,9 @@ class Context(Metrics):
         other way round) and owns its metrics. Roles and deadline can be narrowed, never widened;
         metadata are added.
         """
-        options = _options(None, None, roles, metadata, request_id, trace_id, timeout, tick)
+        options = _options(
+            None, None, roles, metadata, request_id, trace_id, traceparent, timeout, tick
+        )
         return type(self)(self._native.child(options))
 
     def fork(self, function: Callable[..., T], *args: object, **overrides: Any) -> T:  # noqa: ANN401
@@ -398,6 +406,7 @@ def _options(  # noqa: PLR0913, PLR0917  # one for each option
     metadata: Mapping[str, Any] | None,
     request_id: str | None,
     trace_id: str | None,
+    traceparent: str | None,
     timeout: float | None,
     tick: int | None,
 ) -> dict[str, Any]:
@@ -410,6 +419,7 @@ def _options(  # noqa: PLR0913, PLR0917  # one for each option
         "metadata": None if metadata is None else dict(metadata),
         "request_id": request_id,
         "trace_id": trace_id,
+        "traceparent": traceparent,
         "timeout": timeout,
         "tick": tick,
     }

@@ -419,7 +419,10 @@ def _shown(function: Any) -> Any:  # noqa: ANN401  # what is no function is refu
     async def ask_async(data: dict[str, Any]) -> object:
         return await function(_call(data))
 
-    return ask_async if _callbacks.is_async(function) else ask
+    shown = ask_async if _callbacks.is_async(function) else ask
+    # What errors call it.
+    shown.__name__ = shown.__qualname__ = _name(function) or "anonymous"
+    return shown
 
 
 def _call(data: dict[str, Any]) -> Call:

@@ -33,6 +33,7 @@ _CONTEXT_OPTIONS = {
     "metadata": None,
     "request_id": None,
     "trace_id": None,
+    "traceparent": None,
     "timeout": None,
     "tick": None,
 }
@@ -201,7 +202,8 @@ class Procedure(Generic[T]):
         """Gives each call a Context that differs from the caller's in this.
 
         Args:
-            overrides: ``metadata``, ``trace_id``, ``request_id``, ``timeout``, ``roles``, ``tick``.
+            overrides: ``metadata``, ``trace_id``, ``traceparent``, ``request_id``, ``timeout``,
+                ``roles``, ``tick``.
         """
         unknown = sorted(
             set(overrides) - set(_CONTEXT_OPTIONS) | {"user", "tenant"} & set(overrides)

@@ -389,3 +389,21 @@ def test_an_answer_is_data() -> None:
     assert hooks.Skip() == hooks.Skip()
     assert hooks.Stop("a") != hooks.Stop("b")
     assert "Stop" in repr(hooks.Stop("a"))
+
+
+def test_the_function_of_a_hook_keeps_its_name_in_errors(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stubborn(_: hooks.Call) -> object:
+        return object()
+
+    async def patient(_: hooks.Call) -> object:
+        return object()
+
+    for function in (stubborn, patient):
+        caplog.clear()
+        hook = hooks.register("tool.before", function, name="other")
+        words("a")
+        hook.unregister()
+        assert f"`{function.__name__}`" in caplog.text
+        assert "`ask" not in caplog.text

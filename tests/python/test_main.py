@@ -383,3 +383,45 @@ def test_a_configuration_that_is_not_read_is_named(tmp_path: Path) -> None:
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "marked.lua").write_bytes(b"\xef\xbb\xbfprint('marked')")
     assert run("run", "marked.lua", folder=tmp_path) == (0, "marked\n", "")
+
+
+FAILS = "Procedure.create{name = 'late', timeout = 0.01, function() %s end}"
+SLEEPS, SPINS = "async(sleep, 60) sleep(60)", "async(function() while true do end end) sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        # What a script has handled does not change how it ends.
+        (f"pcall({FAILS % SLEEPS}) sleep(0.02);", 0, ""),
+        (f"pcall({FAILS % SPINS}) sleep(0.02);", 0, ""),
+        (f"h = {FAILS % 'sleep(60)'}:start() for _ in h do end;", 0, ""),
+        (f"h = {FAILS % 'while true do end'}:start() pcall(h.result, h);", 0, ""),
+        (
+            "h = Procedure.create{name = 'a', print}:start() "
+            "h:on('*', function() error('looks on') end) h:result() sleep(0.01);",
+            0,
+            "a listener of a handle failed",
+        ),
+        # What nobody has handled does.
+        (f"async({FAILS % 'sleep(60)'}) sleep(0.05);", 6, "a task failed that nobody awaited"),
+        (f"{FAILS % 'sleep(60)'}();", 6, "took longer than"),
+    ],
+)
+def test_a_script_ends_with_what_it_has_not_handled(
+    tmp_path: Path, code: str, status: int, said: str
+) -> None:
+    ended, _, errors = run("run", "-e", code, folder=tmp_path)
+    assert (ended, said in errors, bool(errors)) == (status, True, bool(said)), errors
+
+
+def test_a_script_and_a_line_are_procedures_named_cell(tmp_path: Path) -> None:
+    code = "local info = Context.execution_info() print(Context.node().name, info.origin_name)"
+    (tmp_path / "a.lua").write_text(code)
+    for arguments, text in [
+        (["run", "a.lua"], ""),
+        (["run", "-e", code], ""),
+        (["repl"], f"{code}\n"),
+    ]:
+        ended = run(*arguments, folder=tmp_path, text=text)
+        assert ended == (0, "cell\tcell\n", ""), arguments

@@ -23,8 +23,10 @@ use crate::{
     errors,
     graph::ProcedureNode,
     handles::HandleView,
+    named::Named,
     procedures::Watch,
     session, silence,
+    whole::Whole,
 };
 
 /// What flows with a call.
@@ -57,8 +59,9 @@ pub(crate) struct ContextOptions {
     metadata: Option<PyValue>,
     request_id: Option<String>,
     trace_id: Option<String>,
+    traceparent: Option<String>,
     timeout: Option<f64>,
-    tick: Option<u64>,
+    tick: Option<Whole>,
 }
 
 impl ContextOptions {
@@ -72,16 +75,19 @@ impl ContextOptions {
                 return Err(Error::invalid_args(message).with_hint("give a mapping"));
             }
         };
-        let overrides = Overrides {
+        let mut overrides = Overrides {
             request_id: self.request_id,
             trace_id: self.trace_id,
             roles: self.roles,
             metadata,
             timeout: self.timeout.map(seconds).transpose()?,
-            tick: self.tick,
+            tick: self.tick.map(|it| it.named("tick")).transpose()?,
             ..Overrides::default()
         };
         overrides.validate()?;
+        if let Some(header) = self.traceparent {
+            overrides.continue_trace(&header)?;
+        }
         Ok(overrides)
     }
 
@@ -112,17 +118,19 @@ pub(crate) fn seconds(seconds: f64) -> aikit_core::Result<Duration> {
 impl Context {
     /// A Context of the program's own, in the session's services.
     #[staticmethod]
-    fn create(py: Python<'_>, options: ContextOptions) -> PyResult<Self> {
+    fn create(py: Python<'_>, options: Named<ContextOptions>) -> PyResult<Self> {
+        let options = options.0;
         let scope = calling_scope(py)?;
         let base = match &scope {
             Some(scope) => scope.core().clone(),
             None => session::current(py)?.tool_context().context,
         };
         let principal = options.principal(base.principal());
+        let is_continued = options.traceparent.is_some();
         let make = || {
             let mut overrides = options.overrides()?;
             overrides.silent = silence::is_on(py);
-            if scope.is_none() && overrides.trace_id.is_none() {
+            if scope.is_none() && overrides.trace_id.is_none() && !is_continued {
                 overrides = rooted(py, overrides, &base);
             }
             let Some(principal) = principal else {
@@ -159,7 +167,8 @@ impl Context {
     }
 
     /// A Context below this one.
-    fn child(&self, py: Python<'_>, options: ContextOptions) -> PyResult<Self> {
+    fn child(&self, py: Python<'_>, options: Named<ContextOptions>) -> PyResult<Self> {
+        let options = options.0;
         let principal = options.principal(self.inner.principal());
         let is_other = principal.is_some_and(|it| {
             let own = self.inner.principal();

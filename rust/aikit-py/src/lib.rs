@@ -18,6 +18,7 @@ mod interpreter;
 mod kernel;
 mod logging;
 mod models;
+mod named;
 mod packages;
 mod procedures;
 mod rag;

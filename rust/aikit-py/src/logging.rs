@@ -185,10 +185,10 @@ fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
     for name in CONTEXT_FIELDS {
         made.setattr(name, py.None())?;
     }
-    for (name, value) in &record.context {
+    for (name, value) in record.context.iter() {
         set(&made, name, value)?;
     }
-    for (name, value) in &record.fields {
+    for (name, value) in record.fields.iter() {
         set(&made, name, value)?;
     }
     silence::keep(py, || logger.call_method1(intern!(py, "handle"), (made,)))?;

@@ -27,7 +27,9 @@ use crate::{
     convert::{self, PyValue, from_python},
     errors,
     handles::Handle,
-    interpreter, session, wait,
+    interpreter,
+    named::Named,
+    session, wait,
 };
 
 /// What a procedure is made with.
@@ -76,8 +78,8 @@ impl Given {
 #[pymethods]
 impl ProcedureOptions {
     #[new]
-    fn new(py: Python<'_>, given: Given) -> PyResult<Self> {
-        let options = given.read();
+    fn new(py: Python<'_>, given: Named<Given>) -> PyResult<Self> {
+        let options = given.0.read();
         options
             .map(|it| Self(Arc::new(it)))
             .map_err(|error| errors::to_python(py, &error))

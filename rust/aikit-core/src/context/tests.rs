@@ -4,7 +4,7 @@ use futures::FutureExt as _;
 
 use super::*;
 use crate::{
-    ErrorKind, io,
+    Error, ErrorKind, io,
     tracker::{Execution, Operation},
 };
 
@@ -209,4 +209,31 @@ fn what_runs_below_a_silent_context_is_silent() {
     let below = silent.root_child(Overrides::default());
     assert!(!cx.is_silent() && silent.is_silent() && below.is_silent());
     assert!(below.child(Overrides::default()).is_silent());
+}
+
+#[test]
+fn the_trace_of_a_caller_elsewhere_goes_on() {
+    let (trace, span) = ("ab".repeat(16), "cd".repeat(8));
+    let header = format!("00-{trace}-{span}-01");
+    let continued = |trace_id: Option<&str>, header: &str| {
+        let mut overrides = Overrides {
+            trace_id: trace_id.map(str::to_owned),
+            ..Overrides::default()
+        };
+        overrides.continue_trace(header)?;
+        Ok::<_, Error>(Context::default().child(overrides))
+    };
+    for trace_id in [None, Some(&*trace)] {
+        let cx = continued(trace_id, &format!(" {header}\n")).unwrap();
+        assert_eq!(cx.trace_id(), trace);
+        assert_eq!(
+            cx.metadata().get("traceparent"),
+            Some(&Value::from(&*header))
+        );
+    }
+    for (trace_id, header) in [(None, "00-x"), (Some(&*"ef".repeat(16)), &*header)] {
+        let error = continued(trace_id, header).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+        assert!(error.message().contains("`traceparent`") && error.hint().is_some());
+    }
 }

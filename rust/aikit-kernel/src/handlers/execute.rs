@@ -9,7 +9,7 @@ use std::{
 use aikit_core::{
     Error, Result, Value,
     context::Overrides,
-    engine::{Cell, run_cell},
+    engine::{CELL_PROCEDURE, Cell, run_cell},
     tracker::{Operation, track},
     value::Map,
 };
@@ -25,9 +25,6 @@ use crate::{
         status::{ExecutionState, Failure},
     },
 };
-
-/// Name of the procedure that a cell is.
-const CELL: &str = "cell";
 
 /// A cell that ended; its reply is not sent yet.
 #[derive(Debug)]
@@ -174,7 +171,7 @@ async fn execute(
         ..Overrides::default()
     };
     let root = desk.context.root_child(overrides);
-    let outcome = track(&root, Operation::new(CELL), |cx| async move {
+    let outcome = track(&root, Operation::new(CELL_PROCEDURE), |cx| async move {
         // One below: the procedure ends when the engine has, not when it is told to.
         let context = cx.child(Overrides::default());
         output.follow(&context);
