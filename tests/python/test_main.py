@@ -398,8 +398,10 @@ SLEEPS, SPINS = "async(sleep, 60) sleep(60)", "async(function() while true do en
         (f"h = {FAILS % 'sleep(60)'}:start() for _ in h do end;", 0, ""),
         (f"h = {FAILS % 'while true do end'}:start() pcall(h.result, h);", 0, ""),
         (
-            "h = Procedure.create{name = 'a', print}:start() "
-            "h:on('*', function() error('looks on') end) h:result() sleep(0.01);",
+            (
+                "h = Procedure.create{name = 'a', print}:start() "
+                "h:on('*', function() error('looks on') end) h:result() sleep(0.01);"
+            ),
             0,
             "a listener of a handle failed",
         ),
