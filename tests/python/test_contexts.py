@@ -301,8 +301,12 @@ def test_the_trace_of_a_caller_elsewhere_goes_on() -> None:
     context = Context.create(traceparent=header)
     assert (context.trace_id, context.metadata["traceparent"]) == (trace_id, header)
     assert Context.create().child(traceparent=header).trace_id == trace_id
-    named = aikit.Procedure(lambda: Context.get().trace_id, name="named")
-    assert named.with_context(traceparent=header)() == trace_id
+
+    @aikit.procedure
+    def traced() -> str:
+        return Context.get().trace_id
+
+    assert traced.with_context(traceparent=header)() == trace_id
     for wrong in ({"traceparent": "00-x"}, {"traceparent": header, "trace_id": "ef" * 16}):
         with pytest.raises(InvalidArgsError, match="traceparent") as failed:
             Context.create(**wrong)  # type: ignore[arg-type]
@@ -329,11 +333,15 @@ def test_a_wrong_option_is_named_and_not_what_reads_it(
         Context.create(**options)  # type: ignore[arg-type]
     with pytest.raises(error, match=named):
         Context.create().child(**options)  # type: ignore[arg-type]
-    made = aikit.Procedure(lambda: None, name="made")
+
+    @aikit.procedure
+    def made() -> None:
+        pass
+
     with pytest.raises(error, match=named.replace("^`", "^`(context\\.)?")):
         made.with_context(**options)
 
 
 def test_a_wrong_option_of_a_procedure_is_named() -> None:
-    with pytest.raises(TypeError, match="^`timeout`: "):
+    with pytest.raises(TypeError, match=r"^`timeout`: "):
         aikit.Procedure(lambda: None, name="made", timeout="soon")  # type: ignore[arg-type]
