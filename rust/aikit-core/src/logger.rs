@@ -23,7 +23,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 pub use self::{
-    fields::{ContextFields, compose_context_fields, default_context_fields},
+    fields::{ContextFields, Fields, compose_context_fields, default_context_fields},
     level::Level,
     line::Format,
     record::{Record, Sink},
@@ -93,8 +93,11 @@ impl Default for State {
 
 impl State {
     fn sinks(&self) -> impl Iterator<Item = &dyn Sink> {
-        let writer = self.writer.as_deref().map(|it| it as &dyn Sink);
-        self.host.as_deref().into_iter().chain(writer)
+        self.host.as_deref().into_iter().chain(self.writer())
+    }
+
+    fn writer(&self) -> Option<&dyn Sink> {
+        self.writer.as_deref().map(|it| it as &dyn Sink)
     }
 }
 
@@ -266,11 +269,11 @@ impl Logger {
         if !self.is_level_enabled(level) {
             return;
         }
-        let mut own = (*self.bindings).clone();
+        let mut own = Fields::from((*self.bindings).clone());
         if let Some(component) = &self.component {
-            own.insert("component".to_owned(), Value::from(&**component));
+            own.set("component", Value::from(&**component));
         }
-        own.extend(fields);
+        own.extend(Fields::from(fields));
         emit(level, (&target, self.own_format), message, own, None);
     }
 
@@ -312,7 +315,7 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
             level,
             (&subscriber::rename(target), None),
             message,
-            Map::new(),
+            Fields::default(),
             place,
         );
     }
@@ -323,24 +326,29 @@ fn emit(
     level: Level,
     (target, format): (&str, Option<Format>),
     message: &str,
-    own: Map,
+    mut own: Fields,
     place: Option<(&str, u32)>,
 ) {
     let state = STATE.load();
     let context = Context::try_get();
-    let context = context.map_or_else(Map::new, |it| (state.context_fields)(&it));
+    // What the host's own handler calls would come back to it without an end.
+    let is_silent = context.as_ref().is_some_and(Context::is_silent);
+    let mut context = context.map_or_else(Fields::default, |it| (state.context_fields)(&it));
+    secrets::clean_context(&mut context);
+    secrets::clean(&mut own);
     let record = Record {
         level,
         target,
         format,
         message: &scrub("", message),
-        context: secrets::without(context),
-        fields: secrets::without(own),
+        context,
+        fields: own,
         file: place.map(|(file, _)| file),
         line: place.map(|(_, line)| line),
         time: SystemClock.now(),
     };
-    for sink in state.sinks() {
+    let host = state.host.as_deref().filter(|_| !is_silent);
+    for sink in host.into_iter().chain(state.writer()) {
         if level.number() >= sink.threshold() {
             sink.write(&record);
         }

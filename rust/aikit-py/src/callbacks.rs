@@ -4,25 +4,18 @@
 //! that is inside Python when the interpreter ends is unwound by the C library, which a Rust
 //! frame does not survive.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, io, per_process::PerProcess, script::Callable,
-};
+use aikit_core::{Context, Error, ErrorKind, Result, Value, io, script::Callable};
 use futures::future::BoxFuture;
 use pyo3::{exceptions::PyBaseException, intern, prelude::*, types::PyTuple};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     context::{Origin, Scope},
     convert, errors, interpreter,
+    slots::{Place, Slot, Slots},
 };
-
-/// Sync Python functions that run at the same time.
-const FUNCTIONS_MAX: usize = 32;
 
 /// A Python function as Rust calls it.
 #[derive(Debug)]
@@ -79,9 +72,10 @@ impl Callable for PyCallable {
 async fn call(function: Arc<Function>, context: Context, args: Vec<Value>) -> Result<Value> {
     let slots = (!function.is_async).then(Slots::current);
     let slot = match &slots {
-        Some(slots) => Some(Slots::take(slots).await?),
+        Some(slots) => Some(Slots::take(slots, &function.name).await?),
         None => None,
     };
+    let place = slot.as_ref().map(Slot::place);
     let (sender, receiver) = oneshot::channel();
     let reply = Reply {
         function: Arc::clone(&function),
@@ -90,6 +84,7 @@ async fn call(function: Arc<Function>, context: Context, args: Vec<Value>) -> Re
     let mut guard = Guard {
         function: Arc::clone(&function),
         job: Arc::default(),
+        place,
         is_answered: false,
     };
     let job = Arc::clone(&guard.job);
@@ -185,6 +180,17 @@ impl Reply {
         self.send(Err(errors::from_python(py, &self.function.name, raised)));
     }
 
+    /// Answers that the loop has ended on which the function was to go on.
+    fn lose(&self) {
+        let name = &self.function.name;
+        let message =
+            format!("the event loop of the Python function `{name}` has ended before the function");
+        let hint = "await the handle before `asyncio.run` returns, or start the work outside of it";
+        self.send(Err(
+            Error::new(ErrorKind::Cancelled, message).with_hint(hint)
+        ));
+    }
+
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,6 +247,8 @@ fn cancel(py: Python<'_>, started: &Py<PyAny>) {
 struct Guard {
     function: Arc<Function>,
     job: Arc<Job>,
+    /// What a sync function takes until it returns.
+    place: Option<Place>,
     is_answered: bool,
 }
 
@@ -252,10 +260,11 @@ impl Drop for Guard {
         let mut state = self.job.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_cancelled = true;
         if let Some(started) = state.started.take() {
-            if !self.function.is_async {
+            if let Some(place) = &self.place {
+                let cut_off = place.cut_off();
                 tracing::warn!(
                     function = %self.function.name,
-                    running = Slots::current().running.load(Ordering::Relaxed),
+                    cut_off,
                     "a Python function outlived its caller and keeps its thread"
                 );
             }
@@ -264,74 +273,6 @@ impl Drop for Guard {
                 io::runtime()
                     .spawn_blocking(move || interpreter::attach(|py| cancel(py, &started))),
             );
-        }
-    }
-}
-
-/// The bound on sync Python functions; a function that itself waits for aikit lends its place,
-/// so that calls which nest cannot lock each other out.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    free: Arc<Semaphore>,
-    /// Places to take out of use at the next return.
-    debt: AtomicUsize,
-    running: AtomicUsize,
-}
-
-/// A place in [`Slots`]; kept until the function returns, even when nobody waits any more.
-struct Slot {
-    slots: Arc<Slots>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Slots {
-    /// The bound of this process; a forked child has its own.
-    fn current() -> Arc<Self> {
-        static CURRENT: PerProcess<Arc<Slots>> = PerProcess::new();
-        let slots = CURRENT.get_or_init(|| {
-            Arc::new(Self {
-                free: Arc::new(Semaphore::new(FUNCTIONS_MAX)),
-                debt: AtomicUsize::new(0),
-                running: AtomicUsize::new(0),
-            })
-        });
-        Arc::clone(slots)
-    }
-
-    async fn take(slots: &Arc<Self>) -> Result<Slot> {
-        let permit = Arc::clone(&slots.free).acquire_owned().await;
-        let permit = permit.map_err(|error| Error::internal("no place").with_source(error))?;
-        slots.running.fetch_add(1, Ordering::Relaxed);
-        Ok(Slot {
-            slots: Arc::clone(slots),
-            permit: Some(permit),
-        })
-    }
-
-    /// Opens one more place while a function waits for aikit.
-    pub(crate) fn lend(&self) {
-        self.free.add_permits(1);
-    }
-
-    /// Closes the place that [`Slots::lend`] opened, now or when it gets free.
-    pub(crate) fn take_back(&self) {
-        if self.free.forget_permits(1) == 0 {
-            self.debt.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.slots.running.fetch_sub(1, Ordering::Relaxed);
-        let paid = self
-            .slots
-            .debt
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| {
-                debt.checked_sub(1)
-            });
-        if let (Ok(_), Some(permit)) = (paid, self.permit.take()) {
-            permit.forget();
         }
     }
 }

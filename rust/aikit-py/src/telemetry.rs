@@ -12,7 +12,7 @@ use aikit_core::{
 };
 use pyo3::{intern, prelude::*, types::PyDict};
 
-use crate::{context::Entry, convert, convert::PyValue, errors, interpreter, session};
+use crate::{context::Entry, convert, convert::PyValue, errors, interpreter, session, silence};
 
 /// Names and their values, in order.
 type Pairs = Vec<(String, String)>;
@@ -100,6 +100,9 @@ pub(crate) fn add_to_counter(
     attributes: PyValue,
 ) {
     let (name, unit, description) = instrument;
+    if silence::is_on(py) {
+        return;
+    }
     let attributes = listed(attributes);
     py.detach(|| telemetry::counter(&name, &unit, &description).add(amount, &attributes));
 }
@@ -113,6 +116,9 @@ pub(crate) fn record_in_histogram(
     attributes: PyValue,
 ) {
     let (name, unit, description) = instrument;
+    if silence::is_on(py) {
+        return;
+    }
     let attributes = listed(attributes);
     py.detach(|| telemetry::histogram(&name, &unit, &description).record(value, &attributes));
 }
@@ -196,7 +202,7 @@ fn tell<'py>(
     method: &'static str,
     args: impl pyo3::call::PyCallArgs<'py>,
 ) -> Option<Bound<'py, PyAny>> {
-    match object.call_method1(method, args) {
+    match silence::keep(object.py(), || object.call_method1(method, args)) {
         Ok(answer) => Some(answer),
         Err(error) => {
             tracing::warn!(method, %error, "the telemetry provider raised an error");

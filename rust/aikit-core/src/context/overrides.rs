@@ -55,6 +55,9 @@ pub struct Overrides {
     pub approver: Option<Arc<dyn Approver>>,
     /// The tool call that this is; only [`Context::child`](super::Context::child) reads it.
     pub invocation: Option<Arc<Invocation>>,
+    /// Whether what runs below is told neither to the host of the logger nor to telemetry: the
+    /// host's own code, which is called with a record or a span and calls aikit itself.
+    pub silent: bool,
 }
 
 impl Overrides {
@@ -69,6 +72,7 @@ impl Overrides {
             && self.progress.is_none()
             && self.approver.is_none()
             && self.invocation.is_none()
+            && !self.silent
     }
 
     /// Goes on with the trace of a caller elsewhere, below its span: what the header `traceparent`

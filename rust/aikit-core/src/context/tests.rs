@@ -1,7 +1,12 @@
 //! What a Context hands down and what it keeps to itself.
 
+use futures::FutureExt as _;
+
 use super::*;
-use crate::{Error, ErrorKind, io};
+use crate::{
+    Error, ErrorKind, io,
+    tracker::{Execution, Operation},
+};
 
 #[test]
 fn outside_a_run_there_is_no_context() {
@@ -165,6 +170,45 @@ fn identities_that_others_cannot_read_are_refused() {
                 .contains(&format!("{} bytes", id.len()))
         );
     }
+}
+
+#[test]
+fn a_cancelled_execution_takes_along_what_it_called_and_not_its_caller() {
+    let root = Context::default();
+    let begin = |cx: &Context, name: &str| Execution::begin(cx, &Operation::new(name)).unwrap();
+    let above = begin(&root, "above");
+    let own = begin(above.context(), "own");
+    let sibling = begin(above.context(), "sibling");
+    let below = begin(&own.context().child(Overrides::default()), "below");
+    // Told to who began to wait before, and to who did not.
+    let waiting = below.context().clone();
+    let mut waits = std::pin::pin!(waiting.stopped());
+    assert!(waits.as_mut().now_or_never().is_none());
+    own.context().cancel(ErrorKind::Cancelled, "enough");
+    assert_eq!(waits.now_or_never().unwrap().message(), "enough");
+    for cx in [own.context(), below.context()] {
+        assert_eq!(cx.check().unwrap_err().message(), "enough");
+    }
+    for cx in [&root, above.context(), sibling.context()] {
+        assert!(cx.check().is_ok());
+        assert!(cx.stopped().now_or_never().is_none());
+    }
+    assert!(below.context().is_below(own.context()) && below.context().is_below(&root));
+    assert!(!own.context().is_below(below.context()) && !root.is_below(sibling.context()));
+    root.cancel(ErrorKind::Cancelled, "all");
+    assert_eq!(sibling.context().check().unwrap_err().message(), "all");
+}
+
+#[test]
+fn what_runs_below_a_silent_context_is_silent() {
+    let cx = Context::default();
+    let silent = cx.child(Overrides {
+        silent: true,
+        ..Overrides::default()
+    });
+    let below = silent.root_child(Overrides::default());
+    assert!(!cx.is_silent() && silent.is_silent() && below.is_silent());
+    assert!(below.child(Overrides::default()).is_silent());
 }
 
 #[test]

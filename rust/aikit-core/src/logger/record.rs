@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Format, Level, line};
-use crate::{clock::UnixMicros, value::Map};
+use super::{Fields, Format, Level, line};
+use crate::clock::UnixMicros;
 
 /// One record. Its texts hold no secret that is known.
 #[derive(Clone, Debug)]
@@ -17,9 +17,9 @@ pub struct Record<'a> {
     /// What is said.
     pub message: &'a str,
     /// Fields of the Context.
-    pub context: Map,
+    pub context: Fields,
     /// Fields of its own; they go before those of the Context.
-    pub fields: Map,
+    pub fields: Fields,
     /// The source file, where it is known.
     pub file: Option<&'a str>,
     /// The line in it, from 1.

@@ -216,7 +216,7 @@ fn of_composed_context_fields_the_later_win() {
     let own: ContextFields = Arc::new(|cx| {
         let mut own = fields("request_id", "mine");
         own.insert("depth".to_owned(), Value::from(cx.depth()));
-        own
+        own.into()
     });
     configure(Settings {
         context_fields: Some(compose_context_fields(vec![default_context_fields(), own])),

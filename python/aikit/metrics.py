@@ -1,0 +1,34 @@
+"""Counters of an execution or a Context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import _aikit
+
+
+class Metrics:
+    """What has counters: names with numbers, where dots in names make dicts in dicts."""
+
+    __slots__ = ()
+
+    _native: _aikit.Context | _aikit.ProcedureNode
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Counters of the execution, its finished children included."""
+        metrics: dict[str, Any] = self._native.metrics
+        return metrics
+
+    def add_metric(self, name: str, amount: float) -> None:
+        """Adds ``amount`` to the metric ``name``."""
+        self._native.add_metric(name, amount)
+
+    def set_metric(self, name: str, value: float) -> None:
+        """Replaces the metric ``name``."""
+        self._native.set_metric(name, value)
+
+    def get_metric(self, name: str) -> float:
+        """Returns the metric ``name``; 0 when nothing was added to it."""
+        return self._native.get_metric(name)
