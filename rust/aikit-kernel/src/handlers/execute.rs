@@ -174,7 +174,8 @@ async fn execute(
         ..Overrides::default()
     };
     let root = desk.context.root_child(overrides);
-    let outcome = track(&root, Operation::new(CELL), |cx| async move {
+    // Boxed: a cell has room for its hooks, and the kernel for a cell.
+    let outcome = Box::pin(track(&root, Operation::new(CELL), |cx| async move {
         // One below: the procedure ends when the engine has, not when it is told to.
         let context = cx.child(Overrides::default());
         output.follow(&context);
@@ -186,7 +187,7 @@ async fn execute(
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
-    })
+    }))
     .await;
     root.recent().push(Arc::clone(root.graph()));
     outcome
