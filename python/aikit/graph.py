@@ -80,11 +80,19 @@ class ProcedureNode:
         return any(predicate(ProcedureNode(node)) for node in self._native.ancestors)
 
     def add_metric(self, name: str, amount: float) -> None:
-        """Adds ``amount`` to the metric ``name``."""
+        """Adds ``amount`` to the metric ``name``.
+
+        Raises:
+            InvalidArgsError: As of ``Context.add_metric``.
+        """
         self._native.add_metric(name, amount)
 
     def set_metric(self, name: str, value: float) -> None:
-        """Replaces the metric ``name``."""
+        """Replaces the metric ``name``.
+
+        Raises:
+            InvalidArgsError: As of ``Context.add_metric``.
+        """
         self._native.set_metric(name, value)
 
     def get_metric(self, name: str) -> float:

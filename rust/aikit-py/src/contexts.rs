@@ -278,12 +278,12 @@ impl Context {
         PyValue(Value::Map(self.inner.metadata().clone()))
     }
 
-    fn add_metric(&self, name: &str, amount: f64) {
-        self.inner.metrics().add(name, amount);
+    fn add_metric(&self, py: Python<'_>, name: &str, amount: f64) -> PyResult<()> {
+        errors::raise(py, self.inner.metrics().count(name, amount))
     }
 
-    fn set_metric(&self, name: &str, value: f64) {
-        self.inner.metrics().set(name, value);
+    fn set_metric(&self, py: Python<'_>, name: &str, value: f64) -> PyResult<()> {
+        errors::raise(py, self.inner.metrics().set(name, value))
     }
 
     fn get_metric(&self, name: &str) -> f64 {
@@ -296,13 +296,16 @@ impl Context {
         PyValue(self.inner.metrics().to_nested())
     }
 
-    fn add_usage(&self, input_tokens: f64, output_tokens: f64, requests: f64, cost_usd: f64) {
-        self.inner.metrics().add_usage(&UsageSums {
+    /// Adds input tokens, output tokens, requests and US dollars.
+    fn add_usage(&self, py: Python<'_>, sums: (f64, f64, f64, f64)) -> PyResult<()> {
+        let (input_tokens, output_tokens, requests, cost_usd) = sums;
+        let usage = UsageSums {
             input_tokens,
             output_tokens,
             requests,
             cost_usd,
-        });
+        };
+        errors::raise(py, self.inner.metrics().count_usage(&usage))
     }
 
     #[getter]
@@ -482,12 +485,12 @@ impl ProcedureNode {
         PyValue(self.node.metrics.to_nested())
     }
 
-    fn add_metric(&self, name: &str, amount: f64) {
-        self.node.add_metric(name, amount);
+    fn add_metric(&self, py: Python<'_>, name: &str, amount: f64) -> PyResult<()> {
+        errors::raise(py, self.node.add_metric(name, amount))
     }
 
-    fn set_metric(&self, name: &str, value: f64) {
-        self.node.set_metric(name, value);
+    fn set_metric(&self, py: Python<'_>, name: &str, value: f64) -> PyResult<()> {
+        errors::raise(py, self.node.set_metric(name, value))
     }
 
     fn get_metric(&self, name: &str) -> f64 {
@@ -495,9 +498,12 @@ impl ProcedureNode {
     }
 
     /// Adds sums by name.
-    fn merge_metrics(&self, sums: std::collections::HashMap<String, f64>) {
-        for (name, sum) in sums {
-            self.node.add_metric(&name, sum);
-        }
+    fn merge_metrics(
+        &self,
+        py: Python<'_>,
+        sums: std::collections::HashMap<String, f64>,
+    ) -> PyResult<()> {
+        let mut sums = sums.into_iter();
+        sums.try_for_each(|(name, sum)| errors::raise(py, self.node.add_metric(&name, sum)))
     }
 }

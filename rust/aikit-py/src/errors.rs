@@ -31,6 +31,11 @@ pub(crate) fn error_kinds() -> Vec<(
     ErrorKind::ALL.iter().map(row).collect()
 }
 
+/// What a call gave, or its error as Python's.
+pub(crate) fn raise<T>(py: Python<'_>, result: aikit_core::Result<T>) -> PyResult<T> {
+    result.map_err(|error| to_python(py, &error))
+}
+
 /// The exception that carries an error.
 pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
     let _visit = interpreter::enter(py);

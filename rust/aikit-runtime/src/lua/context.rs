@@ -202,18 +202,15 @@ macro_rules! answers {
 
 answers! {
     add_metric => |_lua, cx, (name, amount) in (String, f64)| {
-        cx.metrics().add(&name, amount);
-        Ok(())
+        cx.metrics().count(&name, amount).into_lua()
     };
     set_metric => |_lua, cx, (name, value) in (String, f64)| {
-        cx.metrics().set(&name, value);
-        Ok(())
+        cx.metrics().set(&name, value).into_lua()
     };
     get_metric => |_lua, cx, name in String| Ok(cx.metrics().get(&name));
     metrics => |lua, cx, () in ()| convert::to_lua(lua, &cx.metrics().to_nested());
     add_usage => |_lua, cx, given in Table| {
-        cx.metrics().add_usage(&usage_of(&given)?);
-        Ok(())
+        cx.metrics().count_usage(&usage_of(&given)?).into_lua()
     };
     usage => |lua, cx, () in ()| convert::to_lua(lua, &cx.metrics().usage().to_value());
     is_standalone => |_lua, cx, () in ()| Ok(cx.is_standalone());
@@ -382,12 +379,10 @@ impl UserData for NodeHandle {
             Ok(false)
         });
         methods.add_method("add_metric", |_, this, (name, amount): (String, f64)| {
-            this.node.add_metric(&name, amount);
-            Ok(())
+            this.node.add_metric(&name, amount).into_lua()
         });
         methods.add_method("set_metric", |_, this, (name, value): (String, f64)| {
-            this.node.set_metric(&name, value);
-            Ok(())
+            this.node.set_metric(&name, value).into_lua()
         });
         methods.add_method("get_metric", |_, this, name: String| {
             Ok(this.node.get_metric(&name))
@@ -395,7 +390,7 @@ impl UserData for NodeHandle {
         methods.add_method("merge_metrics", |_, this, sums: Table| {
             for pair in sums.pairs::<String, f64>() {
                 let (name, sum) = pair?;
-                this.node.add_metric(&name, sum);
+                this.node.add_metric(&name, sum).into_lua()?;
             }
             Ok(())
         });
