@@ -195,7 +195,19 @@ class _AsyncCall:
             if loop is None or loop in _blocked:
                 loop = self.event_loop = _free_loop()
             _waiting.setdefault(loop, set()).add(self)
-        loop.call_soon_threadsafe(self._begin, loop, context=self.variables)
+        try:
+            loop.call_soon_threadsafe(self._begin, loop, context=self.variables)
+        except RuntimeError:
+            # Closed: Rust asks `is_lost` when this returns.
+            self._forget(loop)
+
+    def is_lost(self) -> bool:
+        """Returns whether the loop was closed before the function ended; it never will, then."""
+        loop = self.event_loop
+        if loop is None or not loop.is_closed():
+            return False
+        self._forget(loop)
+        return True
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -204,18 +216,24 @@ class _AsyncCall:
             loop.call_soon_threadsafe(self._cancel_task)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        with _lock:
-            calls = _waiting.get(loop, set())
-            if self not in calls:
-                return  # the loop was blocked in the meantime, and another one took the call
-            calls.discard(self)
-            if not calls:
-                del _waiting[loop]  # nothing here keeps a loop that has ended
+        if not self._forget(loop):
+            return  # the loop was blocked in the meantime, and another one took the call
         if self.is_cancelled or self.reply.is_abandoned():
             self.reply.resolve(None)
             return
         SCOPE.set(self.scope)
         self.task = loop.create_task(self._run())
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Takes the call from those that wait for the loop; returns whether it was one."""
+        with _lock:
+            calls = _waiting.get(loop, set())
+            if self not in calls:
+                return False
+            calls.discard(self)
+            if not calls:
+                del _waiting[loop]  # nothing here keeps a loop that has ended
+            return True
 
     def _cancel_task(self) -> None:
         if self.task is not None:

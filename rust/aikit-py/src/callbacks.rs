@@ -4,15 +4,22 @@
 //! that is inside Python when the interpreter ends is unwound by the C library, which a Rust
 //! frame does not survive.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, io, per_process::PerProcess, script::Callable,
+    Context, Error, ErrorKind, Result, Value,
+    clock::{Clock as _, SystemClock},
+    io,
+    per_process::PerProcess,
+    script::Callable,
 };
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use pyo3::{exceptions::PyBaseException, intern, prelude::*, types::PyTuple};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -20,6 +27,9 @@ use crate::{
     context::{Origin, Scope},
     convert, errors, interpreter,
 };
+
+/// How often the loop of an async function that has not answered is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Sync Python functions that run at the same time.
 const FUNCTIONS_MAX: usize = 32;
@@ -92,24 +102,63 @@ async fn call(function: Arc<Function>, context: Context, args: Vec<Value>) -> Re
         job: Arc::default(),
         is_answered: false,
     };
-    let job = Arc::clone(&guard.job);
+    let (job, starting) = (Arc::clone(&guard.job), Arc::clone(&function));
     // Taking the interpreter may wait, which a worker of the runtime must not.
-    io::spawn_blocking(move || {
+    let is_lost = io::spawn_blocking(move || {
         let scope = Scope::new(context.clone(), slots);
         interpreter::attach(|py| {
-            let started = start(py, &function, &context, (args, scope, reply));
+            let started = start(py, &starting, &context, (args, scope, reply));
             match started {
                 Ok(started) => job.begin(py, started),
-                Err(error) => return Err(errors::from_python(py, &function.name, error)),
+                Err(error) => return Err(errors::from_python(py, &starting.name, error)),
             }
-            Ok(())
+            Ok(starting.is_async && job.is_lost(py))
         })
         .unwrap_or_else(|| Err(ending()))
     })
     .await?;
-    let answer = receiver.await;
+    let answer = if is_lost {
+        Err(lost(&function.name))
+    } else {
+        answer(receiver, &function, &guard.job).await
+    };
     guard.is_answered = true;
-    answer.unwrap_or_else(|_| Err(ending()))
+    answer
+}
+
+/// Waits for the answer. A loop that is closed gives none, and tells nobody, so it is looked at
+/// now and then.
+async fn answer(
+    mut receiver: oneshot::Receiver<Result<Value>>,
+    function: &Arc<Function>,
+    job: &Arc<Job>,
+) -> Result<Value> {
+    let gone = |answer: std::result::Result<Result<Value>, _>| {
+        answer.unwrap_or_else(|_: oneshot::error::RecvError| Err(ending()))
+    };
+    if !function.is_async {
+        return gone(receiver.await);
+    }
+    loop {
+        match select(receiver, SystemClock.sleep(LOOK)).await {
+            Either::Left((answer, _)) => return gone(answer),
+            Either::Right(((), waiting)) => receiver = waiting,
+        }
+        let job = Arc::clone(job);
+        let is_lost = move || interpreter::attach(|py| job.is_lost(py)).unwrap_or(false);
+        if io::spawn_blocking(move || Ok(is_lost())).await? {
+            // An answer may have come just before the end.
+            return receiver
+                .try_recv()
+                .unwrap_or_else(|_| Err(lost(&function.name)));
+        }
+    }
+}
+
+fn lost(name: &str) -> Error {
+    let message = format!("the event loop of the Python function `{name}` is closed");
+    Error::new(ErrorKind::Unavailable, message)
+        .with_hint("give the function to aikit in a loop that runs as long as it is called")
 }
 
 fn ending() -> Error {
@@ -228,6 +277,18 @@ impl Job {
         } else {
             state.started = Some(started);
         }
+    }
+}
+
+impl Job {
+    /// Whether the loop of the call was closed before it answered; it is forgotten then.
+    fn is_lost(&self, py: Python<'_>) -> bool {
+        let started = {
+            let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.started.as_ref().map(|it| it.clone_ref(py))
+        };
+        let lost = started.map(|it| it.call_method0(py, intern!(py, "is_lost")));
+        lost.is_some_and(|it| it.is_ok_and(|it| it.is_truthy(py).unwrap_or(false)))
     }
 }
 
