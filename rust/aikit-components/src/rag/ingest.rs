@@ -22,6 +22,7 @@ use super::{
     loaders::Loader,
     search::check_word,
     sources::{self, Content, Found, Heads, Item, Source, ends_the_call},
+    stage::{self, LOAD, SPLIT, stage},
 };
 
 /// Documents that are read, split and embedded at once.
@@ -235,7 +236,12 @@ async fn prepare(
     item: Item,
     known: Option<&DocumentHead>,
 ) -> Result<Outcome> {
-    let (text, loader, title) = sources::read(cx, &item).await?;
+    let about = ("aikit.rag.document", item.id.as_str());
+    let reading = |inner| async {
+        let cx = cx.with_context(inner);
+        sources::read(&cx, &item).await
+    };
+    let (text, loader, title) = stage(&cx.context, LOAD, about, reading).await?;
     let size = Size {
         tokens: inner.options.chunk_size_tokens,
         overlap: inner.options.overlap_tokens(),
@@ -249,12 +255,18 @@ async fn prepare(
         return Ok(Outcome::Unchanged);
     }
     let chunker = inner.chunker;
-    let (title, pieces) = io::spawn_blocking(move || {
-        let document = loader.load(text);
-        let pieces = chunker.split(&document, size);
-        Ok((title.or(document.title), pieces))
-    })
-    .await?;
+    let splitting = |inner: Context| async move {
+        let (title, pieces) = io::spawn_blocking(move || {
+            let document = loader.load(text);
+            let pieces = chunker.split(&document, size);
+            Ok((title.or(document.title), pieces))
+        })
+        .await?;
+        stage::note(&inner, "aikit.rag.chunks", pieces.len());
+        Ok((title, pieces))
+    };
+    let about = ("aikit.rag.chunker", chunker.name);
+    let (title, pieces) = stage(&cx.context, SPLIT, about, splitting).await?;
     let known = match known {
         Some(head) => stored(inner, &head.id).await,
         None => HashMap::new(),
