@@ -168,7 +168,7 @@ fn an_agent_uses_a_tool_and_answers() {
         .iter()
         .map(|it| (&*it.name, it.parent.as_ref().map_or("", |it| &*it.name)))
         .collect();
-    let (step, chat) = ("agent step", "chat scripted");
+    let (step, chat) = ("agent step", "chat scripted:test");
     let expected = [
         (step, "agent agent"),
         (chat, step),
