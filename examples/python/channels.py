@@ -6,6 +6,7 @@ python examples/python/channels.py
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import aikit
@@ -59,12 +60,12 @@ async def watch() -> None:
     print("fast", sources.count("fast"), "slow", sources.count("slow"))
 
     progress = aikit.Channel("ui:progress")
-    updates = streams.map(progress.events(), lambda it: it.payload["percent"])
-    reading = asyncio.ensure_future(updates.__anext__())
-    await asyncio.sleep(0)
+    # From here on; a stream subscribes when it is first read.
+    events = progress.events()
     progress.publish("update", {"percent": 100})
-    print("percent", await reading)
-    await updates.aclose()
+    async with aclosing(streams.map(events, lambda it: it.payload["percent"])) as updates:
+        print("percent", await anext(updates))
+    print("subscribers", progress.subscriber_count())
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
     from .channels import Channel, ChannelEvent
-    from .contexts import Context, track
+    from .contexts import Context
     from .errors import AikitError
     from .handles import Event, Handle
     from .hits import Hit
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .kernelspec import install as install_kernel
     from .middleware import guard, pipeline
     from .models import Model
-    from .procedures import Procedure, pipe, procedure, procedure_factory
+    from .pipes import pipe
+    from .procedures import Procedure, procedure, procedure_factory
     from .providers import (
         XAI,
         ZAI,
@@ -174,7 +175,7 @@ _HOMES = {
     "hooks": ("hooks", ""),
     "install_kernel": ("kernelspec", "install"),
     "kernelspec": ("kernelspec", ""),
-    "pipe": ("procedures", "pipe"),
+    "pipe": ("pipes", "pipe"),
     "pipeline": ("middleware", "pipeline"),
     "procedure": ("procedures", "procedure"),
     "procedure_factory": ("procedures", "procedure_factory"),
@@ -184,7 +185,7 @@ _HOMES = {
     "testing": ("testing", ""),
     "tool": ("tools", "tool"),
     "tools": ("tools", ""),
-    "track": ("contexts", "track"),
+    "track": ("tracking", "track"),
 }
 
 

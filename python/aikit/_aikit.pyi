@@ -305,6 +305,12 @@ class Context:
         The nodes of the graph, in the order of their beginnings.
         """
     @property
+    def operation(self, /) -> HandleView | None:
+        """
+        Events and cancellation of the operation that this belongs to, when somebody holds its
+        handle.
+        """
+    @property
     def origin(self, /) -> ProcedureNode | None: ...
     @property
     def origin_name(self, /) -> str | None: ...
@@ -332,6 +338,10 @@ class Context:
     def user(self, /) -> tuple[str, str | None, list[str]]:
         """
         `(id, tenant, roles)`.
+        """
+    def watch(self, /, stopped: Any) -> Watch:
+        """
+        Calls `stopped` from a thread of Rust's when it ends, until the watch is dropped.
         """
 
 @final
@@ -432,9 +442,29 @@ class HandleView:
     """
     The events of started work.
     """
+    def aevent(self, /, after: SupportsIndex) -> Any:
+        """
+        `event` as an awaitable.
+        """
+    def cancel(self, /, reason: str) -> None:
+        """
+        Asks the work to end.
+        """
+    def close(self, /) -> None:
+        """
+        Ends the waits for events.
+        """
     def event(self, /, after: SupportsIndex) -> Incomplete | None:
         """
-        Waits for the event after position `after`; `None` after the last one.
+        Waits for the event after position `after`; `None` after the last one, and when closed.
+        """
+    def events(self, /) -> list[Incomplete]:
+        """
+        The events until now.
+        """
+    def view(self, /) -> HandleView:
+        """
+        The same events, closed by themselves.
         """
 
 @final
@@ -649,6 +679,10 @@ class Reply:
     def is_abandoned(self, /) -> bool:
         """
         Whether nobody waits for the answer any more.
+        """
+    def lose(self, /) -> None:
+        """
+        Answers that the loop has ended on which the function was to go on.
         """
     def reject(self, /, raised: BaseException) -> None:
         """

@@ -7,6 +7,7 @@ import contextvars
 import os
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from . import _aikit
@@ -21,6 +22,9 @@ SCOPE: contextvars.ContextVar[object] = contextvars.ContextVar("aikit_scope", de
 
 # Id of the trace that the outermost calls belong to, see `aikit.telemetry.start_trace`.
 open_trace: contextvars.ContextVar[str | None] = contextvars.ContextVar("aikit_trace", default=None)
+
+# Whether a log handler or a telemetry provider runs, whose own calls are told to neither.
+SILENT: contextvars.ContextVar[bool] = contextvars.ContextVar("aikit_silent", default=False)
 
 CO_ASYNC = 0x80 | 0x200  # a coroutine function or an async generator, as in `inspect`
 
@@ -50,6 +54,9 @@ def is_async(function: Callable[..., object]) -> bool:
     """Returns whether calling ``function`` gives a coroutine, as far as one can see."""
     while hasattr(function, "func") and hasattr(function, "keywords"):  # functools.partial
         function = function.func
+    declared = getattr(function, "_is_async", None)  # a procedure
+    if isinstance(declared, bool):
+        return declared
     code = getattr(function, "__code__", None)
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004
@@ -196,18 +203,9 @@ class _AsyncCall:
                 loop = self.event_loop = _free_loop()
             _waiting.setdefault(loop, set()).add(self)
         try:
-            loop.call_soon_threadsafe(self._begin, loop, context=self.variables)
-        except RuntimeError:
-            # Closed: Rust asks `is_lost` when this returns.
-            self._forget(loop)
-
-    def is_lost(self) -> bool:
-        """Returns whether the loop was closed before the function ended; it never will, then."""
-        loop = self.event_loop
-        if loop is None or not loop.is_closed():
-            return False
-        self._forget(loop)
-        return True
+            loop.call_soon_threadsafe(_Beginning(self, loop), context=self.variables)
+        except RuntimeError:  # the loop is closed
+            self.lose(loop)
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -215,17 +213,26 @@ class _AsyncCall:
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._cancel_task)
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._forget(loop):
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called on the loop."""
+        if not self._leave_queue(loop):
             return  # the loop was blocked in the meantime, and another one took the call
         if self.is_cancelled or self.reply.is_abandoned():
             self.reply.resolve(None)
             return
         SCOPE.set(self.scope)
-        self.task = loop.create_task(self._run())
+        running = _begun.get(id(loop))
+        if running is None:
+            running = _begun[id(loop)] = _Running(loop)
+        running.calls.add(self)
+        self.task = loop.create_task(self._run(running))
 
-    def _forget(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Takes the call from those that wait for the loop; returns whether it was one."""
+    def lose(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The loop has ended before it began the call."""
+        if self._leave_queue(loop):
+            self.reply.lose()
+
+    def _leave_queue(self, loop: asyncio.AbstractEventLoop) -> bool:
         with _lock:
             calls = _waiting.get(loop, set())
             if self not in calls:
@@ -233,25 +240,100 @@ class _AsyncCall:
             calls.discard(self)
             if not calls:
                 del _waiting[loop]  # nothing here keeps a loop that has ended
-            return True
+        return True
 
     def _cancel_task(self) -> None:
         if self.task is not None:
             self.task.cancel()
 
-    async def _run(self) -> None:
+    async def _run(self, running: _Running) -> None:
         try:
             self.reply.resolve(await self.function(*self.args))
         except BaseException as error:  # noqa: BLE001  # every end is an answer
-            self.reply.reject(error)
+            if self._is_lost(error):
+                self.reply.lose()
+            else:
+                self.reply.reject(error)
+        finally:
+            running.calls.discard(self)
+
+    def _is_lost(self, error: BaseException) -> bool:
+        """Whether a loop that ends has cancelled its tasks, as ``asyncio.run`` does."""
+        if self.is_cancelled or not isinstance(error, sys.modules["asyncio"].CancelledError):
+            return False
+        cancelling = getattr(self.task, "cancelling", None)  # new in Python 3.11
+        return cancelling is not None and cancelling() > 0
 
 
-_lock = threading.Lock()
+class _Beginning:
+    """Begins a call on its loop; a loop that is closed before drops it, and the call is lost."""
+
+    __slots__ = ("_call", "_loop")
+
+    def __init__(self, call: _AsyncCall, loop: asyncio.AbstractEventLoop) -> None:
+        self._call: _AsyncCall | None = call
+        self._loop = loop
+
+    def __call__(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.begin(self._loop)
+
+    def __del__(self) -> None:
+        if self._call is not None:
+            self._call.lose(self._loop)
+
+
+class _Running:
+    """The calls that have begun on a loop, until it is closed.
+
+    A closed loop says nothing to those who wait for its tasks. It drops its timers, though; so one
+    that never ends is all that holds a sentinel.
+    """
+
+    # Seconds; the loop looks at its timers at least once a day by itself.
+    _NEVER = 1e9
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.calls: set[_AsyncCall] = set()
+        self.thread = threading.get_ident()
+        self._loop = weakref.ref(loop)
+        loop.call_later(self._NEVER, _Sentinel(id(loop)))
+
+    def is_held_by(self, thread: int, loop: asyncio.AbstractEventLoop | None) -> bool:
+        """Whether the calls stand still while ``thread``, on which ``loop`` runs, is blocked."""
+        own = self._loop()
+        if own is None or own is loop:
+            return own is not None
+        return self.thread == thread and not own.is_running()
+
+
+class _Sentinel:
+    """Gone with the loop that holds it."""
+
+    __slots__ = ("_loop_id",)
+
+    def __init__(self, loop_id: int) -> None:
+        self._loop_id = loop_id
+
+    def __call__(self) -> None:
+        """Is never called."""
+
+    def __del__(self) -> None:
+        running = _begun.pop(self._loop_id, None)
+        for call in () if running is None else [*running.calls]:
+            call.reply.lose()
+
+
+# Entered again where the collector ends a loop while it is held.
+_lock = threading.RLock()
 _own_loops: list[asyncio.AbstractEventLoop] = []
 # Loops whose thread waits for Rust, and how many waits nest there.
 _blocked: dict[asyncio.AbstractEventLoop, int] = {}
 # Calls that their loop has not begun yet.
 _waiting: dict[asyncio.AbstractEventLoop, set[_AsyncCall]] = {}
+# Calls that have begun and not ended, by the identity of their loop.
+_begun: dict[int, _Running] = {}
 _threads: _Threads | None = None
 
 
@@ -314,6 +396,19 @@ def block_loop() -> _BlockingTask | None:
     return task
 
 
+def begun_here() -> list[object]:
+    """Returns the runs of the async functions that cannot go on while this thread is blocked.
+
+    They have begun on the loop that runs here, or on one that has stopped and only ran here.
+    """
+    loop, here = running_loop(), threading.get_ident()
+    scopes: list[object] = []
+    for running in list(_begun.values()):
+        if running.is_held_by(here, loop):
+            scopes.extend(call.scope for call in list(running.calls))
+    return scopes
+
+
 # Called by Rust ----------------------------------------------------------------------------------
 
 
@@ -358,10 +453,11 @@ def _copy(variables: contextvars.Context | None) -> contextvars.Context:
 def _after_fork() -> None:
     global _threads, _lock  # noqa: PLW0603  # the parent's threads do not exist here
     _threads = None
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _own_loops.clear()
     _blocked.clear()
     _waiting.clear()
+    _begun.clear()
     _aikit.forget_visits()
 
 

@@ -168,7 +168,7 @@ class Channel:
             timeout: After how many seconds without an event it ends; None for never. It ends with
                 the channel in any case.
         """
-        return self.subscribe().events(timeout=timeout)
+        return Events(self.subscribe(), timeout, is_own=True)
 
     def request(
         self,

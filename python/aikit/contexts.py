@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import _aikit
 from ._callbacks import SCOPE, leave, place
-from .errors import InvalidArgsError, NotFoundError
+from ._watched import Watch
+from .errors import AikitError, InvalidArgsError, NotFoundError
 from .graph import ProcedureGraph, ProcedureNode
+from .metrics import Metrics
 from .records import Record
 
 if TYPE_CHECKING:
@@ -75,21 +77,26 @@ class ExecutionInfo(Record):
     execution_id: str
 
 
-class Context:
+class Context(Metrics):
     """What flows with a call.
 
     ``with Context.create(…) as ctx:`` (or ``async with``) makes it the current one: every call of
     aikit inside belongs to it, also in ``asyncio.gather`` and in a thread that was started with
     ``contextvars.copy_context()``. A function that an agent or a procedure calls finds its own with
     ``Context.get()``.
+
+    An ``async with`` block ends with the Context, as one of ``asyncio.timeout`` does: once it was
+    cancelled or its deadline has passed, the task is cancelled where it waits, and the block raises
+    ``CancelledError`` or ``DeadlineError`` of aikit. A ``with`` block cannot be left like that;
+    there the next call of aikit raises.
     """
 
     __slots__ = ("_entered", "_native")
 
     def __init__(self, native: _aikit.Context) -> None:
-        self._native = native
+        self._native: _aikit.Context = native
         # By thread and task: several may be inside at once.
-        self._entered: dict[tuple[int, int], list[contextvars.Token[object]]] = {}
+        self._entered: dict[tuple[int, int], list[_Entry]] = {}
 
     @classmethod
     def create(  # noqa: PLR0913  # each is an option of its own
@@ -101,6 +108,7 @@ class Context:
         metadata: Mapping[str, Any] | None = None,
         request_id: str | None = None,
         trace_id: str | None = None,
+        traceparent: str | None = None,
         timeout: float | None = None,
         tick: int | None = None,
     ) -> Self:
@@ -113,6 +121,8 @@ class Context:
             metadata: Data of the application.
             request_id: Identity of the request, 1 to 256 bytes; made when None.
             trace_id: W3C trace id, 32 lower-case hexadecimal digits; made when None.
+            traceparent: Header of a caller elsewhere (W3C trace context): goes on with its trace,
+                below its span.
             timeout: Seconds until the deadline of everything inside.
             tick: Number of the step of a loop, from 1.
 
@@ -120,7 +130,9 @@ class Context:
             InvalidArgsError: If an identity or the timeout is none.
             DeniedError: If a call would get another user.
         """
-        options = _options(user, tenant, roles, metadata, request_id, trace_id, timeout, tick)
+        options = _options(
+            user, tenant, roles, metadata, request_id, trace_id, traceparent, timeout, tick
+        )
         return cls(_aikit.Context.create(options))
 
     @classmethod
@@ -156,6 +168,7 @@ class Context:
         metadata: Mapping[str, Any] | None = None,
         request_id: str | None = None,
         trace_id: str | None = None,
+        traceparent: str | None = None,
         timeout: float | None = None,
         tick: int | None = None,
     ) -> Self:
@@ -165,7 +178,9 @@ class Context:
         other way round) and owns its metrics. Roles and deadline can be narrowed, never widened;
         metadata are added.
         """
-        options = _options(None, None, roles, metadata, request_id, trace_id, timeout, tick)
+        options = _options(
+            None, None, roles, metadata, request_id, trace_id, traceparent, timeout, tick
+        )
         return type(self)(self._native.child(options))
 
     def fork(self, function: Callable[..., T], *args: object, **overrides: Any) -> T:  # noqa: ANN401
@@ -179,7 +194,10 @@ class Context:
         return self.child(**overrides).run(function, *args)
 
     def run(self, function: Callable[..., T], *args: object, **kwargs: Any) -> T:  # noqa: ANN401
-        """Runs ``function`` in this Context; of an async one, gives its awaitable."""
+        """Runs ``function`` in this Context; of an async one, gives its awaitable.
+
+        The awaitable ends with the Context, as an ``async with`` block does.
+        """
         result = contextvars.copy_context().run(self._run, function, args, kwargs)
         # Work that begins when it is awaited begins in this Context all the same.
         return self._awaited(result) if inspect.isawaitable(result) else result  # type: ignore[return-value]
@@ -189,11 +207,8 @@ class Context:
         return function(*args, **kwargs)
 
     async def _awaited(self, result: Awaitable[T]) -> T:
-        token = SCOPE.set(self._native.scope())
-        try:
+        async with self:
             return await result
-        finally:
-            leave(token)
 
     def emit(self, kind: str, data: object = None, *, source: str | None = None) -> None:
         """Publishes an event.
@@ -206,7 +221,11 @@ class Context:
         self._native.emit(kind, data, source)
 
     def cancel(self, reason: str = "cancelled by the program") -> None:
-        """Cancels everything that runs in this Context and below it; the first reason stays."""
+        """Cancels everything that runs in this Context and below it, and nothing above.
+
+        The Context of a running procedure is that of this one execution: its caller gets a
+        ``CancelledError`` and may go on. The first reason stays.
+        """
         self._native.cancel(reason)
 
     def check(self) -> None:
@@ -259,33 +278,6 @@ class Context:
     def tick(self) -> int | None:
         """Number of the step of the agent or the loop around what runs here, from 1."""
         return self._native.tick
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """Counters of the current execution; dots in names make dicts in dicts."""
-        metrics: dict[str, Any] = self._native.metrics
-        return metrics
-
-    def add_metric(self, name: str, amount: float) -> None:
-        """Adds ``amount`` to the metric ``name``.
-
-        Raises:
-            InvalidArgsError: If the name is empty, longer than 255 bytes or has control characters;
-                if the amount is not finite, or negative for one of ``usage.*``.
-        """
-        self._native.add_metric(name, amount)
-
-    def set_metric(self, name: str, value: float) -> None:
-        """Replaces the metric ``name``.
-
-        Raises:
-            InvalidArgsError: As of ``add_metric``.
-        """
-        self._native.set_metric(name, value)
-
-    def get_metric(self, name: str) -> float:
-        """Returns the metric ``name``; 0 when nothing was added to it."""
-        return self._native.get_metric(name)
 
     def add_usage(
         self,
@@ -349,7 +341,7 @@ class Context:
         return None if info is None else ExecutionInfo(info)
 
     def __enter__(self) -> Self:
-        self._entered.setdefault(place(), []).append(SCOPE.set(self._native.scope()))
+        self._enter(None)
         return self
 
     def __exit__(
@@ -358,16 +350,11 @@ class Context:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A generator may be ended by another task than the one that began it.
-        here = place()
-        key = here if here in self._entered else next(iter(self._entered))
-        tokens = self._entered[key]
-        leave(tokens.pop())
-        if not tokens:
-            del self._entered[key]
+        leave(self._left().token)
 
     async def __aenter__(self) -> Self:
-        return self.__enter__()
+        self._enter(Watch(self._native))
+        return self
 
     async def __aexit__(
         self,
@@ -375,7 +362,27 @@ class Context:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.__exit__(kind, error, traceback)
+        entry = self._left()
+        leave(entry.token)
+        if entry.watch is not None and entry.watch.close(error):
+            try:
+                self.check()
+            except AikitError as ended:
+                raise ended from error
+
+    def _enter(self, watch: Watch | None) -> None:
+        token = SCOPE.set(self._native.scope())
+        self._entered.setdefault(place(), []).append(_Entry(token, watch))
+
+    def _left(self) -> _Entry:
+        # A generator may be ended by another task than the one that began it.
+        here = place()
+        key = here if here in self._entered else next(iter(self._entered))
+        entries = self._entered[key]
+        entry = entries.pop()
+        if not entries:
+            del self._entered[key]
+        return entry
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Context) and self._native == other._native
@@ -389,6 +396,13 @@ class Context:
         return f"Context(request {self.request_id}{within})"
 
 
+class _Entry(NamedTuple):
+    """One time that a Context was entered."""
+
+    token: contextvars.Token[object]
+    watch: Watch | None
+
+
 def _options(  # noqa: PLR0913, PLR0917  # one for each option
     user: str | None,
     tenant: str | None,
@@ -396,6 +410,7 @@ def _options(  # noqa: PLR0913, PLR0917  # one for each option
     metadata: Mapping[str, Any] | None,
     request_id: str | None,
     trace_id: str | None,
+    traceparent: str | None,
     timeout: float | None,
     tick: int | None,
 ) -> dict[str, Any]:
@@ -408,67 +423,7 @@ def _options(  # noqa: PLR0913, PLR0917  # one for each option
         "metadata": None if metadata is None else dict(metadata),
         "request_id": request_id,
         "trace_id": trace_id,
+        "traceparent": traceparent,
         "timeout": timeout,
         "tick": tick,
     }
-
-
-class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
-    """Makes a block a procedure: a node in the graph, a span, events, metrics.
-
-    ``with aikit.track("load") as node:`` (or ``async with``) gives the node. A cancelled Context
-    raises when the block begins.
-
-    Args:
-        name: Name in the graph, in spans and in events.
-
-    Raises:
-        CancelledError: If the Context was cancelled before.
-        DeadlineError: If its deadline has passed.
-        LimitExceededError: If too many procedures stand around the block.
-    """
-
-    __slots__ = ("_execution", "_name", "_token")
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._execution: _aikit.Execution | None = None
-        self._token: contextvars.Token[object] | None = None
-
-    def __enter__(self) -> ProcedureNode:
-        if self._execution is not None:
-            raise InvalidArgsError(
-                f"the block `{self._name}` runs already",
-                hint="make another `aikit.track(…)` for each block",
-            )
-        self._execution = execution = _aikit.Execution.begin_named(self._name)
-        self._token = SCOPE.set(execution.scope)
-        node = execution.context.node
-        assert node is not None  # noqa: S101  # an execution has one
-        return ProcedureNode(node)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        execution, self._execution = self._execution, None
-        if execution is not None:
-            if error is None:
-                execution.end()
-            else:
-                execution.fail(error)
-        if self._token is not None:
-            leave(self._token)
-
-    async def __aenter__(self) -> ProcedureNode:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(kind, error, traceback)

@@ -101,9 +101,7 @@ class SyncStream(ProcedureStream[T]):
                 self._abandon()
 
     def _close_generator(self) -> None:
-        close = getattr(self._generator, "close", None)
-        if close is not None:
-            close()
+        _close(self._generator)
 
     def __enter__(self) -> Self:
         return self
@@ -146,9 +144,7 @@ class AsyncStream(ProcedureStream[T]):
                 self._abandon()
 
     async def _close_generator(self) -> None:
-        close = getattr(self._generator, "aclose", None)
-        if close is not None:
-            await close()
+        await _aclose(self._generator)
 
     async def __aenter__(self) -> Self:
         return self
@@ -180,12 +176,18 @@ class _AsyncNext(Generic[T]):
             stream._has_ended = True  # noqa: SLF001
             execution.end()
             raise
-        except BaseException as error:
+        except BaseException as raised:  # noqa: BLE001  # raised again
             stream._has_ended = True  # noqa: SLF001
+            error = raised
+            try:
+                # It may stand between two items, with its cleanup before it.
+                yield from stream._close_generator().__await__()  # noqa: SLF001
+            except BaseException as late:  # noqa: BLE001  # raised below
+                error = late
             instead = execution.fail(error)
             # Where somebody else has cancelled the task as well, that is what it is.
             if instead is None or cancellations() > before:
-                raise
+                raise error  # noqa: B904  # the one that is handled, or came of it
             raise instead from error
         finally:
             leave(token)
@@ -196,18 +198,37 @@ def exhaust(generator: Any) -> Any:  # noqa: ANN401  # what the function gives
     """Runs a generator to its end and tells of its items; returns what it returns."""
     items = iter(generator)
     index = 0
-    while True:
-        try:
-            value = next(items)
-        except StopIteration as stop:
-            return stop.value
-        Context.get()._native.emit_chunk(index, value)  # noqa: SLF001  # its own facade
-        index += 1
+    try:
+        while True:
+            try:
+                value = next(items)
+            except StopIteration as stop:
+                return stop.value
+            Context.get()._native.emit_chunk(index, value)  # noqa: SLF001  # its own facade
+            index += 1
+    finally:
+        _close(items)
 
 
 async def aexhaust(generator: Any) -> None:  # noqa: ANN401  # what the function gives
     """Runs an async generator to its end and tells of its items."""
+    items = (await awaited(generator)).__aiter__()
     index = 0
-    async for value in await awaited(generator):
-        Context.get()._native.emit_chunk(index, value)  # noqa: SLF001  # its own facade
-        index += 1
+    try:
+        async for value in items:
+            Context.get()._native.emit_chunk(index, value)  # noqa: SLF001  # its own facade
+            index += 1
+    finally:
+        await _aclose(items)
+
+
+def _close(generator: Any) -> None:  # noqa: ANN401  # what the function gives
+    close = getattr(generator, "close", None)
+    if close is not None:
+        close()
+
+
+async def _aclose(generator: Any) -> None:  # noqa: ANN401  # what the function gives
+    close = getattr(generator, "aclose", None)
+    if close is not None:
+        await close()

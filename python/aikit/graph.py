@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -10,13 +12,13 @@ if TYPE_CHECKING:
     from . import _aikit
 
 
-class ProcedureNode:
+class ProcedureNode(Metrics):
     """One execution of a procedure: who called it, how it stands, what it counted."""
 
     __slots__ = ("_native",)
 
     def __init__(self, native: _aikit.ProcedureNode) -> None:
-        self._native = native
+        self._native: _aikit.ProcedureNode = native
 
     @property
     def pid(self) -> str:
@@ -69,35 +71,9 @@ class ProcedureNode:
         """Those it called, in the order of their beginnings."""
         return [ProcedureNode(child) for child in self._native.children]
 
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """What it counted, its finished children included; dots in names make dicts in dicts."""
-        metrics: dict[str, Any] = self._native.metrics
-        return metrics
-
     def has_ancestor(self, predicate: Callable[[ProcedureNode], bool]) -> bool:
         """Returns whether a caller, or a caller's caller, fits ``predicate``."""
         return any(predicate(ProcedureNode(node)) for node in self._native.ancestors)
-
-    def add_metric(self, name: str, amount: float) -> None:
-        """Adds ``amount`` to the metric ``name``.
-
-        Raises:
-            InvalidArgsError: As of ``Context.add_metric``.
-        """
-        self._native.add_metric(name, amount)
-
-    def set_metric(self, name: str, value: float) -> None:
-        """Replaces the metric ``name``.
-
-        Raises:
-            InvalidArgsError: As of ``Context.add_metric``.
-        """
-        self._native.set_metric(name, value)
-
-    def get_metric(self, name: str) -> float:
-        """Returns the metric ``name``; 0 when nothing was added to it."""
-        return self._native.get_metric(name)
 
     def merge_metrics(self, metrics: Mapping[str, float]) -> None:
         """Adds sums by name."""

@@ -39,10 +39,25 @@ class Event(Record):
     execution_id: str | None
 
 
+def _each(native: _aikit.Handle | _aikit.HandleView) -> Iterator[Event]:
+    """The events from the first one; ends with the run."""
+    position = 0
+    while (event := native.event(position)) is not None:
+        position = event["sequence"]
+        yield Event(event)
+
+
+async def _aeach(native: _aikit.Handle | _aikit.HandleView) -> AsyncIterator[Event]:
+    position = 0
+    while (event := await native.aevent(position)) is not None:
+        position = event["sequence"]
+        yield Event(event)
+
+
 class Events(list[Event]):
     """The events of a run until it was asked for; iterating with ``async for`` waits for more."""
 
-    def __init__(self, native: _aikit.Handle) -> None:
+    def __init__(self, native: _aikit.Handle | _aikit.HandleView) -> None:
         super().__init__(Event(event) for event in native.events())
         self._native = native
 
@@ -58,44 +73,43 @@ class Events(list[Event]):
         """
         return Listening(self._native, kind.replace(":", "."), listener)
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        position = 0
-        while (event := await self._native.aevent(position)) is not None:
-            yield Event(event)
-            position = event["sequence"]
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return _aeach(self._native)
 
 
 class Listening:
     """A listener of a run's events; ``close`` ends it, ``join`` waits for its end."""
 
     def __init__(
-        self, native: _aikit.Handle, kind: str, listener: Callable[[Event], object]
+        self,
+        native: _aikit.Handle | _aikit.HandleView,
+        kind: str,
+        listener: Callable[[Event], object],
     ) -> None:
         import threading  # noqa: PLC0415  # needed with the first listener only
 
-        self._is_closed = False
         # It holds no handle: a run whose handles are gone is cancelled, and this ends with it.
-        view = native.view()
+        self._view = native.view()
+        self._is_closed = False
         self._thread = threading.Thread(
-            target=self._listen, args=(view, kind, listener), name="aikit-listener", daemon=True
+            target=self._listen, args=(kind, listener), name="aikit-listener", daemon=True
         )
         self._thread.start()
 
-    def _listen(
-        self, view: _aikit.HandleView, kind: str, listener: Callable[[Event], object]
-    ) -> None:
-        position = 0
-        while not self._is_closed and (event := view.event(position)) is not None:
-            position = event["sequence"]
-            if kind in {"*", event["kind"]} and not self._is_closed:
+    def _listen(self, kind: str, listener: Callable[[Event], object]) -> None:
+        for event in _each(self._view):
+            if self._is_closed:
+                return
+            if kind in {"*", event.kind}:
                 try:
-                    listener(Event(event))
+                    listener(event)
                 except Exception:  # noqa: BLE001  # the others are still told
                     _report(self._thread)
 
     def close(self) -> None:
-        """Calls the listener no more."""
+        """Calls the listener no more, and ends its thread."""
         self._is_closed = True
+        self._view.close()
 
     def join(self, timeout: float | None = None) -> None:
         """Waits until the run has ended and every event was told.
@@ -153,7 +167,10 @@ class Handle(Generic[ResultT]):
         """Waits for the result; may be asked again.
 
         Raises:
-            AikitError: What ended the work, if it failed.
+            AikitError: What ended the work, if it failed; of a procedure, what its function raised,
+                as it is.
+            InvalidArgsError: On the event loop that does the work: there, await the handle.
+            UnavailableError: In a forked process: the work goes on in the one that started it.
         """
         return self._wrap(self._native.result())
 
@@ -199,13 +216,34 @@ class Handle(Generic[ResultT]):
         return self._wrap(await self._native.aresult())
 
     def __iter__(self) -> Iterator[Event]:
-        position = 0
-        while (event := self._native.event(position)) is not None:
-            yield Event(event)
-            position = event["sequence"]
+        return _each(self._native)
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        position = 0
-        while (event := await self._native.aevent(position)) is not None:
-            yield Event(event)
-            position = event["sequence"]
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return _aeach(self._native)
+
+
+class HandleView:
+    """The events and the cancellation of started work, without its result.
+
+    It does not hold the work: that is cancelled when its handles are gone.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _aikit.HandleView) -> None:
+        self._native = native
+
+    def cancel(self, reason: str = "cancelled by the program") -> None:
+        """Asks the work to end; its result is then a ``CancelledError`` with this reason."""
+        self._native.cancel(reason)
+
+    @property
+    def events(self) -> Events:
+        """The events until now, as a list that also tells of those to come."""
+        return Events(self._native)
+
+    def __iter__(self) -> Iterator[Event]:
+        return _each(self._native)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return _aeach(self._native)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from . import _aikit, _callbacks
 from .records import Record
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
+    from .procedures import Procedure
 
 __all__ = [
     "Call",
@@ -249,19 +249,32 @@ def hook(
     priority: str | int = "normal",
     timeout_s: float = 30.0,
     required: bool = False,
-) -> Callable[[FunctionT], FunctionT]:
-    """Decorates a function, sync or async, to have it asked at points; see ``register``."""
+) -> Callable[[Callable[..., Any]], Procedure[Any]]:
+    """Decorates a function, sync or async, to have it asked at points; see ``register``.
 
-    def registered(function: FunctionT) -> FunctionT:
+    It becomes a procedure whose ``source_type`` is ``hook``. A procedure is decorated as well: then
+    its middleware, its time limit and its other options hold each time it is asked.
+    """
+    from .procedures import Procedure  # noqa: PLC0415  # hooks may be used without procedures
+
+    def registered(function: Callable[..., Any]) -> Procedure[Any]:
+        # Of a function nothing but the call is left, and that is a procedure by itself already.
+        asked = function
+        if isinstance(function, Procedure):
+            asked = made = function._changed(is_hook=True)  # noqa: SLF001  # of this package
+        else:
+            made = Procedure(
+                function, name=_name(function), schema=False, _settings={"is_hook": True}
+            )
         register(
             point,
-            function,
-            name=name,
+            asked,
+            name=name or made.name,
             priority=priority,
             timeout_s=timeout_s,
             required=required,
         )
-        return function
+        return made
 
     return registered
 
@@ -405,7 +418,10 @@ def _shown(function: Any) -> Any:  # noqa: ANN401  # what is no function is refu
     async def ask_async(data: dict[str, Any]) -> object:
         return await function(_call(data))
 
-    return ask_async if _callbacks.is_async(function) else ask
+    shown = ask_async if _callbacks.is_async(function) else ask
+    # What errors call it.
+    shown.__name__ = shown.__qualname__ = _name(function) or "anonymous"
+    return shown
 
 
 def _call(data: dict[str, Any]) -> Call:

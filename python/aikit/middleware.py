@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._callbacks import is_async
 from .contexts import Context
 from .errors import DeniedError, InvalidArgsError
+from .handles import HandleView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -93,6 +94,12 @@ class Envelope:
         """Identity of this execution."""
         node = self.context.node
         return None if node is None else node.pid
+
+    @property
+    def handle(self) -> HandleView | None:
+        """Events and cancellation of the operation, when somebody holds its handle."""
+        native = self.context._native.operation  # noqa: SLF001  # its own facade
+        return None if native is None else HandleView(native)
 
     def __repr__(self) -> str:
         return f"Envelope({self.operation_name!r})"

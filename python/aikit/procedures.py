@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _aikit
 from ._callbacks import SCOPE, is_async, leave
+from ._calls import AsyncCall, Next
 from ._parameters import parameters_of
-from ._watched import cancellations, watched
 from .errors import InvalidArgsError
 from .generators import AsyncStream, SyncStream, aexhaust, exhaust
 from .handles import Handle
 from .middleware import Arguments, Envelope, Middleware, awaited, flatten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from typing_extensions import Self
 
 T = TypeVar("T")
 
+# What has many results: the kinds of generator functions.
+GENERATORS = frozenset({"generator", "async generator"})
 
 _CONTEXT_OPTIONS = {
     "user": None,
@@ -30,6 +33,7 @@ _CONTEXT_OPTIONS = {
     "metadata": None,
     "request_id": None,
     "trace_id": None,
+    "traceparent": None,
     "timeout": None,
     "tick": None,
 }
@@ -44,7 +48,8 @@ class Procedure(Generic[T]):
     one. On a class it is a method.
 
     Args:
-        function: Sync or async function, generator function, or any other callable.
+        function: Sync or async function, generator function, or any other callable. What
+            ``@classmethod`` and ``@staticmethod`` give is taken too.
         name: Name in the graph, in spans and in events; the function's when None.
         schema: JSON Schema of the arguments, by name; made of the type hints when None. False holds
             arguments against nothing.
@@ -56,18 +61,20 @@ class Procedure(Generic[T]):
             ``child`` (as a child of the one around it) or ``never``.
 
     Raises:
-        InvalidArgsError: If the function cannot be called, or an option is none.
+        InvalidArgsError: If the function cannot be called, an option is none, or middleware is
+            async around a function that is not.
     """
 
     __slots__ = (
         "__dict__",
-        "_context",
+        "_binding",
         "_function",
         "_kind",
         "_middleware",
         "_options",
         "_parameters",
         "_settings",
+        "_taken_from",
     )
 
     def __init__(  # noqa: PLR0913  # each is an option of its own
@@ -82,13 +89,12 @@ class Procedure(Generic[T]):
         boundary: str = "auto",
         _settings: dict[str, Any] | None = None,
     ) -> None:
-        if not callable(function):
-            raise InvalidArgsError(
-                f"`{function}` cannot be called", hint="pass a function, not its result"
-            )
+        binding, function = _unwrapped(function)
         name = name or getattr(function, "__name__", None) or type(function).__name__
         self._function = function
         self._kind = _kind_of(function)
+        # The procedure and the object, of a method that was taken from one.
+        self._taken_from: tuple[Procedure[T], object] | None = None
         self._settings = {
             "name": name,
             "schema": schema,
@@ -97,12 +103,20 @@ class Procedure(Generic[T]):
             "boundary": boundary,
             "is_hook": False,
             "context": None,
+            "binding": binding,
             **(_settings or {}),
         }
+        self._binding: str = self._settings["binding"]
         self._middleware = flatten(middleware)
+        self._check_middleware()
         self._parameters, schema = parameters_of(function, self._settings["schema"])
         self._options = _aikit.ProcedureOptions({**self._settings, "schema": schema})
         functools.update_wrapper(self, function, updated=())
+
+    @property
+    def _is_async(self) -> bool:
+        """Whether a call gives an awaitable; read by `is_async`."""
+        return self._kind == "async"
 
     @property
     def name(self) -> str:
@@ -188,7 +202,8 @@ class Procedure(Generic[T]):
         """Gives each call a Context that differs from the caller's in this.
 
         Args:
-            overrides: ``metadata``, ``trace_id``, ``request_id``, ``timeout``, ``roles``, ``tick``.
+            overrides: ``metadata``, ``trace_id``, ``traceparent``, ``request_id``, ``timeout``,
+                ``roles``, ``tick``.
         """
         unknown = sorted(
             set(overrides) - set(_CONTEXT_OPTIONS) | {"user", "tenant"} & set(overrides)
@@ -203,6 +218,8 @@ class Procedure(Generic[T]):
 
     def pipe(self, *following: Procedure[Any]) -> Procedure[Any]:
         """Makes a procedure that passes its result to the next one, and so on."""
+        from .pipes import pipe  # noqa: PLC0415  # which is made of this
+
         return pipe(self, *following)
 
     def _changed(
@@ -211,24 +228,66 @@ class Procedure(Generic[T]):
         middleware: tuple[Middleware, ...] | None = None,
         **settings: Any,  # noqa: ANN401  # options
     ) -> Self:
+        if self._taken_from is not None:
+            procedure, owner = self._taken_from
+            changed = procedure._changed(middleware=middleware, **settings)  # noqa: SLF001  # its own
+            return changed._of(owner)  # type: ignore[return-value]  # noqa: SLF001  # of this class
         return type(self)(
             self._function,
             middleware=self._middleware if middleware is None else middleware,
             _settings={**self._settings, **settings},
         )
 
+    def _check_middleware(self) -> None:
+        if self._kind in {"async", "async generator"}:
+            return
+        for it in self._middleware:
+            if is_async(it):
+                name = getattr(it, "__name__", repr(it))
+                raise InvalidArgsError(
+                    f"the middleware `{name}` is async, but the function `{self.name}` is not",
+                    hint="write the middleware with `def`, or the function with `async def`",
+                )
+
     def __get__(self, instance: object, owner: type | None = None) -> Any:  # noqa: ANN401
-        if instance is None:
+        if self._binding == "none":
             return self
+        if self._binding == "class":
+            return self._of(type(instance) if owner is None else owner)
+        return self if instance is None else self._of(instance)
+
+    def _of(self, owner: object) -> Self:
+        """The method of an object, or of a class."""
         bound = object.__new__(type(self))
         for slot in Procedure.__slots__:
             if slot != "__dict__":
-                setattr(bound, slot, getattr(self, slot, None))
+                setattr(bound, slot, getattr(self, slot))
         bound.__dict__.update(self.__dict__)
-        bound._function = functools.partial(self._function, instance)
+        bound._function = functools.partial(self._function, owner)
+        bound._taken_from = (self, owner)
         if self._parameters is not None:
             bound._parameters = self._parameters.bound()
         return bound
+
+    # Copies --------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        if self._taken_from is None:
+            return self
+        procedure, owner = self._taken_from
+        copied = copy.deepcopy(owner, memo)
+        return procedure._of(copied)  # type: ignore[return-value]  # noqa: SLF001  # of this class
+
+    def __reduce__(self) -> Any:  # noqa: ANN401  # as pickle wants it
+        if self._taken_from is not None:
+            procedure, owner = self._taken_from
+            return procedure._of, (owner,)  # noqa: SLF001  # its own
+        from ._pickling import reduced  # noqa: PLC0415  # seldom needed
+
+        return reduced(self)
 
     def __repr__(self) -> str:
         return f"Procedure({self.name!r})"
@@ -259,7 +318,7 @@ class Procedure(Generic[T]):
         return value
 
     async def _acall(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-        return await _AsyncCall(self, args, kwargs)
+        return await AsyncCall(self, args, kwargs)
 
     def _boxed(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], box: list[T]
@@ -298,121 +357,10 @@ class Procedure(Generic[T]):
         if not self._middleware:
             return self._function(*arguments.args, **arguments.kwargs)
         envelope = Envelope(self.name, self._options, execution)
-        return _Next(self, envelope, 0, arguments)()
+        return Next(self, envelope, 0, arguments)()
 
 
-class _Next:
-    """The rest of the way to the function."""
-
-    __slots__ = ("_arguments", "_envelope", "_position", "_procedure")
-
-    def __init__(
-        self, procedure: Procedure[Any], envelope: Envelope, position: int, arguments: Arguments
-    ) -> None:
-        self._procedure = procedure
-        self._envelope = envelope
-        self._position = position
-        self._arguments = arguments
-
-    def __call__(self, args: Arguments | tuple[Any, ...] | list[Any] | None = None) -> Any:  # noqa: ANN401
-        arguments = self._arguments
-        if isinstance(args, Arguments):
-            arguments = args
-        elif isinstance(args, (tuple, list)):
-            arguments = Arguments(*args, **arguments.kwargs)
-        elif args is not None:
-            raise InvalidArgsError(
-                f"`next` was given `{args!r}`",
-                hint="call `next()` for the same arguments, or give `Arguments` or a tuple",
-            )
-        # Nothing further in is called once the call was cancelled.
-        self._envelope.context.check()
-        procedure = self._procedure
-        all_middleware = procedure._middleware  # noqa: SLF001  # one class in two parts
-        if self._position == len(all_middleware):
-            return procedure._function(*arguments.args, **arguments.kwargs)  # noqa: SLF001
-        following = _Next(procedure, self._envelope, self._position + 1, arguments)
-        return all_middleware[self._position](arguments, self._envelope, following)
-
-
-class _AsyncCall(Generic[T]):
-    """One call of an async function; begins when it is awaited."""
-
-    __slots__ = ("_args", "_kwargs", "_procedure")
-
-    def __init__(
-        self, procedure: Procedure[T], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self._procedure = procedure
-        self._args = args
-        self._kwargs = kwargs
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        procedure = self._procedure
-        before = cancellations()
-        execution = _aikit.Execution.begin(procedure._options)  # noqa: SLF001
-        token = SCOPE.set(execution.scope)
-        try:
-            value: T = yield from watched(execution, self._run(execution))
-        except BaseException as error:
-            leave(token)
-            instead = execution.fail(error)
-            # Where somebody else has cancelled the task as well, that is what it is.
-            if instead is None or cancellations() > before:
-                raise
-            raise instead from error
-        leave(token)
-        execution.end()
-        return value
-
-    async def _run(self, execution: _aikit.Execution) -> T:
-        procedure = self._procedure
-        procedure._check(self._args, self._kwargs)  # noqa: SLF001  # one class in two parts
-        arguments = Arguments(*self._args, **self._kwargs)
-        value: T = await awaited(procedure._through(arguments, execution))  # noqa: SLF001
-        return value
-
-
-# Bundles -----------------------------------------------------------------------------------------
-
-
-def pipe(*procedures: Procedure[Any]) -> Procedure[Any]:
-    """Makes a procedure that passes the result of each to the next; of one, that one itself.
-
-    Args:
-        procedures: At least one. If any is async, so is the result.
-
-    Raises:
-        InvalidArgsError: If there is none, or one is no procedure.
-    """
-    if not procedures:
-        raise InvalidArgsError("`pipe` was given no procedure", hint="give at least one")
-    for it in procedures:
-        if not isinstance(it, Procedure):
-            raise InvalidArgsError(
-                f"`{it!r}` is no procedure", hint="make one with `aikit.procedure` or `Procedure`"
-            )
-    first, *rest = procedures
-    if not rest:
-        return first
-    name = " | ".join(it.name for it in procedures)
-    if any(it._kind == "async" for it in procedures):  # noqa: SLF001  # its own module
-
-        async def chain_async(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            value = await awaited(first(*args, **kwargs))
-            for following in rest:
-                value = await awaited(following(value))
-            return value
-
-        return Procedure(chain_async, name=name, schema=False)
-
-    def chain(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as the first
-        value = first(*args, **kwargs)
-        for following in rest:
-            value = following(value)
-        return value
-
-    return Procedure(chain, name=name, schema=False)
+# Decorators --------------------------------------------------------------------------------------
 
 
 @overload
@@ -465,6 +413,24 @@ def procedure_factory(*middleware: Middleware, is_hook: bool = False) -> Callabl
 
 
 # What functions are ------------------------------------------------------------------------------
+
+
+def _unwrapped(function: Any) -> tuple[str, Callable[..., Any]]:  # noqa: ANN401  # anything
+    """What the function of a method gets first (``instance``, ``class``, ``none``), and it."""
+    if isinstance(function, classmethod):
+        return "class", function.__func__
+    if isinstance(function, staticmethod):
+        return "none", function.__func__
+    if isinstance(function, property):
+        raise InvalidArgsError(
+            "a property cannot be made a procedure",
+            hint="write `@property` above `@aikit.procedure`",
+        )
+    if not callable(function):
+        raise InvalidArgsError(
+            f"`{function}` cannot be called", hint="pass a function, not its result"
+        )
+    return "instance", function
 
 
 def _kind_of(function: Callable[..., Any]) -> str:

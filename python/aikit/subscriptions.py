@@ -121,19 +121,38 @@ class Subscription(Generic[ItemT]):
 
 
 class Events(Generic[ItemT]):
-    """The events of a subscription, one by one."""
+    """The events of a subscription, one by one.
 
-    __slots__ = ("_subscription", "_timeout")
+    Closing it ends the iteration, and the subscription where that was made for it alone.
+    """
 
-    def __init__(self, subscription: Subscription[ItemT], timeout: float | None) -> None:
+    __slots__ = ("_is_closed", "_is_own", "_subscription", "_timeout")
+
+    def __init__(
+        self, subscription: Subscription[ItemT], timeout: float | None, *, is_own: bool = False
+    ) -> None:
         self._subscription = subscription
         self._timeout = timeout
+        self._is_own = is_own
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Ends the iteration."""
+        self._is_closed = True
+        if self._is_own:
+            self._subscription.stop()
+
+    async def aclose(self) -> None:
+        """Is ``close``, where an async iterator is closed."""
+        self.close()
 
     def __iter__(self) -> Events[ItemT]:
         return self
 
     def __next__(self) -> ItemT:
-        event = self._subscription.receive(timeout=self._timeout)
+        event = None
+        if not self._is_closed:
+            event = self._subscription.receive(timeout=self._timeout)
         if event is None:
             raise StopIteration
         return event
@@ -142,7 +161,9 @@ class Events(Generic[ItemT]):
         return self
 
     async def __anext__(self) -> ItemT:
-        event = await self._subscription.areceive(timeout=self._timeout)
+        event = None
+        if not self._is_closed:
+            event = await self._subscription.areceive(timeout=self._timeout)
         if event is None:
             raise StopAsyncIteration
         return event

@@ -17,12 +17,12 @@ TARGET = "aikit.channel"
 class Comm:
     """A front end's side of a comm."""
 
-    def __init__(self, kernel: Conversation, data: dict[str, Any], target: str = TARGET) -> None:
+    def __init__(self, kernel: Conversation, data: object, target: str = TARGET) -> None:
         self.kernel = kernel
         self.id = uuid.uuid4().hex
         self.opening = self._send("comm_open", {"target_name": target, "data": data})
 
-    def send(self, data: dict[str, Any]) -> None:
+    def send(self, data: object) -> None:
         self._send("comm_msg", {"data": data})
 
     def close(self) -> None:
@@ -157,9 +157,12 @@ def test_a_destroyed_channel_closes_its_comms(kernel: Conversation) -> None:
     assert comm.heard("comm_close") == {}
 
 
-@pytest.mark.parametrize("data", [{}, {"channel": 1}, {"channel": " "}, {"channel": "x" * 300}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"channel": 1}, {"channel": " "}, {"channel": "x" * 300}, None, "text", [1]],
+)
 def test_a_comm_without_a_channel_is_closed_and_told_why(
-    kernel: Conversation, data: dict[str, Any]
+    kernel: Conversation, data: object
 ) -> None:
     error = Comm(kernel, data).heard("comm_close")["error"]
     assert error["kind"] == "invalid_args"
@@ -169,7 +172,16 @@ def test_a_comm_without_a_channel_is_closed_and_told_why(
 def test_what_is_no_event_is_refused_and_the_comm_stays(kernel: Conversation) -> None:
     comm = Comm(kernel, {"channel": name()})
     kernel.broadcasts(comm.opening)
-    for wrong in ({}, {"type": 1}, {"type": "x", "extra": 1}, {"type": "x", "id": ""}):
+    wrongs: tuple[object, ...] = (
+        {},
+        {"type": 1},
+        {"type": "x", "extra": 1},
+        {"type": "x", "id": ""},
+        None,
+        "text",
+        5,
+    )
+    for wrong in wrongs:
         comm.send(wrong)
         refused = comm.heard()
         assert (refused["type"], refused["payload"]["kind"]) == ("channel.error", "invalid_args")

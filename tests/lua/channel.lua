@@ -12,10 +12,12 @@ channel:publish("update", nil, {metadata = {tick = 3}, target = {connection_id =
 local event = subscription:receive()
 assert(event.type == "update" and event.channel == "ui:progress" and event.payload.percent == 50)
 assert(event.metadata.timestamp > 1e9)
+-- What an event does not have is nil.
+assert(event.id == nil and event.target == nil and event.metadata.tick == nil)
 event = subscription:receive()
 assert(event.payload == 7 and event.id == "a" and event.metadata.source == "me" and event.metadata.x == 1)
 event = subscription:receive()
-assert(event.metadata.tick == 3 and event.target.connection_id == "c")
+assert(event.payload == nil and event.metadata.tick == 3 and event.target.connection_id == "c")
 assert(subscription:receive{timeout = 0} == nil)
 
 -- A handle receives from its first call on.

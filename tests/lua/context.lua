@@ -84,5 +84,26 @@ Procedure.track("outer", function()
   assert(not pcall(Context.add_usage, {input_tokens = -1}))
   assert(node:get_metric("x") == 3 and node:get_metric("y") == 5 and node:get_metric("none") == 0)
 end)
+
+-- The trace of a caller elsewhere goes on.
+local trace_id = ("ab"):rep(16)
+local header = "00-" .. trace_id .. "-" .. ("cd"):rep(8) .. "-01"
+local continued = Context.create{traceparent = header}
+assert(continued.trace_id == trace_id and continued.metadata.traceparent == header)
+assert(continued:child{}.trace_id == trace_id and Context.create{traceparent = header, trace_id = trace_id}.trace_id == trace_id)
+for _, wrong in ipairs{{traceparent = "00-x"}, {traceparent = header, trace_id = ("ef"):rep(16)}} do
+  local ok, why = pcall(Context.create, wrong)
+  assert(not ok and why.kind == "invalid_args" and why.message:find("traceparent", 1, true) and why.hint, tostring(why))
+end
+
+-- Metadata go along with a call of a tool, and with the function that it calls back.
+Tool.create{name = "tells_topic", summary = "Says what it is about.", schema = {type = "object"}, fn = function()
+  return {topic = Context.get().metadata.topic, own = Context.get().metadata.own}
+end}
+local told = Context.fork({metadata = {topic = "bees"}}, function()
+  return Context.fork({metadata = {own = 1}}, Tool.invoke, "tells_topic", {})
+end)
+assert(told.topic == "bees" and told.own == 1, tostring(told.topic))
+assert(Tool.invoke("tells_topic", {}).topic == nil)
 assert(tostring(Context.get()):find("Context"))
 print("ok")

@@ -11,6 +11,13 @@ assert(#event.trace_id == 32 and #event.request_id > 0 and event.time > 1e9)
 assert(events:receive{timeout = 1}.kind == "build.done")
 assert(events:receive{timeout = 0} == nil)
 
+-- What an event does not have is nil.
+local bare = Event.subscribe("bare")
+Event.publish("bare")
+local event = bare:receive()
+assert(event.data == nil and (event.source == nil or type(event.source) == "string"))
+assert(event.data ~= JSON.null and event.source ~= JSON.null and event.execution_id ~= JSON.null)
+
 -- What a tool does is an event too, of the same request.
 local procedures = Event.subscribe("procedure.**")
 Tool.count_words{text = "one two"}
@@ -26,14 +33,19 @@ assert(oldest:receive().data == 1 and oldest:receive().data == 2)
 assert(latest:stats().dropped == 3 and oldest:stats().dropped == 3 and latest:stats().waiting == 0)
 
 -- A function is called with each event; one that fails harms only itself.
-local seen = {}
-local bad = Event.subscribe("call.*", function() error("no") end)
-local good = Event.subscribe("call.*", function(it) seen[#seen + 1] = it.kind end)
-Event.publish("call.a")
-Event.publish("call.b")
-while #seen < 2 or bad:stats().failed < 2 do sleep(0.001) end
+local seen, told = {}, Event.subscribe("told.*")
+local bad = Event.subscribe("call.*", function(it)
+  if it.kind == "call.last" then Event.publish("told.bad") else error("no") end
+end)
+local good = Event.subscribe("call.*", function(it)
+  seen[#seen + 1] = it.kind
+  if it.kind == "call.last" then Event.publish("told.good") end
+end)
+for _, name in ipairs{"a", "b", "last"} do Event.publish("call." .. name) end
+for _ = 1, 2 do assert(told:receive{timeout = 10}) end
 assert(seen[1] == "call.a" and seen[2] == "call.b")
-assert(bad:stats().error:find("no") and good:stats().failed == 0)
+assert(bad:stats().failed == 2 and bad:stats().error:find("no"))
+assert(good:stats().failed == 0 and good:stats().error == nil)
 good:stop()
 bad:stop()
 assert(good:stats().is_stopped)
@@ -60,6 +72,7 @@ fails("invalid_args", Event.publish, "procedure.start")
 fails("invalid_args", Event.publish, "a..b")
 fails("invalid_args", Event.publish, "a.*")
 fails("invalid_args", Event.subscribe, "")
+for _, never in ipairs{"build*", "a.b*.c", "***", "*.x*"} do fails("invalid_args", Event.subscribe, never) end
 fails("invalid_args", Event.subscribe, "a", nil, {capacity = 0})
 fails("invalid_args", Event.subscribe, "a", nil, {drop = "latest"})
 fails("invalid_args", Event.receive, "a", {timeout = -1})

@@ -1,6 +1,6 @@
--- Thousands of procedures at once, in three levels: nothing of one is seen in another.
+-- 10,000 procedures at once, in three levels: nothing of one is seen in another.
 
-local TOPS, MIDDLES, LEAVES = 10, 10, 24
+local TOPS, MIDDLES, LEAVES = 10, 10, 100
 
 local leaf = Procedure.create{name = "leaf", function(top, middle, number)
   for turn = 0, (top * 7 + middle * 3 + number) % 4 do
@@ -13,9 +13,8 @@ local leaf = Procedure.create{name = "leaf", function(top, middle, number)
   -- Over the border: a tool of Rust's, and a function of the script that it calls back.
   Context.add_metric("leaves", 1)
   local result = Tool.invoke("where_" .. middle % 2, {})
-  -- Metadata do not cross a byte pipe; where they do, they are this leaf's own.
-  assert(result.top == nil or result.top == top and result.middle == middle)
-  return top * 10000 + middle * 100 + number
+  assert(result.top == top and result.middle == middle)
+  return top * 100000 + middle * 1000 + number
 end}
 
 for index = 0, 1 do
@@ -47,7 +46,7 @@ local middle = Procedure.create{name = "middle", function(top, number)
   end
   local results = gather(tasks)
   for index, result in ipairs(results) do
-    assert(result // 100 == top * 100 + number, index)
+    assert(result // 1000 == top * 100 + number, index)
   end
   return #results
 end}

@@ -188,6 +188,9 @@ fails("invalid_args", Hook.register, "tool.before", nothing, {timeout_s = 0})
 fails("invalid_args", Hook.register, "tool.before", nothing, {prio = 1})
 fails("invalid_args", Hook.use, "retry", {attempts = 0})
 fails("invalid_args", Hook.use, "retry", {calls = 1})
+for _, never in ipairs{"a*b", "*a", "a**"} do
+  fails("invalid_args", Hook.use, "logging", {names = never})
+end
 fails("invalid_args", Hook.stop, "no", "nothing")
 fails("invalid_args", Hook.retry, {max = 0})
 assert(Hook.unregister("none") == 0 and Hook.enable("none") == 0)

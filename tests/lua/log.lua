@@ -22,6 +22,13 @@ Log.configure{level = "fatal", context_fields = {experiment = "a"}}
 assert(not Log.is_level_enabled("error"))
 Log.configure{replace = true}
 
+-- Fields of several tables: the later wins. How a line looks is the script's own affair.
+local fields = Log.compose_context_fields{{run = 1, part = "a"}, {}, {run = 2}}
+assert(fields.run == 2 and fields.part == "a")
+Log.configure{context_fields = fields, format = "json"}
+Log.configure{replace = true, format = "text"}
+Log.configure{replace = true}
+
 -- Wrong arguments are named.
 local function refused(fn, ...)
   local ok, problem = pcall(fn, ...)
@@ -34,4 +41,6 @@ refused(Log.info)
 refused(Log.info, "text", 3)
 refused(Log.for_component, "no name")
 refused(Log.configure, {colour = true})
+assert(refused(Log.configure, {format = "xml"}).message:find("`xml`", 1, true))
+refused(Log.compose_context_fields, {1})
 print("ok")

@@ -36,8 +36,33 @@ assert(nodes[#nodes].name == "failing" and nodes[#nodes].status == "failed")
 local halted = coroutine.create(function() slow(1) end)
 coroutine.resume(halted)
 assert(coroutine.close(halted))
+assert(coroutine.status(halted) == "dead")
 nodes = Context.nodes()
 assert(nodes[#nodes].name == "slow" and nodes[#nodes].status == "cancelled", nodes[#nodes].status)
+
+-- What is closed with a coroutine is closed inside of what it had begun.
+local closed_in
+local tidy = Procedure.create{name = "tidy", function()
+  local guard <close> = setmetatable({}, {__close = function() closed_in = Context.node().name end})
+  coroutine.yield()
+end}
+local open = coroutine.create(function() tidy() end)
+coroutine.resume(open)
+assert(coroutine.close(open) and closed_in == "tidy")
+assert(Context.node() == nil or Context.node().name ~= "tidy")
+
+-- A value that nobody would take is refused, also in what a task and a middleware run.
+local lost = Procedure.create{name = "lost", function(n) coroutine.yield(n) return "never" end}
+for _, call in ipairs{
+  function() return lost(1) end,
+  function() return await(async(lost, 1)) end,
+  function() return lost:start(1):result() end,
+  function() coroutine.yield() end,
+} do
+  local ok, why = pcall(call)
+  assert(not ok and why.kind == "invalid_args" and why.hint:find("generator = true", 1, true), tostring(why))
+end
+assert(coroutine.wrap(function() return lost(5) end)() == 5)
 
 -- Middleware: arguments, result, answer, errors, and what it knows.
 local seen
@@ -82,6 +107,26 @@ for _, bad in ipairs{{}, {city = 5}} do
   assert(not ok and why.kind == "invalid_args" and why.message:find("city"), tostring(why))
 end
 assert(not pcall(Procedure.create, {name = "bad", schema = {type = "strange"}, print}))
+-- An empty table is a list or a map, whichever is asked for; also inside.
+for _, kind in ipairs{"array", "object"} do
+  local takes = Procedure.create{name = "takes", schema = {type = kind}, function(it) return next(it) end}
+  assert(takes{} == nil)
+  local inside = Procedure.create{name = "inside", schema = {properties = {it = {type = kind}}}, function(args) return args.it end}
+  assert(next(inside{it = {}}) == nil)
+end
+local why = select(2, pcall(Procedure.create{name = "number", schema = {type = "number"}, print}, {}))
+assert(why.message:find("{}", 1, true), why.message)
+
+-- Options that are none are refused, with the near name.
+for _, call in ipairs{
+  function() Procedure.create{nam = "x", print} end,
+  function() Procedure.factory({})({timeot = 1, print}) end,
+  function() add:with_context{metdata = {}} end,
+  function() Context.get():child{metdata = {}} end,
+} do
+  local ok, why = pcall(call)
+  assert(not ok and why.message:find("there is no option", 1, true) and why.hint:find("did you mean", 1, true), tostring(why))
+end
 
 -- A time limit ends waiting and computing, and is named; 0 is none.
 for _, body in ipairs{function() sleep(60) end, function() while true do end end} do
@@ -139,12 +184,32 @@ assert(handle:result() == "done" and handle.status == "completed" and handle.is_
 local kinds = {}
 for event in handle do kinds[#kinds + 1] = event.kind end
 assert(table.concat(kinds, " ") == "procedure.start stream.chunk stream.chunk procedure.end", table.concat(kinds, " "))
-local chunks = 0
-local done = async(function()
-  while chunks < 2 do sleep(0.001) end
+-- Each loop over a handle begins with the first event, also inside of another one.
+local pairs_of = 0
+for _ in handle do
+  for event in handle do pairs_of = pairs_of + event.sequence end
+end
+assert(pairs_of == 4 * (1 + 2 + 3 + 4), pairs_of)
+-- A listener that fails is called again, and is heard of on standard error only.
+local chunks, listened = 0, Event.subscribe("listened")
+handle:on("stream:chunk", function(event)
+  chunks = chunks + 1
+  assert(event.data.value.i == chunks)
+  Event.publish("listened")
+  error("told")
 end)
-handle:on("stream:chunk", function(event) chunks = chunks + 1 assert(event.data.value.i == chunks) end)
-done:await()
+local ok, why = pcall(handle.on, handle, "stream.*", print)
+assert(not ok and why.message:find("stream.*", 1, true))
+for _ = 1, 2 do assert(listened:receive{timeout = 10}) end
+assert(chunks == 2)
+-- Middleware sees the handle, when somebody holds one.
+local watched
+local watches = add:use(function(args, envelope, next)
+  watched = envelope.handle
+  return next()
+end)
+assert(watches(1) == 2 and watched == nil)
+assert(watches:start(1):result() == 2 and #watched:events() >= 1)
 assert(#handle:events() == 4)
 local waiting = Procedure.create{name = "waiting", function() sleep(60) end}:with_handle()
 waiting:cancel("enough")
@@ -154,6 +219,22 @@ assert(waiting.status == "cancelled")
 local busy = Procedure.create{name = "busy", function() while true do end end}:start()
 busy:cancel()
 assert(not pcall(busy.result, busy) and busy.status == "cancelled")
+-- In the middle of its turns as well.
+local turns, begun = 0, Event.subscribe("turns.begun")
+busy = Procedure.create{name = "busy", function()
+  while true do
+    turns = turns + 1
+    if turns == 1000 then Event.publish("turns.begun") end
+    if turns % 1000 == 0 then sleep(0) end
+  end
+end}:start()
+assert(begun:receive{timeout = 10})
+busy:cancel("enough")
+local ok, why = pcall(busy.result, busy)
+assert(not ok and why.kind == "cancelled" and turns >= 1000, tostring(why))
+local ended_at = turns
+sleep(0)
+assert(turns == ended_at)
 
 -- A cancelled Context ends a call before the function begins.
 local called = false

@@ -11,12 +11,13 @@ import textwrap
 import threading
 import time
 import weakref
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import aikit
-from aikit import Channel, ChannelEvent, errors
+from aikit import Channel, ChannelEvent, errors, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -306,3 +307,30 @@ def test_a_program_with_subscribers_ends() -> None:
         env={**os.environ},
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "done\n", "")
+
+
+async def test_the_iterator_of_a_channel_is_closed_with_its_subscription(channel: Channel) -> None:
+    for close in ("close", "aclose", "map"):
+        events = channel.events()
+        channel.publish("update", 1)
+        assert (next(events).payload, channel.subscriber_count()) == (1, 1)
+        if close == "close":
+            events.close()
+        elif close == "aclose":
+            await events.aclose()
+        else:
+            async with aclosing(streams.map(events, lambda event: event.payload)) as payloads:
+                channel.publish("update", 2)
+                assert await anext(payloads) == 2
+        assert channel.subscriber_count() == 0
+        with pytest.raises(StopIteration):
+            next(events)
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+    # What belongs to somebody else goes on.
+    with channel.subscribe() as subscription:
+        subscription.events().close()
+        channel.publish("update", 3)
+        event = subscription.receive(timeout=30)
+        assert event is not None
+        assert event.payload == 3

@@ -328,3 +328,47 @@ def test_steps_are_numbered_from_one() -> None:
         Context.create(tick=0)
     with Context.create(tick=1) as ctx, pytest.raises(InvalidArgsError):
         ctx.child(tick=0)
+
+
+def test_the_trace_of_a_caller_elsewhere_goes_on() -> None:
+    trace_id, span_id = "ab" * 16, "cd" * 8
+    header = f"00-{trace_id}-{span_id}-01"
+    context = Context.create(traceparent=header)
+    assert (context.trace_id, context.metadata["traceparent"]) == (trace_id, header)
+    assert Context.create().child(traceparent=header).trace_id == trace_id
+    named = aikit.Procedure(lambda: Context.get().trace_id, name="named")
+    assert named.with_context(traceparent=header)() == trace_id
+    for wrong in ({"traceparent": "00-x"}, {"traceparent": header, "trace_id": "ef" * 16}):
+        with pytest.raises(InvalidArgsError, match="traceparent") as failed:
+            Context.create(**wrong)  # type: ignore[arg-type]
+        assert failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "named"),
+    [
+        ({"timeout": "soon"}, TypeError, "^`timeout`: "),
+        ({"request_id": 5}, TypeError, "^`request_id`: "),
+        ({"trace_id": b"x"}, TypeError, "^`trace_id`: "),
+        ({"traceparent": 5}, TypeError, "^`traceparent`: "),
+        ({"roles": [5]}, TypeError, "^`roles`: "),
+        ({"tick": "one"}, TypeError, "^`tick`: "),
+        ({"tick": -1}, InvalidArgsError, "^`tick` is `-1`"),
+        ({"metadata": {"a": object()}}, Exception, "^(?!failed to extract)"),
+    ],
+)
+def test_a_wrong_option_is_named_and_not_what_reads_it(
+    options: dict[str, object], error: type[Exception], named: str
+) -> None:
+    with pytest.raises(error, match=named):
+        Context.create(**options)  # type: ignore[arg-type]
+    with pytest.raises(error, match=named):
+        Context.create().child(**options)  # type: ignore[arg-type]
+    made = aikit.Procedure(lambda: None, name="made")
+    with pytest.raises(error, match=named.replace("^`", "^`(context\\.)?")):
+        made.with_context(**options)
+
+
+def test_a_wrong_option_of_a_procedure_is_named() -> None:
+    with pytest.raises(TypeError, match="^`timeout`: "):
+        aikit.Procedure(lambda: None, name="made", timeout="soon")  # type: ignore[arg-type]

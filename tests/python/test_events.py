@@ -278,7 +278,7 @@ def test_an_async_function_ends_with_its_loop_and_one_warning(
         until(lambda: subscription.stats().is_stopped)  # noqa: B023
         assert called == [1]
         assert subscription.stats().failed == 1
-        assert "the event loop of the Python function `note` is closed" in str(
+        assert "the event loop of the Python function `note` has ended" in str(
             subscription.stats().error
         )
         assert loop not in _callbacks._waiting  # noqa: SLF001

@@ -123,6 +123,7 @@ def _objects() -> dict[str, int]:
     return counts
 
 
+@pytest.mark.slow
 def test_calls_leave_no_references_tasks_or_threads() -> None:
     count = 100_000 if os.environ.get("AIKIT_SOAK") else 5_000
     _calls(500)

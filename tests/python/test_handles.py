@@ -1,11 +1,39 @@
 """Handles: events for `for` and `async for`, results that may be asked again, usage."""
 
+# ruff: noqa: ANN401, ARG001  # middleware has one signature, whatever it needs of it
+
 from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import aikit
-from aikit import errors
+from aikit import Context, Procedure, errors
+from aikit.errors import CancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from aikit.middleware import Arguments, Envelope
+
+# An end that comes later than this has not been brought about by what the test did.
+LATE_S = 30.0
+
+
+@aikit.procedure
+def add(left: int, right: int = 1) -> int:
+    """Adds."""
+    return left + right
+
+
+@aikit.procedure
+async def aadd(left: int, right: int = 1) -> int:
+    await asyncio.sleep(0)
+    return left + right
 
 
 def agent(answer: str = "one two") -> aikit.Agent:
@@ -45,3 +73,131 @@ def test_a_failed_run_raises_at_every_ask_and_still_has_its_events() -> None:
         with pytest.raises(errors.ModelError, match="exhausted"):
             handle.result()
     assert [it.kind for it in handle][-1] == "procedure.error"
+
+
+def test_a_handle_tells_its_events_also_to_those_who_come_late() -> None:
+    @aikit.procedure
+    def count(limit: int) -> Generator[dict[str, int], None, str]:
+        for number in range(limit):
+            yield {"number": number}
+        return "done"
+
+    handle = count.start(2)
+    assert handle.result() == "done"
+    assert (handle.status, handle.is_finished, len(handle.trace_id)) == ("completed", True, 32)
+    kinds = ["procedure.start", "stream.chunk", "stream.chunk", "procedure.end"]
+    assert [event.kind for event in handle] == kinds
+    heard: list[object] = []
+    listening = handle.events.on("stream:chunk", lambda event: heard.append(event.data["value"]))
+    listening.join(LATE_S)
+    assert heard == [{"number": 0}, {"number": 1}]
+    start, end = handle.events[0].data, handle.events[-1].data
+    assert start["execution_id"] == end["execution_id"]
+    assert (start["name"], start["pid"]) == ("count", end["pid"])
+    assert end["duration_us"] >= 0
+
+    async def listen() -> list[str]:
+        started = aadd.start(1)
+        assert await started == 2
+        return [event.kind async for event in started.events]
+
+    assert asyncio.run(listen()) == ["procedure.start", "procedure.end"]
+
+
+def test_a_listener_that_raises_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: reported.append(args.exc_value))
+    handle = add.start(1)
+    heard: list[str] = []
+
+    def listen(event: aikit.Event) -> None:
+        heard.append(event.kind)
+        raise RuntimeError("broken")
+
+    handle.events.on("*", listen).join(LATE_S)
+    assert handle.result() == 2
+    assert heard == ["procedure.start", "procedure.end"]
+    assert [str(error) for error in reported] == ["broken", "broken"]
+
+
+def test_a_handle_cancels() -> None:
+    release = threading.Event()
+    blocks: Procedure[bool] = Procedure(lambda: release.wait(LATE_S), name="blocks")
+    handle = blocks.with_handle()
+    handle.cancel("enough")
+    with pytest.raises(CancelledError, match="enough"):
+        handle.result()
+    assert handle.status == "cancelled"
+    release.set()
+
+
+def test_a_listener_that_is_closed_leaves_its_thread_at_once() -> None:
+    release = threading.Event()
+    blocks: Procedure[bool] = Procedure(lambda: release.wait(LATE_S), name="blocks")
+    handle = blocks.start()
+    heard: list[str] = []
+    listening = handle.events.on("*", lambda event: heard.append(event.kind))
+    next(iter(handle))
+    began = time.monotonic()
+    listening.close()
+    listening.join(LATE_S)
+    assert time.monotonic() - began < LATE_S / 2
+    assert not [it for it in threading.enumerate() if it.name == "aikit-listener"]
+    release.set()
+    assert handle.result()
+    assert set(heard) <= {"procedure.start"}
+
+
+def test_two_loops_over_one_handle_each_have_their_place() -> None:
+    handle = agent().start("go")
+    pairs = list(zip(handle, handle, strict=False))
+    assert [first for first, _ in pairs] == [second for _, second in pairs] == list(handle)
+
+    async def both() -> None:
+        first, second = aiter(handle), aiter(handle.events)
+        for event in list(handle):
+            assert await anext(first) == event == await anext(second)
+
+    asyncio.run(both())
+
+
+def test_middleware_sees_the_handle_of_its_operation() -> None:
+    seen: list[object] = []
+
+    def look(args: Arguments, envelope: Envelope, following: Callable[..., Any]) -> Any:
+        handle = envelope.handle
+        if handle is None:
+            return following()
+        seen.append([event.kind for event in handle.events])
+        handle.cancel("enough")
+        return following()
+
+    looked: Procedure[int] = Procedure(lambda: 1, name="looked").use(look)
+    assert looked() == 1
+    with pytest.raises(CancelledError, match="enough"):
+        looked.start().result()
+    assert seen == [["procedure.start"]]
+
+    async def watch(args: Arguments, envelope: Envelope, following: Callable[..., Any]) -> Any:
+        assert envelope.handle is not None
+        told = envelope.handle
+
+        async def listen() -> None:
+            async for event in told:
+                seen.append(event.kind)
+                if event.kind == "step.done":
+                    return
+
+        listener = asyncio.create_task(listen())
+        answer = await following()
+        await asyncio.wait_for(listener, LATE_S)
+        return answer
+
+    async def answers() -> int:
+        Context.get().emit("step.done")
+        return 2
+
+    watched: Procedure[int] = Procedure(answers, name="watched").use(watch)
+    seen.clear()
+    assert watched.start().result() == 2
+    assert seen == ["procedure.start", "step.done"]

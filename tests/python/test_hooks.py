@@ -52,10 +52,44 @@ def test_a_hook_sees_a_call_and_changes_its_arguments() -> None:
 
     assert words("a b").words == 3
     assert seen == [("tool.before", "count_words", "user", 1)]
-    assert longer.__name__ == "longer"  # the decorator gives the function itself
+    assert longer.__name__ == "longer"  # type: ignore[attr-defined]  # called as the function
     known = info("longer")
     assert (known.points, known.priority, known.origin) == (["tool.before"], 500, "python")
     assert (known.calls, known.failures, known.state) == (1, 0, "on")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_decorator_makes_a_procedure_that_is_a_hook(is_async: bool) -> None:  # noqa: FBT001
+    seen: list[object] = []
+
+    def look(args: Any, envelope: Any, following: Any) -> Any:  # noqa: ANN401
+        seen.append((envelope.operation_name, envelope.source_type, args[0].point))
+        return following()
+
+    def plain(call: hooks.Call) -> hooks.Modify:
+        return hooks.Modify(args={"text": call.args["text"] + " more"})
+
+    async def waits(call: hooks.Call) -> hooks.Modify:
+        await asyncio.sleep(0)
+        return plain(call)
+
+    function = waits if is_async else plain
+    made = aikit.hook("tool.before")(function)
+    assert isinstance(made, aikit.Procedure)
+    with aikit.Context.create() as ctx:
+        assert words("a b").words == 3
+    # One procedure a hook: its function is no second one.
+    names = [node.name for node in ctx.graph]
+    assert names == ["tool:count_words", f"hook:{function.__name__}"]
+    hooks.unregister(function.__name__)
+
+    aikit.hook("tool.before", name="looks")(aikit.Procedure(function, middleware=[look]))
+    assert words("a b").words == 3
+    assert seen == [(function.__name__, "hook", "tool.before")]
+    call = hooks.Call(
+        {"point": "tool.before", "caller": "user", "attempt": 1, "args": {"text": "x"}}
+    )
+    assert made.run(call) == hooks.Modify(args={"text": "x more"})
 
 
 ANSWERS: list[tuple[str, Any, Any]] = [
@@ -394,3 +428,21 @@ def test_an_agent_does_not_take_away_what_is_required() -> None:
     assert [str(it).split(":")[0] for it in refused] == ["the hook `guard` stays"] * 2
     assert [it.name for it in hooks.list()] == ["guard"]
     assert hooks.unregister("guard") == 1
+
+
+def test_the_function_of_a_hook_keeps_its_name_in_errors(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stubborn(_: hooks.Call) -> object:
+        return object()
+
+    async def patient(_: hooks.Call) -> object:
+        return object()
+
+    for function in (stubborn, patient):
+        caplog.clear()
+        hook = hooks.register("tool.before", function, name="other")
+        words("a")
+        hook.unregister()
+        assert f"`{function.__name__}`" in caplog.text
+        assert "`ask" not in caplog.text

@@ -76,6 +76,7 @@ struct Shared {
     /// Graphs of root calls that ended, where a host keeps them.
     recent: Arc<Recent>,
     channels: Option<Arc<dyn ChannelService>>,
+    is_silent: bool,
 }
 
 /// The execution that calls belong to: the one that began it, and the execution it stands in.
@@ -122,6 +123,7 @@ impl Context {
                 events: overrides.events.unwrap_or_default(),
                 recent: Arc::default(),
                 channels: overrides.channels,
+                is_silent: overrides.silent,
                 clock,
             }),
         }))
@@ -157,8 +159,7 @@ impl Context {
         }))
     }
 
-    /// What stands for one execution of a procedure: its metrics are the node's. It has the
-    /// cancellation of this one, which is what spares most of the cost of [`Context::child`].
+    /// What stands for one execution of a procedure: its metrics are the node's.
     #[must_use]
     pub(crate) fn child_at(
         &self,
@@ -178,7 +179,7 @@ impl Context {
         Self(Arc::new(Inner {
             shared: Arc::clone(&parent.shared),
             deadline: parent.deadline.into_iter().chain(asked).min(),
-            cancel: Arc::clone(&parent.cancel),
+            cancel: parent.cancel.child(),
             log: parent.log.clone(),
             graph: Arc::clone(&parent.graph),
             node: Some(node),
@@ -422,6 +423,17 @@ impl Context {
             .map_or(&self.0.metrics, |node| &node.metrics)
     }
 
+    /// Whether what runs here is told neither to the host of the logger nor to telemetry; see
+    /// [`Overrides::silent`].
+    pub fn is_silent(&self) -> bool {
+        self.0.shared.is_silent
+    }
+
+    /// Whether cancelling `other` cancels this one: it is the same, or above.
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0.cancel.is_below(&other.0.cancel)
+    }
+
     /// Whether both are one Context, not only equal.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -458,6 +470,7 @@ impl Shared {
         own.progress = overrides.progress.or(own.progress);
         own.approver = overrides.approver.or(own.approver);
         own.invocation = overrides.invocation.or(own.invocation);
+        own.is_silent |= overrides.silent;
         Arc::new(own)
     }
 }

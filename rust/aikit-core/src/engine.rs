@@ -215,6 +215,9 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
     fn interrupt(&self);
 }
 
+/// Name of the procedure that a cell is, whoever runs it: a kernel, a script file, a prompt.
+pub const CELL_PROCEDURE: &str = "cell";
+
 /// Runs a cell with the hooks of `cx` around it; the only caller of [`ScriptEngine::execute`] in a
 /// program. A cell that only takes hooks away runs without those, so that nobody is locked up by a
 /// hook that refuses every cell.

@@ -1,6 +1,6 @@
 //! The one error type of aikit and the table of its kinds.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::value::Value;
 
@@ -8,6 +8,7 @@ use crate::value::Value;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
+type SharedSource = Arc<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, why, and what a caller may do about it.
 ///
@@ -18,7 +19,7 @@ struct Parts {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    source: Option<Source>,
+    source: Option<SharedSource>,
     run: Option<Value>,
     traceback: Vec<String>,
     retry: Retry,
@@ -79,7 +80,7 @@ impl Error {
     /// Attaches the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -116,7 +117,7 @@ impl Error {
         self.0.is_noticed
     }
 
-    /// The same error once more, for who wants to give it to several: all but its source.
+    /// The same error once more, for who wants to give it to several; they share its source.
     #[must_use]
     pub fn copy(&self) -> Self {
         let parts = &self.0;
@@ -124,7 +125,7 @@ impl Error {
             kind: parts.kind,
             message: parts.message.clone(),
             hint: parts.hint.clone(),
-            source: None,
+            source: parts.source.clone(),
             run: parts.run.clone(),
             traceback: parts.traceback.clone(),
             retry: parts.retry,

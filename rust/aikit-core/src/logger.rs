@@ -23,7 +23,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 pub use self::{
-    fields::{ContextFields, compose_context_fields, default_context_fields},
+    fields::{ContextFields, Fields, compose_context_fields, default_context_fields},
     level::Level,
     line::Format,
     record::{Record, Sink},
@@ -93,8 +93,11 @@ impl Default for State {
 
 impl State {
     fn sinks(&self) -> impl Iterator<Item = &dyn Sink> {
-        let writer = self.writer.as_deref().map(|it| it as &dyn Sink);
-        self.host.as_deref().into_iter().chain(writer)
+        self.host.as_deref().into_iter().chain(self.writer())
+    }
+
+    fn writer(&self) -> Option<&dyn Sink> {
+        self.writer.as_deref().map(|it| it as &dyn Sink)
     }
 }
 
@@ -194,6 +197,7 @@ pub struct Logger {
     component: Option<Arc<str>>,
     bindings: Arc<Map>,
     own_level: Option<Arc<AtomicU8>>,
+    own_format: Option<Format>,
 }
 
 impl Logger {
@@ -222,6 +226,15 @@ impl Logger {
     pub fn with_level(&self, level: Level) -> Self {
         Self {
             own_level: Some(Arc::new(AtomicU8::new(level.number()))),
+            ..self.clone()
+        }
+    }
+
+    /// One whose records are written so, whatever the writer's other lines look like.
+    #[must_use]
+    pub fn with_format(&self, format: Format) -> Self {
+        Self {
+            own_format: Some(format),
             ..self.clone()
         }
     }
@@ -256,12 +269,12 @@ impl Logger {
         if !self.is_level_enabled(level) {
             return;
         }
-        let mut own = (*self.bindings).clone();
+        let mut own = Fields::from((*self.bindings).clone());
         if let Some(component) = &self.component {
-            own.insert("component".to_owned(), Value::from(&**component));
+            own.set("component", Value::from(&**component));
         }
-        own.extend(fields);
-        emit(level, &target, message, own, None);
+        own.extend(Fields::from(fields));
+        emit(level, (&target, self.own_format), message, own, None);
     }
 
     fn target(&self) -> String {
@@ -300,30 +313,42 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
     if is_level_enabled(level) && subscriber::is_heard(level, target) {
         emit(
             level,
-            &subscriber::rename(target),
+            (&subscriber::rename(target), None),
             message,
-            Map::new(),
+            Fields::default(),
             place,
         );
     }
 }
 
 /// Adds the fields of the Context and gives the record to whoever wants it.
-fn emit(level: Level, target: &str, message: &str, own: Map, place: Option<(&str, u32)>) {
+fn emit(
+    level: Level,
+    (target, format): (&str, Option<Format>),
+    message: &str,
+    mut own: Fields,
+    place: Option<(&str, u32)>,
+) {
     let state = STATE.load();
     let context = Context::try_get();
-    let context = context.map_or_else(Map::new, |it| (state.context_fields)(&it));
+    // What the host's own handler calls would come back to it without an end.
+    let is_silent = context.as_ref().is_some_and(Context::is_silent);
+    let mut context = context.map_or_else(Fields::default, |it| (state.context_fields)(&it));
+    secrets::clean_context(&mut context);
+    secrets::clean(&mut own);
     let record = Record {
         level,
         target,
+        format,
         message: &scrub("", message),
-        context: secrets::without(context),
-        fields: secrets::without(own),
+        context,
+        fields: own,
         file: place.map(|(file, _)| file),
         line: place.map(|(_, line)| line),
         time: SystemClock.now(),
     };
-    for sink in state.sinks() {
+    let host = state.host.as_deref().filter(|_| !is_silent);
+    for sink in host.into_iter().chain(state.writer()) {
         if level.number() >= sink.threshold() {
             sink.write(&record);
         }

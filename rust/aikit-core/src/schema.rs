@@ -1,11 +1,11 @@
 //! A JSON Schema that data is held against.
 
-use std::{fmt, sync::OnceLock};
+use std::{collections::HashSet, fmt, sync::OnceLock};
 
 use jsonschema::Validator;
 use schemars::{JsonSchema, generate::SchemaSettings};
 
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Value, value::Map};
 
 /// A JSON Schema (draft 2020-12), compiled once, at the first check at the latest.
 pub struct Schema {
@@ -78,6 +78,47 @@ impl Schema {
         }))
     }
 
+    /// Makes empty lists of empty maps in `value`, and the other way round, where that fits and it
+    /// did not: where a language writes both alike, the schema says which of them was meant.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` when this is no schema.
+    pub fn settle_empty(&self, value: &mut Value) -> Result<()> {
+        if !has_empty(value) {
+            return Ok(());
+        }
+        let mut changed = Vec::new();
+        for place in self.misfit_places(value)? {
+            let Some(found) = at(value, &place) else {
+                continue;
+            };
+            let other = match found {
+                Value::Map(map) if map.is_empty() => Value::List(Vec::new()),
+                Value::List(list) if list.is_empty() => Value::Map(Map::new()),
+                _ => continue,
+            };
+            changed.push((place, std::mem::replace(found, other)));
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let wrong = self.misfit_places(value)?;
+        // Neither fits: then the message names what was given.
+        for (place, first) in changed.into_iter().filter(|(it, _)| wrong.contains(it)) {
+            if let Some(found) = at(value, &place) {
+                *found = first;
+            }
+        }
+        Ok(())
+    }
+
+    fn misfit_places(&self, value: &Value) -> Result<HashSet<String>> {
+        let json = value.to_readable_json();
+        let misfits = self.validator()?.iter_errors(&json);
+        Ok(misfits.map(|it| it.instance_path().to_string()).collect())
+    }
+
     fn validator(&self) -> Result<&Validator> {
         if let Some(validator) = self.compiled.get() {
             return Ok(validator);
@@ -90,6 +131,26 @@ impl Schema {
         })?;
         Ok(self.compiled.get_or_init(|| compiled))
     }
+}
+
+fn has_empty(value: &Value) -> bool {
+    match value {
+        Value::Map(map) => map.is_empty() || map.values().any(has_empty),
+        Value::List(list) => list.is_empty() || list.iter().any(has_empty),
+        _ => false,
+    }
+}
+
+/// The value at a JSON pointer.
+fn at<'a>(value: &'a mut Value, pointer: &str) -> Option<&'a mut Value> {
+    pointer.split('/').skip(1).try_fold(value, |value, part| {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        match value {
+            Value::Map(map) => map.get_mut(&part),
+            Value::List(list) => list.get_mut(part.parse::<usize>().ok()?),
+            _ => None,
+        }
+    })
 }
 
 /// The JSON Schema of a Rust type, without references, as models want it.
@@ -147,6 +208,30 @@ mod tests {
             lacking.describe("argument"),
             r#""name" is a required property"#
         );
+    }
+
+    #[test]
+    fn what_is_empty_becomes_what_the_schema_asks_for() {
+        let kinds = schema(
+            r#"{"type": "object", "properties": {
+                "list": {"type": "array"}, "map": {"type": "object"}, "a/b": {"type": "array"},
+                "number": {"type": "number"}, "rows": {"items": {"type": "array"}}}}"#,
+        );
+        let kinds = Schema::new(kinds).unwrap();
+        let cases = [
+            (r#"{"list": {}, "map": {}}"#, r#"{"list": [], "map": {}}"#),
+            (r#"{"list": [], "map": []}"#, r#"{"list": [], "map": {}}"#),
+            (r#"{"a/b": {}}"#, r#"{"a/b": []}"#),
+            (r#"{"rows": [{}, [1], {}]}"#, r#"{"rows": [[], [1], []]}"#),
+            (r#"{"number": {}}"#, r#"{"number": {}}"#),
+            ("[]", "{}"),
+            (r#"{"list": {"a": 1}}"#, r#"{"list": {"a": 1}}"#),
+        ];
+        for (given, expected) in cases {
+            let mut value = schema(given);
+            kinds.settle_empty(&mut value).unwrap();
+            assert_eq!(value, schema(expected), "{given}");
+        }
     }
 
     #[test]

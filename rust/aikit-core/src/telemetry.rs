@@ -169,6 +169,17 @@ pub fn provider() -> Option<Arc<dyn TelemetryProvider>> {
     installed.as_ref().map(|it| Arc::clone(&it.0))
 }
 
+/// The provider, unless what runs in `cx` is its own doing.
+fn provider_for(cx: &Context) -> Option<Arc<dyn TelemetryProvider>> {
+    if cx.is_silent() { None } else { provider() }
+}
+
+/// The provider of a measurement, which belongs to the current Context if there is one.
+fn provider_here() -> Option<Arc<dyn TelemetryProvider>> {
+    let is_silent = is_on() && Context::try_get().is_some_and(|it| it.is_silent());
+    if is_silent { None } else { provider() }
+}
+
 /// Says whether spans carry what was said to models and tools, and what they answered. They do not
 /// unless somebody asked for it.
 pub fn set_content_capture(captures: bool) {
@@ -193,7 +204,7 @@ pub fn begin(
     node: &ProcedureNode,
     description: Option<&SpanDescription>,
 ) -> Option<Arc<Span>> {
-    if !is_on() {
+    if !is_on() || cx.is_silent() {
         return None;
     }
     let named = || SpanDescription::new(&*node.name);
@@ -230,7 +241,7 @@ fn told(node: &ProcedureNode, error: Option<&Error>) {
 /// Begins a span below the one around `cx`; `None` while nobody records. It has no children: what
 /// has some is a procedure.
 pub fn start_span(cx: &Context, description: SpanDescription) -> Option<Span> {
-    let provider = provider()?;
+    let provider = provider_for(cx)?;
     let start = placed(cx, description)?;
     let sink = provider.start_span(start.clone());
     Some(Span::new(&start, sink, Arc::clone(cx.clock())))
@@ -240,7 +251,9 @@ pub fn start_span(cx: &Context, description: SpanDescription) -> Option<Span> {
 /// stand below it until [`end_trace`]. Answers the trace id.
 pub fn start_trace(cx: &Context, name: &str) -> String {
     let trace_id: Arc<str> = Arc::from(cx.trace_id());
-    if let (Some(provider), Some(start)) = (provider(), placed(cx, SpanDescription::new(name))) {
+    if let (Some(provider), Some(start)) =
+        (provider_for(cx), placed(cx, SpanDescription::new(name)))
+    {
         let sink = provider.start_trace(start.clone());
         let span = Arc::new(Span::new(&start, sink, Arc::clone(cx.clock())));
         TRACES.rcu(|open| {
@@ -277,7 +290,7 @@ pub fn end_trace(cx: &Context) {
 /// Notes an error on the span around `cx`, or on its trace.
 pub fn record_error(cx: &Context, error: &Error) {
     let around = cx.span().cloned().or_else(|| open_trace(cx.trace_id()));
-    match (around, provider()) {
+    match (around, provider_for(cx)) {
         (Some(span), _) => span.record_error(error),
         (None, Some(provider)) => provider.record_error(cx.trace_id(), error),
         (None, None) => {}
@@ -339,7 +352,7 @@ impl Counter {
         if !is_on() || !amount.is_finite() || amount < 0.0 {
             return;
         }
-        if let Some(provider) = provider() {
+        if let Some(provider) = provider_here() {
             provider.counter(&self.0).add(amount, attributes);
         }
     }
@@ -371,7 +384,7 @@ impl Histogram {
         if !is_on() || !value.is_finite() {
             return;
         }
-        if let Some(provider) = provider() {
+        if let Some(provider) = provider_here() {
             provider.histogram(&self.0).record(value, attributes);
         }
     }

@@ -5,34 +5,20 @@
 //! frame does not survive.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use aikit_core::{
-    Context, Error, ErrorKind, Result, Value,
-    clock::{Clock as _, SystemClock},
-    io,
-    per_process::PerProcess,
-    script::Callable,
-};
-use futures::future::{BoxFuture, Either, select};
+use aikit_core::{Context, Error, ErrorKind, Result, Value, io, script::Callable};
+use futures::future::BoxFuture;
 use pyo3::{exceptions::PyBaseException, intern, prelude::*, types::PyTuple};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     context::{Origin, Scope},
     convert, errors, interpreter,
+    slots::{Place, Slot, Slots},
 };
-
-/// How often the loop of an async function that has not answered is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Sync Python functions that run at the same time.
-const FUNCTIONS_MAX: usize = 32;
 
 /// A Python function as Rust calls it.
 #[derive(Debug)]
@@ -89,9 +75,10 @@ impl Callable for PyCallable {
 async fn call(function: Arc<Function>, context: Context, args: Vec<Value>) -> Result<Value> {
     let slots = (!function.is_async).then(Slots::current);
     let slot = match &slots {
-        Some(slots) => Some(Slots::take(slots).await?),
+        Some(slots) => Some(Slots::take(slots, &function.name).await?),
         None => None,
     };
+    let place = slot.as_ref().map(Slot::place);
     let (sender, receiver) = oneshot::channel();
     let reply = Reply {
         function: Arc::clone(&function),
@@ -100,65 +87,27 @@ async fn call(function: Arc<Function>, context: Context, args: Vec<Value>) -> Re
     let mut guard = Guard {
         function: Arc::clone(&function),
         job: Arc::default(),
+        place,
         is_answered: false,
     };
-    let (job, starting) = (Arc::clone(&guard.job), Arc::clone(&function));
+    let job = Arc::clone(&guard.job);
     // Taking the interpreter may wait, which a worker of the runtime must not.
-    let is_lost = io::spawn_blocking(move || {
+    io::spawn_blocking(move || {
         let scope = Scope::new(context.clone(), slots);
         interpreter::attach(|py| {
-            let started = start(py, &starting, &context, (args, scope, reply));
+            let started = start(py, &function, &context, (args, scope, reply));
             match started {
                 Ok(started) => job.begin(py, started),
-                Err(error) => return Err(errors::from_python(py, &starting.name, error)),
+                Err(error) => return Err(errors::from_python(py, &function.name, error)),
             }
-            Ok(starting.is_async && job.is_lost(py))
+            Ok(())
         })
         .unwrap_or_else(|| Err(ending()))
     })
     .await?;
-    let answer = if is_lost {
-        Err(lost(&function.name))
-    } else {
-        answer(receiver, &function, &guard.job).await
-    };
+    let answer = receiver.await;
     guard.is_answered = true;
-    answer
-}
-
-/// Waits for the answer. A loop that is closed gives none, and tells nobody, so it is looked at
-/// now and then.
-async fn answer(
-    mut receiver: oneshot::Receiver<Result<Value>>,
-    function: &Arc<Function>,
-    job: &Arc<Job>,
-) -> Result<Value> {
-    let gone = |answer: std::result::Result<Result<Value>, _>| {
-        answer.unwrap_or_else(|_: oneshot::error::RecvError| Err(ending()))
-    };
-    if !function.is_async {
-        return gone(receiver.await);
-    }
-    loop {
-        match select(receiver, SystemClock.sleep(LOOK)).await {
-            Either::Left((answer, _)) => return gone(answer),
-            Either::Right(((), waiting)) => receiver = waiting,
-        }
-        let job = Arc::clone(job);
-        let is_lost = move || interpreter::attach(|py| job.is_lost(py)).unwrap_or(false);
-        if io::spawn_blocking(move || Ok(is_lost())).await? {
-            // An answer may have come just before the end.
-            return receiver
-                .try_recv()
-                .unwrap_or_else(|_| Err(lost(&function.name)));
-        }
-    }
-}
-
-fn lost(name: &str) -> Error {
-    let message = format!("the event loop of the Python function `{name}` is closed");
-    Error::new(ErrorKind::Unavailable, message)
-        .with_hint("give the function to aikit in a loop that runs as long as it is called")
+    answer.unwrap_or_else(|_| Err(ending()))
 }
 
 fn ending() -> Error {
@@ -234,6 +183,16 @@ impl Reply {
         self.send(Err(errors::from_python(py, &self.function.name, raised)));
     }
 
+    /// Answers that the loop has ended on which the function was to go on.
+    fn lose(&self) {
+        let name = &self.function.name;
+        let message =
+            format!("the event loop of the Python function `{name}` has ended before the function");
+        let hint = "await the handle before `asyncio.run` returns, or start the work outside of it";
+        let error = Error::new(ErrorKind::Cancelled, message).with_hint(hint);
+        self.send(Err(error.with_source(LoopEnded)));
+    }
+
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,6 +200,23 @@ impl Reply {
             .as_ref()
             .is_none_or(|(sender, _)| sender.is_closed())
     }
+}
+
+/// The source of the error of a function whose event loop has ended: it never runs again.
+#[derive(Debug)]
+struct LoopEnded;
+
+impl fmt::Display for LoopEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the event loop has ended")
+    }
+}
+
+impl std::error::Error for LoopEnded {}
+
+/// Whether a function failed because its event loop has ended.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LoopEnded>)
 }
 
 impl Reply {
@@ -280,18 +256,6 @@ impl Job {
     }
 }
 
-impl Job {
-    /// Whether the loop of the call was closed before it answered; it is forgotten then.
-    fn is_lost(&self, py: Python<'_>) -> bool {
-        let started = {
-            let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.started.as_ref().map(|it| it.clone_ref(py))
-        };
-        let lost = started.map(|it| it.call_method0(py, intern!(py, "is_lost")));
-        lost.is_some_and(|it| it.is_ok_and(|it| it.is_truthy(py).unwrap_or(false)))
-    }
-}
-
 fn cancel(py: Python<'_>, started: &Py<PyAny>) {
     if let Err(error) = started.call_method0(py, intern!(py, "cancel")) {
         tracing::warn!(%error, "a Python function could not be cancelled");
@@ -302,6 +266,8 @@ fn cancel(py: Python<'_>, started: &Py<PyAny>) {
 struct Guard {
     function: Arc<Function>,
     job: Arc<Job>,
+    /// What a sync function takes until it returns.
+    place: Option<Place>,
     is_answered: bool,
 }
 
@@ -313,10 +279,11 @@ impl Drop for Guard {
         let mut state = self.job.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_cancelled = true;
         if let Some(started) = state.started.take() {
-            if !self.function.is_async {
+            if let Some(place) = &self.place {
+                let cut_off = place.cut_off();
                 tracing::warn!(
                     function = %self.function.name,
-                    running = Slots::current().running.load(Ordering::Relaxed),
+                    cut_off,
                     "a Python function outlived its caller and keeps its thread"
                 );
             }
@@ -325,74 +292,6 @@ impl Drop for Guard {
                 io::runtime()
                     .spawn_blocking(move || interpreter::attach(|py| cancel(py, &started))),
             );
-        }
-    }
-}
-
-/// The bound on sync Python functions; a function that itself waits for aikit lends its place,
-/// so that calls which nest cannot lock each other out.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    free: Arc<Semaphore>,
-    /// Places to take out of use at the next return.
-    debt: AtomicUsize,
-    running: AtomicUsize,
-}
-
-/// A place in [`Slots`]; kept until the function returns, even when nobody waits any more.
-struct Slot {
-    slots: Arc<Slots>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Slots {
-    /// The bound of this process; a forked child has its own.
-    fn current() -> Arc<Self> {
-        static CURRENT: PerProcess<Arc<Slots>> = PerProcess::new();
-        let slots = CURRENT.get_or_init(|| {
-            Arc::new(Self {
-                free: Arc::new(Semaphore::new(FUNCTIONS_MAX)),
-                debt: AtomicUsize::new(0),
-                running: AtomicUsize::new(0),
-            })
-        });
-        Arc::clone(slots)
-    }
-
-    async fn take(slots: &Arc<Self>) -> Result<Slot> {
-        let permit = Arc::clone(&slots.free).acquire_owned().await;
-        let permit = permit.map_err(|error| Error::internal("no place").with_source(error))?;
-        slots.running.fetch_add(1, Ordering::Relaxed);
-        Ok(Slot {
-            slots: Arc::clone(slots),
-            permit: Some(permit),
-        })
-    }
-
-    /// Opens one more place while a function waits for aikit.
-    pub(crate) fn lend(&self) {
-        self.free.add_permits(1);
-    }
-
-    /// Closes the place that [`Slots::lend`] opened, now or when it gets free.
-    pub(crate) fn take_back(&self) {
-        if self.free.forget_permits(1) == 0 {
-            self.debt.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.slots.running.fetch_sub(1, Ordering::Relaxed);
-        let paid = self
-            .slots
-            .debt
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| {
-                debt.checked_sub(1)
-            });
-        if let (Ok(_), Some(permit)) = (paid, self.permit.take()) {
-            permit.forget();
         }
     }
 }

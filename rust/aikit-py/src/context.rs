@@ -10,7 +10,7 @@ use aikit_core::{
 };
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
 
-use crate::{callbacks::Slots, interpreter, session};
+use crate::{interpreter, session, silence, slots::Slots};
 
 /// Where a call came from; travels in the Context to where Python functions are called back.
 #[derive(Debug)]
@@ -28,9 +28,25 @@ pub(crate) fn current_scope(py: Python<'_>) -> PyResult<Option<Scope>> {
     Ok(scope.cast::<Scope>().ok().map(|scope| scope.get().clone()))
 }
 
+/// What a call belongs to: as [`current_scope`], and silent where the program's handlers make it.
+pub(crate) fn calling_scope(py: Python<'_>) -> PyResult<Option<Scope>> {
+    let scope = current_scope(py)?;
+    Ok(scope.map(|scope| {
+        if scope.context.is_silent() || !silence::is_on(py) {
+            return scope;
+        }
+        let silent = Overrides {
+            silent: true,
+            ..Overrides::default()
+        };
+        scope.with_context(scope.context.child(silent))
+    }))
+}
+
 /// What the outermost call of a program begins with: below the span of OpenTelemetry that is the
 /// current one, or with a trace of its own.
 pub(crate) fn rooted(py: Python<'_>, mut overrides: Overrides, base: &Context) -> Overrides {
+    overrides.silent = silence::is_on(py);
     if let Some(parent) = opentelemetry_parent(py) {
         let key = span::TRACEPARENT.to_owned();
         overrides.metadata.insert(key, Value::from(parent));
@@ -102,7 +118,7 @@ impl Entry {
     fn new(py: Python<'_>, event_loop: Option<Py<PyAny>>) -> PyResult<Self> {
         static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let copy = COPY.import(py, "contextvars", "copy_context")?;
-        let parent = current_scope(py)?;
+        let parent = calling_scope(py)?;
         Ok(Self {
             origin: Arc::new(Origin {
                 variables: copy.call0()?.unbind(),

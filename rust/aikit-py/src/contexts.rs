@@ -13,14 +13,20 @@ use aikit_core::{
     event::EventKind,
     graph,
     metrics::UsageSums,
-    procedure::emit_chunk,
+    procedure::{self, emit_chunk},
 };
 use pyo3::prelude::*;
 
 use crate::{
-    context::{Scope, current_scope, rooted},
+    context::{Scope, calling_scope, current_scope, rooted},
     convert::{PyValue, from_python},
-    errors, session,
+    errors,
+    graph::ProcedureNode,
+    handles::HandleView,
+    named::Named,
+    procedures::Watch,
+    session, silence,
+    whole::Whole,
 };
 
 /// What flows with a call.
@@ -53,8 +59,9 @@ pub(crate) struct ContextOptions {
     metadata: Option<PyValue>,
     request_id: Option<String>,
     trace_id: Option<String>,
+    traceparent: Option<String>,
     timeout: Option<f64>,
-    tick: Option<u64>,
+    tick: Option<Whole>,
 }
 
 impl ContextOptions {
@@ -68,16 +75,19 @@ impl ContextOptions {
                 return Err(Error::invalid_args(message).with_hint("give a mapping"));
             }
         };
-        let overrides = Overrides {
+        let mut overrides = Overrides {
             request_id: self.request_id,
             trace_id: self.trace_id,
             roles: self.roles,
             metadata,
             timeout: self.timeout.map(seconds).transpose()?,
-            tick: self.tick,
+            tick: self.tick.map(|it| it.named("tick")).transpose()?,
             ..Overrides::default()
         };
         overrides.validate()?;
+        if let Some(header) = self.traceparent {
+            overrides.continue_trace(&header)?;
+        }
         Ok(overrides)
     }
 
@@ -108,16 +118,19 @@ pub(crate) fn seconds(seconds: f64) -> aikit_core::Result<Duration> {
 impl Context {
     /// A Context of the program's own, in the session's services.
     #[staticmethod]
-    fn create(py: Python<'_>, options: ContextOptions) -> PyResult<Self> {
-        let scope = current_scope(py)?;
+    fn create(py: Python<'_>, options: Named<ContextOptions>) -> PyResult<Self> {
+        let options = options.0;
+        let scope = calling_scope(py)?;
         let base = match &scope {
             Some(scope) => scope.core().clone(),
             None => session::current(py)?.tool_context().context,
         };
         let principal = options.principal(base.principal());
+        let is_continued = options.traceparent.is_some();
         let make = || {
             let mut overrides = options.overrides()?;
-            if scope.is_none() && overrides.trace_id.is_none() {
+            overrides.silent = silence::is_on(py);
+            if scope.is_none() && overrides.trace_id.is_none() && !is_continued {
                 overrides = rooted(py, overrides, &base);
             }
             let Some(principal) = principal else {
@@ -154,7 +167,8 @@ impl Context {
     }
 
     /// A Context below this one.
-    fn child(&self, py: Python<'_>, options: ContextOptions) -> PyResult<Self> {
+    fn child(&self, py: Python<'_>, options: Named<ContextOptions>) -> PyResult<Self> {
+        let options = options.0;
         let principal = options.principal(self.inner.principal());
         let is_other = principal.is_some_and(|it| {
             let own = self.inner.principal();
@@ -221,6 +235,18 @@ impl Context {
     /// Cancels it and what is below it.
     fn cancel(&self, reason: String) {
         self.inner.cancel(ErrorKind::Cancelled, reason);
+    }
+
+    /// Calls `stopped` from a thread of Rust's when it ends, until the watch is dropped.
+    fn watch(&self, stopped: Py<PyAny>) -> Watch {
+        Watch::new(self.inner.clone(), stopped)
+    }
+
+    /// Events and cancellation of the operation that this belongs to, when somebody holds its
+    /// handle.
+    #[getter]
+    fn operation(&self) -> Option<HandleView> {
+        procedure::HandleView::of(&self.inner).map(HandleView::new)
     }
 
     /// Raises when it was cancelled or its deadline has passed.
@@ -378,132 +404,6 @@ impl Context {
 
 impl Context {
     fn node_of(&self, node: &Arc<graph::ProcedureNode>) -> ProcedureNode {
-        ProcedureNode {
-            node: Arc::clone(node),
-            graph: Arc::clone(self.inner.graph()),
-        }
-    }
-}
-
-/// One execution of a procedure.
-#[pyclass(frozen, eq, module = "aikit._aikit")]
-pub(crate) struct ProcedureNode {
-    node: Arc<graph::ProcedureNode>,
-    /// Keeps the children, which the node alone does not.
-    graph: Arc<graph::ProcedureGraph>,
-}
-
-impl PartialEq for ProcedureNode {
-    fn eq(&self, other: &Self) -> bool {
-        self.node.pid == other.node.pid
-    }
-}
-
-impl ProcedureNode {
-    fn with(&self, node: Arc<graph::ProcedureNode>) -> Self {
-        Self {
-            node,
-            graph: Arc::clone(&self.graph),
-        }
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "microseconds of this century fit in 53 bits"
-)]
-fn unix_seconds(micros: i64) -> f64 {
-    micros as f64 / 1e6
-}
-
-#[pymethods]
-impl ProcedureNode {
-    #[getter]
-    fn pid(&self) -> String {
-        self.node.pid.to_string()
-    }
-
-    #[getter]
-    fn parent_pid(&self) -> Option<String> {
-        self.node.parent.as_ref().map(|it| it.pid.to_string())
-    }
-
-    #[getter]
-    fn name(&self) -> &str {
-        &self.node.name
-    }
-
-    #[getter]
-    fn status(&self) -> &'static str {
-        self.node.status().name()
-    }
-
-    /// Seconds since 1970-01-01 UTC.
-    #[getter]
-    fn started(&self) -> f64 {
-        unix_seconds(self.node.started)
-    }
-
-    /// Seconds since 1970-01-01 UTC.
-    #[getter]
-    fn completed(&self) -> Option<f64> {
-        self.node.completed().map(unix_seconds)
-    }
-
-    #[getter]
-    fn error(&self) -> Option<String> {
-        self.node.error()
-    }
-
-    #[getter]
-    fn depth(&self) -> usize {
-        self.node.depth()
-    }
-
-    #[getter]
-    fn parent(&self) -> Option<Self> {
-        self.node.parent.clone().map(|it| self.with(it))
-    }
-
-    #[getter]
-    fn children(&self) -> Vec<Self> {
-        let children = self.graph.children(self.node.pid);
-        children.into_iter().map(|it| self.with(it)).collect()
-    }
-
-    #[getter]
-    fn ancestors(&self) -> Vec<Self> {
-        self.node
-            .ancestors()
-            .cloned()
-            .map(|it| self.with(it))
-            .collect()
-    }
-
-    #[getter]
-    fn metrics(&self) -> PyValue {
-        PyValue(self.node.metrics.to_nested())
-    }
-
-    fn add_metric(&self, py: Python<'_>, name: &str, amount: f64) -> PyResult<()> {
-        errors::raise(py, self.node.add_metric(name, amount))
-    }
-
-    fn set_metric(&self, py: Python<'_>, name: &str, value: f64) -> PyResult<()> {
-        errors::raise(py, self.node.set_metric(name, value))
-    }
-
-    fn get_metric(&self, name: &str) -> f64 {
-        self.node.get_metric(name)
-    }
-
-    /// Adds sums by name.
-    fn merge_metrics(
-        &self,
-        py: Python<'_>,
-        sums: std::collections::HashMap<String, f64>,
-    ) -> PyResult<()> {
-        let mut sums = sums.into_iter();
-        sums.try_for_each(|(name, sum)| errors::raise(py, self.node.add_metric(&name, sum)))
+        ProcedureNode::new(Arc::clone(node), Arc::clone(self.inner.graph()))
     }
 }

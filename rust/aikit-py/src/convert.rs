@@ -73,7 +73,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
 /// `invalid_args` names what cannot be data and where it stands.
 pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> Result<Value> {
     let _visit = interpreter::enter(object.py());
-    read(object, 0).map_err(|Misfit { path, why }| {
+    read(object, At::default()).map_err(|Misfit { path, why }| {
         let place = path.into_iter().rev().collect::<String>();
         let place = if place.is_empty() {
             String::new()
@@ -85,6 +85,83 @@ pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> Result<Value> {
              pydantic models or numpy arrays",
         )
     })
+}
+
+/// Reads arguments once more for a schema that they did not fit, with numbers that fit it by their
+/// size in the place of those that JSON does not have: infinities, NaN, integers of more than 64
+/// bits. `None` where there is none of these.
+///
+/// In `low` NaN is smaller than every bound of a schema, in `high` it is larger, so that it fits
+/// only where nothing is asked of its size.
+pub(crate) fn stand_ins(object: &Bound<'_, PyAny>) -> Option<[Value; 2]> {
+    let _visit = interpreter::enter(object.py());
+    let mut value = read(object, At::loose()).ok()?;
+    let mut high = value.clone();
+    let has_low = stand_in(&mut value, -NAN_STAND_IN);
+    stand_in(&mut high, NAN_STAND_IN);
+    (has_low || from_python(object).is_err()).then_some([value, high])
+}
+
+/// The error that names what [`stand_ins`] stood for.
+pub(crate) fn without_stand_ins(error: &Error) -> Error {
+    let message = error
+        .message()
+        .replace(&(-NAN_STAND_IN).to_string(), "nan")
+        .replace(&NAN_STAND_IN.to_string(), "nan")
+        .replace(&INFINITY_STAND_IN.to_string(), "inf");
+    Error::new(error.kind(), message).with_hint(error.hint().unwrap_or_default())
+}
+
+/// No whole numbers, so that they are no integers to a schema.
+const INFINITY_STAND_IN: f64 = 4_503_599_627_370_495.5;
+const NAN_STAND_IN: f64 = 4_503_599_627_370_494.5;
+
+fn stand_in(value: &mut Value, nan: f64) -> bool {
+    match value {
+        Value::Float(number) if number.is_finite() => false,
+        Value::Float(number) => {
+            *number = match *number {
+                f64::INFINITY => INFINITY_STAND_IN,
+                f64::NEG_INFINITY => -INFINITY_STAND_IN,
+                _ => nan,
+            };
+            true
+        }
+        // All of them, not up to the first.
+        Value::List(items) => items
+            .iter_mut()
+            .map(|it| stand_in(it, nan))
+            .fold(false, |any, it| any | it),
+        Value::Map(map) => map
+            .values_mut()
+            .map(|it| stand_in(it, nan))
+            .fold(false, |any, it| any | it),
+        _ => false,
+    }
+}
+
+/// Where in an object the reader is, and how it reads.
+#[derive(Clone, Copy, Default)]
+struct At {
+    depth: usize,
+    /// Whether an integer that does not fit becomes the nearest float.
+    is_loose: bool,
+}
+
+impl At {
+    const fn loose() -> Self {
+        Self {
+            depth: 0,
+            is_loose: true,
+        }
+    }
+
+    const fn inside(self) -> Self {
+        Self {
+            depth: self.depth + 1,
+            is_loose: self.is_loose,
+        }
+    }
 }
 
 /// Why an object is not data, and the way to it from inside out.
@@ -115,8 +192,8 @@ impl From<PyErr> for Misfit {
 
 type Read = Result<Value, Misfit>;
 
-fn read(object: &Bound<'_, PyAny>, depth: usize) -> Read {
-    if depth > DEPTH_MAX {
+fn read(object: &Bound<'_, PyAny>, at: At) -> Read {
+    if at.depth > DEPTH_MAX {
         let why = format!("the data is nested deeper than {DEPTH_MAX} levels, or contains itself");
         return Err(Misfit::new(why));
     }
@@ -127,15 +204,15 @@ fn read(object: &Bound<'_, PyAny>, depth: usize) -> Read {
     } else if let Ok(text) = object.cast::<PyString>() {
         read_text(text)
     } else if object.cast::<PyInt>().is_ok() {
-        read_integer(object)
+        read_integer(object, at)
     } else if let Ok(number) = object.cast::<PyFloat>() {
         Ok(Value::Float(number.value()))
     } else if let Ok(dict) = object.cast::<PyDict>() {
-        read_dict(dict, depth)
+        read_dict(dict, at)
     } else if let Ok(list) = object.cast::<PyList>() {
-        read_items(list.iter(), depth)
+        read_items(list.iter(), at)
     } else if let Ok(tuple) = object.cast::<PyTuple>() {
-        read_items(tuple.iter(), depth)
+        read_items(tuple.iter(), at)
     } else if let Ok(bytes) = object.cast::<PyBytes>() {
         Ok(Value::Bytes(bytes.as_bytes().to_vec().into()))
     } else if object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>() {
@@ -143,7 +220,7 @@ fn read(object: &Bound<'_, PyAny>, depth: usize) -> Read {
         let bytes: Vec<u8> = bytes.extract()?;
         Ok(Value::Bytes(bytes.into()))
     } else {
-        read_by_protocol(object, depth)
+        read_by_protocol(object, at)
     }
 }
 
@@ -153,8 +230,15 @@ fn read_text(text: &Bound<'_, PyString>) -> Read {
         .map_err(|_| Misfit::new("a text has half of a surrogate pair, which is no Unicode"))
 }
 
-fn read_integer(object: &Bound<'_, PyAny>) -> Read {
-    object.extract::<i64>().map(Value::Int).map_err(|_| {
+fn read_integer(object: &Bound<'_, PyAny>, at: At) -> Read {
+    if let Ok(number) = object.extract::<i64>() {
+        return Ok(Value::Int(number));
+    }
+    if at.is_loose {
+        let bound = if object.lt(0)? { f64::MIN } else { f64::MAX };
+        return Ok(Value::Float(object.extract::<f64>().unwrap_or(bound)));
+    }
+    Err({
         let digits = object.to_string();
         let shown: String = digits.chars().take(24).collect();
         let more = if shown.len() < digits.len() {
@@ -168,7 +252,7 @@ fn read_integer(object: &Bound<'_, PyAny>) -> Read {
     })
 }
 
-fn read_dict(dict: &Bound<'_, PyDict>, depth: usize) -> Read {
+fn read_dict(dict: &Bound<'_, PyDict>, at: At) -> Read {
     let mut map = Map::with_capacity(dict.len());
     for (key, item) in dict {
         let Ok(name) = key.cast::<PyString>() else {
@@ -178,24 +262,24 @@ fn read_dict(dict: &Bound<'_, PyDict>, depth: usize) -> Read {
             )));
         };
         let name = name.to_str()?.to_owned();
-        let value = read(&item, depth + 1).map_err(|misfit| misfit.inside(format!(".{name}")))?;
+        let value = read(&item, at.inside()).map_err(|misfit| misfit.inside(format!(".{name}")))?;
         map.insert(name, value);
     }
     Ok(Value::Map(map))
 }
 
-fn read_items<'py>(items: impl Iterator<Item = Bound<'py, PyAny>>, depth: usize) -> Read {
+fn read_items<'py>(items: impl Iterator<Item = Bound<'py, PyAny>>, at: At) -> Read {
     items
         .enumerate()
         .map(|(index, item)| {
-            read(&item, depth + 1).map_err(|misfit| misfit.inside(format!("[{index}]")))
+            read(&item, at.inside()).map_err(|misfit| misfit.inside(format!("[{index}]")))
         })
         .collect::<Result<_, _>>()
         .map(Value::List)
 }
 
 /// What is not built in is read by what it offers, so that nothing has to be imported.
-fn read_by_protocol(object: &Bound<'_, PyAny>, depth: usize) -> Read {
+fn read_by_protocol(object: &Bound<'_, PyAny>, at: At) -> Read {
     let py = object.py();
     let kind = object.get_type();
     if kind.hasattr(intern!(py, "__dataclass_fields__"))? {
@@ -205,7 +289,7 @@ fn read_by_protocol(object: &Bound<'_, PyAny>, depth: usize) -> Read {
             .try_iter()?
         {
             let name: String = name?.extract()?;
-            let value = read(&object.getattr(name.as_str())?, depth + 1)
+            let value = read(&object.getattr(name.as_str())?, at.inside())
                 .map_err(|misfit| misfit.inside(format!(".{name}")))?;
             map.insert(name, value);
         }
@@ -214,11 +298,11 @@ fn read_by_protocol(object: &Bound<'_, PyAny>, depth: usize) -> Read {
     // pydantic, our own results, numpy, pathlib, datetime: in this order.
     for method in ["model_dump", "to_dict", "tolist", "__fspath__", "isoformat"] {
         if kind.hasattr(method)? {
-            return read(&object.call_method0(method)?, depth + 1);
+            return read(&object.call_method0(method)?, at.inside());
         }
     }
     if kind.hasattr(intern!(py, "__members__"))? {
-        return read(&object.getattr(intern!(py, "value"))?, depth + 1);
+        return read(&object.getattr(intern!(py, "value"))?, at.inside());
     }
     Err(Misfit::new(format!(
         "an object of type {} is not data",

@@ -1,7 +1,14 @@
 //! Error kinds ↔ Python exceptions, by the table of `aikit_core::error`.
 
+use std::fmt;
+
 use aikit_core::{Error, ErrorKind};
-use pyo3::{exceptions::PyKeyboardInterrupt, intern, prelude::*, types::PyDict};
+use pyo3::{
+    exceptions::PyKeyboardInterrupt,
+    intern,
+    prelude::*,
+    types::{PyDict, PyTraceback},
+};
 
 use crate::{convert, interpreter};
 
@@ -36,6 +43,60 @@ pub(crate) fn raise<T>(py: Python<'_>, result: aikit_core::Result<T>) -> PyResul
     result.map_err(|error| to_python(py, &error))
 }
 
+/// What a function of the user's raised, with the traceback it had then: each time an exception is
+/// raised again, Python adds to it.
+#[derive(Debug)]
+struct Raised {
+    error: PyErr,
+    traceback: Option<Py<PyTraceback>>,
+}
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Raised {}
+
+impl Raised {
+    fn new(py: Python<'_>, error: PyErr) -> Self {
+        let traceback = error.traceback(py).map(Bound::unbind);
+        Self { error, traceback }
+    }
+
+    /// The very same exception, to be raised once more.
+    fn again(&self, py: Python<'_>) -> PyErr {
+        let with = intern!(py, "with_traceback");
+        // It takes a traceback of any exception, so this does not fail.
+        let _same = self.error.value(py).call_method1(with, (&self.traceback,));
+        self.error.clone_ref(py)
+    }
+}
+
+/// The exception of the user's function itself, where the error stands for nothing else; the one
+/// that carries the error otherwise.
+///
+/// `asyncio.CancelledError` is not raised again: it would end the task that waits, and not tell it
+/// that what it waits for was cancelled.
+pub(crate) fn original(py: Python<'_>, error: &Error) -> PyErr {
+    let source = std::error::Error::source(error);
+    match source.and_then(|it| it.downcast_ref::<Raised>()) {
+        Some(raised) if !is_cancellation(py, raised.error.value(py)) => raised.again(py),
+        _ => to_python(py, error),
+    }
+}
+
+/// Whether it is the exception by which asyncio ends a task.
+pub(crate) fn is_cancellation(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
+    let name = raised.get_type().name();
+    name.is_ok_and(|it| it == "CancelledError") && !is_ours(py, raised)
+}
+
+fn is_ours(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
+    class(py, "AikitError").is_ok_and(|class| raised.is_instance(&class).unwrap_or(false))
+}
+
 /// The exception that carries an error.
 pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
     let _visit = interpreter::enter(py);
@@ -64,8 +125,8 @@ fn python_cause(py: Python<'_>, error: &Error) -> Option<PyErr> {
     let mut causes = std::iter::successors(first, |cause| cause.source());
     causes.find_map(|cause| {
         cause
-            .downcast_ref::<PyErr>()
-            .map(|error| error.clone_ref(py))
+            .downcast_ref::<Raised>()
+            .map(|raised| raised.error.clone_ref(py))
     })
 }
 
@@ -74,23 +135,22 @@ fn python_cause(py: Python<'_>, error: &Error) -> Option<PyErr> {
 /// An exception of aikit keeps its kind; any other is a `tool_failed` that names it.
 pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
     let _visit = interpreter::enter(py);
-    let value = raised.value(py);
+    let value = raised.value(py).clone().into_any();
     if value.is_instance_of::<PyKeyboardInterrupt>() {
-        return Error::new(ErrorKind::Interrupted, "interrupted").with_source(raised);
+        return Error::new(ErrorKind::Interrupted, "interrupted")
+            .with_source(Raised::new(py, raised));
     }
     let text = |attribute: &str| -> Option<String> {
         value.getattr(attribute).ok()?.extract::<String>().ok()
     };
-    let ours =
-        class(py, "AikitError").is_ok_and(|class| value.is_instance(&class).unwrap_or(false));
-    if ours {
+    if is_ours(py, &value) {
         let kind = text("kind").and_then(|code| ErrorKind::from_code(&code));
         let message = text("message").unwrap_or_else(|| value.to_string());
         let mut error = Error::new(kind.unwrap_or(ErrorKind::ToolFailed), message);
         if let Some(hint) = text("hint") {
             error = error.with_hint(hint);
         }
-        return error.with_source(raised);
+        return error.with_source(Raised::new(py, raised));
     }
     let kind = raised.get_type(py);
     let class = kind
@@ -98,7 +158,7 @@ pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
         .map_or_else(|_| "exception".to_owned(), |it| it.to_string());
     if class == "CancelledError" {
         let message = format!("the Python function `{name}` was cancelled");
-        return Error::new(ErrorKind::Cancelled, message).with_source(raised);
+        return Error::new(ErrorKind::Cancelled, message).with_source(Raised::new(py, raised));
     }
     let said = value.to_string();
     let message = if said.is_empty() {
@@ -108,7 +168,7 @@ pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
     };
     Error::new(ErrorKind::ToolFailed, message)
         .with_traceback(frames(py, &raised))
-        .with_source(raised)
+        .with_source(Raised::new(py, raised))
 }
 
 /// The lines of the traceback, outermost first, as Python prints them.

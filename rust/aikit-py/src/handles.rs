@@ -1,20 +1,63 @@
 //! Handles of started work, seen from Python.
 
-use std::sync::Arc;
+use std::{pin::pin, process, sync::Arc};
 
-use aikit_core::procedure;
-use futures::FutureExt as _;
-use pyo3::prelude::*;
+use aikit_core::{Error, ErrorKind, Result, procedure};
+use futures::{
+    FutureExt as _,
+    future::{Either, select},
+};
+use pyo3::{intern, prelude::*};
+use tokio::sync::watch;
 
-use crate::{convert::PyValue, wait};
+use crate::{context::Scope, convert::PyValue, errors, interpreter, wait};
 
 /// Started work.
 #[pyclass(frozen, module = "aikit._aikit")]
-pub(crate) struct Handle(Arc<procedure::Handle>);
+pub(crate) struct Handle {
+    work: Arc<procedure::Handle>,
+    started_by: Process,
+    raise: wait::Raise,
+}
 
 impl Handle {
     pub(crate) fn new(handle: procedure::Handle) -> Self {
-        Self(Arc::new(handle))
+        Self {
+            work: Arc::new(handle),
+            started_by: Process::this(),
+            raise: errors::to_python,
+        }
+    }
+
+    /// Of a Python function: what it raises is raised as it is.
+    pub(crate) fn of_function(handle: procedure::Handle) -> Self {
+        Self {
+            raise: errors::original,
+            ..Self::new(handle)
+        }
+    }
+
+    /// The work, if this process can wait for it.
+    fn here(&self, py: Python<'_>) -> PyResult<Arc<procedure::Handle>> {
+        if !self.work.is_finished() {
+            self.started_by.check(py)?;
+        }
+        Ok(Arc::clone(&self.work))
+    }
+
+    /// Refuses to block an event loop until work has ended that this loop has to go on with.
+    fn check_loop(&self, py: Python<'_>) -> PyResult<()> {
+        let here = interpreter::callbacks(py)?.call_method0(intern!(py, "begun_here"))?;
+        let scopes: Vec<Bound<'_, Scope>> = here.extract()?;
+        let is_needed = |scope: &Scope| scope.core().is_below(self.work.context());
+        if self.work.is_finished() || !scopes.iter().any(|it| is_needed(it.get())) {
+            return Ok(());
+        }
+        let message = "the work of the handle stands on this event loop, which a blocking wait \
+                       keeps from going on with it";
+        let error = Error::invalid_args(message)
+            .with_hint("write `await handle`, or iterate with `async for`");
+        Err(errors::to_python(py, &error))
     }
 }
 
@@ -22,26 +65,33 @@ impl Handle {
 impl Handle {
     /// Waits for the result.
     fn result(&self, py: Python<'_>) -> PyResult<PyValue> {
-        let handle = Arc::clone(&self.0);
-        wait::blocking(py, |_| async move { handle.result().await }).map(PyValue)
+        let handle = self.here(py)?;
+        self.check_loop(py)?;
+        let work = |_| async move { handle.result().await };
+        wait::blocking_as(py, work, self.raise).map(PyValue)
     }
 
     /// `result` as an awaitable.
     fn aresult<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let handle = Arc::clone(&self.0);
-        wait::awaitable(py, |_| async move { handle.result().await.map(PyValue) })
+        let handle = self.here(py)?;
+        let work = |_| async move { handle.result().await.map(PyValue) };
+        wait::awaitable_as(py, work, self.raise)
     }
 
     /// Waits for the event after position `after`; `None` after the last one.
     fn event(&self, py: Python<'_>, after: u64) -> PyResult<Option<PyValue>> {
-        let handle = Arc::clone(&self.0);
+        let handle = self.here(py)?;
+        if let Some(event) = handle.event(after).now_or_never() {
+            return Ok(event.map(|event| PyValue(event.to_value())));
+        }
+        self.check_loop(py)?;
         let event = wait::blocking(py, move |_| async move { Ok(handle.event(after).await) })?;
         Ok(event.map(|event| PyValue(event.to_value())))
     }
 
     /// `event` as an awaitable.
     fn aevent<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Bound<'py, PyAny>> {
-        let handle = Arc::clone(&self.0);
+        let handle = self.here(py)?;
         wait::awaitable(py, move |_| async move {
             Ok(handle
                 .event(after)
@@ -54,7 +104,7 @@ impl Handle {
     fn events(&self) -> Vec<PyValue> {
         let mut events = Vec::new();
         let mut position = 0;
-        while let Some(Some(event)) = self.0.event(position).now_or_never() {
+        while let Some(Some(event)) = self.work.event(position).now_or_never() {
             position = event.sequence;
             events.push(PyValue(event.to_value()));
         }
@@ -62,41 +112,128 @@ impl Handle {
     }
 
     /// Where the work stands.
-    fn status(&self) -> &'static str {
-        self.0.status().name()
+    fn status(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(self.here(py)?.status().name())
     }
 
     /// Its events, without holding the work.
-    fn view(&self) -> HandleView {
-        HandleView(self.0.view().clone())
+    fn view(&self, py: Python<'_>) -> PyResult<HandleView> {
+        Ok(HandleView::new(self.here(py)?.view().clone()))
     }
 
     /// Asks the work to end.
-    fn cancel(&self, reason: String) {
-        self.0.cancel(reason);
+    fn cancel(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        self.here(py)?.cancel(reason);
+        Ok(())
     }
 
     /// Whether the work has ended.
-    fn is_finished(&self) -> bool {
-        self.0.is_finished()
+    fn is_finished(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.here(py)?.is_finished())
     }
 
     /// W3C trace id.
     fn trace_id(&self) -> String {
-        self.0.context().trace_id().to_owned()
+        self.work.context().trace_id().to_owned()
     }
 }
 
 /// The events of started work.
 #[pyclass(frozen, module = "aikit._aikit")]
-pub(crate) struct HandleView(procedure::HandleView);
+pub(crate) struct HandleView {
+    view: procedure::HandleView,
+    started_by: Process,
+    closed: watch::Sender<bool>,
+}
+
+impl HandleView {
+    pub(crate) fn new(view: procedure::HandleView) -> Self {
+        Self {
+            view,
+            started_by: Process::this(),
+            closed: watch::Sender::new(false),
+        }
+    }
+}
 
 #[pymethods]
 impl HandleView {
-    /// Waits for the event after position `after`; `None` after the last one.
+    /// Waits for the event after position `after`; `None` after the last one, and when closed.
     fn event(&self, py: Python<'_>, after: u64) -> PyResult<Option<PyValue>> {
-        let view = self.0.clone();
-        let event = wait::blocking(py, move |_| async move { Ok(view.event(after).await) })?;
-        Ok(event.map(|event| PyValue(event.to_value())))
+        self.started_by.check(py)?;
+        let work = next(self.view.clone(), self.closed.subscribe(), after);
+        wait::blocking(py, |_| work)
+    }
+
+    /// `event` as an awaitable.
+    fn aevent<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Bound<'py, PyAny>> {
+        self.started_by.check(py)?;
+        let work = next(self.view.clone(), self.closed.subscribe(), after);
+        wait::awaitable(py, |_| work)
+    }
+
+    /// The events until now.
+    fn events(&self) -> Vec<PyValue> {
+        let mut events = Vec::new();
+        let mut position = 0;
+        while let Some(Some(event)) = self.view.event(position).now_or_never() {
+            position = event.sequence;
+            events.push(PyValue(event.to_value()));
+        }
+        events
+    }
+
+    /// The same events, closed by themselves.
+    fn view(&self) -> Self {
+        Self::new(self.view.clone())
+    }
+
+    /// Asks the work to end.
+    fn cancel(&self, reason: String) {
+        self.view.cancel(reason);
+    }
+
+    /// Ends the waits for events.
+    fn close(&self) {
+        self.closed.send_replace(true);
+    }
+}
+
+async fn next(
+    view: procedure::HandleView,
+    mut closed: watch::Receiver<bool>,
+    after: u64,
+) -> Result<Option<PyValue>> {
+    // A view that is gone is closed as well.
+    let closed = pin!(closed.wait_for(|is_closed| *is_closed));
+    let found = match select(pin!(view.event(after)), closed).await {
+        Either::Left((event, _)) => event,
+        Either::Right(_) => None,
+    };
+    Ok(found.map(|event| PyValue(event.to_value())))
+}
+
+/// The process that has the threads on which some work goes on.
+struct Process(u32);
+
+impl Process {
+    fn this() -> Self {
+        Self(process::id())
+    }
+
+    /// # Errors
+    ///
+    /// `unavailable` in a process that was forked off.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        if self.0 == process::id() {
+            return Ok(());
+        }
+        let message = format!(
+            "the work of the handle goes on in the process `{}`, of which this one is a fork",
+            self.0
+        );
+        let error = Error::new(ErrorKind::Unavailable, message)
+            .with_hint("wait for it there, or start the work again here");
+        Err(errors::to_python(py, &error))
     }
 }

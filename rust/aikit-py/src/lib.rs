@@ -11,18 +11,22 @@ mod contexts;
 mod convert;
 mod errors;
 mod events;
+mod graph;
 mod handles;
 mod hooks;
 mod interpreter;
 mod kernel;
 mod logging;
 mod models;
+mod named;
 mod packages;
 mod procedures;
 mod rag;
 mod replay;
 mod session;
 mod sessions;
+mod silence;
+mod slots;
 mod state;
 mod subscriptions;
 mod telemetry;
@@ -41,9 +45,10 @@ mod _aikit {
         callbacks::Reply,
         channels::{Channel, channel_session, remove_channel, try_channel},
         context::Scope,
-        contexts::{Context, ProcedureNode},
+        contexts::Context,
         errors::error_kinds,
         events::{areplay_events, publish_event, replay_events, subscribe_events},
+        graph::ProcedureNode,
         handles::{Handle, HandleView},
         hooks::{
             enable_hook, hook_points, list_hooks, register_hook, remove_hooks, unregister_hook,

@@ -27,7 +27,7 @@ use pyo3::{
 };
 use pyo3_log::Caching;
 
-use crate::{convert, interpreter};
+use crate::{convert, interpreter, silence};
 
 /// How long the levels of the loggers below `aikit` are trusted: looking at all of them at each
 /// call would take longer than many a call. That of `aikit` itself is read at each call.
@@ -153,7 +153,13 @@ impl Sink for PythonLogging {
 
     fn write(&self, record: &Record<'_>) {
         // A handler that raises reports it itself; there is nobody else to tell.
-        drop(interpreter::attach(|py| deliver(py, record)));
+        drop(interpreter::attach(|py| {
+            if silence::is_on(py) {
+                // What a handler itself brought about.
+                return Ok(());
+            }
+            deliver(py, record)
+        }));
     }
 }
 
@@ -179,13 +185,13 @@ fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
     for name in CONTEXT_FIELDS {
         made.setattr(name, py.None())?;
     }
-    for (name, value) in &record.context {
+    for (name, value) in record.context.iter() {
         set(&made, name, value)?;
     }
-    for (name, value) in &record.fields {
+    for (name, value) in record.fields.iter() {
         set(&made, name, value)?;
     }
-    logger.call_method1(intern!(py, "handle"), (made,))?;
+    silence::keep(py, || logger.call_method1(intern!(py, "handle"), (made,)))?;
     Ok(())
 }
 
@@ -230,8 +236,14 @@ impl Sink for ThroughLog {
                     .build(),
             );
         };
-        // The logger attaches by itself only for a record that somebody wants.
-        interpreter::visit(send);
+        interpreter::attach(|py| {
+            if !silence::is_on(py) {
+                silence::keep(py, send);
+                // It leaves what a handler raises to whoever looks next, which harms a call that
+                // has nothing to do with it.
+                drop(PyErr::take(py));
+            }
+        });
     }
 }
 

@@ -13,6 +13,7 @@ use aikit_core::{
     Error, ErrorKind, Result, Value, context, io,
     procedure::{self, Call, Procedure, SourceType},
     schema::Schema,
+    tool::ToolContext,
     tracker::{self, Boundary, Operation},
     value::Map,
 };
@@ -21,12 +22,14 @@ use pyo3::{exceptions::PyBaseException, prelude::*};
 
 use crate::{
     callbacks::PyCallable,
-    context::{Scope, current_scope, rooted},
+    context::{Scope, calling_scope, current_scope, rooted},
     contexts::{Context, ContextOptions, seconds},
-    convert::{PyValue, from_python},
+    convert::{self, PyValue, from_python},
     errors,
     handles::Handle,
-    interpreter, session, wait,
+    interpreter,
+    named::Named,
+    session, wait,
 };
 
 /// What a procedure is made with.
@@ -75,8 +78,8 @@ impl Given {
 #[pymethods]
 impl ProcedureOptions {
     #[new]
-    fn new(py: Python<'_>, given: Given) -> PyResult<Self> {
-        let options = given.read();
+    fn new(py: Python<'_>, given: Named<Given>) -> PyResult<Self> {
+        let options = given.0.read();
         options
             .map(|it| Self(Arc::new(it)))
             .map_err(|error| errors::to_python(py, &error))
@@ -85,6 +88,13 @@ impl ProcedureOptions {
     /// Holds arguments, by name, against the schema.
     fn check(&self, args: &Bound<'_, PyAny>) -> PyResult<()> {
         let checked = from_python(args).and_then(|args| self.0.check(&args));
+        let checked = checked.or_else(|error| match convert::stand_ins(args) {
+            None => Err(error),
+            Some(both) => {
+                let checked = both.iter().try_for_each(|it| self.0.check(it));
+                checked.map_err(|error| convert::without_stand_ins(&error))
+            }
+        });
         checked.map_err(|error| errors::to_python(args.py(), &error))
     }
 
@@ -115,9 +125,10 @@ impl ProcedureOptions {
     /// no longer than its time limit and its Context allow.
     fn run_limited(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let procedure = self.procedure(function)?;
-        wait::blocking(py, |cx| async move {
+        let work = |cx: ToolContext| async move {
             procedure.call(&cx.context, Value::Null).await.map(drop)
-        })
+        };
+        wait::blocking_as(py, work, errors::original)
     }
 
     /// `run_limited` as an awaitable.
@@ -127,16 +138,19 @@ impl ProcedureOptions {
         function: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let procedure = self.procedure(function)?;
-        wait::awaitable(py, |cx| async move {
+        let work = |cx: ToolContext| async move {
             procedure.call(&cx.context, Value::Null).await.map(drop)
-        })
+        };
+        wait::awaitable_as(py, work, errors::original)
     }
 
     /// Starts a function without arguments as a procedure.
     fn start(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Handle> {
         let procedure = self.procedure(function)?;
         let cx = wait::started(py)?;
-        Ok(Handle::new(procedure.start(&cx.context, Value::Null)))
+        Ok(Handle::of_function(
+            procedure.start(&cx.context, Value::Null),
+        ))
     }
 }
 
@@ -201,15 +215,7 @@ impl Execution {
 
     /// Calls `stopped` from a thread of Rust's when the Context ends, until the watch is dropped.
     fn watch(&self, stopped: Py<PyAny>) -> Watch {
-        let cx = self.scope.core().clone();
-        let watching = io::spawn(async move {
-            cx.stopped().await;
-            let call = move || interpreter::attach(|py| stopped.call0(py).map(drop));
-            if let Ok(Some(Err(error))) = io::runtime().spawn_blocking(call).await {
-                tracing::debug!(%error, "nobody was told that a context ended");
-            }
-        });
-        Watch(Mutex::new(Some(io::AbortOnDrop(watching.abort_handle()))))
+        Watch::new(self.scope.core().clone(), stopped)
     }
 
     /// Ends it well.
@@ -220,16 +226,10 @@ impl Execution {
     }
 
     /// Ends it with an exception; answers the one to raise in its place, where that says more.
-    fn fail(
-        &self,
-        py: Python<'_>,
-        raised: Bound<'_, PyBaseException>,
-    ) -> PyResult<Option<Py<PyAny>>> {
-        let Some(running) = self.take() else {
-            return Ok(None);
-        };
+    fn fail(&self, py: Python<'_>, raised: Bound<'_, PyBaseException>) -> Option<Py<PyAny>> {
+        let running = self.take()?;
         let name = &*self.operation.name;
-        let is_cancelled = raised.get_type().name()? == "CancelledError" && !is_ours(py, &raised)?;
+        let is_cancelled = errors::is_cancellation(py, raised.as_any());
         let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
         let error = match stopped {
             // The Context ended, and so its task was cancelled.
@@ -245,7 +245,7 @@ impl Execution {
         running.end(Some(&error));
         let says_more = is_cancelled && self.scope.core().check().is_err() || limit.is_some();
         let own = || errors::to_python(py, &error).into_value(py).into_any();
-        Ok(says_more.then(own))
+        says_more.then(own)
     }
 
     /// Ends it as cancelled: a generator whose reader has gone.
@@ -267,17 +267,12 @@ impl Execution {
     }
 }
 
-fn is_ours(py: Python<'_>, raised: &Bound<'_, PyBaseException>) -> PyResult<bool> {
-    let ours = py.import("aikit.errors")?.getattr("AikitError")?;
-    raised.is_instance(&ours)
-}
-
 fn begin(
     py: Python<'_>,
     operation: Operation,
     overrides: Option<&context::Overrides>,
 ) -> PyResult<Execution> {
-    let (caller, scope) = if let Some(scope) = current_scope(py)? {
+    let (caller, scope) = if let Some(scope) = calling_scope(py)? {
         (scope.core().clone(), Some(scope))
     } else {
         let base = session::current(py)?.tool_context().context;
@@ -304,6 +299,19 @@ fn begin(
 /// Waits for the end of a Context, until dropped.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Watch(Mutex<Option<io::AbortOnDrop>>);
+
+impl Watch {
+    pub(crate) fn new(cx: context::Context, stopped: Py<PyAny>) -> Self {
+        let watching = io::spawn(async move {
+            cx.stopped().await;
+            let call = move || interpreter::attach(|py| stopped.call0(py).map(drop));
+            if let Ok(Some(Err(error))) = io::runtime().spawn_blocking(call).await {
+                tracing::debug!(%error, "nobody was told that a context ended");
+            }
+        });
+        Self(Mutex::new(Some(io::AbortOnDrop(watching.abort_handle()))))
+    }
+}
 
 #[pymethods]
 impl Watch {

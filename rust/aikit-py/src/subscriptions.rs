@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aikit_core::{
-    Result, Value,
+    Error, ErrorKind, Result, Value,
     broadcast::{Delivery, DropPolicy, Feed, QueueOptions, timeout},
     context::{HostData, Overrides},
     script::Callable,
@@ -12,7 +12,7 @@ use aikit_core::{
 use futures::{FutureExt as _, future::BoxFuture};
 use pyo3::prelude::*;
 
-use crate::{context::Origin, convert::PyValue, session, wait, whole::Whole};
+use crate::{callbacks, context::Origin, convert::PyValue, session, wait, whole::Whole};
 
 /// A subscription.
 #[pyclass(frozen, module = "aikit._aikit")]
@@ -75,6 +75,17 @@ pub(crate) fn queue(capacity: Whole, drop: &str) -> Result<QueueOptions> {
     })
 }
 
+/// The error of a function that will never run again, because its event loop has ended, as one that
+/// ends the subscription.
+fn ended(error: Error) -> Error {
+    if !callbacks::is_lost(&error) {
+        return error;
+    }
+    Error::new(ErrorKind::Unavailable, error.message())
+        .with_hint("subscribe in a loop that runs as long as events come")
+        .with_source(error)
+}
+
 /// Calls a Python function with each item, on behalf of whoever subscribed. It outlives the call
 /// that did, so it ends with the session and not with the call.
 pub(crate) fn calling<T: 'static>(
@@ -89,6 +100,6 @@ pub(crate) fn calling<T: 'static>(
     Ok(move |item: Arc<T>| {
         let cx = below.root_child(Overrides::default());
         let called = function.call(&cx, vec![show(&item)]);
-        called.map(|it| it.map(drop)).boxed()
+        called.map(|it| it.map(drop).map_err(ended)).boxed()
     })
 }

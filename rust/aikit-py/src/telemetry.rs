@@ -12,7 +12,7 @@ use aikit_core::{
 };
 use pyo3::{intern, prelude::*, types::PyDict};
 
-use crate::{context::Entry, convert, convert::PyValue, errors, interpreter, session};
+use crate::{context::Entry, convert, convert::PyValue, errors, interpreter, session, silence};
 
 /// Names and their values, in order.
 type Pairs = Vec<(String, String)>;
@@ -100,6 +100,9 @@ pub(crate) fn add_to_counter(
     attributes: PyValue,
 ) -> PyResult<()> {
     let (name, unit, description) = instrument;
+    if silence::is_on(py) {
+        return Ok(());
+    }
     let attributes = listed(attributes);
     let counter = telemetry::counter(&name, &unit, &description);
     let added = py.detach(|| counter.count(amount, &attributes));
@@ -131,6 +134,9 @@ pub(crate) fn record_in_histogram(
     attributes: PyValue,
 ) -> PyResult<()> {
     let (name, unit, description) = instrument;
+    if silence::is_on(py) {
+        return Ok(());
+    }
     let attributes = listed(attributes);
     let histogram = telemetry::histogram(&name, &unit, &description);
     let noted = py.detach(|| histogram.note(value, &attributes));
@@ -216,7 +222,7 @@ fn tell<'py>(
     method: &'static str,
     args: impl pyo3::call::PyCallArgs<'py>,
 ) -> Option<Bound<'py, PyAny>> {
-    match object.call_method1(method, args) {
+    match silence::keep(object.py(), || object.call_method1(method, args)) {
         Ok(answer) => Some(answer),
         Err(error) => {
             tracing::warn!(method, %error, "the telemetry provider raised an error");

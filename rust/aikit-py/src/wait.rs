@@ -27,6 +27,26 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
+    blocking_as(py, work, errors::to_python)
+}
+
+/// Makes the exception of an error.
+pub(crate) type Raise = fn(Python<'_>, &Error) -> PyErr;
+
+/// [`blocking`], with another exception for an error.
+///
+/// # Errors
+///
+/// As [`blocking`].
+pub(crate) fn blocking_as<T, F>(
+    py: Python<'_>,
+    work: impl FnOnce(ToolContext) -> F,
+    raise: Raise,
+) -> PyResult<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
     let visit = interpreter::enter(py);
     let entry = Entry::blocking(py)?;
     let work = work(entry.tool_context(py)?);
@@ -49,9 +69,7 @@ where
     if let Some(error) = raised {
         return Err(error);
     }
-    waited
-        .flatten()
-        .map_err(|error| errors::to_python(py, &error))
+    waited.flatten().map_err(|error| raise(py, &error))
 }
 
 /// Starts `work` and answers an awaitable of the running loop; cancelling it drops the work.
@@ -67,10 +85,28 @@ where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
+    awaitable_as(py, work, errors::to_python)
+}
+
+/// [`awaitable`], with another exception for an error.
+///
+/// # Errors
+///
+/// As [`awaitable`].
+pub(crate) fn awaitable_as<'py, T, F>(
+    py: Python<'py>,
+    work: impl FnOnce(ToolContext) -> F,
+    raise: Raise,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
     let _visit = interpreter::enter(py);
     let entry = Entry::awaiting(py)?;
     let work = work(entry.tool_context(py)?);
-    generic::future_into_py::<IoRuntime, _, _>(py, work.map(|result| Ok(Outcome(result))))
+    let work = work.map(move |result| Ok(Outcome { result, raise }));
+    generic::future_into_py::<IoRuntime, _, _>(py, work)
 }
 
 /// The Context of work that goes on after the call, such as a handle's.
@@ -84,7 +120,10 @@ pub(crate) fn started(py: Python<'_>) -> PyResult<ToolContext> {
 }
 
 /// A result that becomes an exception where the interpreter is at hand.
-struct Outcome<T>(Result<T>);
+struct Outcome<T> {
+    result: Result<T>,
+    raise: Raise,
+}
 
 impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Outcome<T> {
     type Target = PyAny;
@@ -92,9 +131,9 @@ impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Outcome<T> {
     type Error = PyErr;
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        match self.0 {
+        match self.result {
             Ok(value) => pyo3::IntoPyObjectExt::into_bound_py_any(value, py),
-            Err(error) => Err(errors::to_python(py, &error)),
+            Err(error) => Err((self.raise)(py, &error)),
         }
     }
 }

@@ -10,8 +10,9 @@ use std::{
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     context::Overrides,
-    engine::{Cell, ScriptEngine, run_cell},
+    engine::{CELL_PROCEDURE, Cell, ScriptEngine, run_cell},
     io,
+    tracker::{Operation, track},
     value::Map,
 };
 use aikit_kernel::boot::{self, Boot};
@@ -159,7 +160,7 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// Runs one cell; Ctrl-C interrupts it, as often as it is pressed, and an end of the program stops
+/// Runs one cell as a procedure, as a kernel does; Ctrl-C interrupts it, as often as it is pressed, and an end of the program stops
 /// it.
 pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Result<Option<Map>> {
     let engine: Arc<dyn ScriptEngine> = Arc::clone(&boot.engine);
@@ -170,7 +171,14 @@ pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Resu
         let mut running = {
             let (engine, cx) = (Arc::clone(&engine), cx.clone());
             let output = Arc::clone(&output);
-            Box::pin(async move { run_cell(&*engine, &cx, cell, output).await })
+            Box::pin(async move {
+                track(&cx, Operation::new(CELL_PROCEDURE), |cx| async move {
+                    // One below: the procedure ends when the engine has, not when it is told to.
+                    let cx = cx.child(Overrides::default());
+                    run_cell(&*engine, &cx, cell, output).await
+                })
+                .await
+            })
         };
         let mut ending = Box::pin(sink.ending());
         loop {

@@ -1,10 +1,12 @@
-//! `logging`: a line for each call: what, how long, how it ended; never what was said.
+//! `logging`: a line for each call: what, how long, how it ended; of what was said the message of an
+//! error alone.
 
 use std::sync::Arc;
 
 use aikit_core::{
-    Context, Result, Value,
+    Context, Error, Result, Value,
     hook::{Hook, HookAction, Subject},
+    logger::Level,
 };
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -13,7 +15,8 @@ use super::{BuiltIn, Host, Made, read, selection::Selection};
 
 pub(super) const BUILT_IN: BuiltIn = BuiltIn {
     name: "logging",
-    summary: "Logs each call: its name, how long it took, how it ended; never its content.",
+    summary: "Logs each call: its name, how long it took, how it ended; of its content the message \
+              of an error alone.",
     options: &[(
         "level",
         "Level of its lines: `trace`, `debug`, `info`; failures are warnings.",
@@ -29,19 +32,23 @@ pub(super) const BUILT_IN: BuiltIn = BuiltIn {
     make,
 };
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Level {
-    Trace,
-    Debug,
-    #[default]
-    Info,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
-    level: Level,
+    level: Option<String>,
+}
+
+/// The level of the lines of calls that did not fail.
+fn level(given: Option<String>) -> Result<Level> {
+    let Some(given) = given else {
+        return Ok(Level::Info);
+    };
+    let level: Level = given.parse()?;
+    if level > Level::Info {
+        return Err(Error::invalid_args(format!("`level` is `{level}`"))
+            .with_hint("the levels are `trace`, `debug` and `info`; failures are warnings"));
+    }
+    Ok(level)
 }
 
 #[derive(Debug)]
@@ -51,7 +58,7 @@ struct Logging {
 }
 
 fn make(_: &Host, selection: Selection, options: Value) -> Result<Made> {
-    let Options { level } = read(options)?;
+    let level = level(read::<Options>(options)?.level)?;
     let points = selection.points(Subject::after) | selection.points(Subject::error);
     Ok(Made {
         hook: Arc::new(Logging { selection, level }),
@@ -83,34 +90,23 @@ impl Hook for Logging {
                     "call failed"
                 );
             } else {
+                macro_rules! ended {
+                    ($log:ident) => {
+                        tracing::$log!(
+                            call,
+                            name,
+                            caller,
+                            request_id,
+                            elapsed_s,
+                            attempt,
+                            "call ended"
+                        )
+                    };
+                }
                 match self.level {
-                    Level::Trace => tracing::trace!(
-                        call,
-                        name,
-                        caller,
-                        request_id,
-                        elapsed_s,
-                        attempt,
-                        "call ended"
-                    ),
-                    Level::Debug => tracing::debug!(
-                        call,
-                        name,
-                        caller,
-                        request_id,
-                        elapsed_s,
-                        attempt,
-                        "call ended"
-                    ),
-                    Level::Info => tracing::info!(
-                        call,
-                        name,
-                        caller,
-                        request_id,
-                        elapsed_s,
-                        attempt,
-                        "call ended"
-                    ),
+                    Level::Trace => ended!(trace),
+                    Level::Debug => ended!(debug),
+                    _ => ended!(info),
                 }
             }
         }

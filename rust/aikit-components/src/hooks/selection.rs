@@ -40,9 +40,16 @@ impl Selection {
         } else {
             on.iter().map(String::as_str).collect()
         };
+        let names = texts("names", names)?;
+        let has_star = |it: &&String| it.trim_end_matches('*').contains('*') || it.ends_with("**");
+        if let Some(name) = names.iter().find(has_star) {
+            let message = format!("`names` has `{name}`, which fits no name");
+            return Err(Error::invalid_args(message)
+                .with_hint("one `*` at the end stands for anything, such as `read_*`"));
+        }
         Ok(Self {
             subjects: on.into_iter().map(subject).collect::<Result<_>>()?,
-            names: texts("names", names)?,
+            names,
         })
     }
 

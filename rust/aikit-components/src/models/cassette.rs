@@ -62,6 +62,9 @@ pub(crate) fn hide_secrets(name: &str, text: &str) -> Option<String> {
     if !name.is_empty() && is_secret_name(name) {
         return Some(HIDDEN.to_owned());
     }
+    if !secret_text::may_hold(text) {
+        return None;
+    }
     let hidden = secret_text::hide(text.to_owned());
     (hidden != text).then_some(hidden)
 }

@@ -98,7 +98,10 @@ fn a_modified_argument_is_checked_and_used() {
     );
     assert_eq!(words(&invoke().unwrap()), Some(Value::Int(3)));
     let told = cx.context.hooks().list()[0].last_error.clone().unwrap();
-    assert!(told.contains("hook `fixed` at `tool.before` failed"), "{told}");
+    assert!(
+        told.contains("hook `fixed` at `tool.before` failed"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -4,8 +4,14 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use super::{Approver, Caller, ChannelService, Invocation, Principal};
 use crate::{
-    Error, Result, clock::Clock, event::EventBus, hook::HookRegistry, progress::ProgressSink,
-    tape::Tape, value::Map,
+    Error, Result, Value,
+    clock::Clock,
+    event::EventBus,
+    hook::HookRegistry,
+    progress::ProgressSink,
+    span::{TRACEPARENT, TraceParent},
+    tape::Tape,
+    value::Map,
 };
 
 /// Longest request id, in bytes.
@@ -49,6 +55,9 @@ pub struct Overrides {
     pub approver: Option<Arc<dyn Approver>>,
     /// The tool call that this is; only [`Context::child`](super::Context::child) reads it.
     pub invocation: Option<Arc<Invocation>>,
+    /// Whether what runs below is told neither to the host of the logger nor to telemetry: the
+    /// host's own code, which is called with a record or a span and calls aikit itself.
+    pub silent: bool,
 }
 
 impl Overrides {
@@ -63,6 +72,32 @@ impl Overrides {
             && self.progress.is_none()
             && self.approver.is_none()
             && self.invocation.is_none()
+            && !self.silent
+    }
+
+    /// Goes on with the trace of a caller elsewhere, below its span: what the header `traceparent`
+    /// of its request says.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for what is no such header, or another trace than `trace_id` names.
+    pub fn continue_trace(&mut self, header: &str) -> Result<()> {
+        let Some(parent) = TraceParent::parse(header) else {
+            let message = format!("`traceparent` is `{header:.80}`, which is no header of W3C");
+            return Err(Error::invalid_args(message)
+                .with_hint("give it as it came, such as `00-<trace id>-<span id>-01`"));
+        };
+        if self
+            .trace_id
+            .as_ref()
+            .is_some_and(|it| *it != parent.trace_id)
+        {
+            let message = "`traceparent` and `trace_id` name different traces";
+            return Err(Error::invalid_args(message).with_hint("give one of them"));
+        }
+        let header = Value::from(header.trim());
+        self.metadata.insert(TRACEPARENT.to_owned(), header);
+        Ok(())
     }
 
     /// Refuses identities that others could not read: they come from scripts and from outside.

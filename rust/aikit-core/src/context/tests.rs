@@ -1,7 +1,12 @@
 //! What a Context hands down and what it keeps to itself.
 
+use futures::FutureExt as _;
+
 use super::*;
-use crate::{ErrorKind, io};
+use crate::{
+    Error, ErrorKind, io,
+    tracker::{Execution, Operation},
+};
 
 #[test]
 fn outside_a_run_there_is_no_context() {
@@ -210,4 +215,70 @@ fn what_outlives_a_call_has_its_principal_and_the_end_of_the_session() {
     later.check().unwrap();
     session.cancel(ErrorKind::Cancelled, "closed");
     assert_eq!(later.check().unwrap_err().message(), "closed");
+}
+
+#[test]
+fn a_cancelled_execution_takes_along_what_it_called_and_not_its_caller() {
+    let root = Context::default();
+    let begin = |cx: &Context, name: &str| Execution::begin(cx, &Operation::new(name)).unwrap();
+    let above = begin(&root, "above");
+    let own = begin(above.context(), "own");
+    let sibling = begin(above.context(), "sibling");
+    let below = begin(&own.context().child(Overrides::default()), "below");
+    // Told to who began to wait before, and to who did not.
+    let waiting = below.context().clone();
+    let mut waits = std::pin::pin!(waiting.stopped());
+    assert!(waits.as_mut().now_or_never().is_none());
+    own.context().cancel(ErrorKind::Cancelled, "enough");
+    assert_eq!(waits.now_or_never().unwrap().message(), "enough");
+    for cx in [own.context(), below.context()] {
+        assert_eq!(cx.check().unwrap_err().message(), "enough");
+    }
+    for cx in [&root, above.context(), sibling.context()] {
+        assert!(cx.check().is_ok());
+        assert!(cx.stopped().now_or_never().is_none());
+    }
+    assert!(below.context().is_below(own.context()) && below.context().is_below(&root));
+    assert!(!own.context().is_below(below.context()) && !root.is_below(sibling.context()));
+    root.cancel(ErrorKind::Cancelled, "all");
+    assert_eq!(sibling.context().check().unwrap_err().message(), "all");
+}
+
+#[test]
+fn what_runs_below_a_silent_context_is_silent() {
+    let cx = Context::default();
+    let silent = cx.child(Overrides {
+        silent: true,
+        ..Overrides::default()
+    });
+    let below = silent.root_child(Overrides::default());
+    assert!(!cx.is_silent() && silent.is_silent() && below.is_silent());
+    assert!(below.child(Overrides::default()).is_silent());
+}
+
+#[test]
+fn the_trace_of_a_caller_elsewhere_goes_on() {
+    let (trace, span) = ("ab".repeat(16), "cd".repeat(8));
+    let header = format!("00-{trace}-{span}-01");
+    let continued = |trace_id: Option<&str>, header: &str| {
+        let mut overrides = Overrides {
+            trace_id: trace_id.map(str::to_owned),
+            ..Overrides::default()
+        };
+        overrides.continue_trace(header)?;
+        Ok::<_, Error>(Context::default().child(overrides))
+    };
+    for trace_id in [None, Some(&*trace)] {
+        let cx = continued(trace_id, &format!(" {header}\n")).unwrap();
+        assert_eq!(cx.trace_id(), trace);
+        assert_eq!(
+            cx.metadata().get("traceparent"),
+            Some(&Value::from(&*header))
+        );
+    }
+    for (trace_id, header) in [(None, "00-x"), (Some(&*"ef".repeat(16)), &*header)] {
+        let error = continued(trace_id, header).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+        assert!(error.message().contains("`traceparent`") && error.hint().is_some());
+    }
 }

@@ -8,15 +8,14 @@ use super::Context;
 use crate::{Error, ErrorKind, Result};
 
 impl Context {
-    /// Cancels this Context and everything below it; the first reason stays. Executions have the
-    /// cancellation of the Context they were called in, so that one is cancelled with them.
+    /// Cancels this Context and everything below it, and nothing above; the first reason stays.
     pub fn cancel(&self, kind: ErrorKind, reason: impl Into<String>) {
         self.0.cancel.cancel(kind, reason.into());
     }
 
     /// Whether this Context or one above it was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancel.token.is_cancelled()
+        self.0.cancel.is_cancelled()
     }
 
     /// Fails when the Context is cancelled or its deadline has passed.
@@ -59,7 +58,7 @@ impl Context {
 
     /// Waits until this Context is cancelled or its deadline passes, and says why.
     pub async fn stopped(&self) -> Error {
-        let cancelled = pin!(self.0.cancel.token.cancelled());
+        let cancelled = pin!(self.0.cancel.token().cancelled());
         match self.remaining() {
             None => {
                 cancelled.await;

@@ -19,9 +19,17 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part.
+    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part or with a
+    /// `*` inside of a part.
     pub fn parse(pattern: &str) -> Result<Self> {
         check_name("pattern", pattern)?;
+        let is_mixed = |part: &&str| part.contains('*') && !matches!(*part, "*" | "**");
+        if let Some(part) = pattern.split('.').find(is_mixed) {
+            let message = format!("the pattern `{pattern}` fits no name, because of `{part}`");
+            return Err(Error::invalid_args(message).with_hint(
+                "`*` stands for a whole part between dots and `**` for any number of parts",
+            ));
+        }
         Ok(Self::new(pattern))
     }
 
@@ -160,7 +168,9 @@ mod tests {
     #[test]
     fn what_no_name_can_fit_is_refused() {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
-        for wrong in ["", "a..b", ".", "a.", "a b", "a\n", &long] {
+        for wrong in [
+            "", "a..b", ".", "a.", "a b", "a\n", "a*", "a.*b", "***", &long,
+        ] {
             let error = Pattern::parse(wrong).unwrap_err();
             assert!(
                 error.hint().is_some() && error.message().len() < 600,

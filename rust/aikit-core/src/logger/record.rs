@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Level, line};
-use crate::{clock::UnixMicros, value::Map};
+use super::{Fields, Format, Level, line};
+use crate::clock::UnixMicros;
 
 /// One record. Its texts hold no secret that is known.
 #[derive(Clone, Debug)]
@@ -12,12 +12,14 @@ pub struct Record<'a> {
     pub level: Level,
     /// Whose it is, such as `aikit.components.models`.
     pub target: &'a str,
+    /// How whoever made it wants its line to look; the writer decides when `None`.
+    pub format: Option<Format>,
     /// What is said.
     pub message: &'a str,
     /// Fields of the Context.
-    pub context: Map,
+    pub context: Fields,
     /// Fields of its own; they go before those of the Context.
-    pub fields: Map,
+    pub fields: Fields,
     /// The source file, where it is known.
     pub file: Option<&'a str>,
     /// The line in it, from 1.

@@ -13,8 +13,8 @@ use tracing::{
     subscriber::Interest,
 };
 
-use super::{Level, THRESHOLD, emit, is_level_enabled};
-use crate::{Value, value::Map};
+use super::{Fields, Level, THRESHOLD, emit, is_level_enabled};
+use crate::Value;
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -62,14 +62,22 @@ fn is_ours(target: &str) -> bool {
 
 /// Gives the crates of aikit the names of one package: `aikit_core::io` is `aikit.core.io`.
 pub(super) fn rename(target: &str) -> String {
-    let dotted = target.replace("::", ".");
-    if let Some(rest) = dotted.strip_prefix("_aikit") {
-        return format!("aikit.python{rest}");
+    let (start, rest) = if let Some(rest) = target.strip_prefix("_aikit") {
+        ("aikit.python", rest)
+    } else if let Some(rest) = target.strip_prefix("aikit_") {
+        ("aikit.", rest)
+    } else {
+        ("", target)
+    };
+    let mut name = Vec::with_capacity(start.len() + rest.len());
+    name.extend_from_slice(start.as_bytes());
+    let mut bytes = rest.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let is_double = byte == b':' && bytes.next_if_eq(&b':').is_some();
+        name.push(if is_double { b'.' } else { byte });
     }
-    match dotted.strip_prefix("aikit_") {
-        Some(rest) => format!("aikit.{rest}"),
-        None => dotted,
-    }
+    // Nothing but letters of ASCII was replaced, by one.
+    String::from_utf8(name).unwrap_or_default()
 }
 
 /// The subscriber. It wants events alone: what a span would tell stands in the Context.
@@ -122,7 +130,7 @@ impl Subscriber for Events {
         let level = Level::from(*metadata.level());
         emit(
             level,
-            &rename(metadata.target()),
+            (&rename(metadata.target()), None),
             &said.message,
             said.fields,
             place,
@@ -138,7 +146,7 @@ impl Subscriber for Events {
 #[derive(Default)]
 struct Said {
     message: String,
-    fields: Map,
+    fields: Fields,
 }
 
 impl Said {
@@ -147,7 +155,7 @@ impl Said {
             ("message", Value::String(text)) => self.message = text,
             // What `tracing-log` adds about where a record came from.
             (name, _) if name.starts_with("log.") => {}
-            (name, value) => drop(self.fields.insert(name.to_owned(), value)),
+            (name, value) => self.fields.set(name, value),
         }
     }
 }

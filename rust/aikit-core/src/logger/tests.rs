@@ -200,12 +200,23 @@ fn every_record_inside_a_procedure_carries_the_fields_of_its_context() {
 }
 
 #[test]
+fn a_logger_with_a_format_of_its_own_writes_so_and_others_do_not() {
+    let lines = lines(Level::Info, Format::Text);
+    let own = get().with_format(Format::Json).child(fields("a", "1"));
+    own.info("mine", Map::new());
+    get().info("others", Map::new());
+    let written = lines.take();
+    assert!(written[0].starts_with('{'), "{}", written[0]);
+    assert!(!written[1].starts_with('{'), "{}", written[1]);
+}
+
+#[test]
 fn of_composed_context_fields_the_later_win() {
     let lines = lines(Level::Info, Format::Json);
     let own: ContextFields = Arc::new(|cx| {
         let mut own = fields("request_id", "mine");
         own.insert("depth".to_owned(), Value::from(cx.depth()));
-        own
+        own.into()
     });
     configure(Settings {
         context_fields: Some(compose_context_fields(vec![default_context_fields(), own])),

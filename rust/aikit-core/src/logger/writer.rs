@@ -74,7 +74,7 @@ impl Sink for Writer {
     }
 
     fn write(&self, record: &Record<'_>) {
-        self.output
-            .write(line::render(record, self.format).as_bytes());
+        let format = record.format.unwrap_or(self.format);
+        self.output.write(line::render(record, format).as_bytes());
     }
 }

@@ -47,7 +47,7 @@ impl Chunks {
         emit(cx, self.count, &value);
         self.count += 1;
         let Some(reader) = &mut self.reader else {
-            // Others have a turn between two chunks, and a cancellation is seen.
+            // Nobody reads the stream itself: its chunks are events only, and nothing is waited for.
             return Ok(());
         };
         reader

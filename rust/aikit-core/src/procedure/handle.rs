@@ -161,7 +161,7 @@ impl Handle {
         let settled = outcome.wait_for(Option::is_some).await;
         match settled.as_deref() {
             Ok(Some(Ok(value))) => Ok(value.clone()),
-            Ok(Some(Err(error))) => Err(Error::from_value(&error.to_value())),
+            Ok(Some(Err(error))) => Err(error.copy()),
             // `End` always sends one.
             _ => Err(Error::internal("a procedure ended without an outcome")),
         }

@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod forks;
+#[cfg(test)]
+mod leaks;

@@ -9,7 +9,7 @@ use std::{
 use aikit_core::{
     Error, Result, Value,
     context::Overrides,
-    engine::{Cell, run_cell},
+    engine::{CELL_PROCEDURE, Cell, run_cell},
     tracker::{Operation, track},
     value::Map,
 };
@@ -25,9 +25,6 @@ use crate::{
         status::{ExecutionState, Failure},
     },
 };
-
-/// Name of the procedure that a cell is.
-const CELL: &str = "cell";
 
 /// A cell that ended; its reply is not sent yet.
 #[derive(Debug)]
@@ -175,19 +172,23 @@ async fn execute(
     };
     let root = desk.context.root_child(overrides);
     // Boxed: a cell has room for its hooks, and the kernel for a cell.
-    let outcome = Box::pin(track(&root, Operation::new(CELL), |cx| async move {
-        // One below: the procedure ends when the engine has, not when it is told to.
-        let context = cx.child(Overrides::default());
-        output.follow(&context);
-        let _running = desk.start(context.clone(), front_end);
-        let running = run_cell(&*desk.engine, &context, cell, Arc::new(output));
-        let running = context.run(running);
-        // An engine that panics has lost its cell, not the kernel.
-        AssertUnwindSafe(running)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
-    }))
+    let outcome = Box::pin(track(
+        &root,
+        Operation::new(CELL_PROCEDURE),
+        |cx| async move {
+            // One below: the procedure ends when the engine has, not when it is told to.
+            let context = cx.child(Overrides::default());
+            output.follow(&context);
+            let _running = desk.start(context.clone(), front_end);
+            let running = run_cell(&*desk.engine, &context, cell, Arc::new(output));
+            let running = context.run(running);
+            // An engine that panics has lost its cell, not the kernel.
+            AssertUnwindSafe(running)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
+        },
+    ))
     .await;
     root.recent().push(Arc::clone(root.graph()));
     outcome

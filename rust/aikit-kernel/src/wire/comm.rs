@@ -1,7 +1,7 @@
 //! `comm_*` messages.
 
 use aikit_core::Value;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Object;
 
@@ -29,7 +29,7 @@ pub struct CommOpen {
     /// Who should answer on the other side.
     pub target_name: String,
     /// First data.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub data: Object,
 }
 
@@ -39,7 +39,7 @@ pub struct CommMsg {
     /// Identity of the comm.
     pub comm_id: String,
     /// The data.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub data: Object,
 }
 
@@ -49,8 +49,18 @@ pub struct CommClose {
     /// Identity of the comm.
     pub comm_id: String,
     /// Last data.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub data: Object,
+}
+
+/// Data that is no object is empty, so that its message is answered as one that says nothing and
+/// not thrown away as one that cannot be read.
+fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+    let data = serde_json::Value::deserialize(deserializer)?;
+    Ok(match data {
+        serde_json::Value::Object(data) => data,
+        _ => Object::new(),
+    })
 }
 
 /// The data of a comm message for a table; nothing for any other value. Bytes and numbers that

@@ -12,7 +12,7 @@ use aikit_core::{
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session,
     event::{self, FUNCTION, QUEUE, TIMEOUT},
-    optional, ready, required,
+    optional, ready, required, without_nulls,
 };
 
 /// The module.
@@ -43,18 +43,22 @@ const EVENT: Param = required(
 
 const PAYLOAD: Param = optional("payload", Kind::Any, "The data.");
 
+const METADATA: Param = optional(
+    "metadata",
+    Kind::Table,
+    "When, by whom, for what: `source`, `tick`, anything else.",
+);
+
+const TARGET: Param = optional(
+    "target",
+    Kind::Table,
+    "Whom it is for, such as `{connection_id = …}`.",
+);
+
 const MORE: &[Param] = &[
     optional("id", Kind::String, "Correlates a request and its response."),
-    optional(
-        "metadata",
-        Kind::Table,
-        "When, by whom, for what: `source`, `tick`, anything else.",
-    ),
-    optional(
-        "target",
-        Kind::Table,
-        "Whom it is for, such as `{connection_id = …}`.",
-    ),
+    METADATA,
+    TARGET,
 ];
 
 const REQUEST: &[Param] = &[
@@ -63,13 +67,9 @@ const REQUEST: &[Param] = &[
         Kind::String,
         "Identity of the request; a new one when left out.",
     ),
-    optional("metadata", Kind::Table, "As for `publish`."),
-    optional("target", Kind::Table, "As for `publish`."),
-    optional(
-        "timeout",
-        Kind::Number,
-        "Longest wait in seconds; as long as the call may take when left out.",
-    ),
+    METADATA,
+    TARGET,
+    event::LIMIT,
 ];
 
 const ID: Param = required("id", Kind::String, "Identity of the request.");
@@ -293,17 +293,18 @@ fn opened(session: &Session, args: &mut Args) -> Result<Channel> {
     args.cx.get_channel(&name)
 }
 
-/// Options as data, without those that were left out.
-fn data(mut given: Args, names: &[&str]) -> Map {
-    let given = names
-        .iter()
-        .map(|name| ((*name).to_owned(), given.value(name)));
+/// The options of [`MORE`] that were given, as data.
+fn described(given: &mut Args) -> Map {
+    let given = MORE.iter().map(|option| {
+        let value = given.value(option.name);
+        (option.name.to_owned(), value)
+    });
     given.filter(|(_, value)| !value.is_null()).collect()
 }
 
 fn publish(session: &Session, mut args: Args) -> Result<Return> {
     let channel = opened(session, &mut args)?;
-    let options = data(args.options("options"), &["id", "metadata", "target"]);
+    let options = described(&mut args.options("options"));
     let (event, payload) = (args.value("event"), args.value("payload"));
     let event = ChannelEvent::describe(event, payload, options)?;
     let number = args.cx.publish_on(&channel, event)?;
@@ -315,7 +316,7 @@ fn subscribe(session: &Session, mut args: Args) -> Result<Return> {
     let options = event::queue(args.options("options"))?;
     let feed = match args.function("fn") {
         Some(function) => {
-            let calling = event::calling(session, &args.cx, function, ChannelEvent::to_value);
+            let calling = event::calling(session, &args.cx, function, shown);
             Feed::of(channel.listen(options, calling)?)
         }
         None => feed(channel.subscribe(options)?),
@@ -324,7 +325,12 @@ fn subscribe(session: &Session, mut args: Args) -> Result<Return> {
 }
 
 fn feed(subscription: ChannelSubscription) -> Feed {
-    Feed::new(subscription, ChannelEvent::to_value)
+    Feed::new(subscription, shown)
+}
+
+/// An event as a script sees it.
+fn shown(event: &ChannelEvent) -> Value {
+    without_nulls(event.to_value())
 }
 
 async fn receive(session: Session, mut args: Args) -> Result<Return> {
@@ -347,11 +353,11 @@ async fn request(session: Session, mut args: Args) -> Result<Return> {
     let channel = opened(&session, &mut args)?;
     let mut given = args.options("options");
     let limit = timeout(given.number("timeout"))?;
-    let options = data(given, &["id", "metadata", "target"]);
+    let options = described(&mut given);
     let kind = Value::from(aikit_core::channel::REQUEST);
     let event = ChannelEvent::describe(kind, args.value("payload"), options)?;
     let response = args.cx.request_on(&channel, event, limit).await?;
-    Ok(Return::Value(response.to_value()))
+    Ok(Return::Value(shown(&response)))
 }
 
 fn respond(session: &Session, mut args: Args) -> Result<Return> {
@@ -370,7 +376,7 @@ async fn wait_for_response(session: Session, mut args: Args) -> Result<Return> {
     let id = args.required_string("id")?;
     let limit = timeout(args.options("options").number("timeout"))?;
     let response = channel.wait_for_response(&id, limit).await?;
-    Ok(Return::Value(response.to_value()))
+    Ok(Return::Value(shown(&response)))
 }
 
 fn describe(args: &Args) -> Result<Return> {

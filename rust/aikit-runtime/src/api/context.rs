@@ -1,6 +1,6 @@
 //! `Context`: what flows with a call, and who called whom.
 
-use super::{ApiClass, ApiFunction, ApiModule, Call, Kind, Param, optional, required};
+use super::{ApiClass, ApiFunction, ApiModule, Kind, Param, optional, required, row};
 
 /// The module `Context`.
 pub(super) const MODULE: ApiModule = ApiModule {
@@ -12,7 +12,8 @@ pub(super) const MODULE: ApiModule = ApiModule {
     )
 };
 
-const OPTIONS: Kind = Kind::Options(&[
+/// What a Context is made with.
+pub(super) const OPTIONS: Kind = Kind::Options(&[
     optional(
         "metadata",
         Kind::Table,
@@ -27,6 +28,11 @@ const OPTIONS: Kind = Kind::Options(&[
         "trace_id",
         Kind::String,
         "W3C trace id: 32 lower-case hexadecimal digits.",
+    ),
+    optional(
+        "traceparent",
+        Kind::String,
+        "Header of a caller elsewhere (W3C trace context): goes on with its trace, below its span.",
     ),
     optional(
         "timeout",
@@ -46,24 +52,6 @@ const OPTIONS: Kind = Kind::Options(&[
 ]);
 
 const OVERRIDES: &[Param] = &[optional("options", OPTIONS, "What differs.")];
-
-/// A row that the engine implements.
-const fn row(
-    name: &'static str,
-    summary: &'static str,
-    params: &'static [Param],
-    returns: &'static str,
-    example: &'static str,
-) -> ApiFunction {
-    ApiFunction {
-        name,
-        summary,
-        params,
-        returns,
-        example,
-        call: Call::Engine,
-    }
-}
 
 const NAME: &[Param] = &[required("name", Kind::String, "The name; dots nest it.")];
 const NAME_AND_AMOUNT: &[Param] = &[
@@ -288,11 +276,42 @@ const CHECK: ApiFunction = row(
     "Context.check()",
 );
 
-const FUNCTIONS: &[ApiFunction] = &[
+// What is asked of the current Context by the module and of any by its handle, written once.
+macro_rules! with_shared {
+    ($($own:expr),+ $(,)?) => {
+        &[
+            $($own,)+
+            CHILD,
+            FORK,
+            EMIT,
+            CHECK,
+            ADD_METRIC,
+            SET_METRIC,
+            GET_METRIC,
+            METRICS,
+            ADD_USAGE,
+            GET_USAGE,
+            IS_STANDALONE,
+            IS_WITHIN,
+            HAS_ANCESTOR_NAMED,
+            ORIGIN_NAME,
+            EXECUTION_INFO,
+            NODE_OF,
+            ORIGIN,
+            ROOT,
+            NODES,
+            RECENT,
+            FIND_NODE,
+            COUNT,
+            CLEAR,
+        ]
+    };
+}
+
+const FUNCTIONS: &[ApiFunction] = with_shared![
     CREATE,
     GET,
     TRY_GET,
-    CHILD,
     row(
         "run",
         "Runs a function with a Context as the current one; the end of the Context ends it.",
@@ -308,7 +327,6 @@ const FUNCTIONS: &[ApiFunction] = &[
         "what the function gives",
         "Context.run(Context.create{}, function() return Context.get().trace_id end)",
     ),
-    FORK,
     row(
         "is_context",
         "Whether a value is a Context.",
@@ -316,35 +334,13 @@ const FUNCTIONS: &[ApiFunction] = &[
         "a boolean",
         "Context.is_context(Context.get())",
     ),
-    EMIT,
-    CHECK,
-    ADD_METRIC,
-    SET_METRIC,
-    GET_METRIC,
-    METRICS,
-    ADD_USAGE,
-    GET_USAGE,
-    IS_STANDALONE,
-    IS_WITHIN,
-    HAS_ANCESTOR_NAMED,
-    ORIGIN_NAME,
-    EXECUTION_INFO,
-    NODE_OF,
-    ORIGIN,
-    ROOT,
-    NODES,
-    RECENT,
-    FIND_NODE,
-    COUNT,
-    CLEAR,
 ];
 
 const CONTEXT: ApiClass = ApiClass {
     name: "Context",
     summary: "What flows with a call.",
     constructor: None,
-    methods: &[
-        CHILD,
+    methods: with_shared![
         row(
             "run",
             "Runs a function with this Context as the current one; its end ends the function.",
@@ -359,7 +355,6 @@ const CONTEXT: ApiClass = ApiClass {
             "what the function gives",
             "Context.create{}:run(function() return Context.get().trace_id end)",
         ),
-        FORK,
         row(
             "cancel",
             "Cancels everything that runs in this Context and below it; the first reason stays.",
@@ -367,27 +362,6 @@ const CONTEXT: ApiClass = ApiClass {
             "nothing",
             "Context.child{}:cancel('not wanted')",
         ),
-        EMIT,
-        CHECK,
-        ADD_METRIC,
-        SET_METRIC,
-        GET_METRIC,
-        METRICS,
-        ADD_USAGE,
-        GET_USAGE,
-        IS_STANDALONE,
-        IS_WITHIN,
-        HAS_ANCESTOR_NAMED,
-        ORIGIN_NAME,
-        EXECUTION_INFO,
-        NODE_OF,
-        ORIGIN,
-        ROOT,
-        NODES,
-        RECENT,
-        FIND_NODE,
-        COUNT,
-        CLEAR,
     ],
     fields: &[
         ("request_id", "Identity of the request."),

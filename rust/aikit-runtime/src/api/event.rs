@@ -15,7 +15,7 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
-    required,
+    required, without_nulls,
 };
 
 /// The module.
@@ -53,11 +53,14 @@ pub(super) const FUNCTION: Param = optional(
 );
 
 /// How long to wait.
-pub(super) const TIMEOUT: &[Param] = &[optional(
+pub(super) const TIMEOUT: &[Param] = &[LIMIT];
+
+/// The longest wait.
+pub(super) const LIMIT: Param = optional(
     "timeout",
     Kind::Number,
     "Longest wait in seconds; as long as the call may take when left out.",
-)];
+);
 
 const REPLAYED: &[Param] = &[
     optional(
@@ -241,6 +244,11 @@ pub(super) fn stream_of(
     session.insert_stream(stream::unfold(feed, next).boxed())
 }
 
+/// An event as a script sees it.
+fn shown(event: &Event) -> Value {
+    without_nulls(event.to_value())
+}
+
 fn publish(mut args: Args) -> Result<Return> {
     let kind = EventKind::custom(&args.required_string("kind")?)?;
     let data = args.value("data");
@@ -254,11 +262,11 @@ fn subscribe(session: &Session, mut args: Args) -> Result<Return> {
     let events = args.cx.events().try_subscribe([&*pattern], options)?;
     let feed = match args.function("fn") {
         Some(function) => {
-            let calling = calling(session, &args.cx, function, Event::to_value);
+            let calling = calling(session, &args.cx, function, shown);
             let listener: Listener = events.listen(&pattern, calling);
             Feed::of(listener)
         }
-        None => Feed::new(events.into_queue(), Event::to_value),
+        None => Feed::new(events.into_queue(), shown),
     };
     hand_out(session, &pattern, feed)
 }
@@ -270,7 +278,7 @@ async fn receive(mut args: Args) -> Result<Return> {
         .cx
         .events()
         .try_subscribe([&*pattern], QueueOptions::default())?;
-    let feed = Feed::new(events.into_queue(), Event::to_value);
+    let feed = Feed::new(events.into_queue(), shown);
     let event = feed.receive(&**args.cx.clock(), limit).await?;
     Ok(Return::Value(event.unwrap_or_default()))
 }
@@ -284,7 +292,7 @@ async fn replay(session: Session, mut args: Args) -> Result<Return> {
     let kept = log
         .replay(&args.cx, (after as u64, &pattern), limit)
         .await?;
-    Ok(Return::Value(Value::List(kept)))
+    Ok(Return::Value(kept.into_iter().map(without_nulls).collect()))
 }
 
 async fn next(session: Session, mut args: Args) -> Result<Return> {
@@ -302,7 +310,7 @@ fn events(session: &Session, mut args: Args) -> Result<Return> {
 
 fn stats(session: &Session, args: &Args) -> Result<Return> {
     let feed = session.object::<Feed>(args.this)?;
-    Ok(Return::Value(feed.stats()))
+    Ok(Return::Value(without_nulls(feed.stats())))
 }
 
 fn stop(session: &Session, args: &Args) -> Result<Return> {

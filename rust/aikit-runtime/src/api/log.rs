@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aikit_core::{
     Error, Result, Value,
-    logger::{Level, Logger},
+    logger::{Format, Level, Logger},
     value::Map,
 };
 
 use super::{
-    ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
-    required,
+    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
+    ready, required,
 };
 
 /// The module.
@@ -50,6 +50,11 @@ const CONFIGURE: &[Param] = &[
         "level",
         Kind::String,
         "The least severe level that the script's records are given out at.",
+    ),
+    optional(
+        "format",
+        Kind::String,
+        "How its lines look where the host writes lines: `text`, or `json` for one object a line.",
     ),
     optional(
         "context_fields",
@@ -102,7 +107,33 @@ const CONFIGURE_ROW: ApiFunction = ApiFunction {
     call: Call::Host(|session, args| ready(configure(session, args))),
 };
 
+const COMPOSE: ApiFunction = ApiFunction {
+    name: "compose_context_fields",
+    summary: "Makes one table of several, for `configure`: of two fields with the same name the \
+              later wins.",
+    params: &[required(
+        "fields",
+        Kind::List(&Kind::Table),
+        "Tables of fields, in order.",
+    )],
+    returns: "a table",
+    example: "Log.configure{context_fields = Log.compose_context_fields{{run = 1}, {run = 2, part = 'a'}}}",
+    call: Call::Host(|_, mut args| {
+        let all = args.items("fields").into_iter();
+        let all = all.filter_map(Arg::into_value).flat_map(table);
+        ready(Ok(Return::Value(Value::Map(all.collect()))))
+    }),
+};
+
 macro_rules! levels {
+    ($of:literal; $($more:ident),*) => {
+        levels!(
+            $of,
+            ("trace", Trace), ("debug", Debug), ("info", Info), ("warn", Warn),
+            ("error", Error), ("fatal", Fatal);
+            $($more),*
+        )
+    };
     ($of:literal, $(($name:literal, $level:ident)),+; $($more:ident),*) => {
         &[
             $(
@@ -153,21 +184,15 @@ macro_rules! levels {
 }
 
 const FUNCTIONS: &[ApiFunction] = levels!(
-    "Log.",
-    ("trace", Trace), ("debug", Debug), ("info", Info), ("warn", Warn), ("error", Error),
-    ("fatal", Fatal);
-    GET, CREATE, CONFIGURE_ROW
+    "Log.";
+    GET, CREATE, CONFIGURE_ROW, COMPOSE
 );
 
 const CLASS: ApiClass = ApiClass {
     name: NAME,
     summary: "A logger.",
     constructor: None,
-    methods: levels!(
-        "Log.get():",
-        ("trace", Trace), ("debug", Debug), ("info", Info), ("warn", Warn), ("error", Error),
-        ("fatal", Fatal);
-    ),
+    methods: levels!("Log.get():";),
     fields: &[],
 };
 
@@ -230,6 +255,7 @@ fn create(session: &Session, mut args: Args) -> Result<Return> {
 fn configure(session: &Session, mut args: Args) -> Result<Return> {
     let mut options = args.options("options");
     let level: Option<Level> = options.string("level").map(|it| it.parse()).transpose()?;
+    let format: Option<Format> = options.string("format").map(|it| it.parse()).transpose()?;
     let replaces = options.value("replace") == Value::Bool(true);
     let fields = options.value("context_fields");
     session.change_logger(|logger| {
@@ -243,6 +269,9 @@ fn configure(session: &Session, mut args: Args) -> Result<Return> {
         }
         if let Some(level) = level {
             logger.set_level(level);
+        }
+        if let Some(format) = format {
+            logger = logger.with_format(format);
         }
         logger
     });

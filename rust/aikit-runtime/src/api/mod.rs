@@ -194,6 +194,33 @@ fn ready(returned: Result<Return>) -> BoxFuture<'static, Result<Return>> {
     Box::pin(std::future::ready(returned))
 }
 
+/// A record without its members that are null: a script reads them as `nil`, because a null of data
+/// counts as true in Lua.
+pub fn without_nulls(mut record: Value) -> Value {
+    if let Value::Map(members) = &mut record {
+        members.retain(|_, value| !value.is_null());
+    }
+    record
+}
+
+/// A row that the engine implements.
+const fn row(
+    name: &'static str,
+    summary: &'static str,
+    params: &'static [Param],
+    returns: &'static str,
+    example: &'static str,
+) -> ApiFunction {
+    ApiFunction {
+        name,
+        summary,
+        params,
+        returns,
+        example,
+        call: Call::Engine,
+    }
+}
+
 /// What a call gives.
 #[derive(Debug)]
 pub enum Return {

@@ -1,34 +1,56 @@
 //! `Procedure`: functions with tracking, middleware, a time limit, a schema and a handle.
 
-use super::{ApiClass, ApiFunction, ApiModule, Call, Kind, Param, optional, required};
+use super::{ApiClass, ApiFunction, ApiModule, Kind, Param, optional, required, row};
 
 /// The module `Procedure`.
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
-    classes: &[PROCEDURE, STREAM, HANDLE],
+    classes: &[PROCEDURE, STREAM, HANDLE, HANDLE_VIEW],
     ..ApiModule::new(
         "Procedure",
         "Functions with tracking, middleware, a time limit, a schema and a handle.",
     )
 };
 
-/// A row that the engine implements.
-const fn row(
-    name: &'static str,
-    summary: &'static str,
-    params: &'static [Param],
-    returns: &'static str,
-    example: &'static str,
-) -> ApiFunction {
-    ApiFunction {
-        name,
-        summary,
-        params,
-        returns,
-        example,
-        call: Call::Engine,
-    }
-}
+const CREATE: &[Param] = &[
+    required(
+        "fn",
+        Kind::Function,
+        "The function; also at position 1 of the table.",
+    ),
+    optional(
+        "name",
+        Kind::String,
+        "Its name; that of the variable that holds the function when left out.",
+    ),
+    optional("schema", Kind::Any, "JSON Schema of the first argument."),
+    optional(
+        "middleware",
+        Kind::Anything,
+        "A list of middleware as for `use`, outermost first, or a pipeline.",
+    ),
+    optional(
+        "timeout",
+        Kind::Number,
+        "Longest time of a call in seconds; 0 for no limit.",
+    ),
+    optional("metadata", Kind::Table, "Data that middleware sees."),
+    optional(
+        "boundary",
+        Kind::String,
+        "When a call begins a new execution: `auto`, `always`, `child` or `never`.",
+    ),
+    optional(
+        "context",
+        super::context::OPTIONS,
+        "What its Context has other than the caller's.",
+    ),
+    optional(
+        "generator",
+        Kind::Boolean,
+        "Whether it hands values out with `coroutine.yield`.",
+    ),
+];
 
 const ARGUMENTS: &[Param] = &[optional("arguments", Kind::Rest, "Passed to the function.")];
 const PROCEDURES: &[Param] = &[optional(
@@ -41,7 +63,7 @@ const MIDDLEWARE: &[Param] = &[optional(
     Kind::Rest,
     "Functions `(args, envelope, next)`, outermost first: `args` is a list, `next()` goes on with \
      the same and `next{…}` with others, `envelope` has `operation_name`, `source_type`, `pid`, \
-     `metadata` and `context`. A pipeline counts as its parts.",
+     `metadata`, `context` and, when somebody holds one, the `handle`. A pipeline counts as its parts.",
 )];
 
 const PIPE: ApiFunction = row(
@@ -59,12 +81,8 @@ const FUNCTIONS: &[ApiFunction] = &[
          metrics, and ends with its Context.",
         &[required(
             "options",
-            Kind::Anything,
-            "A table with the function at position 1 (or as `fn`) and the options `name`, `schema` \
-             (a JSON Schema of the first argument), `middleware` (a list), `timeout` (seconds), \
-             `metadata`, `boundary` (`auto`, `always`, `child`, `never`: when a call begins a new \
-             execution), `context` (what its Context has other than the caller's) and `generator` \
-             (whether it hands values out with `coroutine.yield`).",
+            Kind::Options(CREATE),
+            "The function, and what stands around it.",
         )],
         "a `Procedure`, which is called like the function",
         "shout = Procedure.create{name = 'shout', function(text) return text:upper() end} print(shout('hi'))",
@@ -147,7 +165,7 @@ const FUNCTIONS: &[ApiFunction] = &[
             required("name", Kind::String, "Its name."),
             required(
                 "answers",
-                Kind::Anything,
+                Kind::List(&Kind::Anything),
                 "A list with one answer for each call; a function is called with the arguments.",
             ),
         ],
@@ -211,7 +229,11 @@ const PROCEDURE: ApiClass = ApiClass {
         row(
             "with_context",
             "Gives each call a Context that differs from the caller's.",
-            &[required("options", Kind::Table, "As for `Context.child`.")],
+            &[required(
+                "options",
+                super::context::OPTIONS,
+                "As for `Context.child`.",
+            )],
             "a new `Procedure`",
             "Procedure.create{name = 'a', print}:with_context({tick = 1})",
         ),
@@ -240,6 +262,47 @@ const STREAM: ApiClass = ApiClass {
     )],
 };
 
+const CANCEL: ApiFunction = row(
+    "cancel",
+    "Asks the work to end; its result is then an error of kind `cancelled`.",
+    &[optional("reason", Kind::String, "Why.")],
+    "nothing",
+    "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:cancel('not wanted')",
+);
+
+const EVENTS: ApiFunction = row(
+    "events",
+    "The events until now.",
+    &[],
+    "a list of tables with `kind`, `data`, `sequence`, `time`, `source`",
+    "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:result() print(#handle:events())",
+);
+
+const ON: ApiFunction = row(
+    "on",
+    "Calls a function with each event of a name, those until now included. A function that fails is \
+     told on standard error, and called again with the next event.",
+    &[
+        required(
+            "kind",
+            Kind::String,
+            "The name, such as `stream.chunk`, or `*`.",
+        ),
+        required("fn", Kind::Function, "Gets the event."),
+    ],
+    "nothing",
+    "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:on('procedure.end', function(event) print(event.kind) end) handle:result()",
+);
+
+const HANDLE_VIEW: ApiClass = ApiClass {
+    name: "HandleView",
+    summary: "What middleware sees of the handle of its call, as `envelope.handle`: \
+              `for event in view do` gives its events.",
+    constructor: None,
+    methods: &[CANCEL, EVENTS, ON],
+    fields: &[],
+};
+
 const HANDLE: ApiClass = ApiClass {
     name: "Handle",
     summary: "Stands for a started procedure: `for event in handle do` gives its events, those \
@@ -253,34 +316,9 @@ const HANDLE: ApiClass = ApiClass {
             "what the function gives",
             "handle = Procedure.create{name = 'a', function() return 1 end}:start() print(handle:result())",
         ),
-        row(
-            "cancel",
-            "Asks the work to end; its result is then an error of kind `cancelled`.",
-            &[optional("reason", Kind::String, "Why.")],
-            "nothing",
-            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:cancel('not wanted')",
-        ),
-        row(
-            "events",
-            "The events until now.",
-            &[],
-            "a list of tables with `kind`, `data`, `sequence`, `time`, `source`",
-            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:result() print(#handle:events())",
-        ),
-        row(
-            "on",
-            "Calls a function with each event of a name, those until now included.",
-            &[
-                required(
-                    "kind",
-                    Kind::String,
-                    "The name, such as `stream.chunk`, or `*`.",
-                ),
-                required("fn", Kind::Function, "Gets the event."),
-            ],
-            "nothing",
-            "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:on('procedure.end', function(event) print(event.kind) end) handle:result()",
-        ),
+        CANCEL,
+        EVENTS,
+        ON,
     ],
     fields: &[
         ("trace_id", "W3C trace id of the work."),

@@ -11,15 +11,18 @@ use aikit_core::{
     value::Map,
 };
 use mlua::{
-    Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields, UserDataMethods, Value,
+    FromLuaMulti, Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields,
+    UserDataMethods, Value,
 };
 
 use super::{
     callable, convert,
     error::{self, IntoLua as _},
+    outline,
     state::State,
     task::{self, CancelOnDrop, Task},
 };
+use crate::api;
 
 /// A Context that a script holds.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ pub(super) fn overrides(options: Option<&Table>) -> mlua::Result<Overrides> {
         },
     };
     let timeout: Option<f64> = options.raw_get("timeout")?;
-    let overrides = Overrides {
+    let mut overrides = Overrides {
         request_id: options.raw_get("request_id")?,
         trace_id: options.raw_get("trace_id")?,
         roles: options.raw_get("roles")?,
@@ -60,6 +63,9 @@ pub(super) fn overrides(options: Option<&Table>) -> mlua::Result<Overrides> {
         ..Overrides::default()
     };
     overrides.validate().into_lua()?;
+    if let Some(header) = options.raw_get::<Option<String>>("traceparent")? {
+        overrides.continue_trace(&header).into_lua()?;
+    }
     Ok(overrides)
 }
 
@@ -177,6 +183,17 @@ fn usage_of(given: &Table) -> mlua::Result<UsageSums> {
     })
 }
 
+/// The arguments of a method, checked against its row.
+fn read<T: FromLuaMulti>(
+    class: &str,
+    method: &str,
+    lua: &Lua,
+    given: MultiValue,
+) -> mlua::Result<T> {
+    outline::check(class, method, &given)?;
+    T::from_lua_multi(given, lua)
+}
+
 /// What is asked of the current Context by the module and of any by its handle, so that both are
 /// written once: name and what it answers.
 macro_rules! answers {
@@ -192,8 +209,9 @@ macro_rules! answers {
         )+
 
         fn add_answers<M: UserDataMethods<ContextHandle>>(methods: &mut M) {
-            $(methods.add_method(stringify!($name), |$lua, this, $args: $kind| {
-                let $cx = &this.0;
+            $(methods.add_method(stringify!($name), |lua, this, given: MultiValue| {
+                let $args: $kind = read("Context", stringify!($name), lua, given)?;
+                let ($lua, $cx) = (lua, &this.0);
                 $body
             });)+
         }
@@ -219,7 +237,9 @@ answers! {
     origin_name => |_lua, cx, () in ()| Ok(cx.origin_name().map(str::to_owned));
     execution_info => |lua, cx, () in ()| {
         let info = cx.execution_info();
-        info.map_or(Ok(Value::Nil), |info| convert::to_lua(lua, &info.to_value()))
+        info.map_or(Ok(Value::Nil), |info| {
+            convert::to_lua(lua, &api::without_nulls(info.to_value()))
+        })
     };
     node => |_lua, cx, () in ()| Ok(node_of(cx, cx.node()));
     origin => |_lua, cx, () in ()| Ok(node_of(cx, cx.origin()));
@@ -274,36 +294,39 @@ impl UserData for ContextHandle {
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         add_answers(methods);
-        methods.add_method("child", |_, this, options: Option<Table>| {
+        methods.add_method("child", |lua, this, given: MultiValue| {
+            let options: Option<Table> = read("Context", "child", lua, given)?;
             Ok(Self(this.0.child(overrides(options.as_ref())?)))
         });
-        methods.add_async_method("run", |_, this, (function, args): (Value, MultiValue)| {
+        methods.add_async_method("run", |lua, this, given: MultiValue| {
             let cx = this.0.clone();
             drop(this);
-            run_in(cx, function, args)
+            let given = read("Context", "run", &lua, given);
+            async move {
+                let (function, args) = given?;
+                run_in(cx, function, args).await
+            }
         });
-        methods.add_async_method(
-            "fork",
-            |_, this, (options, function, args): (Option<Table>, Value, MultiValue)| {
-                let cx = this.0.clone();
-                drop(this);
-                async move {
-                    let cx = cx.child(overrides(options.as_ref())?);
-                    run_in(cx, function, args).await
-                }
-            },
-        );
-        methods.add_method("cancel", |_, this, reason: Option<String>| {
+        methods.add_async_method("fork", |lua, this, given: MultiValue| {
+            let cx = this.0.clone();
+            drop(this);
+            let given = read("Context", "fork", &lua, given);
+            async move {
+                let (options, function, args): (Option<Table>, Value, MultiValue) = given?;
+                let cx = cx.child(overrides(options.as_ref())?);
+                run_in(cx, function, args).await
+            }
+        });
+        methods.add_method("cancel", |lua, this, given: MultiValue| {
+            let reason: Option<String> = read("Context", "cancel", lua, given)?;
             let reason = reason.unwrap_or_else(|| "cancelled by the script".to_owned());
             this.0.cancel(ErrorKind::Cancelled, reason);
             Ok(())
         });
-        methods.add_method(
-            "emit",
-            |_, this, (kind, data, source): (String, Value, Option<String>)| {
-                publish(&this.0, &kind, &data, source)
-            },
-        );
+        methods.add_method("emit", |lua, this, given: MultiValue| {
+            let (kind, data, source): (String, Value, _) = read("Context", "emit", lua, given)?;
+            publish(&this.0, &kind, &data, source)
+        });
         methods.add_meta_method(MetaMethod::Eq, |_, this, other: mlua::UserDataRef<Self>| {
             Ok(this.0.is_same(&other.0))
         });
@@ -338,6 +361,11 @@ impl NodeHandle {
     }
 }
 
+fn not_a_sum(name: &str, found: &Data) -> mlua::Error {
+    let message = format!("the metric `{name}` is a {}", found.type_name());
+    error::to_lua(Error::invalid_args(message).with_hint("give a number for each name"))
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "microseconds of this century fit in 53 bits"
@@ -370,7 +398,8 @@ impl UserData for NodeHandle {
             let children = this.graph.children(this.node.pid).into_iter();
             Ok(children.map(|it| this.with(it)).collect::<Vec<_>>())
         });
-        methods.add_method("has_ancestor", |_, this, predicate: Function| {
+        methods.add_method("has_ancestor", |lua, this, given: MultiValue| {
+            let predicate: Function = read("Node", "has_ancestor", lua, given)?;
             for node in this.node.ancestors() {
                 if predicate.call(this.with(Arc::clone(node)))? {
                     return Ok(true);
@@ -378,19 +407,25 @@ impl UserData for NodeHandle {
             }
             Ok(false)
         });
-        methods.add_method("add_metric", |_, this, (name, amount): (String, f64)| {
+        methods.add_method("add_metric", |lua, this, given: MultiValue| {
+            let (name, amount): (String, f64) = read("Node", "add_metric", lua, given)?;
             this.node.add_metric(&name, amount).into_lua()
         });
-        methods.add_method("set_metric", |_, this, (name, value): (String, f64)| {
+        methods.add_method("set_metric", |lua, this, given: MultiValue| {
+            let (name, value): (String, f64) = read("Node", "set_metric", lua, given)?;
             this.node.set_metric(&name, value).into_lua()
         });
-        methods.add_method("get_metric", |_, this, name: String| {
+        methods.add_method("get_metric", |lua, this, given: MultiValue| {
+            let name: String = read("Node", "get_metric", lua, given)?;
             Ok(this.node.get_metric(&name))
         });
-        methods.add_method("merge_metrics", |_, this, sums: Table| {
-            for pair in sums.pairs::<String, f64>() {
-                let (name, sum) = pair?;
-                this.node.add_metric(&name, sum).into_lua()?;
+        methods.add_method("merge_metrics", |lua, this, given: MultiValue| {
+            let sums: Table = read("Node", "merge_metrics", lua, given)?;
+            let sums = convert::to_value(&Value::Table(sums)).into_lua()?;
+            let none = Map::new();
+            for (name, sum) in sums.as_map().unwrap_or(&none) {
+                let number = sum.as_f64().ok_or_else(|| not_a_sum(name, sum))?;
+                this.node.add_metric(name, number).into_lua()?;
             }
             Ok(())
         });

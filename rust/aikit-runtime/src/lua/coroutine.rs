@@ -5,7 +5,7 @@
 //! stopped would otherwise run its `__close` functions with hooks off, where nothing stops them.
 //! `coroutine.resume`, `wrap` and `close` tell the handler of [`interrupt`](super::interrupt) which
 //! coroutine runs, and pass on the waiting of an asynchronous function inside a coroutine of the
-//! script. `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
+//! script. `coroutine.yield` refuses to hand out what nobody takes. `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
 //! `setmetatable` refuses `__gc`, whose functions would run with hooks off. Each is a port of the
 //! function of the same name in Lua 5.4.
 #![expect(
@@ -13,14 +13,16 @@
     reason = "these functions replace C functions of Lua; every block says why it is sound"
 )]
 
-use std::os::raw::c_int;
+use std::{ffi::CStr, os::raw::c_int};
 
+use aikit_core::Error;
 use mlua::{
     Function, Lua, Table,
     ffi::{self, lua_KContext, lua_State},
 };
 
 use super::{
+    error,
     interrupt::{self, switch},
     state as runs,
 };
@@ -50,10 +52,21 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
             ffi::lua_pushcclosure(state, close, 1);
         })?;
         coroutine.raw_set("close", close)?;
+        let refuse = lua.create_function(|_, ()| Err::<(), _>(error::to_lua(untaken())))?;
+        let hand_out: Function = lua.exec_raw(refuse, |state| {
+            ffi::lua_pushcclosure(state, hand_out, 1);
+        })?;
+        coroutine.raw_set("yield", hand_out)?;
         globals.raw_set("xpcall", lua.create_c_function(xpcall)?)?;
         globals.raw_set("setmetatable", lua.create_c_function(setmetatable)?)?;
     }
     Ok(())
+}
+
+fn untaken() -> Error {
+    let message = "`coroutine.yield` was called outside of a coroutine: nobody takes the values";
+    let hint = "make the procedure with `generator = true`, or run the function in a coroutine";
+    Error::invalid_args(message).with_hint(hint)
 }
 
 /// What a resumed coroutine did.
@@ -287,6 +300,36 @@ unsafe fn call_wrapped_with(state: *mut lua_State, count: c_int) -> c_int {
     }
 }
 
+/// What `mlua` calls the code that waits for an asynchronous function.
+const WAITS: &CStr = c"=__mlua_async_poll";
+
+/// `coroutine.yield`. The coroutines that the engine polls go on by themselves, so what they would
+/// hand out were lost; they stop for what they wait for only. Upvalue 1 raises the error.
+unsafe extern "C-unwind" fn hand_out(state: *mut lua_State) -> c_int {
+    // SAFETY: all values on the stack are handed out; the caller's frame is looked at where there
+    // is one.
+    unsafe {
+        let count = ffi::lua_gettop(state);
+        if interrupt::is_polled(state) && !(count == 1 && is_pending(state)) && !waits(state) {
+            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+            ffi::lua_call(state, 0, 0);
+        }
+        ffi::lua_yield(state, count)
+    }
+}
+
+/// Whether the function was called by the code that waits.
+unsafe fn waits(state: *mut lua_State) -> bool {
+    // SAFETY: the frame is read only when Lua has found it; a source lives as long as its frame.
+    unsafe {
+        let mut frame: ffi::lua_Debug = std::mem::zeroed();
+        ffi::lua_getstack(state, 1, &raw mut frame) != 0
+            && ffi::lua_getinfo(state, c"S".as_ptr(), &raw mut frame) != 0
+            && !frame.source.is_null()
+            && CStr::from_ptr(frame.source) == WAITS
+    }
+}
+
 /// Upvalue 1 is the original, which can run Lua code (`__close`) on the coroutine only.
 unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
     // SAFETY: the original checks its argument; the handler is told of the coroutine only where
@@ -305,9 +348,12 @@ unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
         if runs {
             return original(state);
         }
+        // Its variables are closed inside of what it had begun.
+        let closer = runs::resume(co.addr());
         let previous = switch(co);
         let results = original(state);
         switch(previous);
+        runs::suspend(co.addr(), closer, false);
         results
     }
 }

@@ -108,10 +108,43 @@ pub(super) fn syntax(error: &mlua::Error) -> Error {
 fn root_message(error: &mlua::Error) -> String {
     match error {
         mlua::Error::CallbackError { cause, .. } => root_message(cause),
+        mlua::Error::BadArgument {
+            to, name, cause, ..
+        } => {
+            let function = to.as_deref().unwrap_or("a function");
+            // A method of an object goes by the object's type in Rust.
+            let function = function.rsplit('.').next().unwrap_or(function);
+            if name.as_deref() == Some("self") {
+                format!("`{function}` was not called on the object it belongs to")
+            } else {
+                format!("`{function}`: {}", root_message(cause))
+            }
+        }
+        mlua::Error::FromLuaConversionError { from, to, .. } => {
+            format!(
+                "a {} was expected, but it is of type {from}",
+                type_in_lua(to)
+            )
+        }
         mlua::Error::RuntimeError(message)
         | mlua::Error::MemoryError(message)
         | mlua::Error::SyntaxError { message, .. } => message.clone(),
         other => other.to_string(),
+    }
+}
+
+/// What a type of Rust is called in Lua.
+fn type_in_lua(name: &str) -> &'static str {
+    match name {
+        "String" | "&str" | "string" => "string",
+        "f32" | "f64" | "number" => "number",
+        "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "usize" => {
+            "whole number"
+        }
+        "bool" | "boolean" => "boolean",
+        "Function" | "function" => "function",
+        "Table" | "table" => "table",
+        _ => "handle of an object",
     }
 }
 
@@ -260,6 +293,7 @@ fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
     let frames = traceback.lines().skip(1).map(str::trim);
     let is_shown = |frame: &&str| {
         !frame.is_empty()
+            && !frame.starts_with("[aikit]:")
             && !frame.starts_with("[C]: in ?")
             && !frame.starts_with("[C]: in function 'error'")
             && !frame.contains("__mlua_async_poll")

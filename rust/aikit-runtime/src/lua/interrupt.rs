@@ -87,6 +87,13 @@ static CONTROLS: AtomicPtr<Control> = AtomicPtr::new(ptr::null_mut());
 
 thread_local! {
     static OWN: Cell<Option<&'static Control>> = const { Cell::new(None) };
+    /// The coroutine that is polled: what it hands out nobody takes.
+    static POLLED: Cell<*mut lua_State> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Whether a coroutine is one of the engine's, which no code of the script resumes.
+pub(super) fn is_polled(state: *mut lua_State) -> bool {
+    POLLED.get() == state
 }
 
 /// The control of this thread for as long as it owns a Lua state.
@@ -446,6 +453,7 @@ impl<F: Future> Future for Tracked<F> {
 /// A coroutine is being polled, until dropped: also when the poll panics.
 struct Inside {
     previous: *mut lua_State,
+    polled: *mut lua_State,
     outermost: Option<&'static Control>,
 }
 
@@ -462,6 +470,7 @@ impl Inside {
         count_poll(outermost);
         Self {
             previous,
+            polled: POLLED.replace(state),
             outermost,
         }
     }
@@ -470,6 +479,7 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         count_poll(self.outermost);
+        POLLED.set(self.polled);
         // SAFETY: it was running before and is on the stack below this poll, or is null.
         unsafe { switch(self.previous) };
     }

@@ -8,10 +8,10 @@
 //! interrupt | lexer  grammar
 //! coroutine | source  spans
 //! raw
-//! error  object  callable  convert  state  thread  stop
+//! error  object  callable  convert  suspended  state  thread  stop
 //! text  records  display  complete  inspect  outline
 //! clock  task  cell
-//! context  procedure
+//! context  handle  procedure
 //! natives  bind  sandbox
 //! engine
 //! ```
@@ -28,6 +28,7 @@ mod display;
 mod engine;
 mod error;
 mod grammar;
+mod handle;
 mod inspect;
 mod interrupt;
 mod lexer;
@@ -45,6 +46,7 @@ mod spans;
 mod state;
 mod stop;
 mod stream;
+mod suspended;
 mod task;
 mod text;
 mod thread;

@@ -3,15 +3,41 @@
 //! Nothing is handed over and nothing large is copied: a check needs to know what a value is, and
 //! its text where that is short.
 
-use aikit_core::{Value as Data, value::Map};
+use aikit_core::{Error, Value as Data, value::Map};
 use indexmap::IndexMap;
-use mlua::{Table, Value};
+use mlua::{MultiValue, Table, Value};
 
-use super::convert;
-use crate::api::{Arg, Kind, Param};
+use super::{convert, error::IntoLua as _};
+use crate::api::{self, ApiFunction, Arg, Kind, Param};
 
 /// Longest beginning of a text that is copied, in bytes; messages show less.
 const TEXT_BYTES_MAX: usize = 256;
+
+/// Checks the arguments of a method that the engine implements itself.
+///
+/// # Errors
+///
+/// `invalid_args`, naming the method, the argument, what was expected and what was found.
+pub(super) fn check(class: &str, method: &str, values: &MultiValue) -> mlua::Result<()> {
+    let row = api::class(class).and_then(|class| class.method(method));
+    check_row(row, &format!("{class}:{method}"), values)
+}
+
+/// The same for a function of a module.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(super) fn check_function(module: &str, name: &str, values: &MultiValue) -> mlua::Result<()> {
+    let row = api::module(module).and_then(|module| module.function(name));
+    check_row(row, &format!("{module}.{name}"), values)
+}
+
+fn check_row(row: Option<&ApiFunction>, label: &str, values: &MultiValue) -> mlua::Result<()> {
+    let row = row.ok_or_else(|| Error::internal(format!("there is no row `{label}`")));
+    let row = row.into_lua()?;
+    row.check(label, args(row.params, values.iter())).into_lua()
+}
 
 /// The outlines of the arguments of a call.
 pub(super) fn args<'a>(
@@ -26,6 +52,9 @@ pub(super) fn args<'a>(
         .map(|(value, kind)| outline(kind, value))
         .collect()
 }
+
+/// The option that the first item of a table of options stands for.
+const FUNCTION: &str = "fn";
 
 /// The outline of one value, as far as `kind` looks into it.
 fn outline(kind: &Kind, value: &Value) -> Arg {
@@ -66,7 +95,13 @@ fn outline_of_table(kind: &Kind, table: &Table) -> Arg {
         Kind::Options(options) => {
             let mut members = IndexMap::new();
             for (key, value) in table.pairs::<Value, Value>().flatten() {
-                let Ok(name) = key.to_string() else { continue };
+                let Ok(mut name) = key.to_string() else {
+                    continue;
+                };
+                // `Procedure.create{name = …, function() … end}`.
+                if key == Value::Integer(1) && options.iter().any(|it| it.name == FUNCTION) {
+                    FUNCTION.clone_into(&mut name);
+                }
                 let known = options.iter().find(|option| option.name == name);
                 let kind = known.map_or(&Kind::Anything, |option| &option.kind);
                 members.insert(name, outline(kind, &value));

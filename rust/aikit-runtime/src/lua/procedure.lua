@@ -25,7 +25,7 @@ end
 
 -- The rest of the way from the middleware at `position` on.
 local function through(own, envelope, position, args)
-    native.check(envelope.execution)
+    native.check_context(envelope.execution)
     local middleware = own.middleware[position]
     if not middleware then
         return own.fn(unpack(args, 1, args.n))
@@ -44,7 +44,7 @@ end
 
 local envelope_meta = {
     __index = function(self, key)
-        if key == "context" or key == "pid" then
+        if key == "context" or key == "pid" or key == "handle" then
             return native[key](self.execution)
         end
         return self.own[key]
@@ -79,20 +79,23 @@ local function explained(execution, ok, ...)
     error(native.fail(execution, (...)), 0)
 end
 
+-- One call of `body` as an execution.
+local function within(own, body, ...)
+    if own.is_limited then
+        -- A task, because only that can be stopped from outside while it computes.
+        local execution = native.begin(own.native)
+        return explained(execution, pcall(native.run_task, execution, body, own, execution, ...))
+    end
+    local execution <close> = native.begin(own.native)
+    return finished(execution, body(own, execution, ...))
+end
+
 local function call(self, ...)
     local own = parts[self]
     if own.is_generator then
         return methods.stream(self, ...)
     end
-    if own.is_limited then
-        -- A task, because only that can be stopped from outside while it computes.
-        local execution = native.begin(own.native)
-        return explained(execution, pcall(native.run_task, execution, function(...)
-            return invoke(own, execution, ...)
-        end, ...))
-    end
-    local execution <close> = native.begin(own.native)
-    return finished(execution, invoke(own, execution, ...))
+    return within(own, invoke, ...)
 end
 
 local meta = {
@@ -130,6 +133,9 @@ local function make(options, fn, middleware, is_hook)
 end
 
 local function flat(list, into)
+    if type(list) ~= "table" then
+        native.refuse("the middleware is a " .. type(list), "give a list of functions `function(args, envelope, next) return next(args) end`, or a pipeline")
+    end
     for position = 1, list.n or #list do
         local it = list[position]
         if bundles[it] then
@@ -175,16 +181,24 @@ end
 
 methods.with_middleware = methods.use
 
-function methods.with_timeout(self, seconds)
+function methods.with_timeout(self, ...)
+    parts_of(self, "with_timeout")
+    native.check("with_timeout", ...)
+    local seconds = ...
     return changed(self, "with_timeout", { timeout = seconds })
 end
 
-function methods.with_metadata(self, metadata)
+function methods.with_metadata(self, ...)
     local own = parts_of(self, "with_metadata")
+    native.check("with_metadata", ...)
+    local metadata = ...
     return changed(self, "with_metadata", { metadata = copy(own.options.metadata or {}, metadata) })
 end
 
-function methods.with_context(self, overrides)
+function methods.with_context(self, ...)
+    parts_of(self, "with_context")
+    native.check("with_context", ...)
+    local overrides = ...
     return changed(self, "with_context", { context = overrides })
 end
 
@@ -193,27 +207,22 @@ function methods.pipe(self, ...)
     return Procedure.pipe(self, ...)
 end
 
--- What `start` and a task run: everything inside of the execution that the handle has begun.
-local function started(own, execution, ...)
-    if own.is_generator then
-        local co = create(invoke)
-        local values = pack(resume(co, own, execution, ...))
-        while values[1] and status(co) ~= "dead" do
-            native.chunk(execution, values[2])
-            values = pack(resume(co))
-        end
-        if not values[1] then error(values[2], 0) end
-        return unpack(values, 2, values.n)
+-- All that a generator hands out, as events.
+local function drain(own, execution, ...)
+    local co = create(invoke)
+    local values = pack(resume(co, own, execution, ...))
+    while values[1] and status(co) ~= "dead" do
+        native.chunk(execution, values[2])
+        values = pack(resume(co))
     end
-    return invoke(own, execution, ...)
+    if not values[1] then error(values[2], 0) end
+    return unpack(values, 2, values.n)
 end
 
 function methods.start(self, ...)
     local own = parts_of(self, "start")
-    return native.start(own.native, function(...)
-        local execution <close> = native.begin(own.native)
-        return finished(execution, started(own, execution, ...))
-    end, ...)
+    local body = own.is_generator and drain or invoke
+    return native.start(function(...) return within(own, body, ...) end, ...)
 end
 
 methods.with_handle = methods.start
@@ -222,35 +231,57 @@ methods.with_handle = methods.start
 
 local streams = setmetatable({}, { __mode = "k" })
 
+local function stream_of(value, method)
+    local own = streams[value]
+    if not own then
+        native.refuse("`" .. method .. "` was not called on a stream", "write `stream:" .. method .. "()`, with a colon")
+    end
+    return own
+end
+
 local function close_stream(self)
-    local own = streams[self]
+    local own = stream_of(self, "close")
     if own.ended then return end
     own.ended = true
-    local previous = native.enter(own.execution)
+    native.enter(own.execution)
     local ok, failure = close(own.co)
-    native.leave(own.execution, previous)
+    native.leave(own.execution)
     native.abandon(own.execution)
     if not ok then error(failure, 0) end
 end
 
+-- Lets the code of a stream run until it hands something out.
+local function advance(own, ...)
+    local execution = own.execution
+    if own.parts.is_limited then
+        -- In a task each time: see `within`.
+        local values = pack(pcall(native.run_task, execution, resume, own.co, ...))
+        -- It was stopped, or it tells as `resume` does.
+        if not values[1] then return values end
+        return pack(unpack(values, 2, values.n))
+    end
+    native.enter(execution)
+    local values = pack(resume(own.co, ...))
+    native.leave(execution)
+    return values
+end
+
 local function next_chunk(self)
-    local own = streams[self]
+    local own = stream_of(self, "next")
     if own.ended then return nil end
-    local previous = native.enter(own.execution)
     local values
     if own.args then
         local args = own.args
         own.args = nil
-        values = pack(resume(own.co, own.parts, own.execution, unpack(args, 1, args.n)))
+        values = advance(own, own.parts, own.execution, unpack(args, 1, args.n))
     else
-        values = pack(resume(own.co))
+        values = advance(own)
     end
     local ok, failure = values[1], values[2]
     local is_dead = status(own.co) == "dead"
     if ok and not is_dead then
         ok, failure = pcall(native.chunk, own.execution, values[2])
     end
-    native.leave(own.execution, previous)
     if not ok then
         own.ended = true
         error(native.fail(own.execution, failure), 0)
@@ -295,15 +326,18 @@ end
 
 -- The module --------------------------------------------------------------------------------------
 
-function Procedure.create(options)
+-- `options` are those of `Procedure.create`, checked; `common` is the outermost middleware.
+local function create_with(options, common, is_hook)
     local fn = options.fn or options[1]
-    if type(fn) ~= "function" then
-        native.refuse("`Procedure.create` was given no function", "write `Procedure.create{name = 'add', function(a, b) return a + b end}`")
-    end
+    local middleware = options.middleware or {}
     options = copy(options, {})
-    options.fn, options[1] = nil, nil
+    options.fn, options[1], options.middleware = nil, nil, nil
     options.name = options.name or native.name_of(fn)
-    return make(options, fn, flat(options.middleware or {}, {}), options.hook)
+    return make(options, fn, flat(bundles[middleware] or middleware, { unpack(common) }), is_hook)
+end
+
+function Procedure.create(options)
+    return create_with(options, {})
 end
 
 function Procedure.pipe(...)
@@ -350,11 +384,9 @@ function Procedure.factory(middleware, options)
     local is_hook = options and options.hook or false
     return function(given, fn)
         if type(given) == "function" then given = { given } end
-        given = copy(given, { fn = fn })
-        local own = { unpack(common) }
-        given.middleware = flat(given.middleware or {}, own)
-        given.hook = is_hook
-        return Procedure.create(given)
+        if type(given) == "table" then given = copy(given, { fn = fn }) end
+        native.check_create(given)
+        return create_with(given, common, is_hook)
     end
 end
 
@@ -369,6 +401,9 @@ function Procedure.guard(allows, name)
 end
 
 function Procedure.track(name, fn, ...)
+    if not native.is_callable(fn) then
+        native.refuse("`Procedure.track`: `fn` must be a function, but it is a " .. type(fn), "write `Procedure.track('load', function() … end)`")
+    end
     local execution <close> = native.begin_named(name)
     return finished(execution, fn(...))
 end

@@ -10,29 +10,28 @@ use std::sync::{
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value as Data,
-    event::Event,
-    procedure::{Handle, ProcedureOptions, SourceType, denied_by, emit_chunk, exhausted},
+    Context, Error, ErrorKind, Value as Data,
+    procedure::{HandleView, ProcedureOptions, SourceType, denied_by, emit_chunk, exhausted},
     schema::Schema,
     tracker::{self, Boundary, Execution, Operation},
     value::Map,
 };
-use futures::FutureExt as _;
 use mlua::{
-    Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields, UserDataMethods,
-    UserDataRef, Value,
+    Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, UserDataRef, Value,
 };
-use tokio::sync::oneshot;
 
 use super::{
     callable,
     context::{self, ContextHandle},
     convert,
     error::{self, Failure, IntoLua as _},
+    handle, outline,
     state::{Run, State},
     task::{self, CancelOnDrop, Task},
 };
 
+/// Name of the module and of its class.
+const CLASS: &str = "Procedure";
 /// Where the module is kept in the registry of Lua.
 const MODULE: &str = "aikit.procedure";
 
@@ -62,7 +61,7 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
         "check_args",
         lua.create_function(|_, (options, args): (UserDataRef<Options>, Value)| {
             let args = convert::named(&options.0.name, convert::to_value(&args)).into_lua()?;
-            options.0.check(&args).into_lua()
+            options.0.check(&settled(&options.0, args)?).into_lua()
         }),
     )?;
     set(
@@ -86,19 +85,17 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
         lua.create_function(|_, options: UserDataRef<Options>| Begun::new(&options)),
     )?;
     add_execution(lua, &set)?;
+    add_checks(lua, &set)?;
     set("run_task", lua.create_async_function(run_task))?;
-    set("start", lua.create_function(|_, given| start(given)))?;
+    set(
+        "start",
+        lua.create_function(|_, (function, args)| handle::start(function, args)),
+    )?;
     set(
         "name_of",
         lua.create_function(|_, function: Function| {
             let name = callable::variable_of(&*State::current()?, &Value::Function(function));
             Ok(name.unwrap_or_else(|| "procedure".to_owned()))
-        }),
-    )?;
-    set(
-        "refuse",
-        lua.create_function(|_, (message, hint): (String, String)| {
-            Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
         }),
     )?;
     set(
@@ -114,6 +111,35 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
         }),
     )?;
     Ok(native)
+}
+
+/// The functions that look at what the script gave.
+fn add_checks(
+    lua: &Lua,
+    set: &impl Fn(&str, mlua::Result<Function>) -> mlua::Result<()>,
+) -> mlua::Result<()> {
+    set(
+        "check",
+        lua.create_function(|_, (method, args): (String, MultiValue)| {
+            outline::check(CLASS, &method, &args)
+        }),
+    )?;
+    set(
+        "check_create",
+        lua.create_function(|_, options: MultiValue| {
+            outline::check_function(CLASS, "create", &options)
+        }),
+    )?;
+    set(
+        "is_callable",
+        lua.create_function(|lua, value: Value| Ok(callable::function_of(lua, &value)?.is_some())),
+    )?;
+    set(
+        "refuse",
+        lua.create_function(|_, (message, hint): (String, String)| {
+            Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
+        }),
+    )
 }
 
 /// The functions that take an execution.
@@ -132,12 +158,12 @@ fn add_execution(
     set(
         "abandon",
         lua.create_function(|_, begun: UserDataRef<Begun>| {
-            drop(begun.run.take_execution());
+            begun.abandon();
             Ok(())
         }),
     )?;
     set(
-        "check",
+        "check_context",
         lua.create_function(|_, begun: UserDataRef<Begun>| begun.run.cx.check().into_lua()),
     )?;
     set(
@@ -147,6 +173,12 @@ fn add_execution(
     set(
         "context",
         lua.create_function(|_, begun: UserDataRef<Begun>| Ok(ContextHandle(begun.run.cx.clone()))),
+    )?;
+    set(
+        "handle",
+        lua.create_function(|_, begun: UserDataRef<Begun>| {
+            Ok(HandleView::of(&begun.run.cx).map(handle::LuaView))
+        }),
     )?;
     set(
         "pid",
@@ -189,7 +221,8 @@ fn options((given, is_hook): (Table, bool)) -> mlua::Result<Options> {
         options.boundary = Boundary::from_name(&word).into_lua()?;
     }
     if let Some(metadata) = given.raw_get::<Option<Table>>("metadata")? {
-        let metadata = convert::to_value(&Value::Table(metadata)).into_lua()?;
+        let metadata = convert::to_value(&Value::Table(metadata));
+        let metadata = convert::named("Procedure.create", metadata).into_lua()?;
         options.metadata = match metadata {
             Data::Map(map) => Arc::new(map),
             _ => Arc::new(Map::new()),
@@ -202,6 +235,14 @@ fn options((given, is_hook): (Table, bool)) -> mlua::Result<Options> {
         options.source_type = SourceType::Hook;
     }
     Ok(Options(Arc::new(options)))
+}
+
+/// The argument as its schema reads it: an empty table is a list or a map.
+fn settled(options: &ProcedureOptions, mut args: Data) -> mlua::Result<Data> {
+    if let Some(schema) = &options.schema {
+        schema.settle_empty(&mut args).into_lua()?;
+    }
+    Ok(args)
 }
 
 /// One execution that has begun.
@@ -261,9 +302,14 @@ impl Begun {
         execution.end(error);
         let state = State::current()?;
         if state.run().is_ok_and(|run| Arc::ptr_eq(&run, &self.run)) {
-            state.set_run(outer);
+            state.set_run(outer.still_open());
         }
         Ok(())
+    }
+
+    /// Ends the execution as cancelled, if it has not ended.
+    fn abandon(&self) {
+        drop(self.run.take_execution());
     }
 
     /// Ends the execution with what was raised; answers what to raise in its place.
@@ -303,6 +349,13 @@ impl Begun {
     }
 }
 
+impl Drop for Begun {
+    /// Whoever began it is gone: a coroutine that was abandoned, a stream that was not closed.
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
 impl UserData for Begun {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Close, |_, this, raised: Value| {
@@ -331,153 +384,4 @@ async fn run_task(
     drop(begun);
     let task = CancelOnDrop(vec![task]);
     task::within(task.0[0].clone().result()).await
-}
-
-/// Starts a function as a task whose events are kept.
-fn start(
-    (options, function, args): (UserDataRef<Options>, Function, MultiValue),
-) -> mlua::Result<LuaHandle> {
-    let state = State::current()?;
-    let (sender, ended) = oneshot::channel::<Result<Data>>();
-    let run = state.run()?;
-    let handle = Handle::start(&run.cx, |_| async move {
-        ended.await.unwrap_or_else(|_| {
-            let message = "the script's engine has ended";
-            Err(Error::new(ErrorKind::Cancelled, message))
-        })
-    });
-    drop(options);
-    let run = run.beside(handle.context().clone());
-    let task = Task::start_in(&state, run, function, args).into_lua()?;
-    let waited = task.clone();
-    let telling = async move {
-        let error = waited.settled().await;
-        // The handle may be gone.
-        drop(sender.send(error.map_or(Ok(Data::Null), Err)));
-    };
-    state.spawn(telling).into_lua()?;
-    Ok(LuaHandle {
-        handle: Arc::new(handle),
-        task,
-        position: AtomicU64::new(0),
-    })
-}
-
-/// Stands for a started procedure.
-#[derive(Debug)]
-struct LuaHandle {
-    handle: Arc<Handle>,
-    task: Task,
-    /// Of the loop over its events.
-    position: AtomicU64,
-}
-
-impl Drop for LuaHandle {
-    fn drop(&mut self) {
-        if !self.handle.is_finished() {
-            self.task.cancel("nobody holds the handle any more");
-        }
-    }
-}
-
-fn event_to_lua(lua: &Lua, event: &Event) -> mlua::Result<Value> {
-    convert::to_lua(lua, &event.to_value())
-}
-
-impl LuaHandle {
-    /// The events until now.
-    fn events(&self, lua: &Lua) -> mlua::Result<Vec<Value>> {
-        let mut events = Vec::new();
-        let mut position = 0;
-        while let Some(Some(event)) = self.handle.event(position).now_or_never() {
-            position = event.sequence;
-            events.push(event_to_lua(lua, &event)?);
-        }
-        Ok(events)
-    }
-
-    /// Calls `listener` with each event of that name, those until now included, until the end.
-    fn on(&self, name: &str, listener: Function) -> mlua::Result<()> {
-        let state = State::current()?;
-        let run = state.run()?;
-        let run = run.beside(run.cx.child(aikit_core::context::Overrides::default()));
-        let (wanted, view) = (name.replace(':', "."), self.handle.view().clone());
-        let lua = state.lua.clone();
-        let listening = async move {
-            let mut position = 0;
-            while let Some(event) = view.event(position).await {
-                position = event.sequence;
-                if wanted != "*" && wanted != event.kind.name() {
-                    continue;
-                }
-                let Ok(state) = State::current() else { return };
-                let Ok(event) = event_to_lua(&lua, &event) else {
-                    return;
-                };
-                let args = MultiValue::from_iter([event]);
-                // An error of the listener is its task's, which reports it; others go on.
-                let run = Arc::clone(&run);
-                match Task::start_in(&state, run, listener.clone(), args) {
-                    Ok(task) => drop(task.settled().await),
-                    Err(_) => return,
-                }
-            }
-        };
-        state.spawn(listening).into_lua()
-    }
-}
-
-async fn next_event(
-    lua: Lua,
-    handle: Arc<Handle>,
-    after: u64,
-) -> mlua::Result<(Option<Value>, u64)> {
-    let run = State::current()?.run()?;
-    let event = run.cx.within(handle.event(after)).await.into_lua()?;
-    match event {
-        Some(event) => Ok((Some(event_to_lua(&lua, &event)?), event.sequence)),
-        None => Ok((None, after)),
-    }
-}
-
-impl UserData for LuaHandle {
-    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
-        fields.add_field_method_get("trace_id", |_, this| Ok(this.handle.trace_id().to_owned()));
-        fields.add_field_method_get("is_finished", |_, this| Ok(this.handle.is_finished()));
-        fields.add_field_method_get("status", |_, this| Ok(this.handle.status().name()));
-    }
-
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_async_method("result", |_, this, ()| {
-            let (task, handle) = (this.task.clone(), Arc::clone(&this.handle));
-            drop(this);
-            task::within(async move {
-                let values = task.result().await;
-                // Its events are complete as well.
-                drop(handle.result().await);
-                values
-            })
-        });
-        methods.add_method("cancel", |_, this, reason: Option<String>| {
-            let reason = reason.unwrap_or_else(|| "cancelled by the script".to_owned());
-            this.handle.cancel(reason);
-            Ok(())
-        });
-        methods.add_method("events", |lua, this, ()| this.events(lua));
-        methods.add_method("on", |_, this, (name, listener): (String, Function)| {
-            this.on(&name, listener)
-        });
-        methods.add_async_meta_method(MetaMethod::Call, |lua, this, _: MultiValue| async move {
-            let (handle, after) = (
-                Arc::clone(&this.handle),
-                this.position.load(Ordering::Relaxed),
-            );
-            let (event, position) = next_event(lua, handle, after).await?;
-            this.position.store(position, Ordering::Relaxed);
-            Ok(event)
-        });
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
-            Ok(format!("handle ({})", this.handle.status().name()))
-        });
-    }
 }

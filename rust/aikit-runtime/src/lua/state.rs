@@ -17,6 +17,7 @@ use super::{
     complete::Names,
     error::{self, Failure},
     interrupt::Tracked,
+    suspended::Suspended,
     task::FailedTasks,
     thread::Jobs,
 };
@@ -78,6 +79,25 @@ impl Run {
             .unwrap_or_else(PoisonError::into_inner);
         Some((execution.take()?, Arc::clone(&frame.outer)))
     }
+
+    /// Whether it is that of a procedure that has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.frame.as_ref().is_some_and(|frame| {
+            let execution = frame.execution.lock();
+            execution.unwrap_or_else(PoisonError::into_inner).is_some()
+        })
+    }
+
+    /// Where the code goes on that has ended a procedure inside of this run: here, or around the
+    /// procedures that have ended meanwhile.
+    pub(super) fn still_open(self: Arc<Self>) -> Arc<Self> {
+        let mut run = self;
+        while let Some(frame) = run.frame.as_ref().filter(|_| !run.is_open()) {
+            let outer = Arc::clone(&frame.outer);
+            run = outer;
+        }
+        run
+    }
 }
 
 /// A local variable of an earlier cell.
@@ -118,9 +138,8 @@ pub(super) struct State {
     /// Which run waits for which, by their addresses; both live as long as they stand here.
     waits: RefCell<Vec<(usize, usize)>>,
     cell: RefCell<Option<Arc<Run>>>,
-    /// Runs of coroutines of the script that are suspended inside of a procedure, by their
-    /// addresses.
-    suspended: RefCell<HashMap<usize, Arc<Run>>>,
+    /// Coroutines of the script that are suspended inside of a procedure.
+    suspended: RefCell<Suspended>,
     next: Cell<u64>,
 }
 
@@ -389,11 +408,11 @@ impl<F> Drop for Scoped<F> {
 /// the run of whoever resumes it, for [`suspend`].
 pub(super) fn resume(coroutine: usize) -> Option<Arc<Run>> {
     let state = State::current().ok()?;
-    let mut own = state.suspended.borrow_mut();
-    if own.is_empty() {
-        return state.current.borrow().clone();
-    }
-    match own.remove(&coroutine) {
+    let own = {
+        let mut suspended = state.suspended.borrow_mut();
+        (!suspended.is_empty()).then(|| suspended.remove(coroutine))
+    };
+    match own.flatten() {
         Some(run) => state.current.replace(Some(run)),
         None => state.current.borrow().clone(),
     }
@@ -414,14 +433,13 @@ pub(super) fn suspend(coroutine: usize, resumer: Option<Arc<Run>>, alive: bool) 
     }
     let own = std::mem::replace(&mut *current, resumer);
     drop(current);
-    if let Some(own) = own.filter(|_| alive) {
-        state.suspended.borrow_mut().insert(coroutine, own);
+    if let Some(own) = own.filter(|own| alive && own.is_open()) {
+        state.suspended.borrow_mut().insert(coroutine, &own);
     }
 }
 
 /// A new coroutine is at this address; an earlier one there is gone.
 pub(super) fn forget_suspended(coroutine: usize) {
     let Ok(state) = State::current() else { return };
-    let forgotten = state.suspended.borrow_mut().remove(&coroutine);
-    drop(forgotten);
+    state.suspended.borrow_mut().forget(coroutine);
 }

@@ -107,20 +107,30 @@ impl Shared {
         };
         *seen = true;
         // An error that nobody awaited must not vanish; one that was asked for may.
-        let is_asked_for = matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Interrupted);
+        let is_asked_for = match error.kind() {
+            ErrorKind::Cancelled | ErrorKind::Interrupted => true,
+            // Its deadline is that of what it belongs to, which fails with it and says so.
+            ErrorKind::Timeout => self.cx.remaining().is_some_and(|it| it.is_zero()),
+            _ => false,
+        };
         if is_asked_for || self.unwanted.load(Ordering::SeqCst) {
             return;
         }
-        let mut text = format!("a task failed that nobody awaited: {error}\n");
-        for frame in error.traceback() {
-            let _ = writeln!(text, "  {frame}");
-        }
         let error = error.copy();
         drop(outcome);
-        let name = StreamName::Stderr;
-        self.run.sink.emit(Output::Stream { name, text });
+        warn(&self.run, "a task failed that nobody awaited", &error);
         self.run.sink.task_failed(&error);
     }
+}
+
+/// Says where a run prints that something failed, and why.
+pub(super) fn warn(run: &Run, what: &str, error: &Error) {
+    let mut text = format!("{what}: {error}\n");
+    for frame in error.traceback() {
+        let _ = writeln!(text, "  {frame}");
+    }
+    let name = StreamName::Stderr;
+    run.sink.emit(Output::Stream { name, text });
 }
 
 /// Somebody waits for a task, until dropped.
@@ -214,6 +224,28 @@ impl Task {
         match &*lock(&self.0.outcome) {
             Outcome::Failed(error, _) => Some(Error::from_value(&error.to_value())),
             Outcome::Values(_) | Outcome::Running => None,
+        }
+    }
+
+    /// Waits for the end, also outside of a run; answers the error, which is then the caller's to
+    /// tell.
+    pub(super) async fn failed(&self) -> Option<Error> {
+        let _waiting = Waiting::new(&self.0.waiting);
+        let mut done = self.0.done.clone();
+        drop(done.wait_for(|done| *done).await);
+        match &mut *lock(&self.0.outcome) {
+            Outcome::Failed(error, seen) => {
+                *seen = true;
+                Some(error.copy())
+            }
+            Outcome::Values(_) | Outcome::Running => None,
+        }
+    }
+
+    /// Somebody knows how it ended.
+    pub(super) fn notice(&self) {
+        if let Outcome::Failed(_, seen) = &mut *lock(&self.0.outcome) {
+            *seen = true;
         }
     }
 

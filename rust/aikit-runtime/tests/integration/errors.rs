@@ -219,6 +219,25 @@ fn a_task_that_fails_unseen_says_so_once_when_its_cell_ends() {
         "kept = async(function() pcall(sleep, 3600) error('x') end) sleep(0) kept:cancel()"
             .to_owned(),
         "pcall(timeout, 0.001, function() sleep(3600) end)".to_owned(),
+        // What a time limit ends fails with whoever has the limit.
+        "pcall(timeout, 0.01, function() async(sleep, 60) sleep(60) end) sleep(0.02)".to_owned(),
+        "pcall(timeout, 0.01, function() gather{function() sleep(60) end} end) sleep(0.02)"
+            .to_owned(),
+        "late = Procedure.create{name = 'late', timeout = 0.01, function()
+           async(function() while true do end end) sleep(60) end}
+         pcall(late) sleep(0.02)"
+            .to_owned(),
+        // Whoever follows a handle to its end knows of the failure.
+        format!("h = Procedure.create{{name = 'h', {fail}}}:start() for _ in h do end"),
+        format!("h = Procedure.create{{name = 'h', {fail}}}:start() pcall(h.result, h)"),
+        format!(
+            "h = Procedure.create{{name = 'h', {fail}}}:start()
+             repeat sleep(0) until h.is_finished assert(h.status == 'failed')"
+        ),
+        // A listener looks on.
+        "h = Procedure.create{name = 'h', function() end}:start()
+         h:on('*', function() error('x') end) h:result() sleep(0.001)"
+            .to_owned(),
     ];
     for code in seen {
         assert_eq!(reports(&code).0, 0, "{code}");

@@ -128,7 +128,12 @@ fn wrong_calls(function: &ApiFunction) -> Vec<String> {
     let mut calls = Vec::new();
     for (position, param) in function.params.iter().enumerate() {
         let before: Vec<&str> = kinds[..position].iter().map(|(right, _)| *right).collect();
-        if let Some(wrong) = kinds[position].1 {
+        let options = param.kind.options().filter_map(|option| {
+            let (_, wrong) = right_and_wrong(&option.kind);
+            wrong.map(|wrong| format!("{{{} = {wrong}}}", option.name))
+        });
+        let options: Vec<String> = options.collect();
+        for wrong in options.iter().map(String::as_str).chain(kinds[position].1) {
             calls.push([&before[..], &[wrong]].concat().join(", "));
         }
         if param.required {
@@ -193,4 +198,191 @@ fn functions_of_the_engine_refuse_wrong_arguments_as_the_others_do() {
         );
         assert!(error.hint().is_some(), "{code}: {error}");
     }
+}
+
+/// An object of each class whose methods the engine implements.
+const RECEIVERS: &[(&str, &str)] = &[
+    ("Context", "Context.create{}"),
+    ("Node", "Procedure.track('a', Context.node)"),
+    ("Procedure", "Procedure.create{name = 'a', print}"),
+    (
+        "ProcedureStream",
+        "(Procedure.create{name = 'a', generator = true, print}:stream())",
+    ),
+    ("Handle", "Procedure.create{name = 'a', print}:start()"),
+    (
+        "HandleView",
+        "Procedure.create{name = 'a', middleware = {function(_, envelope) return envelope.handle end}, \
+         print}:start():result()",
+    ),
+];
+
+#[test]
+fn methods_of_the_engine_refuse_wrong_arguments_as_the_others_do() {
+    let fixture = Fixture::new();
+    let classes = MODULES.iter().flat_map(|module| module.classes);
+    let mut checked = 0;
+    for class in classes {
+        let engines = |row: &&ApiFunction| matches!(row.call, Call::Engine);
+        let methods: Vec<_> = class.methods.iter().filter(engines).collect();
+        if methods.is_empty() {
+            continue;
+        }
+        let receiver = RECEIVERS.iter().find(|(name, _)| *name == class.name);
+        let (_, receiver) = receiver.unwrap_or_else(|| panic!("{} has a receiver", class.name));
+        for row in methods {
+            let name = format!("{}:{}", class.name, row.name);
+            for args in wrong_calls(row) {
+                // One argument more than there are harms nobody.
+                if row.params.is_empty() {
+                    continue;
+                }
+                let code = format!("local it = {receiver} it:{}({args})", row.name);
+                let error = fixture.fails(&code);
+                assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{code}: {error:?}");
+                let named = format!("`{name}`: ");
+                assert!(error.message().starts_with(&named), "{code}: {error}");
+                assert!(error.hint().is_some(), "{code}: {error}");
+                checked += 1;
+            }
+            let code = format!("local it = {receiver} it.{}(5)", row.name);
+            let error = fixture.fails(&code);
+            let named = format!("`{}` was not called on", row.name);
+            assert!(error.message().starts_with(&named), "{code}: {error}");
+        }
+    }
+    assert!(checked > 30, "{checked}");
+}
+
+/// Parts of messages that say nothing to who writes Lua.
+const WITHIN: &[&str] = &[
+    "[aikit]",
+    "failed to extract",
+    "error converting",
+    "bad argument",
+    "Handle.",
+    "f64",
+    "i64",
+    "u64",
+    "usize",
+    "Option",
+    "&str",
+    "attempt to index",
+    "attempt to call",
+];
+
+/// Values of each type of Lua, and some that are seldom meant.
+const VALUES: &[&str] = &[
+    "nil",
+    "true",
+    "5",
+    "0/0",
+    "-1",
+    "'x'",
+    "'\\255'",
+    "{}",
+    "{1, 2}",
+    "{a = 1}",
+    "{[true] = 1}",
+    "print",
+    "coroutine.create(print)",
+    "io.stdout",
+    "Context.get()",
+    "Channel('wrong')",
+];
+
+/// A prefix that makes `it`, and what is called.
+fn callees() -> Vec<(String, String, &'static ApiFunction)> {
+    const FACES: &[&str] = &[
+        "Context",
+        "Procedure",
+        "Channel",
+        "Event",
+        "Stream",
+        "Hook",
+        "Log",
+        "Telemetry",
+    ];
+    const OBJECTS: &[(&str, &str)] = &[
+        ("Channel", "Channel('wrong')"),
+        ("Subscription", "Event.subscribe('wrong')"),
+        (
+            "Hook",
+            "Hook.register('tool.before', print, {name = 'wrong'})",
+        ),
+        ("Log", "Log.get()"),
+        ("Span", "Telemetry.start_span('wrong')"),
+        ("Counter", "Telemetry.counter('wrong')"),
+        ("Histogram", "Telemetry.histogram('wrong')"),
+    ];
+    let mut callees = Vec::new();
+    for module in MODULES.iter().filter(|it| FACES.contains(&it.name)) {
+        for row in module.functions.iter().chain(module.callee()) {
+            let name = if module.functions.iter().any(|it| it.name == row.name) {
+                format!("{}.{}", module.name, row.name)
+            } else {
+                module.name.to_owned()
+            };
+            callees.push((String::new(), name, row));
+        }
+        for class in module.classes {
+            let known = RECEIVERS.iter().chain(OBJECTS);
+            let (_, object) = known.clone().find(|(name, _)| *name == class.name).unwrap();
+            for row in class.methods {
+                let prefix = format!("local it = {object} ");
+                callees.push((prefix, format!("it:{}", row.name), row));
+            }
+        }
+    }
+    callees
+}
+
+#[test]
+fn no_message_of_a_wrong_call_names_what_is_within() {
+    let fixture = Fixture::new();
+    let mut failed = 0;
+    for (prefix, name, row) in callees() {
+        let mut calls: Vec<String> = Vec::new();
+        let rights: Vec<_> = row
+            .params
+            .iter()
+            .map(|it| right_and_wrong(&it.kind).0)
+            .collect();
+        for value in VALUES {
+            for position in 0..row.params.len() {
+                let before = rights[..position].join(", ");
+                let comma = if position == 0 { "" } else { ", " };
+                calls.push(format!("{name}({before}{comma}{value})"));
+                for option in row.params[position].kind.options() {
+                    let option = option.name;
+                    calls.push(format!("{name}({before}{comma}{{{option} = {value}}})"));
+                }
+            }
+        }
+        if let Some(method) = name.strip_prefix("it:") {
+            calls.extend([format!("it.{method}()"), format!("it.{method}(5)")]);
+        }
+        // All of one row in one cell; what waits is stopped.
+        let calls = calls
+            .into_iter()
+            .map(|call| format!("try([=[{call}]=], function() {prefix}{call} end)"));
+        let code = format!(
+            "local function try(call, body)
+               local ok, err = pcall(timeout, 0.02, body)
+               if not ok then print(call, tostring(err)) end
+             end
+             {}",
+            calls.collect::<Vec<_>>().join("\n")
+        );
+        fixture
+            .run(&code)
+            .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        for line in fixture.sink.text().lines() {
+            failed += 1;
+            for word in WITHIN {
+                assert!(!line.contains(word), "{word}: {line}");
+            }
+        }
+    }
+    assert!(failed > 1000, "{failed}");
 }

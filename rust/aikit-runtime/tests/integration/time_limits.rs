@@ -210,3 +210,42 @@ fn a_run_that_is_stopped_runs_none_of_its_code_any_more() {
         shows(&fixture, &code, "(\"timeout\", 0, 0)");
     }
 }
+
+#[test]
+fn a_generator_and_a_started_procedure_end_at_their_time_limit() {
+    let fixture = Arc::new(Fixture::new());
+    let message = "`spin` took longer than 50ms";
+    for body in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "while true do pcall(sleep, 60) end",
+        "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+    ] {
+        shows(
+            &fixture,
+            &format!(
+                "local spin = Procedure.create{{name = 'spin', timeout = 0.05, generator = true, function(a)
+                   coroutine.yield(a) coroutine.yield(Context.node().name) {body} end}}
+                 local stream = spin:stream(7)
+                 local first, second = stream(), stream()
+                 local ok, err = pcall(stream)
+                 local nodes = Context.nodes()
+                 return first, second, ok, err.kind, err.message, stream(), nodes[#nodes].status"
+            ),
+            &format!("(7, \"spin\", false, \"timeout\", \"{message}\", nil, \"cancelled\")"),
+        );
+        for generator in [false, true] {
+            shows(
+                &fixture,
+                &format!(
+                    "local spin = Procedure.create{{name = 'spin', timeout = 0.05, generator = {generator},
+                       function() {body} end}}
+                     local handle = spin:start()
+                     local ok, err = pcall(handle.result, handle)
+                     return ok, err.kind, err.message"
+                ),
+                &format!("(false, \"timeout\", \"{message}\")"),
+            );
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use aikit_core::{Context, Result, Value, context::Overrides, io, script::Callable};
+use aikit_core::{Context, Result, Value, context::Overrides, io, script::Callable, value::Map};
 use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use super::{
-    CALLS_MAX, Frame, Outcome, WireArg, WireReturn, closed, encode, read_frame, write_frames,
+    CALLS_MAX, Frame, Outcome, WireArg, WireReturn, carried, closed, encode, read_frame,
+    write_frames,
 };
 use crate::api::{Arg, Host, Resource, Return, StreamId, Target};
 
@@ -215,7 +216,8 @@ fn receive(shared: &Arc<Shared>, frame: Frame) {
             callback,
             callable,
             args,
-        } => call_back(shared, callback, callable, args),
+            metadata,
+        } => call_back(shared, (callback, callable), args, metadata),
         Frame::CallbackCancel { callback } => {
             let running = shared.state().callbacks.remove(&callback);
             drop(running);
@@ -244,7 +246,12 @@ fn answer(shared: &Shared, call: u64, reply: Reply) {
 #[derive(Debug)]
 struct Callback(u64);
 
-fn call_back(shared: &Arc<Shared>, callback: u64, callable: u64, args: Vec<Value>) {
+fn call_back(
+    shared: &Arc<Shared>,
+    (callback, callable): (u64, u64),
+    args: Vec<Value>,
+    metadata: Map,
+) {
     let found = shared.state().callables.get(&callable).cloned();
     let Some((cx, function)) = found else {
         let outcome = Outcome::new(Err(closed()));
@@ -257,7 +264,7 @@ fn call_back(shared: &Arc<Shared>, callback: u64, callable: u64, args: Vec<Value
         drop(started.await);
         let cx = cx.child(Overrides {
             host: Some(Arc::new(Callback(callback))),
-            ..Overrides::default()
+            ..carried(&cx, metadata)
         });
         let outcome = Outcome::new(function.call(&cx, args).await);
         sharing.tell(&Frame::CallbackReturn { callback, outcome });
@@ -288,6 +295,7 @@ impl Host for PipeHost {
                     inside,
                     target,
                     args,
+                    metadata: cx.metadata().clone(),
                 }
             });
             match cx.within(asked).await?? {
@@ -318,7 +326,7 @@ impl Host for PipeHost {
 
 #[cfg(test)]
 mod tests {
-    use aikit_core::{ErrorKind, value::Map};
+    use aikit_core::ErrorKind;
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;

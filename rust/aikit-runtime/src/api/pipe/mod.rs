@@ -7,7 +7,9 @@
 mod client;
 mod server;
 
-use aikit_core::{Error, ErrorKind, Result, Value, script::ObjectId, value::Map};
+use aikit_core::{
+    Context, Error, ErrorKind, Result, Value, context::Overrides, script::ObjectId, value::Map,
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -33,6 +35,8 @@ enum Frame {
         inside: Option<u64>,
         target: Target,
         args: Vec<WireArg>,
+        /// What the Context of the caller carries.
+        metadata: Map,
     },
     /// Engine → session: give the next item of a stream.
     Next { call: u64, stream: StreamId },
@@ -60,11 +64,22 @@ enum Frame {
         callback: u64,
         callable: u64,
         args: Vec<Value>,
+        /// What the Context of the caller carries.
+        metadata: Map,
     },
     /// Session → engine: nobody waits for the callback any more.
     CallbackCancel { callback: u64 },
     /// Session → engine: the function will not be called again.
     Forget { callable: u64 },
+}
+
+/// The metadata of a Context at the other end that the one here does not carry already.
+fn carried(cx: &Context, mut metadata: Map) -> Overrides {
+    metadata.retain(|name, value| cx.metadata().get(name) != Some(value));
+    Overrides {
+        metadata,
+        ..Overrides::default()
+    }
 }
 
 /// A result whose error is data.

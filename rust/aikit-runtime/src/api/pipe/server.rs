@@ -9,7 +9,7 @@ use std::{
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, context::Overrides, io, script::Callable,
+    Context, Error, ErrorKind, Result, Value, context::Overrides, io, script::Callable, value::Map,
 };
 use futures::future::BoxFuture;
 use tokio::{
@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use super::{
-    CALLS_MAX, Frame, Outcome, WireArg, WireReturn, closed, encode, read_frame, write_frames,
+    CALLS_MAX, Frame, Outcome, WireArg, WireReturn, carried, closed, encode, read_frame,
+    write_frames,
 };
 use crate::api::{Arg, Host as _, LocalHost, Resource, Return, Session, StreamId, Target};
 
@@ -122,7 +123,11 @@ impl Server {
                 inside,
                 target,
                 args,
-            } => self.start_call((call, inside), target, args)?,
+                metadata,
+            } => {
+                let cx = self.begin(call, inside, metadata)?;
+                self.start_call(call, cx, target, args);
+            }
             Frame::Next { call, stream } => self.start_next(call, stream)?,
             Frame::Cancel { call } => {
                 if let Some(cx) = self.state().calls.get(&call) {
@@ -141,12 +146,12 @@ impl Server {
         Ok(())
     }
 
-    fn begin(&self, call: u64, inside: Option<u64>) -> Result<Context> {
+    fn begin(&self, call: u64, inside: Option<u64>, metadata: Map) -> Result<Context> {
         let mut state = self.state();
         let around = inside.map(|callback| state.inside(callback));
         let cx = match around {
-            None => self.cx.child(Overrides::default()),
-            Some(Some(cx)) => cx.child(Overrides::default()),
+            None => self.cx.child(carried(&self.cx, metadata)),
+            Some(Some(cx)) => cx.child(carried(cx, metadata)),
             // Nobody waited for its answer, or it is long over, so its calls end as well.
             Some(None) => {
                 let cx = self.cx.child(Overrides::default());
@@ -161,13 +166,7 @@ impl Server {
         Ok(cx)
     }
 
-    fn start_call(
-        self: &Arc<Self>,
-        (call, inside): (u64, Option<u64>),
-        target: Target,
-        args: Vec<WireArg>,
-    ) -> Result<()> {
-        let cx = self.begin(call, inside)?;
+    fn start_call(self: &Arc<Self>, call: u64, cx: Context, target: Target, args: Vec<WireArg>) {
         let server = Arc::clone(self);
         let make = |id, name| -> Arg {
             Arg::Callable(Arc::new(PipeCallable(Arc::new(Remote {
@@ -186,11 +185,10 @@ impl Server {
                 server.release(resource);
             }
         }));
-        Ok(())
     }
 
     fn start_next(self: &Arc<Self>, call: u64, stream: StreamId) -> Result<()> {
-        let cx = self.begin(call, None)?;
+        let cx = self.begin(call, None, Map::new())?;
         let server = Arc::clone(self);
         drop(io::spawn(async move {
             let outcome = Outcome::new(server.host.next(&cx, stream).await);
@@ -279,6 +277,7 @@ impl Callable for PipeCallable {
                 callback,
                 callable,
                 args,
+                metadata: cx.metadata().clone(),
             })?;
             let reply = cx.within(reply).await?;
             waiting.answered = true;

@@ -1,0 +1,90 @@
+"""Blocks of a program as procedures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import _aikit
+from ._callbacks import SCOPE, leave
+from ._watched import Watch
+from .errors import InvalidArgsError
+from .graph import ProcedureNode
+
+if TYPE_CHECKING:
+    import contextvars
+    from types import TracebackType
+
+
+class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
+    """Makes a block a procedure: a node in the graph, a span, events, metrics.
+
+    ``with aikit.track("load") as node:`` (or ``async with``) gives the node. A cancelled Context
+    raises when the block begins; an ``async with`` block ends with its Context, as that of a
+    ``Context`` does.
+
+    Args:
+        name: Name in the graph, in spans and in events.
+
+    Raises:
+        CancelledError: If the Context was cancelled before.
+        DeadlineError: If its deadline has passed.
+        LimitExceededError: If too many procedures stand around the block.
+    """
+
+    __slots__ = ("_execution", "_name", "_token", "_watch")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._execution: _aikit.Execution | None = None
+        self._token: contextvars.Token[object] | None = None
+        self._watch: Watch | None = None
+
+    def __enter__(self) -> ProcedureNode:
+        if self._execution is not None:
+            raise InvalidArgsError(
+                f"the block `{self._name}` runs already",
+                hint="make another `aikit.track(…)` for each block",
+            )
+        self._execution = execution = _aikit.Execution.begin_named(self._name)
+        self._token = SCOPE.set(execution.scope)
+        node = execution.context.node
+        assert node is not None  # noqa: S101  # an execution has one
+        return ProcedureNode(node)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(error)
+
+    async def __aenter__(self) -> ProcedureNode:
+        node = self.__enter__()
+        assert self._execution is not None  # noqa: S101  # it was made just now
+        self._watch = Watch(self._execution)
+        return node
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        is_own = self._watch is not None and self._watch.close(error)
+        instead = self._leave(error)
+        if is_own and instead is not None:
+            raise instead from error
+
+    def _leave(self, error: BaseException | None) -> BaseException | None:
+        """Ends the execution; returns what to raise in place of ``error``, if anything."""
+        execution, self._execution = self._execution, None
+        instead = None
+        if execution is not None:
+            if error is None:
+                execution.end()
+            else:
+                instead = execution.fail(error)
+        if self._token is not None:
+            leave(self._token)
+        return instead

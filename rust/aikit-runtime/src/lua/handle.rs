@@ -1,0 +1,216 @@
+//! Handles of started procedures as Lua values: result, events, cancellation.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    Error, ErrorKind, Result, Value as Data,
+    event::Event,
+    procedure::{Handle, HandleView},
+};
+use futures::FutureExt as _;
+use mlua::{
+    FromLuaMulti as _, Function, Lua, MetaMethod, MultiValue, UserData, UserDataFields,
+    UserDataMethods, Value,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    convert,
+    error::{self, IntoLua as _},
+    outline,
+    state::State,
+    task::{self, Task},
+};
+use crate::api;
+
+/// Starts a function as a task whose events are kept.
+pub(super) fn start(function: Function, args: MultiValue) -> mlua::Result<LuaHandle> {
+    let state = State::current()?;
+    let (sender, ended) = oneshot::channel::<Result<Data>>();
+    let run = state.run()?;
+    let handle = Handle::start(&run.cx, |_| async move {
+        ended.await.unwrap_or_else(|_| {
+            let message = "the script's engine has ended";
+            Err(Error::new(ErrorKind::Cancelled, message))
+        })
+    });
+    let run = run.beside(handle.context().clone());
+    let task = Task::start_in(&state, run, function, args).into_lua()?;
+    let waited = task.clone();
+    let telling = async move {
+        let error = waited.settled().await;
+        // The handle may be gone.
+        drop(sender.send(error.map_or(Ok(Data::Null), Err)));
+    };
+    state.spawn(telling).into_lua()?;
+    Ok(LuaHandle {
+        handle: Arc::new(handle),
+        task,
+    })
+}
+
+/// Stands for a started procedure.
+#[derive(Debug)]
+pub(super) struct LuaHandle {
+    handle: Arc<Handle>,
+    task: Task,
+}
+
+impl Drop for LuaHandle {
+    fn drop(&mut self) {
+        if !self.handle.is_finished() {
+            self.task.cancel("nobody holds the handle any more");
+        }
+    }
+}
+
+fn event_to_lua(lua: &Lua, event: &Event) -> mlua::Result<Value> {
+    convert::to_lua(lua, &api::without_nulls(event.to_value()))
+}
+
+/// The events and the cancellation of an operation, without its result.
+#[derive(Clone, Debug)]
+pub(super) struct LuaView(pub(super) HandleView);
+
+impl LuaView {
+    /// The events until now.
+    fn events(&self, lua: &Lua) -> mlua::Result<Vec<Value>> {
+        let mut events = Vec::new();
+        let mut position = 0;
+        while let Some(Some(event)) = self.0.event(position).now_or_never() {
+            position = event.sequence;
+            events.push(event_to_lua(lua, &event)?);
+        }
+        Ok(events)
+    }
+
+    /// Calls `listener` with each event of that name, those until now included, until the end.
+    fn on(&self, name: &str, listener: Function) -> mlua::Result<()> {
+        let state = State::current()?;
+        let run = state.run()?;
+        let run = run.beside(run.cx.child(aikit_core::context::Overrides::default()));
+        let (wanted, view) = (name.replace(':', "."), self.0.clone());
+        let lua = state.lua.clone();
+        let listening = async move {
+            let mut position = 0;
+            while let Some(event) = view.event(position).await {
+                position = event.sequence;
+                if wanted != "*" && wanted != event.kind.name() {
+                    continue;
+                }
+                let Ok(state) = State::current() else { return };
+                let Ok(event) = event_to_lua(&lua, &event) else {
+                    return;
+                };
+                let args = MultiValue::from_iter([event]);
+                let task = Task::start_in(&state, Arc::clone(&run), listener.clone(), args);
+                let Ok(task) = task else { return };
+                // A listener only looks on: that it fails is a warning, and the next event comes.
+                if let Some(error) = task.failed().await {
+                    task::warn(&run, "a listener of a handle failed", &error);
+                }
+            }
+        };
+        state.spawn(listening).into_lua()
+    }
+}
+
+/// Where a loop over the events of a handle stands: `for` gives the last event back, so each loop
+/// has a position of its own.
+fn position(args: &MultiValue) -> mlua::Result<u64> {
+    let number = match args.iter().nth(1) {
+        None | Some(Value::Nil) => return Ok(0),
+        Some(Value::Table(event)) => event.raw_get::<Option<i64>>("sequence")?,
+        Some(_) => None,
+    };
+    let number = number.and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| {
+        let message = "the loop over a handle lost its place: its event has no `sequence` any more";
+        let hint = "copy an event before you change it";
+        error::to_lua(Error::invalid_args(message).with_hint(hint))
+    })
+}
+
+/// What the methods of a handle and of a view are about.
+type Parts<T> = (fn(&T) -> &HandleView, fn(&T) -> Option<Task>);
+
+/// What a handle and the view of one have in common.
+fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
+    methods: &mut M,
+    class: &'static str,
+    (view, task): Parts<T>,
+) {
+    methods.add_method("cancel", move |lua, this, given: MultiValue| {
+        outline::check(class, "cancel", &given)?;
+        let reason = Option::<String>::from_lua_multi(given, lua)?;
+        view(this).cancel(reason.unwrap_or_else(|| "cancelled by the script".to_owned()));
+        Ok(())
+    });
+    methods.add_method("events", move |lua, this, _: MultiValue| {
+        LuaView(view(this).clone()).events(lua)
+    });
+    methods.add_method("on", move |lua, this, given: MultiValue| {
+        outline::check(class, "on", &given)?;
+        let (kind, listener) = <(String, Function)>::from_lua_multi(given, lua)?;
+        if kind.contains('*') && kind != "*" {
+            let message = format!("`{class}:on`: `{kind}` is no name of an event");
+            let hint = "give one name, such as `stream.chunk`, or `*` for every event";
+            return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+        }
+        LuaView(view(this).clone()).on(&kind, listener)
+    });
+    methods.add_async_meta_method(MetaMethod::Call, move |lua, this, args: MultiValue| {
+        // The handle is not held while waiting, so that it may be collected.
+        let (view, task) = (view(&this).clone(), task(&this));
+        drop(this);
+        async move {
+            let after = position(&args)?;
+            let run = State::current()?.run()?;
+            let event = run.cx.within(view.event(after)).await.into_lua()?;
+            let Some(event) = event else {
+                // Whoever read to the end has read of a failure.
+                task.iter().for_each(Task::notice);
+                return Ok(Value::Nil);
+            };
+            event_to_lua(&lua, &event)
+        }
+    });
+}
+
+impl UserData for LuaView {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        add_view_methods(methods, "HandleView", (|this| &this.0, |_| None));
+        methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok("view of a handle"));
+    }
+}
+
+impl UserData for LuaHandle {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_field_method_get("trace_id", |_, this| Ok(this.handle.trace_id().to_owned()));
+        fields.add_field_method_get("is_finished", |_, this| Ok(this.handle.is_finished()));
+        fields.add_field_method_get("status", |_, this| {
+            let status = this.handle.status();
+            // Who asks knows of a failure.
+            this.task.notice();
+            Ok(status.name())
+        });
+    }
+
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_async_method("result", |_, this, ()| {
+            let (task, handle) = (this.task.clone(), Arc::clone(&this.handle));
+            drop(this);
+            task::within(async move {
+                let values = task.result().await;
+                // Its events are complete as well.
+                drop(handle.result().await);
+                values
+            })
+        });
+        let task = |this: &Self| Some(this.task.clone());
+        add_view_methods(methods, "Handle", (|this| this.handle.view(), task));
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            Ok(format!("handle ({})", this.handle.status().name()))
+        });
+    }
+}

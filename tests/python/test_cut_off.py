@@ -1,0 +1,118 @@
+"""Sync functions that were cut off and keep their threads: others run, until too many are kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PRELUDE = """
+import asyncio, logging, threading
+import aikit
+from aikit.errors import DeadlineError, LimitExceededError
+
+release = threading.Event()
+records = []
+
+class Handler(logging.Handler):
+    def emit(self, record):
+        records.append(record)
+
+logging.getLogger("aikit").addHandler(Handler())
+
+def stuck():
+    release.wait(300)
+
+def other():
+    release.wait(300)
+
+cut = aikit.Procedure(stuck, timeout=0.02)
+quick = aikit.Procedure(lambda: "ran", name="quick", timeout=200)
+
+async def cut_off(count, procedure=cut):
+    ends = await asyncio.gather(*(procedure.arun() for _ in range(count)), return_exceptions=True)
+    return {type(end) for end in ends}
+"""
+
+
+def run(program: str) -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", PRELUDE + program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr[-2000:]
+
+
+def test_functions_that_were_cut_off_leave_room_for_others() -> None:
+    run("""
+for _ in range(5):
+    assert asyncio.run(cut_off(20)) == {DeadlineError}
+assert [quick() for _ in range(50)] == ["ran"] * 50
+told = [it.cut_off for it in records if "outlived" in it.getMessage()]
+# All that had a thread; who gave up before that keeps none.
+assert max(told) == len(told) > 64, told
+release.set()
+print("ended")
+""")
+
+
+def test_too_many_that_were_cut_off_are_named_and_room_comes_back() -> None:
+    run("""
+assert asyncio.run(cut_off(56, aikit.Procedure(other, timeout=0.02))) == {DeadlineError}
+# Some of the last find no thread before their time is over, or are refused.
+while "limit" not in locals():
+    try:
+        asyncio.run(cut_off(100)) and quick()
+    except LimitExceededError as error:
+        limit = error
+import re
+kept = re.search(
+    r"`quick`: ([0-9]+) are kept .*: `stuck` [(]([0-9]+)[)], `other` [(]([0-9]+)[)]$", limit.message
+)
+assert kept, limit
+total, stuck_ones, other_ones = map(int, kept.groups())
+assert total == stuck_ones + other_ones >= 256 and total <= 256 + 32, limit
+# One that has just returned may be replaced before it is idle again.
+threads = [it for it in threading.enumerate() if it.name.startswith("aikit-function")]
+assert len(threads) <= 256 + 2 * 32, len(threads)
+assert "check()" in limit.hint
+for way in (quick, quick.run, lambda: asyncio.run(quick.arun()), lambda: quick.start().result()):
+    try:
+        way()
+    except LimitExceededError:
+        continue
+    raise AssertionError(way)
+# Async functions need no thread.
+@aikit.procedure(timeout=200)
+async def awaits():
+    return "ran"
+assert awaits.run() == "ran"
+release.set()
+while True:
+    try:
+        assert quick() == "ran"
+        break
+    except LimitExceededError:
+        pass
+print("ended")
+""")
+
+
+def test_a_wait_for_a_thread_that_was_in_vain_is_told() -> None:
+    run("""
+# Legitimately running, without a limit of their own.
+busy = aikit.Procedure(stuck)
+handles = [busy.start() for _ in range(32)]
+while sum(it.name.startswith("aikit-function") for it in threading.enumerate()) < 32:
+    release.wait(0.001)
+try:
+    quick.with_timeout(0.05)()
+except DeadlineError as error:
+    pass
+(told,) = [it for it in records if "before a thread was free" in it.getMessage()]
+assert (told.function, told.cut_off) == ("quick", 0), vars(told)
+release.set()
+print("ended")
+""")
