@@ -252,15 +252,18 @@ def test_an_async_function_ends_with_its_loop_and_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     called: list[object] = []
+    heard: asyncio.Event
 
     async def note(event: events.Event) -> None:
         called.append(event.data)
+        heard.set()
 
     async def main() -> events.Subscription[events.Event]:
+        nonlocal heard
+        heard = asyncio.Event()
         subscription = events.subscribe("gone.*", note)
         events.publish("gone.a", 1)
-        while not called:
-            await asyncio.sleep(0.001)
+        await heard.wait()
         return subscription
 
     # Closed before the event comes, and while the call waits for it to go on.

@@ -413,14 +413,12 @@ def test_an_agent_does_not_take_away_what_is_required() -> None:
     @aikit.tool
     def unguard() -> int:
         """Takes the hooks away."""
-        for attempt in (
-            lambda: hooks.unregister("guard"),
-            lambda: hooks.register("tool.before", lambda _: None, name="guard"),
-        ):
-            try:
-                attempt()
-            except DeniedError as error:
-                refused.append(error)
+        with pytest.raises(DeniedError) as denied:
+            hooks.unregister("guard")
+        refused.append(denied.value)
+        with pytest.raises(DeniedError) as denied:
+            hooks.register("tool.before", lambda _: None, name="guard")
+        refused.append(denied.value)
         return hooks.unregister("seen")
 
     asked = {"tool_calls": [{"name": "unguard", "arguments": {}}]}
