@@ -17,6 +17,7 @@ __all__ = [
     "ProcedureNode",
     "ProcedureOptions",
     "Rag",
+    "Received",
     "Reply",
     "Scope",
     "Session",
@@ -30,6 +31,7 @@ __all__ = [
     "api_modules",
     "areplay_events",
     "channel_session",
+    "check_instrument",
     "check_models",
     "check_profile",
     "close_interpreter",
@@ -53,6 +55,7 @@ __all__ = [
     "record_telemetry_error",
     "register_hook",
     "remove_channel",
+    "remove_hooks",
     "replay_events",
     "reset_telemetry_provider",
     "run_command",
@@ -157,7 +160,7 @@ class Channel:
         """
     def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
         """
-        `receive` as an awaitable.
+        `receive` as an awaitable of what is to be kept.
         """
     def arequest(
         self,
@@ -231,11 +234,16 @@ class Context:
     def add_usage(
         self,
         /,
-        input_tokens: SupportsFloat | SupportsIndex,
-        output_tokens: SupportsFloat | SupportsIndex,
-        requests: SupportsFloat | SupportsIndex,
-        cost_usd: SupportsFloat | SupportsIndex,
-    ) -> None: ...
+        sums: tuple[
+            SupportsFloat | SupportsIndex,
+            SupportsFloat | SupportsIndex,
+            SupportsFloat | SupportsIndex,
+            SupportsFloat | SupportsIndex,
+        ],
+    ) -> None:
+        """
+        Adds input tokens, output tokens, requests and US dollars.
+        """
     def cancel(self, /, reason: str) -> None:
         """
         Cancels it and what is below it.
@@ -672,6 +680,17 @@ class Rag:
         """
 
 @final
+class Received:
+    """
+    An event on its way: when whoever awaits it is cancelled before it was kept, it goes back into
+    the subscription.
+    """
+    def keep(self, /) -> Incomplete | None:
+        """
+        The event, once.
+        """
+
+@final
 class Reply:
     """
     Where a Python function's answer goes.
@@ -878,7 +897,7 @@ class Subscription:
     """
     def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
         """
-        `receive` as an awaitable.
+        `receive` as an awaitable of what is to be kept.
         """
     def receive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Incomplete | None:
         """
@@ -996,6 +1015,11 @@ def areplay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> 
 def channel_session() -> Incomplete:
     """
     Whose channels there are, and which.
+    """
+
+def check_instrument(instrument: tuple[str, str, str]) -> None:
+    """
+    Refuses an instrument `(name, unit, description)` that providers do not take.
     """
 
 def check_models(provider: str | None) -> list[Incomplete]:
@@ -1121,6 +1145,11 @@ def remove_channel(name: str) -> bool:
     Destroys a channel; answers whether there was one.
     """
 
+def remove_hooks(ids: SupportsGetItem[int, SupportsIndex]) -> int:
+    """
+    Takes registrations away by their identities; answers how many were still there.
+    """
+
 def replay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> list[Incomplete]:
     """
     Kept events after a number of the log, oldest first.
@@ -1185,9 +1214,9 @@ def try_channel(name: str) -> Channel | None:
     Opens a channel; `None` where there are none.
     """
 
-def unregister_hook(name: str, points: Incomplete | None = None) -> int:
+def unregister_hook(name: str) -> int:
     """
-    Takes the hooks of a name away, or those of it at exactly these points; answers how many.
+    Takes the hooks of a name away; answers how many there were.
     """
 
 def use_hook(built_in: str, options: Incomplete, approve: Any | None = None) -> Incomplete:

@@ -156,9 +156,10 @@ class Channel:
         return None if found is None else ChannelEvent(found)
 
     async def areceive(self, *, timeout: float | None = None) -> ChannelEvent | None:
-        """Is ``receive`` for async code."""
+        """Is ``receive`` for async code; a wait that is cancelled loses no event."""
         found = await self._native.areceive(timeout)
-        return None if found is None else ChannelEvent(found)
+        event = None if found is None else found.keep()
+        return None if event is None else ChannelEvent(event)
 
     def events(self, *, timeout: float | None = None) -> Events[ChannelEvent]:
         """Subscribes, and returns an iterator, also for ``async for``, over the events.

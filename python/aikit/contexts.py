@@ -287,8 +287,12 @@ class Context(Metrics):
         requests: float = 0,
         cost_usd: float = 0,
     ) -> None:
-        """Adds what a call of a model used."""
-        self._native.add_usage(input_tokens, output_tokens, requests, cost_usd)
+        """Adds what a call of a model used.
+
+        Raises:
+            InvalidArgsError: If a sum is negative or not finite.
+        """
+        self._native.add_usage((input_tokens, output_tokens, requests, cost_usd))
 
     @property
     def usage(self) -> UsageSums:

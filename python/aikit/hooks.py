@@ -186,8 +186,7 @@ class Registration:
 
     def unregister(self) -> bool:
         """Takes the hook away and returns whether it was still there."""
-        counts = [_aikit.unregister_hook(self.name, info["points"]) for info in self._infos]
-        return sum(counts) > 0
+        return _aikit.remove_hooks([info["id"] for info in self._infos]) > 0
 
     def __enter__(self) -> Registration:  # noqa: PYI034  # nobody derives from it
         return self

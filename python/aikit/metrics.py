@@ -22,11 +22,20 @@ class Metrics:
         return metrics
 
     def add_metric(self, name: str, amount: float) -> None:
-        """Adds ``amount`` to the metric ``name``."""
+        """Adds ``amount`` to the metric ``name``.
+
+        Raises:
+            InvalidArgsError: If the name is empty, longer than 255 bytes or has control characters;
+                if the amount is not finite, or negative for one of ``usage.*``.
+        """
         self._native.add_metric(name, amount)
 
     def set_metric(self, name: str, value: float) -> None:
-        """Replaces the metric ``name``."""
+        """Replaces the metric ``name``.
+
+        Raises:
+            InvalidArgsError: As of ``add_metric``.
+        """
         self._native.set_metric(name, value)
 
     def get_metric(self, name: str) -> float:

@@ -67,9 +67,13 @@ class Subscription(Generic[ItemT]):
         return None if found is None else self._wrap(found)
 
     async def areceive(self, *, timeout: float | None = None) -> ItemT | None:
-        """Is ``receive`` for async code; a wait that is cancelled as an event comes may lose it."""
+        """Is ``receive`` for async code. A wait that is cancelled loses no event.
+
+        One that was on its way then is given to the next wait, after what was taken meanwhile.
+        """
         found = await self._native.areceive(timeout)
-        return None if found is None else self._wrap(found)
+        event = None if found is None else found.keep()
+        return None if event is None else self._wrap(event)
 
     def events(self, *, timeout: float | None = None) -> Events[ItemT]:
         """Returns an iterator, also for ``async for``, over the events as they come.

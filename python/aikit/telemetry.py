@@ -258,13 +258,26 @@ def traceparent() -> str | None:
 
 
 def counter(name: str, *, unit: str = "", description: str = "") -> Counter:
-    """Gives a sum by its name."""
-    return Counter(Instrument(name, unit, description))
+    """Gives a sum by its name.
+
+    Args:
+        name: Up to 255 letters, digits, ``_``, ``.``, ``-`` and ``/``, beginning with a letter.
+        unit: In the spelling of UCUM, such as ``s`` or ``{token}``; up to 63 characters.
+        description: What it means.
+
+    Raises:
+        InvalidArgsError: If one of them does not fit.
+    """
+    return Counter(_checked(Instrument(name, unit, description)))
 
 
 def histogram(name: str, *, unit: str = "", description: str = "") -> Histogram:
-    """Gives a distribution by its name."""
-    return Histogram(Instrument(name, unit, description))
+    """Gives a distribution by its name; the arguments are those of ``counter``.
+
+    Raises:
+        InvalidArgsError: If one of them does not fit.
+    """
+    return Histogram(_checked(Instrument(name, unit, description)))
 
 
 class Span:
@@ -320,12 +333,8 @@ class Counter:
         """Adds an amount, 0 or more.
 
         Raises:
-            InvalidArgsError: If the amount is negative.
+            InvalidArgsError: If the amount is negative or not finite.
         """
-        if amount < 0:
-            raise InvalidArgsError(
-                f"`amount` is `{amount}`, but a counter only grows", hint="use a histogram"
-            )
         _aikit.add_to_counter(_named(self._instrument), amount, dict(attributes or {}))
 
 
@@ -341,8 +350,17 @@ class Histogram:
         return self._instrument.name
 
     def record(self, value: float, attributes: Mapping[str, Any] | None = None) -> None:
-        """Notes one value."""
+        """Notes one value.
+
+        Raises:
+            InvalidArgsError: If the value is not finite.
+        """
         _aikit.record_in_histogram(_named(self._instrument), value, dict(attributes or {}))
+
+
+def _checked(instrument: Instrument) -> Instrument:
+    _aikit.check_instrument(_named(instrument))
+    return instrument
 
 
 def _named(instrument: Instrument) -> tuple[str, str, str]:

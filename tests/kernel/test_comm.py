@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
 
 if TYPE_CHECKING:
     from kernel.conversation import Conversation, Message
@@ -194,6 +195,25 @@ def test_a_wait_for_a_response_is_interrupted(kernel: Conversation) -> None:
     kernel.control("interrupt_request")
     heard = kernel.hear(msg_id)
     assert (heard.content["status"], heard.content["ename"]) == ("error", "KeyboardInterrupt")
+
+
+def test_a_front_end_that_connects_anew_goes_on_with_its_comm(kernel: Conversation) -> None:
+    # It has another session and other sockets then, and a comm belongs to whoever knows it: all
+    # who sign with the key of the connection file are one user.
+    comm = Comm(kernel, {"channel": "ui:again"})
+    kernel.broadcasts(comm.opening)
+    kernel.execute("again = Channel('ui:again'):subscribe()")
+    other = BlockingKernelClient()
+    other.load_connection_info(kernel.connection())
+    other.start_channels()
+    try:
+        content = {"comm_id": comm.id, "data": {"type": "answer", "payload": "from elsewhere"}}
+        other.shell_channel.send(other.session.msg("comm_msg", content))
+        heard = kernel.execute("print(again:receive{timeout = 30}.payload)")
+        assert heard.first("stream")["text"] == "from elsewhere\n"
+    finally:
+        other.stop_channels()
+    comm.close()
 
 
 def test_open_comms_are_bounded(mortal: Conversation) -> None:

@@ -94,3 +94,30 @@ def test_the_hook_approval_asks_in_the_notebook(hooked: Conversation) -> None:
         assert "call the tool `count_words` with" in question
         hooked.client.input(answer)
         assert hooked.hear(msg_id).content["status"] == status
+
+
+def test_a_required_hook_that_fails_refuses_every_cell_but_the_one_that_takes_it_away(
+    hooked: Conversation,
+) -> None:
+    hooked.execute(
+        "Hook.register('cell.before', function() error('broken') end,"
+        " {name = 'the guard', required = true})"
+    )
+    for code in ["1 + 1", "Hook.unregister('the guard') print('and more')"]:
+        refused = hooked.execute(code)
+        assert refused.content["status"] == "error"
+        assert "hook `the guard` at `cell.before` failed" in refused.content["evalue"]
+        # What to do stands where a person looks.
+        assert 'Hook.unregister("the guard")' in "\n".join(refused.content["traceback"])
+    freed = hooked.execute('Hook.unregister("the guard")')
+    assert freed.first("execute_result")["data"]["text/plain"] == "1"
+    assert hooked.execute("1 + 1").first("execute_result")["data"]["text/plain"] == "2"
+
+
+def test_a_hook_that_stops_every_cell_is_taken_away_by_its_name(hooked: Conversation) -> None:
+    hooked.execute(
+        "Hook.register('cell.before', function() return Hook.stop('closed') end, {name = 'closed'})"
+    )
+    assert hooked.execute("1 + 1").content["ename"] == "denied"
+    assert hooked.execute("Hook.unregister 'closed'").content["status"] == "ok"
+    assert hooked.execute("1 + 1").content["status"] == "ok"

@@ -48,16 +48,18 @@ def test_a_cell_is_traced_with_its_message_and_session(
         assert receiver.tree() == [
             "cell",
             "  invoke_agent counter",
-            "    chat rules",
-            "    execute_tool count_words",
-            "    chat rules",
+            "    agent step",
+            "      chat rules",
+            "      execute_tool count_words",
+            "    agent step",
+            "      chat rules",
             "cell",
             "  execute_tool calculate",
         ]
         parent = heard.reply["parent_header"]
         trace_id = receiver.span("invoke_agent counter").trace_id
         spans = [it for it in receiver.received.spans if it.trace_id == trace_id]
-        assert len(spans) == 5
+        assert len(spans) == 7
         for span in spans:
             assert span.attributes["jupyter.message.id"] == parent["msg_id"]
             assert span.attributes["session.id"] == parent["session"]

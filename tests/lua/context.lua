@@ -33,7 +33,7 @@ assert(own.trace_id == "4bf92f3577b34da6a3ce929d0e0e4736" and own.user.id == her
 assert(own:count() == 0)
 own:run(function() Procedure.track("load", function() end) end)
 assert(own:count() == 1 and own:root().name == "load" and own:root().status == "completed")
-for _, bad in ipairs{{trace_id = "x"}, {request_id = ""}, {timeout = -1}, {user = "root"}, {metadata = 1}} do
+for _, bad in ipairs{{trace_id = "x"}, {request_id = ""}, {timeout = -1}, {tick = 0}, {user = "root"}, {metadata = 1}} do
   local ok, message = pcall(Context.create, bad)
   assert(not ok, next(bad))
   local name, value = next(bad)
@@ -73,6 +73,15 @@ Procedure.track("outer", function()
   assert(#Context.node():children() == 1 and Context.node():children()[1].status == "completed")
   local node = Context.node()
   node:add_metric("x", 1) node:merge_metrics({x = 2, y = 1}) node:set_metric("y", 5)
+  for _, wrong in ipairs{{"", 1}, {"a\nb", 1}, {"x", 0/0}, {"x", 1/0}, {"usage.requests", -1}} do
+    for _, count in ipairs{Context.add_metric, Context.set_metric} do
+      local ok, why = pcall(count, wrong[1], wrong[2])
+      assert(not ok and why.kind == "invalid_args", tostring(why))
+    end
+    local ok, why = pcall(node.add_metric, node, wrong[1], wrong[2])
+    assert(not ok and why.kind == "invalid_args", tostring(why))
+  end
+  assert(not pcall(Context.add_usage, {input_tokens = -1}))
   assert(node:get_metric("x") == 3 and node:get_metric("y") == 5 and node:get_metric("none") == 0)
 end)
 

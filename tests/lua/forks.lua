@@ -74,4 +74,23 @@ end
 local total = 0
 for _, leaves in ipairs(gather(tasks)) do total = total + leaves end
 assert(total > 0.9 * TOPS * MIDDLES * LEAVES and total < TOPS * MIDDLES * LEAVES, total)
+-- A task that is cancelled ends what it has begun, and not what stands around it.
+Procedure.track("around", function()
+  local around, inside = Context.node(), nil
+  local task = async(function()
+    Procedure.track("outer", function()
+      Procedure.track("inner", function()
+        inside = Context.node()
+        sleep(60)
+      end)
+    end)
+  end)
+  repeat sleep(0) until inside
+  local outer = inside:parent()
+  assert(outer.name == "outer" and outer:parent() == around)
+  task:cancel()
+  assert(not pcall(task.await, task))
+  assert(inside.status == "cancelled" and outer.status == "cancelled", outer.status)
+  assert(around.status == "running" and Context.node() == around)
+end)
 print("ok")

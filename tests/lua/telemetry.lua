@@ -34,4 +34,13 @@ assert(refused(orders.add, orders, -1).message:find("only grows", 1, true))
 refused(Telemetry.start_span)
 refused(Telemetry.counter, "x", {colour = "red"})
 refused(wait.record, wait, "long")
+for _, wrong in ipairs{0/0, 1/0, -1/0} do
+  refused(orders.add, orders, wrong)
+  refused(wait.record, wait, wrong)
+end
+for _, wrong in ipairs{"", "1st", "two words", ("x"):rep(256)} do
+  refused(Telemetry.counter, wrong)
+  refused(Telemetry.histogram, wrong)
+end
+refused(Telemetry.counter, "x", {unit = ("s"):rep(64)})
 print("ok")

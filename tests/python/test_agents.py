@@ -164,3 +164,18 @@ def test_a_name_that_providers_refuse_is_refused_before(name: str) -> None:
         aikit.tool(name=name or " ")(helps)
     with pytest.raises(errors.InvalidArgsError, match="not a name for a tool"):
         aikit.RAG().as_tool(name)
+
+
+def test_a_tool_knows_the_step_of_the_agent() -> None:
+    seen = []
+
+    @aikit.tool
+    def look() -> int:
+        """Looks where it is."""
+        here = aikit.Context.get()
+        seen.append((here.tick, here.is_within("agent step")))
+        return 1
+
+    model = aikit.testing.ScriptedModel([calls(("look", {}))] * 2 + ["done"])
+    aikit.Agent(model, tools=[look]).run("go")
+    assert seen == [(1, True), (2, True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -291,8 +292,42 @@ def test_a_block_that_another_task_leaves_ends_well() -> None:
 
 def test_a_name_of_very_many_parts_is_no_way_to_crash() -> None:
     with Context.create() as ctx:
-        ctx.add_metric("a." * 300_000 + "end", 1)
+        with pytest.raises(InvalidArgsError):
+            ctx.add_metric("a." * 300_000 + "end", 1)
+        ctx.add_metric("a." * 120 + "end", 1)
         assert list(ctx.metrics) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "amount"),
+    [("", 1.0), ("a\nb", 1.0), ("x" * 256, 1.0), ("a", math.nan), ("a", math.inf)],
+)
+def test_what_counts_nothing_is_refused(name: str, amount: float) -> None:
+    with Context.create(), aikit.track("counting") as node:
+        context = aikit.Context.get()
+        for count in (context.add_metric, context.set_metric, node.add_metric, node.set_metric):
+            with pytest.raises(InvalidArgsError):
+                count(name, amount)
+        with pytest.raises(InvalidArgsError):
+            node.merge_metrics({name: amount})
+        with pytest.raises(InvalidArgsError, match="only grows"):
+            context.add_usage(input_tokens=-1)
+        assert context.metrics == {}
+
+
+def test_the_names_of_metrics_are_bounded_and_the_rest_is_counted() -> None:
+    with Context.create(), aikit.track("counting") as node:
+        for index in range(1_010):
+            node.add_metric(f"n{index}", 1)
+        assert node.get_metric("metrics.left_out") == 10
+        assert node.get_metric("n999") == 1
+
+
+def test_steps_are_numbered_from_one() -> None:
+    with pytest.raises(InvalidArgsError, match="`tick` is `0`"):
+        Context.create(tick=0)
+    with Context.create(tick=1) as ctx, pytest.raises(InvalidArgsError):
+        ctx.child(tick=0)
 
 
 def test_the_trace_of_a_caller_elsewhere_goes_on() -> None:

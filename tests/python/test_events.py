@@ -8,14 +8,16 @@ import subprocess
 import sys
 import textwrap
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import aikit
-from aikit import errors, events
+from aikit import Channel, _callbacks, errors, events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -161,3 +163,127 @@ def test_a_wrong_setting_is_named(
     with pytest.raises(errors.ConfigError) as raised:
         events.publish("a")
     assert text.split(" ", maxsplit=1)[0] in str(raised.value)
+
+
+def until(is_true: Callable[[], bool]) -> None:
+    """Waits, without letting an event loop of this thread go on."""
+    deadline = time.monotonic() + 30
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("source", ["events", "iteration", "channel"])
+def test_a_wait_that_is_cancelled_as_an_event_comes_loses_none(source: str) -> None:
+    channel = Channel(f"cancelled:{source}")
+    subscription: Any = channel.subscribe() if source == "channel" else events.subscribe("take.*")
+    publish = channel.publish if source == "channel" else events.publish
+
+    async def step() -> Any:  # noqa: ANN401  # an event of either kind
+        if source == "iteration":
+            return await anext(aiter(subscription))
+        return await subscription.areceive()
+
+    async def main() -> list[str]:
+        waiting = asyncio.ensure_future(step())
+        await asyncio.sleep(0)
+        publish("take.first", 1)
+        # Rust has taken the event, and this loop has not heard of it yet.
+        until(lambda: subscription.stats().waiting == 0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        publish("take.second", 2)
+        found = [await subscription.areceive(timeout=30) for _ in range(2)]
+        # What comes back may come after what was taken meanwhile.
+        return sorted(it.type if source == "channel" else it.kind for it in found)
+
+    with subscription:
+        assert asyncio.run(main()) == ["take.first", "take.second"]
+
+
+def test_a_wait_with_a_time_limit_of_asyncio_loses_no_event() -> None:
+    count = 200
+
+    async def main(subscription: events.Subscription[events.Event]) -> list[int]:
+        found: list[int] = []
+        publisher = threading.Thread(
+            target=lambda: [events.publish("limit.it", index) for index in range(count)]
+        )
+        publisher.start()
+        while len(found) < count:
+            try:
+                event = await asyncio.wait_for(subscription.areceive(), timeout=0.0005)
+            except asyncio.TimeoutError:
+                continue
+            assert event is not None
+            found.append(event.data)
+        publisher.join()
+        return found
+
+    with events.subscribe("limit.*") as subscription:
+        # Each once; one that comes back may come after what was taken meanwhile.
+        assert sorted(asyncio.run(main(subscription))) == list(range(count))
+
+
+def test_a_function_is_called_on_behalf_of_who_subscribed() -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def note(_: events.Event) -> None:
+        here = aikit.Context.get()
+        session = Channel.session()
+        seen.append((here.user.id, here.user.tenant, list(here.user.roles), session.id))
+
+    subscriptions = []
+    for user in ("ann", "ben"):
+        with aikit.Context.create(user=user, tenant="t", roles=["reader"], timeout=60):
+            subscriptions.append(events.subscribe("behalf.*", note))
+    events.publish("behalf.it")
+    until(lambda: len(seen) == 2)
+    for subscription in subscriptions:
+        subscription.stop()
+    seen.sort()
+    assert [it[:3] for it in seen] == [(user, "t", ["reader"]) for user in ("ann", "ben")]
+    # Channels are those of the user who subscribed.
+    assert ["ann" in seen[0][3], "ben" in seen[1][3]] == [True, True]
+
+
+def test_an_async_function_ends_with_its_loop_and_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    called: list[object] = []
+    heard: asyncio.Event
+
+    async def note(event: events.Event) -> None:
+        called.append(event.data)
+        heard.set()
+
+    async def main() -> events.Subscription[events.Event]:
+        nonlocal heard
+        heard = asyncio.Event()
+        subscription = events.subscribe("gone.*", note)
+        events.publish("gone.a", 1)
+        await heard.wait()
+        return subscription
+
+    # Closed before the event comes, and while the call waits for it to go on.
+    for is_waiting in (False, True):
+        called.clear()
+        caplog.clear()
+        loop = asyncio.new_event_loop()
+        subscription = loop.run_until_complete(main())
+        if is_waiting:
+            events.publish("gone.b", 2)
+            until(lambda: loop in _callbacks._waiting)  # noqa: B023, SLF001
+        loop.close()
+        for _ in range(3):
+            events.publish("gone.b", 3)
+        until(lambda: subscription.stats().is_stopped)  # noqa: B023
+        assert called == [1]
+        assert subscription.stats().failed == 1
+        assert "the event loop of the Python function `note` has ended" in str(
+            subscription.stats().error
+        )
+        assert loop not in _callbacks._waiting  # noqa: SLF001
+        warnings = [it for it in caplog.records if "a subscriber failed" in it.getMessage()]
+        assert len(warnings) == 1

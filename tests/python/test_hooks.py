@@ -391,6 +391,43 @@ def test_an_answer_is_data() -> None:
     assert "Stop" in repr(hooks.Stop("a"))
 
 
+def test_a_registration_takes_away_itself_and_not_what_took_its_place() -> None:
+    first = hooks.register("tool.before", lambda _: None, name="a")
+    second = hooks.register("tool.before", lambda _: hooks.Stop("second"), name="a")
+    assert not first.unregister()
+    with pytest.raises(DeniedError, match="second"):
+        words("a b")
+    with first:
+        pass
+    assert [it.name for it in hooks.list()] == ["a"]
+    assert second.unregister()
+    assert not second.unregister()
+    assert hooks.list() == []
+
+
+def test_an_agent_does_not_take_away_what_is_required() -> None:
+    hooks.register("tool.before", lambda _: None, name="guard", required=True)
+    hooks.register("tool.before", lambda _: None, name="seen")
+    refused: list[Exception] = []
+
+    @aikit.tool
+    def unguard() -> int:
+        """Takes the hooks away."""
+        with pytest.raises(DeniedError) as denied:
+            hooks.unregister("guard")
+        refused.append(denied.value)
+        with pytest.raises(DeniedError) as denied:
+            hooks.register("tool.before", lambda _: None, name="guard")
+        refused.append(denied.value)
+        return hooks.unregister("seen")
+
+    asked = {"tool_calls": [{"name": "unguard", "arguments": {}}]}
+    aikit.Agent(ScriptedModel([asked, "done"]), tools=[unguard]).run("go")
+    assert [str(it).split(":")[0] for it in refused] == ["the hook `guard` stays"] * 2
+    assert [it.name for it in hooks.list()] == ["guard"]
+    assert hooks.unregister("guard") == 1
+
+
 def test_the_function_of_a_hook_keeps_its_name_in_errors(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import aikit
 from aikit import errors, telemetry
+from aikit.errors import InvalidArgsError
 from aikit.telemetry import OtlpProvider
 from aikit.testing import RecordingTelemetry, ScriptedModel, no_network
 from servers.http_server import HttpServer
@@ -75,10 +77,16 @@ def test_a_real_receiver_gets_the_span_tree_of_an_agent_run() -> None:
         sent(receiver)
         assert receiver.tree() == [
             "invoke_agent counter",
-            "  chat rules",
-            "  execute_tool count_words",
-            "  chat rules",
+            "  agent step",
+            "    chat rules",
+            "    execute_tool count_words",
+            "  agent step",
+            "    chat rules",
         ]
+        steps = [it for it in receiver.received.spans if it.name == "agent step"]
+        numbers = [it.attributes["aikit.agent.step"] for it in steps]
+        assert numbers == [1, 2]
+        assert {it.attributes["gen_ai.agent.name"] for it in steps} == {"counter"}
         spans = receiver.received.spans
         assert len({it.trace_id for it in spans}) == 1
         assert all(it.start <= it.end and not it.is_error for it in spans)
@@ -462,3 +470,33 @@ def test_an_object_that_is_no_provider_is_refused() -> None:
         telemetry.set_provider(object())  # type: ignore[arg-type]
     with pytest.raises(errors.ConfigError, match="no http URL"):
         telemetry.set_provider(OtlpProvider("localhost"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": ""},
+        {"name": "1st"},
+        {"name": "two words"},
+        {"name": "x" * 256},
+        {"name": "a", "unit": "s" * 64},
+        {"name": "a", "unit": "µs"},
+        {"name": "a", "description": "x" * 1_024},
+    ],
+)
+def test_an_instrument_that_no_provider_takes_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgsError):
+        telemetry.counter(**options)
+    with pytest.raises(InvalidArgsError):
+        telemetry.histogram(**options)
+
+
+def test_what_is_no_number_is_not_measured() -> None:
+    counter, histogram = telemetry.counter("orders"), telemetry.histogram("wait", unit="s")
+    for wrong in (math.nan, math.inf, -math.inf, -1.0):
+        with pytest.raises(InvalidArgsError):
+            counter.add(wrong)
+    for wrong in (math.nan, math.inf, -math.inf):
+        with pytest.raises(InvalidArgsError):
+            histogram.record(wrong)
+    histogram.record(-1.0)

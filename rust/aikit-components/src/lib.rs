@@ -3,7 +3,7 @@
 //! Each module may use those above it:
 //!
 //! ```text
-//! html  nearest
+//! backoff  html  nearest
 //! security
 //! storage  vector
 //! config
@@ -21,6 +21,7 @@
 
 pub mod agents;
 pub mod artifacts;
+mod backoff;
 pub mod config;
 pub mod event_log;
 pub mod hooks;

@@ -160,6 +160,9 @@ impl Components {
             .iter()
             .map(|host| HostRule::parse(host));
         let profile = narrowed(setup.profile, &config);
+        if profile == Profile::Served {
+            hooks.seal();
+        }
         let working_directory = roots[0].clone();
         let policy = TablePolicy::new(profile, roots.clone(), hosts.collect::<Result<_>>()?)
             .with_model_hosts(Catalogue::owners_hosts(&setup.variables))

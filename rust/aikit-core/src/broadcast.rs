@@ -1,25 +1,27 @@
 //! One bounded broadcast: what carries the events of a bus and of a channel.
 //!
-//! Publishing never waits: each subscription has a queue of its own with a bound, and what does
-//! not fit is dropped and counted there.
+//! Publishing never waits: each subscription has a queue of its own with bounds, in number and in
+//! bytes, and what does not fit is dropped and counted there.
 
 mod feed;
 mod listener;
+mod queue;
+mod taken;
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use tokio::sync::Notify;
-
+use self::queue::Queue;
 pub use self::{
     feed::{Feed, timeout},
     listener::{Listener, listen},
+    queue::{BYTES_MAX, Weigh},
+    taken::{Delivery, Taken},
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -107,17 +109,6 @@ struct State<T> {
     is_closed: bool,
 }
 
-struct Queue<T> {
-    options: QueueOptions,
-    /// What this subscriber wants; everything when there is none.
-    filter: Option<Filter<T>>,
-    items: Mutex<VecDeque<Arc<T>>>,
-    arrived: Notify,
-    is_closed: AtomicBool,
-    dropped: Arc<AtomicU64>,
-    live: Arc<AtomicUsize>,
-}
-
 impl<T> Default for Broadcast<T> {
     fn default() -> Self {
         let state = State {
@@ -140,7 +131,7 @@ impl<T> fmt::Debug for Broadcast<T> {
     }
 }
 
-impl<T> Broadcast<T> {
+impl<T: Weigh> Broadcast<T> {
     /// Publishes what `make` makes of the next number; answers the number, from 1 without gaps, or
     /// `None` after [`Broadcast::close`]. Nothing is made when nobody listens.
     pub fn publish(&self, make: impl FnOnce(u64) -> T) -> Option<u64> {
@@ -155,10 +146,11 @@ impl<T> Broadcast<T> {
             return Some(sequence);
         }
         let item = Arc::new(make(sequence));
+        let weight = item.weight();
         let mut has_left = false;
         for queue in &state.queues {
             match queue.upgrade() {
-                Some(queue) => queue.push(&item),
+                Some(queue) => queue.push(&item, weight),
                 None => has_left = true,
             }
         }
@@ -167,7 +159,9 @@ impl<T> Broadcast<T> {
         }
         Some(sequence)
     }
+}
 
+impl<T> Broadcast<T> {
     /// Subscribes to the items that pass `filter`, from now on. A subscription to what is closed
     /// is at its end.
     pub fn subscribe(
@@ -175,17 +169,9 @@ impl<T> Broadcast<T> {
         options: QueueOptions,
         filter: Option<Filter<T>>,
     ) -> BroadcastSubscription<T> {
-        self.live.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state();
-        let queue = Arc::new(Queue {
-            options,
-            filter,
-            items: Mutex::default(),
-            arrived: Notify::new(),
-            is_closed: AtomicBool::new(state.is_closed),
-            dropped: Arc::default(),
-            live: Arc::clone(&self.live),
-        });
+        let live = Arc::clone(&self.live);
+        let queue = Arc::new(Queue::new(options, filter, state.is_closed, live));
         // Here too: nobody may publish while many come and go.
         state.queues.retain(|queue| queue.strong_count() > 0);
         if !state.is_closed {
@@ -253,36 +239,6 @@ impl<T> Drop for Broadcast<T> {
     }
 }
 
-impl<T> Queue<T> {
-    fn push(&self, item: &Arc<T>) {
-        if self.filter.as_ref().is_some_and(|wants| !wants(item)) {
-            return;
-        }
-        {
-            let mut items = self.items();
-            if items.len() >= self.options.capacity {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                match self.options.drop {
-                    DropPolicy::Oldest => drop(items.pop_front()),
-                    DropPolicy::Newest => return,
-                }
-            }
-            items.push_back(Arc::clone(item));
-        }
-        self.arrived.notify_one();
-    }
-
-    fn items(&self) -> MutexGuard<'_, VecDeque<Arc<T>>> {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> Drop for Queue<T> {
-    fn drop(&mut self) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// One subscriber's queue; dropping it ends the subscription. Several may take from one queue:
 /// each item is given once.
 pub struct BroadcastSubscription<T>(Arc<Queue<T>>);
@@ -316,12 +272,12 @@ impl<T> BroadcastSubscription<T> {
 
     /// The next item that is already here.
     pub fn try_next(&self) -> Option<Arc<T>> {
-        self.0.items().pop_front()
+        self.0.pop()
     }
 
     /// How many items wait to be read.
     pub fn waiting(&self) -> usize {
-        self.0.items().len()
+        self.0.len()
     }
 
     /// How many items were lost because the subscriber was slow.

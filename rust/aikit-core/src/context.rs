@@ -233,6 +233,33 @@ impl Context {
         })
     }
 
+    /// What goes on when the call is over, such as a function that subscribed: on the same behalf,
+    /// with the same services and metadata, in a graph of its own. It has neither the deadline nor
+    /// the cancellation of the call, but those of `session`, the root that the call belongs to, and
+    /// its own `host` data, or the session's.
+    #[must_use]
+    pub fn outliving(&self, session: &Self, host: Option<HostData>) -> Self {
+        let (around, mut shared) = (&session.0, Shared::clone(&self.0.shared));
+        shared.host = host.or_else(|| around.shared.host.clone());
+        shared.progress.clone_from(&around.shared.progress);
+        // Both belong to the call: what a hook does unseen, and what was approved.
+        (shared.asking, shared.invocation) = (None, None);
+        Self(Arc::new(Inner {
+            shared: Arc::new(shared),
+            deadline: around.deadline,
+            cancel: around.cancel.child(),
+            log: None,
+            graph: Arc::default(),
+            node: None,
+            origin: None,
+            execution: None,
+            span: None,
+            tick: None,
+            depth: 0,
+            metrics: Metrics::default(),
+        }))
+    }
+
     fn changed(&self, overrides: Overrides, change: impl FnOnce(&mut Inner)) -> Self {
         let mut child = self.child(overrides);
         // Nobody else has it yet.

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use crate::{
     Error, ErrorKind, Result, Value,
     context::{Context, Overrides},
-    hook::{CELL, Hooked, around},
+    hook::{CELL, Hooked, apart_from, around},
     progress::Progress,
     value::Map,
 };
@@ -204,6 +204,12 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
     /// Whether the code can be run as it is.
     fn is_complete(&self, code: &str) -> Completeness;
 
+    /// The names of the hooks that the code takes away, when it does nothing else; runs no code.
+    fn removed_hooks(&self, code: &str) -> Vec<String> {
+        let _ = code;
+        Vec::new()
+    }
+
     /// Stops the running cell from any thread, a tight loop included; without one, what tasks of
     /// earlier cells compute.
     fn interrupt(&self);
@@ -213,7 +219,8 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
 pub const CELL_PROCEDURE: &str = "cell";
 
 /// Runs a cell with the hooks of `cx` around it; the only caller of [`ScriptEngine::execute`] in a
-/// program.
+/// program. A cell that only takes hooks away runs without those, so that nobody is locked up by a
+/// hook that refuses every cell.
 ///
 /// # Errors
 ///
@@ -228,6 +235,8 @@ pub async fn run_cell(
         host: Some(Arc::new(CellSink(Arc::clone(&sink)))),
         ..Overrides::default()
     });
+    let removed = engine.removed_hooks(&cell.code);
+    let cx = apart_from(&cx, &removed);
     let mut running = CellCall {
         engine,
         cx: &cx,

@@ -13,7 +13,7 @@ pub use self::{
 };
 use crate::{
     Error, Result,
-    broadcast::{Broadcast, BroadcastSubscription, Listener, QueueOptions, listen},
+    broadcast::{Broadcast, BroadcastSubscription, Listener, QueueOptions, Weigh, listen},
     clock::UnixMicros,
     value::Value,
 };
@@ -133,6 +133,12 @@ impl Event {
             ("trace_id", Value::from(&*self.trace_id)),
             ("execution_id", Value::from(self.execution_id.clone())),
         ])
+    }
+}
+
+impl Weigh for Event {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.data.footprint()
     }
 }
 

@@ -1,28 +1,22 @@
 //! Who called whom: the procedures of one root call, their status and metrics.
 
+mod node;
+mod recent;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{
-    Error, ErrorKind,
-    clock::UnixMicros,
-    metrics::{Metrics, Sums},
-};
+pub use self::{node::ProcedureNode, recent::Recent};
+use crate::{Error, ErrorKind, clock::UnixMicros};
 
 /// Nodes one graph keeps; beyond this finished ones are folded into their parents.
 const NODES_MAX: usize = 10_000;
 
 /// Nodes that are looked at to find a finished one.
 const LOOKS_MAX: usize = 64;
-
-/// Finished graphs that [`Recent`] keeps.
-const RECENT_MAX: usize = 256;
 
 /// Identity of one execution of a procedure, unique in the process.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -77,160 +71,6 @@ impl Status {
     }
 }
 
-/// One execution of a procedure.
-#[derive(Debug)]
-pub struct ProcedureNode {
-    /// Its identity.
-    pub pid: Pid,
-    /// Name of the procedure.
-    pub name: Arc<str>,
-    /// Who called it; `None` for the root.
-    pub parent: Option<Arc<Self>>,
-    /// When it began.
-    pub started: UnixMicros,
-    /// What it counted, its finished children included.
-    pub metrics: Metrics,
-    graph: Weak<ProcedureGraph>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    status: Status,
-    completed: Option<UnixMicros>,
-    error: Option<String>,
-    /// The part of the metrics that the parent has already.
-    told: Sums,
-}
-
-impl ProcedureNode {
-    fn new(
-        name: Arc<str>,
-        parent: Option<Arc<Self>>,
-        started: UnixMicros,
-        graph: Weak<ProcedureGraph>,
-    ) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Arc::new(Self {
-            pid: Pid(NEXT.fetch_add(1, Ordering::Relaxed)),
-            name,
-            parent,
-            started,
-            metrics: Metrics::default(),
-            graph,
-            state: Mutex::new(State {
-                status: Status::Running,
-                completed: None,
-                error: None,
-                told: Sums::default(),
-            }),
-        })
-    }
-
-    /// Where the execution stands.
-    pub fn status(&self) -> Status {
-        self.state().status
-    }
-
-    /// When it ended, if it has.
-    pub fn completed(&self) -> Option<UnixMicros> {
-        self.state().completed
-    }
-
-    /// Why it failed, if it did.
-    pub fn error(&self) -> Option<String> {
-        self.state().error.clone()
-    }
-
-    /// Ends the execution well; see [`ProcedureNode::finish`].
-    pub fn complete(&self, time: UnixMicros) {
-        self.finish(Status::Completed, time, None);
-    }
-
-    /// Ends the execution with an error; see [`ProcedureNode::finish`].
-    pub fn fail(&self, time: UnixMicros, error: &Error) {
-        self.finish(Status::Failed, time, Some(error.to_string()));
-    }
-
-    /// Ends the execution as cancelled; see [`ProcedureNode::finish`].
-    pub fn cancel(&self, time: UnixMicros) {
-        self.finish(Status::Cancelled, time, None);
-    }
-
-    /// Ends the execution, which happens once: what comes later changes nothing. Its metrics are
-    /// added to its parent's, on failure too.
-    pub fn finish(&self, status: Status, time: UnixMicros, error: Option<String>) {
-        {
-            let mut state = self.state();
-            if state.status != Status::Running {
-                return;
-            }
-            state.status = status;
-            state.completed = Some(time);
-            state.error = error;
-        }
-        self.propagate_metrics();
-    }
-
-    /// Adds to the parent's metrics what it has not yet of this node's, and to those above where
-    /// the parent has ended already.
-    pub fn propagate_metrics(&self) {
-        let mut node = self;
-        while let Some(parent) = node.parent.as_deref() {
-            node.metrics.tell(&parent.metrics, &mut node.state().told);
-            if parent.status() == Status::Running {
-                return;
-            }
-            node = parent;
-        }
-    }
-
-    /// Adds `amount` to the metric `key`.
-    pub fn add_metric(&self, key: &str, amount: f64) {
-        self.metrics.add(key, amount);
-    }
-
-    /// Replaces the metric `key`.
-    pub fn set_metric(&self, key: &str, value: f64) {
-        self.metrics.set(key, value);
-    }
-
-    /// The metric `key`; 0 when nothing was added to it.
-    pub fn get_metric(&self, key: &str) -> f64 {
-        self.metrics.get(key)
-    }
-
-    /// Adds every metric of `source` to this node's.
-    pub fn merge_metrics(&self, source: &Metrics) {
-        self.metrics.merge(source);
-    }
-
-    /// Those it called, in the order of their beginnings; without what the graph has left out.
-    pub fn children(&self) -> Vec<Arc<Self>> {
-        let graph = self.graph.upgrade();
-        graph.map_or_else(Vec::new, |graph| graph.children(self.pid))
-    }
-
-    /// Who called it, who called that one, and so on.
-    pub fn ancestors(&self) -> impl Iterator<Item = &Arc<Self>> {
-        std::iter::successors(self.parent.as_ref(), |node| node.parent.as_ref())
-    }
-
-    /// Whether a caller, or a caller's caller, fits `predicate`.
-    pub fn has_ancestor(&self, predicate: impl Fn(&Self) -> bool) -> bool {
-        self.ancestors().any(|node| predicate(node))
-    }
-
-    /// How many callers stand above; 0 for the root.
-    pub fn depth(&self) -> usize {
-        self.ancestors().count()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The executions of one root call.
 #[derive(Debug, Default)]
 pub struct ProcedureGraph(Mutex<Kept>);
@@ -245,6 +85,9 @@ struct Kept {
     folded: usize,
     /// Where the next look for a finished node begins.
     cursor: Pid,
+    /// Nodes that were looked at in all.
+    #[cfg(test)]
+    looks: usize,
 }
 
 impl Kept {
@@ -258,6 +101,10 @@ impl Kept {
         let mut found = None;
         for (pid, node) in near {
             self.cursor = Pid(pid.0 + 1);
+            #[cfg(test)]
+            {
+                self.looks += 1;
+            }
             if node.status() != Status::Running {
                 found = Some(*pid);
                 break;
@@ -362,29 +209,13 @@ impl ProcedureGraph {
         drop(cleared);
     }
 
+    /// Bytes of memory that it takes, about.
+    fn footprint(&self) -> usize {
+        self.kept().nodes.values().map(|it| it.footprint()).sum()
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The graphs of the last root calls that ended, oldest first; bounded.
-#[derive(Debug, Default)]
-pub struct Recent(Mutex<VecDeque<Arc<ProcedureGraph>>>);
-
-impl Recent {
-    /// Adds the graph of a root call that ended; beyond 256 the oldest is dropped.
-    pub fn push(&self, graph: Arc<ProcedureGraph>) {
-        let mut graphs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = (graphs.len() == RECENT_MAX).then(|| graphs.pop_front());
-        graphs.push_back(graph);
-        drop(graphs);
-        drop(oldest);
-    }
-
-    /// All that are kept, oldest first.
-    pub fn all(&self) -> Vec<Arc<ProcedureGraph>> {
-        let graphs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        graphs.iter().cloned().collect()
     }
 }
 
@@ -409,7 +240,7 @@ mod tests {
         let graph = graph();
         let root = graph.register(Arc::from("root"), None, 0);
         let child = graph.register(Arc::from("child"), Some(Arc::clone(&root)), 1);
-        child.add_metric("x", 2.0);
+        child.add_metric("x", 2.0).unwrap();
         child.fail(2, &Error::new(ErrorKind::ToolFailed, "why"));
         child.complete(3);
         assert_eq!(
@@ -433,9 +264,9 @@ mod tests {
         let middle = node(&graph, Some(&root));
         let leaf = node(&graph, Some(&middle));
         middle.cancel(1);
-        leaf.add_metric("x", 1.0);
+        leaf.add_metric("x", 1.0).unwrap();
         leaf.complete(2);
-        leaf.add_metric("x", 1.0);
+        leaf.add_metric("x", 1.0).unwrap();
         graph.propagate_metrics(leaf.pid);
         let sums = [&root, &middle, &leaf].map(|it| it.metrics.to_value());
         assert_eq!(
@@ -501,14 +332,27 @@ mod tests {
     }
 
     #[test]
-    fn the_graphs_of_the_last_calls_are_kept() {
-        let recent = Recent::default();
-        let graphs: Vec<_> = (0..RECENT_MAX + 3).map(|_| graph()).collect();
-        for graph in &graphs {
-            recent.push(Arc::clone(graph));
+    fn beyond_the_bound_a_beginning_looks_at_few_nodes_whatever_runs() {
+        let looks = |graph: &ProcedureGraph| graph.kept().looks;
+        // Where all have ended the first one that is looked at goes.
+        let ended = graph();
+        for _ in 0..3 * NODES_MAX {
+            node(&ended, None).complete(0);
         }
-        let kept = recent.all();
-        assert_eq!(kept.len(), RECENT_MAX);
-        assert!(Arc::ptr_eq(&kept[0], &graphs[3]));
+        assert_eq!(looks(&ended), 2 * NODES_MAX);
+        // Where all run, or all but every hundredth, a few are looked at and not all.
+        for gap in [usize::MAX, 100] {
+            let running = graph();
+            let nodes: Vec<_> = (0..NODES_MAX).map(|_| node(&running, None)).collect();
+            for it in nodes.iter().step_by(gap) {
+                it.complete(1);
+            }
+            let more = 2_000;
+            for _ in 0..more {
+                node(&running, None);
+            }
+            assert!(looks(&running) <= more * LOOKS_MAX, "{}", looks(&running));
+            assert_eq!(running.count(), NODES_MAX + more);
+        }
     }
 }

@@ -4,7 +4,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
-use crate::value::{Map, Value};
+use crate::{
+    Error, Result,
+    value::{Map, Value},
+};
+
+/// Names of one Context or execution. Amounts under further names are left out and counted in
+/// [`LEFT_OUT`].
+pub const NAMES_MAX: usize = 1_000;
+
+/// Metric that counts amounts for which there was no room.
+pub const LEFT_OUT: &str = "metrics.left_out";
+
+/// Longest name in bytes.
+const NAME_BYTES_MAX: usize = 255;
 
 /// Most levels that the dots of a name make; what follows is one name.
 const LEVELS_MAX: usize = 16;
@@ -30,14 +43,37 @@ pub struct UsageSums {
 }
 
 impl Metrics {
-    /// Adds `amount` to the metric `name`.
+    /// Adds `amount` to the metric `name`. What is no number is left out.
     pub fn add(&self, name: &str, amount: f64) {
         add_to(&mut self.sums(), name, amount);
     }
 
+    /// As [`Metrics::add`], of what a script or a program counts.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a name that is empty, longer than 255 bytes or has control characters,
+    /// for an amount that is not finite, and for a negative one of `usage.*`, which only grows.
+    pub fn count(&self, name: &str, amount: f64) -> Result<()> {
+        check(name, ("amount", amount))?;
+        self.add(name, amount);
+        Ok(())
+    }
+
     /// Replaces the metric `name`.
-    pub fn set(&self, name: &str, value: f64) {
-        self.sums().insert(name.to_owned(), value);
+    ///
+    /// # Errors
+    ///
+    /// As of [`Metrics::count`].
+    pub fn set(&self, name: &str, value: f64) -> Result<()> {
+        check(name, ("value", value))?;
+        let mut sums = self.sums();
+        let before = sums.get(name).copied().unwrap_or(0.0);
+        add_to(&mut sums, name, value - before);
+        if let Some(sum) = sums.get_mut(name) {
+            *sum = value;
+        }
+        Ok(())
     }
 
     /// The metric `name`, 0 when nothing was added to it.
@@ -74,17 +110,25 @@ impl Metrics {
         *told = sums;
     }
 
+    /// As [`Metrics::add_usage`], of what a script or a program says.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a sum that is negative or not finite.
+    pub fn count_usage(&self, usage: &UsageSums) -> Result<()> {
+        for (name, amount) in usage.named() {
+            check(&format!("usage.{name}"), (name, amount))?;
+        }
+        self.add_usage(usage);
+        Ok(())
+    }
+
     /// Adds what a call of a model used.
     pub fn add_usage(&self, usage: &UsageSums) {
         let mut sums = self.sums();
-        for (name, amount) in [
-            ("usage.requests", usage.requests),
-            ("usage.input_tokens", usage.input_tokens),
-            ("usage.output_tokens", usage.output_tokens),
-            ("usage.cost_usd", usage.cost_usd),
-        ] {
+        for (name, amount) in usage.named() {
             if amount != 0.0 {
-                add_to(&mut sums, name, amount);
+                add_to(&mut sums, &format!("usage.{name}"), amount);
             }
         }
     }
@@ -120,6 +164,13 @@ impl Metrics {
         Value::Map(root)
     }
 
+    /// Bytes of memory that they take, about.
+    pub(crate) fn footprint(&self) -> usize {
+        let sums = self.sums();
+        let names = sums.keys().map(String::len).sum::<usize>();
+        names + sums.len() * (size_of::<String>() + 3 * size_of::<f64>())
+    }
+
     fn sums(&self) -> MutexGuard<'_, Sums> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,19 +179,52 @@ impl Metrics {
 impl UsageSums {
     /// As data, with the names of the fields.
     pub fn to_value(self) -> Value {
-        Value::map([
-            ("input_tokens", Value::Float(self.input_tokens)),
-            ("output_tokens", Value::Float(self.output_tokens)),
-            ("requests", Value::Float(self.requests)),
-            ("cost_usd", Value::Float(self.cost_usd)),
-        ])
+        let named = self.named().into_iter();
+        Value::map(named.map(|(name, sum)| (name, Value::Float(sum))))
+    }
+
+    const fn named(&self) -> [(&'static str, f64); 4] {
+        [
+            ("input_tokens", self.input_tokens),
+            ("output_tokens", self.output_tokens),
+            ("requests", self.requests),
+            ("cost_usd", self.cost_usd),
+        ]
     }
 }
 
+/// Whether a name is one, and a number counts something.
+fn check(name: &str, (what, number): (&str, f64)) -> Result<()> {
+    let is_name = !name.trim().is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !name.contains(|it: char| it.is_control());
+    if !is_name {
+        let shown: String = name.chars().take(40).collect();
+        let message = format!("`{}` is no name of a metric", shown.escape_debug());
+        let hint = format!("use up to {NAME_BYTES_MAX} bytes without control characters");
+        return Err(Error::invalid_args(message).with_hint(hint));
+    }
+    if !number.is_finite() {
+        let message = format!("`{what}` of the metric `{name}` is `{number}`");
+        return Err(Error::invalid_args(message).with_hint("give a finite number"));
+    }
+    if number < 0.0 && name.starts_with("usage.") {
+        let message = format!("`{what}` of `{name}` is `{number}`, but what was used only grows");
+        return Err(Error::invalid_args(message).with_hint("give 0 or more"));
+    }
+    Ok(())
+}
+
 fn add_to(sums: &mut Sums, name: &str, amount: f64) {
-    match sums.get_mut(name) {
-        Some(sum) => *sum += amount,
-        None => drop(sums.insert(name.to_owned(), amount)),
+    if !amount.is_finite() {
+        return;
+    }
+    if let Some(sum) = sums.get_mut(name) {
+        *sum += amount;
+    } else if sums.len() < NAMES_MAX {
+        sums.insert(name.to_owned(), amount);
+    } else {
+        *sums.entry(LEFT_OUT.to_owned()).or_default() += 1.0;
     }
 }
 
@@ -167,13 +251,14 @@ fn insert(map: &mut Map, name: &str, sum: f64, levels: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn an_unknown_metric_reads_zero_and_sums_merge() {
         let (parent, child) = (Metrics::default(), Metrics::default());
         child.add("usage.input_tokens", 3.0);
         child.add("usage.input_tokens", 4.0);
-        parent.set("usage.input_tokens", 1.0);
+        parent.set("usage.input_tokens", 1.0).unwrap();
         parent.merge(&child);
         parent.merge(&parent);
         assert_eq!(
@@ -197,6 +282,63 @@ mod tests {
         let usage = metrics.to_nested();
         let usage = usage.get("usage").unwrap();
         assert_eq!(usage.get("input_tokens"), Some(&Value::Float(100.0)));
+    }
+
+    #[test]
+    fn what_counts_nothing_is_refused() {
+        let metrics = Metrics::default();
+        let long = "x".repeat(NAME_BYTES_MAX + 1);
+        for (name, amount) in [
+            ("", 1.0),
+            (" ", 1.0),
+            ("a\nb", 1.0),
+            (&long, 1.0),
+            ("a", f64::NAN),
+            ("a", f64::INFINITY),
+            ("usage.input_tokens", -1.0),
+        ] {
+            for refused in [metrics.count(name, amount), metrics.set(name, amount)] {
+                let error = refused.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{name} {amount}");
+                assert!(error.hint().is_some());
+            }
+        }
+        let usage = UsageSums {
+            cost_usd: -0.5,
+            requests: 1.0,
+            ..UsageSums::default()
+        };
+        let error = metrics.count_usage(&usage).unwrap_err();
+        assert!(error.message().contains("`cost_usd`"), "{error}");
+        metrics.add("a", f64::NAN);
+        assert_eq!(metrics.to_value(), Value::Map(Map::new()));
+        // A metric of one's own may go down.
+        metrics.count("open", 2.0).unwrap();
+        metrics.count("open", -1.0).unwrap();
+        metrics.set("open", -3.0).unwrap();
+        assert_eq!(
+            metrics.to_value(),
+            Value::map([("open", Value::Float(-3.0))])
+        );
+    }
+
+    #[test]
+    fn the_names_are_bounded_and_what_has_no_room_is_counted() {
+        let (parent, child) = (Metrics::default(), Metrics::default());
+        for index in 0..NAMES_MAX + 5 {
+            child.count(&format!("n{index}"), 2.0).unwrap();
+            parent.add(&format!("p{index}"), 2.0);
+        }
+        child.set("another", 2.0).unwrap();
+        child.count("n0", 1.0).unwrap();
+        assert_eq!((child.get("n0"), child.get(LEFT_OUT)), (3.0, 6.0));
+        assert_eq!(child.sums().len(), NAMES_MAX + 1);
+        // What a parent is told is bounded as well.
+        child.tell(&parent, &mut Sums::default());
+        let left_out = parent.get(LEFT_OUT);
+        assert_eq!((parent.sums().len(), left_out), (NAMES_MAX + 1, 1_011.0));
+        child.merge(&parent);
+        assert_eq!(child.sums().len(), NAMES_MAX + 1);
     }
 
     #[test]

@@ -189,9 +189,9 @@ pub trait Policy: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Allows for the rest of the session what [`Policy::scope`] says.
-    fn remember(&self, permission: Permission, target: Target<'_>) {
-        let (_, _) = (permission, target);
+    /// Allows the user of `cx` for the rest of the session what [`Policy::scope`] says.
+    fn remember(&self, cx: &Context, permission: Permission, target: Target<'_>) {
+        let (_, _, _) = (cx, permission, target);
     }
 }
 

@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 
 pub use self::recorder::{Measurement, RecordedSpan, Recorder};
 use crate::{
-    Error, Value,
+    Error, Result, Value,
     context::Context,
     graph::ProcedureNode,
     span::{Attribute, Span, SpanDescription, SpanId, SpanSink, SpanStart, TraceParent},
@@ -80,6 +80,49 @@ pub struct Instrument {
     pub description: String,
 }
 
+impl Instrument {
+    /// Whether providers take what a script or a program names.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a name that does not begin with a letter, has more than 255 characters or
+    /// others than letters, digits, `_`, `.`, `-` and `/`; for a unit of more than 63 characters
+    /// or beyond ASCII; for a description of more than 1,023 bytes.
+    ///
+    /// Source: OpenTelemetry specification, metrics API, general characteristics of instruments.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |what: String, hint: &str| Err(Error::invalid_args(what).with_hint(hint));
+        let is_part = |it: char| it.is_ascii_alphanumeric() || "_.-/".contains(it);
+        let is_name = self.name.starts_with(|it: char| it.is_ascii_alphabetic())
+            && self.name.len() <= 255
+            && self.name.chars().all(is_part);
+        if !is_name {
+            let shown: String = self.name.chars().take(40).collect();
+            return wrong(
+                format!("`{}` is no name of an instrument", shown.escape_debug()),
+                "use up to 255 letters, digits, `_`, `.`, `-` and `/`, beginning with a letter",
+            );
+        }
+        if self.unit.len() > 63 || !self.unit.is_ascii() {
+            return wrong(
+                format!("the unit of `{}` is none", self.name),
+                "use up to 63 characters of ASCII, such as `s` or `{token}`",
+            );
+        }
+        if self.description.len() > 1_023 {
+            return wrong(
+                format!(
+                    "the description of `{}` has {} bytes",
+                    self.name,
+                    self.description.len()
+                ),
+                "use up to 1023",
+            );
+        }
+        Ok(())
+    }
+}
+
 /// A provider in a box that can be swapped.
 struct Installed(Arc<dyn TelemetryProvider>);
 
@@ -100,8 +143,16 @@ pub fn set_provider(provider: Arc<dyn TelemetryProvider>) {
     IS_ON.store(true, Ordering::Release);
 }
 
-/// Records nothing from now on.
+/// Records nothing from now on. Traces that programs began and did not end are over.
 pub fn reset_provider() {
+    let open = TRACES.swap(None);
+    TRACE_COUNT.store(0, Ordering::Release);
+    for (trace_id, span) in open.iter().flat_map(|it| it.iter()) {
+        span.end();
+        if let Some(provider) = provider() {
+            provider.end_trace(trace_id);
+        }
+    }
     IS_ON.store(false, Ordering::Release);
     PROVIDER.store(None);
     CAPTURES_CONTENT.store(false, Ordering::Release);
@@ -276,6 +327,26 @@ fn instrument(name: &str, unit: &str, description: &str) -> Arc<Instrument> {
 pub struct Counter(Arc<Instrument>);
 
 impl Counter {
+    /// What it is.
+    pub fn instrument(&self) -> &Instrument {
+        &self.0
+    }
+
+    /// As [`Counter::add`], of what a script or a program counts.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for an amount that is negative or not finite.
+    pub fn count(&self, amount: f64, attributes: &[Attribute]) -> Result<()> {
+        finite("amount", amount)?;
+        if amount < 0.0 {
+            let message = format!("`amount` is `{amount}`, but a counter only grows");
+            return Err(Error::invalid_args(message).with_hint("use a histogram"));
+        }
+        self.add(amount, attributes);
+        Ok(())
+    }
+
     /// Adds an amount. One that is negative or no number is left out: a sum only grows.
     pub fn add(&self, amount: f64, attributes: &[Attribute]) {
         if !is_on() || !amount.is_finite() || amount < 0.0 {
@@ -292,6 +363,22 @@ impl Counter {
 pub struct Histogram(Arc<Instrument>);
 
 impl Histogram {
+    /// What it is.
+    pub fn instrument(&self) -> &Instrument {
+        &self.0
+    }
+
+    /// As [`Histogram::record`], of what a script or a program measures.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for a value that is not finite.
+    pub fn note(&self, value: f64, attributes: &[Attribute]) -> Result<()> {
+        finite("value", value)?;
+        self.record(value, attributes);
+        Ok(())
+    }
+
     /// Notes one value; what is no number is left out.
     pub fn record(&self, value: f64, attributes: &[Attribute]) {
         if !is_on() || !value.is_finite() {
@@ -301,6 +388,14 @@ impl Histogram {
             provider.histogram(&self.0).record(value, attributes);
         }
     }
+}
+
+fn finite(name: &str, number: f64) -> Result<()> {
+    if number.is_finite() {
+        return Ok(());
+    }
+    let message = format!("`{name}` is `{number}`");
+    Err(Error::invalid_args(message).with_hint("give a finite number"))
 }
 
 /// Where a span that begins in `cx` stands; `None` when the caller does not record this trace.

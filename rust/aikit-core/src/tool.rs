@@ -131,6 +131,16 @@ pub trait DynTool: fmt::Debug + Send + Sync {
     /// `invalid_args` when they do not fit.
     fn check(&self, args: &Value) -> Result<()>;
 
+    /// As [`DynTool::check`], where hooks stand around the call: no argument that only the call
+    /// would refuse gets to a hook, or comes from one.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` when they do not fit.
+    fn check_whole(&self, args: &Value) -> Result<()> {
+        self.check(args)
+    }
+
     /// Calls it. Only `tools::invoke` does so.
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>>;
 }
@@ -152,6 +162,13 @@ struct BuiltIn<T> {
     spec: ToolSpec,
 }
 
+impl<T: Tool> BuiltIn<T> {
+    fn read(&self, args: Value) -> Result<T::Args> {
+        args.deserialize()
+            .map_err(|error| invalid(&self.spec, &error))
+    }
+}
+
 impl<T: Tool> DynTool for BuiltIn<T> {
     fn spec(&self) -> &ToolSpec {
         &self.spec
@@ -162,11 +179,13 @@ impl<T: Tool> DynTool for BuiltIn<T> {
         Ok(())
     }
 
+    fn check_whole(&self, args: &Value) -> Result<()> {
+        self.read(args.clone()).map(drop)
+    }
+
     fn call<'a>(&'a self, cx: &'a ToolContext, args: Value) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
-            let args = args
-                .deserialize::<T::Args>()
-                .map_err(|error| invalid(&self.spec, &error))?;
+            let args = self.read(args)?;
             let output = self.tool.call(cx, args).await?;
             Value::from_serialize(&output)
         })

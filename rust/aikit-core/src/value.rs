@@ -47,6 +47,29 @@ impl Value {
         )
     }
 
+    /// Bytes of memory that it takes, about; those of texts, lists and maps included.
+    pub fn footprint(&self) -> usize {
+        let mut bytes = 0;
+        let mut left = vec![self];
+        while let Some(value) = left.pop() {
+            bytes += size_of::<Self>();
+            match value {
+                Self::String(text) => bytes += text.len(),
+                Self::Bytes(data) => bytes += data.len(),
+                Self::List(items) => left.extend(items),
+                Self::Map(map) => {
+                    // The key, its hash and its place.
+                    let key =
+                        |key: &String| size_of::<String>() + key.len() + 2 * size_of::<usize>();
+                    bytes += map.keys().map(key).sum::<usize>();
+                    left.extend(map.values());
+                }
+                Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => {}
+            }
+        }
+        bytes
+    }
+
     /// Name of the type for error messages.
     pub const fn type_name(&self) -> &'static str {
         match self {

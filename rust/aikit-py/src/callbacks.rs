@@ -4,7 +4,10 @@
 //! that is inside Python when the interpreter ends is unwound by the C library, which a Rust
 //! frame does not survive.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aikit_core::{Context, Error, ErrorKind, Result, Value, io, script::Callable};
 use futures::future::BoxFuture;
@@ -186,9 +189,8 @@ impl Reply {
         let message =
             format!("the event loop of the Python function `{name}` has ended before the function");
         let hint = "await the handle before `asyncio.run` returns, or start the work outside of it";
-        self.send(Err(
-            Error::new(ErrorKind::Cancelled, message).with_hint(hint)
-        ));
+        let error = Error::new(ErrorKind::Cancelled, message).with_hint(hint);
+        self.send(Err(error.with_source(LoopEnded)));
     }
 
     /// Whether nobody waits for the answer any more.
@@ -198,6 +200,23 @@ impl Reply {
             .as_ref()
             .is_none_or(|(sender, _)| sender.is_closed())
     }
+}
+
+/// The source of the error of a function whose event loop has ended: it never runs again.
+#[derive(Debug)]
+struct LoopEnded;
+
+impl fmt::Display for LoopEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the event loop has ended")
+    }
+}
+
+impl std::error::Error for LoopEnded {}
+
+/// Whether a function failed because its event loop has ended.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LoopEnded>)
 }
 
 impl Reply {

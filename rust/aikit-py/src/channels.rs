@@ -119,10 +119,10 @@ impl Channel {
     /// The next event; `None` when none came in time or the channel was destroyed.
     fn receive(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<PyValue>> {
         let feed = self.feed().map_err(|error| errors::to_python(py, &error))?;
-        wait::blocking(py, |cx| receive(feed, cx, timeout))
+        Ok(wait::blocking(py, |cx| receive(feed, cx, timeout))?.and_then(|it| it.keep()))
     }
 
-    /// `receive` as an awaitable.
+    /// `receive` as an awaitable of what is to be kept.
     fn areceive<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         let feed = self.feed().map_err(|error| errors::to_python(py, &error))?;
         wait::awaitable(py, |cx| receive(feed, cx, timeout))

@@ -304,12 +304,12 @@ impl Context {
         PyValue(Value::Map(self.inner.metadata().clone()))
     }
 
-    fn add_metric(&self, name: &str, amount: f64) {
-        self.inner.metrics().add(name, amount);
+    fn add_metric(&self, py: Python<'_>, name: &str, amount: f64) -> PyResult<()> {
+        errors::raise(py, self.inner.metrics().count(name, amount))
     }
 
-    fn set_metric(&self, name: &str, value: f64) {
-        self.inner.metrics().set(name, value);
+    fn set_metric(&self, py: Python<'_>, name: &str, value: f64) -> PyResult<()> {
+        errors::raise(py, self.inner.metrics().set(name, value))
     }
 
     fn get_metric(&self, name: &str) -> f64 {
@@ -322,13 +322,16 @@ impl Context {
         PyValue(self.inner.metrics().to_nested())
     }
 
-    fn add_usage(&self, input_tokens: f64, output_tokens: f64, requests: f64, cost_usd: f64) {
-        self.inner.metrics().add_usage(&UsageSums {
+    /// Adds input tokens, output tokens, requests and US dollars.
+    fn add_usage(&self, py: Python<'_>, sums: (f64, f64, f64, f64)) -> PyResult<()> {
+        let (input_tokens, output_tokens, requests, cost_usd) = sums;
+        let usage = UsageSums {
             input_tokens,
             output_tokens,
             requests,
             cost_usd,
-        });
+        };
+        errors::raise(py, self.inner.metrics().count_usage(&usage))
     }
 
     #[getter]

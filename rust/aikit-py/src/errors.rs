@@ -38,6 +38,11 @@ pub(crate) fn error_kinds() -> Vec<(
     ErrorKind::ALL.iter().map(row).collect()
 }
 
+/// What a call gave, or its error as Python's.
+pub(crate) fn raise<T>(py: Python<'_>, result: aikit_core::Result<T>) -> PyResult<T> {
+    result.map_err(|error| to_python(py, &error))
+}
+
 /// What a function of the user's raised, with the traceback it had then: each time an exception is
 /// raised again, Python adds to it.
 #[derive(Debug)]

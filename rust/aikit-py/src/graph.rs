@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use aikit_core::graph;
 use pyo3::prelude::*;
 
-use crate::convert::PyValue;
+use crate::{convert::PyValue, errors};
 
 /// One execution of a procedure.
 #[pyclass(frozen, eq, module = "aikit._aikit")]
@@ -114,12 +114,12 @@ impl ProcedureNode {
         PyValue(self.node.metrics.to_nested())
     }
 
-    fn add_metric(&self, name: &str, amount: f64) {
-        self.node.add_metric(name, amount);
+    fn add_metric(&self, py: Python<'_>, name: &str, amount: f64) -> PyResult<()> {
+        errors::raise(py, self.node.add_metric(name, amount))
     }
 
-    fn set_metric(&self, name: &str, value: f64) {
-        self.node.set_metric(name, value);
+    fn set_metric(&self, py: Python<'_>, name: &str, value: f64) -> PyResult<()> {
+        errors::raise(py, self.node.set_metric(name, value))
     }
 
     fn get_metric(&self, name: &str) -> f64 {
@@ -127,9 +127,8 @@ impl ProcedureNode {
     }
 
     /// Adds sums by name.
-    fn merge_metrics(&self, sums: HashMap<String, f64>) {
-        for (name, sum) in sums {
-            self.node.add_metric(&name, sum);
-        }
+    fn merge_metrics(&self, py: Python<'_>, sums: HashMap<String, f64>) -> PyResult<()> {
+        let mut sums = sums.into_iter();
+        sums.try_for_each(|(name, sum)| errors::raise(py, self.node.add_metric(&name, sum)))
     }
 }

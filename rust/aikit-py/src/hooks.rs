@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use aikit_components::{hooks, security::approval::FunctionApprover};
 use aikit_core::{
-    Error, Result, Value,
-    hook::{FunctionHook, HookInfo, HookOptions, HookPoint, Points},
+    Context, Error, Result, Value,
+    hook::{FunctionHook, HookId, HookInfo, HookOptions, HookPoint, Points},
 };
 use pyo3::prelude::*;
 
-use crate::{callbacks::PyCallable, convert::PyValue, errors, session};
+use crate::{callbacks::PyCallable, context, convert::PyValue, errors, session};
 
 /// Origin of the hooks that are Python functions.
 const ORIGIN: &str = "python";
@@ -28,7 +28,7 @@ pub(crate) fn register_hook(
 ) -> PyResult<PyValue> {
     let py = function.py();
     let callable = PyCallable::make(function)?;
-    let components = session::current(py)?;
+    let cx = acting(py)?;
     let register = || -> Result<HookInfo> {
         let points = Points::from_value(&points.0)?;
         let mut options = HookOptions::from_value(&options.0, ORIGIN)?;
@@ -36,29 +36,28 @@ pub(crate) fn register_hook(
             .name
             .get_or_insert_with(|| callable.name().to_owned());
         let hook = Arc::new(FunctionHook::new(Arc::clone(&callable)));
-        components.context.hooks().register(points, options, hook)
+        cx.hooks().register_for(&cx, points, options, hook)
     };
     let registered = register();
-    told(py, registered.map(|info| info.to_value()))
+    told(py, registered.map(|info| identified(&info)))
 }
 
-/// Takes the hooks of a name away, or those of it at exactly these points; answers how many.
+/// Takes the hooks of a name away; answers how many there were.
 #[pyfunction]
-#[pyo3(signature = (name, points=None))]
-pub(crate) fn unregister_hook(
-    py: Python<'_>,
-    name: &str,
-    points: Option<PyValue>,
-) -> PyResult<usize> {
-    let components = session::current(py)?;
-    let registry = components.context.hooks();
-    let Some(points) = points else {
-        return Ok(registry.unregister(name));
-    };
-    let points = Points::from_value(&points.0).map_err(|error| errors::to_python(py, &error))?;
-    let named = registry.list().into_iter();
-    let named = named.filter(|it| it.name == name && it.points == points);
-    Ok(named.filter(|it| registry.remove(it.id)).count())
+pub(crate) fn unregister_hook(py: Python<'_>, name: &str) -> PyResult<usize> {
+    let cx = acting(py)?;
+    let removed = cx.hooks().unregister_for(&cx, name);
+    removed.map_err(|error| errors::to_python(py, &error))
+}
+
+/// Takes registrations away by their identities; answers how many were still there.
+#[pyfunction]
+pub(crate) fn remove_hooks(py: Python<'_>, ids: Vec<u64>) -> PyResult<usize> {
+    let cx = acting(py)?;
+    let ids = ids.into_iter().map(HookId::from_number);
+    let removed: Result<Vec<bool>> = ids.map(|id| cx.hooks().remove_for(&cx, id)).collect();
+    let removed = removed.map_err(|error| errors::to_python(py, &error))?;
+    Ok(removed.into_iter().filter(|it| *it).count())
 }
 
 /// Every hook, in the order in which they are asked.
@@ -89,11 +88,10 @@ pub(crate) fn use_hook(
     if let Some(function) = approve {
         host.approver = Some(Arc::new(FunctionApprover::new(PyCallable::make(function)?)));
     }
-    let hooks = components.context.hooks();
-    let infos = hooks::switch_on(hooks, &host, built_in, options.0);
+    let infos = hooks::switch_on(&acting(py)?, &host, built_in, options.0);
     told(
         py,
-        infos.map(|infos| infos.iter().map(HookInfo::to_value).collect()),
+        infos.map(|infos| infos.iter().map(identified).collect()),
     )
 }
 
@@ -102,6 +100,23 @@ pub(crate) fn use_hook(
 #[pyfunction]
 pub(crate) fn enable_hook(py: Python<'_>, name: &str) -> PyResult<usize> {
     Ok(session::current(py)?.context.hooks().enable(name))
+}
+
+/// The Context of what calls, which says who it is.
+fn acting(py: Python<'_>) -> PyResult<Context> {
+    Ok(match context::current_scope(py)? {
+        Some(scope) => scope.core().clone(),
+        None => session::current(py)?.context.clone(),
+    })
+}
+
+/// What is known about a hook, with the identity of its registration.
+fn identified(info: &HookInfo) -> Value {
+    let mut told = info.to_value();
+    if let Value::Map(fields) = &mut told {
+        fields.insert("id".to_owned(), Value::from(info.id.number()));
+    }
+    told
 }
 
 fn told(py: Python<'_>, result: Result<Value>) -> PyResult<PyValue> {

@@ -16,7 +16,7 @@ impl<'a, 'py, T: FromPyObject<'a, 'py, Error = PyErr>> FromPyObject<'a, 'py> for
     }
 }
 
-/// What PyO3 puts in front of the struct and the field that it could not fill.
+/// What `PyO3` puts in front of the struct and the field that it could not fill.
 const PREFIX: &str = "failed to extract field ";
 
 /// The error of the value, with the names of the options that it stands in.

@@ -98,13 +98,31 @@ pub(crate) fn add_to_counter(
     instrument: (String, String, String),
     amount: f64,
     attributes: PyValue,
-) {
+) -> PyResult<()> {
     let (name, unit, description) = instrument;
     if silence::is_on(py) {
-        return;
+        return Ok(());
     }
     let attributes = listed(attributes);
-    py.detach(|| telemetry::counter(&name, &unit, &description).add(amount, &attributes));
+    let counter = telemetry::counter(&name, &unit, &description);
+    let added = py.detach(|| counter.count(amount, &attributes));
+    added.map_err(|error| errors::to_python(py, &error))
+}
+
+/// Refuses an instrument `(name, unit, description)` that providers do not take.
+#[pyfunction]
+pub(crate) fn check_instrument(
+    py: Python<'_>,
+    instrument: (String, String, String),
+) -> PyResult<()> {
+    let (name, unit, description) = instrument;
+    let instrument = Instrument {
+        name,
+        unit,
+        description,
+    };
+    let checked = instrument.check();
+    checked.map_err(|error| errors::to_python(py, &error))
 }
 
 /// Notes a value in the histogram `(name, unit, description)`.
@@ -114,13 +132,15 @@ pub(crate) fn record_in_histogram(
     instrument: (String, String, String),
     value: f64,
     attributes: PyValue,
-) {
+) -> PyResult<()> {
     let (name, unit, description) = instrument;
     if silence::is_on(py) {
-        return;
+        return Ok(());
     }
     let attributes = listed(attributes);
-    py.detach(|| telemetry::histogram(&name, &unit, &description).record(value, &attributes));
+    let histogram = telemetry::histogram(&name, &unit, &description);
+    let noted = py.detach(|| histogram.note(value, &attributes));
+    noted.map_err(|error| errors::to_python(py, &error))
 }
 
 /// A span of a program.

@@ -18,7 +18,7 @@ use aikit_core::{
     tracker::{Operation, track},
     value::Map,
 };
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 
 use self::step::{Done, StepCall};
 use super::{Input, Parts, limits};
@@ -184,13 +184,35 @@ struct Running<'a> {
 impl Running<'_> {
     async fn until_answer(&mut self) -> Result<()> {
         loop {
-            let cx = self.cx.context.clone();
-            let mut step = StepCall::new(self);
-            let done = around(&cx, &AGENT_STEP, &mut step, None).await?;
+            let done = self.stepped().await?;
             if self.accept(done) {
                 return Ok(());
             }
         }
+    }
+
+    /// One step with hooks around it: a procedure of its own, below that of the run.
+    async fn stepped(&mut self) -> Result<Done> {
+        let around_step = self.cx.clone();
+        let (number, name) = (self.run.steps.len() + 1, &self.parts.options.name);
+        let at = around_step.context.child(Overrides {
+            tick: Some(number as u64),
+            ..Overrides::default()
+        });
+        let operation = Operation::new("agent step").with_span(|| genai::step(name, number));
+        let running = &mut *self;
+        // Boxed: the type would be too deep, and agents stand inside agents.
+        let done = track(&at, operation, |inner| {
+            let step = async move {
+                running.cx = running.cx.with_context(inner.clone());
+                let mut step = StepCall::new(running);
+                around(&inner, &AGENT_STEP, &mut step, None).await
+            };
+            step.boxed()
+        });
+        let done = done.await;
+        self.cx = around_step;
+        done
     }
 
     /// Takes what hooks made of a step into the run; answers whether the run is over.

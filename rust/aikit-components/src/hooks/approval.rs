@@ -1,10 +1,7 @@
 //! `approval`: asks the user before calls: a prompt in a notebook or a terminal, a function in a
 //! program.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
@@ -19,10 +16,7 @@ use super::{
     BuiltIn, Host, Made, read,
     selection::{Called, Selection},
 };
-use crate::security::approval;
-
-/// Names that are allowed for the rest of the session.
-const REMEMBERED_MAX: usize = 1_000;
+use crate::security::{allowed::Allowed, approval};
 
 pub(super) const BUILT_IN: BuiltIn = BuiltIn {
     name: "approval",
@@ -62,17 +56,15 @@ struct Approving {
     callers: Callers,
     host: Host,
     /// What was allowed for good.
-    allowed: Mutex<HashSet<Allowed>>,
+    allowed: Allowed<Key>,
 }
 
-/// A kind of call, its name and the caller, allowed for good by one user.
-#[derive(Clone, Eq, Hash, PartialEq)]
-struct Allowed {
+/// A kind of call, its name and the caller.
+#[derive(Eq, Hash, PartialEq)]
+struct Key {
     kind: &'static str,
     name: String,
     caller: &'static str,
-    user: String,
-    tenant: Option<String>,
 }
 
 impl std::fmt::Debug for Approving {
@@ -90,7 +82,7 @@ fn make(host: &Host, selection: Selection, options: Value) -> Result<Made> {
         selection,
         callers,
         host: host.clone(),
-        allowed: Mutex::default(),
+        allowed: Allowed::default(),
     };
     Ok(Made {
         hook: Arc::new(hook),
@@ -110,18 +102,12 @@ impl Hook for Approving {
             let Some(called) = self.selection.called(data).filter(|_| is_meant) else {
                 return Ok(HookAction::Continue);
             };
-            let principal = cx.principal();
-            let key = Allowed {
+            let key = Key {
                 kind: called.subject.name,
                 name: called.name.to_owned(),
                 caller: asking,
-                user: principal.id.clone(),
-                tenant: principal.tenant_id.clone(),
             };
-            let is_allowed = || {
-                let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
-                allowed.contains(&key)
-            };
+            let is_allowed = || self.allowed.holds(cx, &key);
             if is_allowed() {
                 return Ok(HookAction::Continue);
             }
@@ -136,10 +122,7 @@ impl Hook for Approving {
                     approval.action
                 ))),
                 Verdict::Always => {
-                    let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
-                    if allowed.len() < REMEMBERED_MAX {
-                        allowed.insert(key);
-                    }
+                    self.allowed.add(cx, key);
                     Ok(HookAction::Continue)
                 }
             }

@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
-    context::Approver,
+    context::{Approver, Context},
     hook::{Hook, HookInfo, HookOptions, HookRegistry, Points, priority, time_limit},
     services::Ask,
     value::Map,
@@ -106,18 +106,16 @@ struct Made {
 ///
 /// # Errors
 ///
-/// `not_found` for an unknown one, `invalid_args` for options that do not fit.
-pub fn switch_on(
-    registry: &HookRegistry,
-    host: &Host,
-    name: &str,
-    options: Value,
-) -> Result<Vec<HookInfo>> {
-    register(registry, host, (name, "built-in"), options)
+/// `not_found` for an unknown one, `invalid_args` for options that do not fit, those of
+/// [`HookRegistry::register_for`].
+pub fn switch_on(cx: &Context, host: &Host, name: &str, options: Value) -> Result<Vec<HookInfo>> {
+    let add = |points, options, hook| cx.hooks().register_for(cx, points, options, hook);
+    register(add, host, (name, "built-in"), options)
 }
 
+/// Registers each part of a built-in hook through `add`.
 fn register(
-    registry: &HookRegistry,
+    add: impl Fn(Points, HookOptions, Arc<dyn Hook>) -> Result<HookInfo>,
     host: &Host,
     (name, origin): (&str, &'static str),
     options: Value,
@@ -174,7 +172,7 @@ fn register(
             required: made.required,
             origin,
         };
-        registry.register(points, options, Arc::clone(&made.hook))
+        add(points, options, Arc::clone(&made.hook))
     });
     parts.collect()
 }
@@ -198,7 +196,8 @@ pub fn configure(registry: &HookRegistry, host: &Host, config: &HooksConfig) -> 
                 return Err(Error::new(ErrorKind::Config, message).with_hint(hint));
             }
         };
-        let registered = register(registry, host, (built_in.name, "config"), options);
+        let add = |points, options, hook| registry.register(points, options, hook);
+        let registered = register(add, host, (built_in.name, "config"), options);
         registered.map_err(|error| {
             let message = format!("`hooks.{}`: {}", built_in.name, error.message());
             let hint = error.hint().unwrap_or("look at its options").to_owned();
@@ -246,6 +245,8 @@ fn count(option: &str, given: usize, most: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use aikit_core::context::Overrides;
+
     use super::*;
 
     #[test]
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_configuration_switches_on_and_the_next_one_off_again() {
-        let registry = HookRegistry::default();
+        let registry = Arc::new(HookRegistry::default());
         let names = |registry: &HookRegistry| {
             let all = registry.list();
             all.into_iter()
@@ -284,7 +285,11 @@ mod tests {
         configured("logging = true\nmetrics = false\nretry = {attempts = 2}").unwrap();
         let expected = ["logging", "retry"].map(|it| (it.to_owned(), "config"));
         assert_eq!(names(&registry), expected);
-        switch_on(&registry, &Host::default(), "metrics", Value::Null).unwrap();
+        let cx = Context::create(Overrides {
+            hooks: Some(Arc::clone(&registry)),
+            ..Overrides::default()
+        });
+        switch_on(&cx, &Host::default(), "metrics", Value::Null).unwrap();
         configured("").unwrap();
         assert_eq!(names(&registry), [("metrics".to_owned(), "built-in")]);
         for wrong in [
@@ -307,9 +312,8 @@ mod tests {
 
     #[test]
     fn an_unknown_hook_has_its_neighbour_in_the_hint() {
-        let registry = HookRegistry::default();
-        let host = Host::default();
-        let error = switch_on(&registry, &host, "rate_limits", Value::Null).unwrap_err();
+        let (cx, host) = (Context::default(), Host::default());
+        let error = switch_on(&cx, &host, "rate_limits", Value::Null).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.hint().unwrap().contains("`rate_limit`"), "{error:?}");
     }

@@ -1,7 +1,4 @@
 //! `retry`: makes a call again that failed with what passes by itself.
-//!
-//! Pauses have full jitter: a random share of a bound that doubles each time. Source: Marc Brooker,
-//! "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
 
 use std::{
     sync::{
@@ -22,6 +19,7 @@ use super::{
     BuiltIn, Host, Made, count, read, seconds,
     selection::{Called, Selection},
 };
+use crate::backoff::Backoff;
 
 /// Most further attempts.
 const ATTEMPTS_MAX: usize = 20;
@@ -73,8 +71,7 @@ impl Default for Options {
 struct Retry {
     selection: Selection,
     attempts: u32,
-    delay: Duration,
-    delay_max: Duration,
+    backoff: Backoff,
     retried: AtomicU64,
 }
 
@@ -85,8 +82,10 @@ fn make(_: &Host, selection: Selection, options: Value) -> Result<Made> {
     let hook = Retry {
         selection,
         attempts: u32::try_from(attempts).unwrap_or(1),
-        delay: seconds("delay_s", options.delay_s, 0.0)?,
-        delay_max: seconds("delay_max_s", options.delay_max_s, 0.0)?,
+        backoff: Backoff {
+            first: seconds("delay_s", options.delay_s, 0.0)?,
+            most: seconds("delay_max_s", options.delay_max_s, 0.0)?,
+        },
         retried: AtomicU64::new(0),
     };
     Ok(Made {
@@ -127,12 +126,11 @@ impl Retry {
             .get("attempt")
             .and_then(Value::as_i64)
             .unwrap_or(1);
-        let doubled = u32::try_from(attempt - 1).unwrap_or(0).min(20);
-        let bound = self.delay.saturating_mul(1 << doubled).min(self.delay_max);
         let asked = error.get("retry_after_s").and_then(Value::as_f64);
         let asked = asked.and_then(|it| Duration::try_from_secs_f64(it).ok());
-        let pause = asked.unwrap_or_default();
-        let delay = pause.saturating_add(bound.mul_f64(cx.clock().jitter()));
+        let failed = u32::try_from(attempt).unwrap_or(1);
+        let asked = asked.unwrap_or_default();
+        let delay = self.backoff.pause(&**cx.clock(), failed, asked);
         // A pause that the caller does not outlive ends in its deadline, which says less.
         if cx.remaining().is_some_and(|left| delay >= left) {
             return None;

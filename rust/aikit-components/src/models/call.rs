@@ -51,6 +51,8 @@ pub async fn complete(
         let mut call = Chat {
             cx: &inner,
             model: &**model,
+            sender: None,
+            is_visible: false,
         };
         let outcome = around(&inner, &MODEL, &mut call, request).await;
         told(&inner, measured, &outcome);
@@ -59,10 +61,14 @@ pub async fn complete(
     .await
 }
 
-/// One whole answer with hooks around it.
+/// An answer with hooks around it: whole, or piece by piece.
 struct Chat<'a> {
     cx: &'a Context,
     model: &'a dyn ChatModel,
+    /// Where the pieces go; the answer is whole without it.
+    sender: Option<Sender<'a>>,
+    /// Whether a piece was shown, which cannot be taken back.
+    is_visible: bool,
 }
 
 impl Hooked for Chat<'_> {
@@ -79,8 +85,12 @@ impl Hooked for Chat<'_> {
     }
 
     async fn call(&mut self, request: ChatRequest) -> Result<ChatResponse> {
-        let response = answered(self.cx, self.model, request).await?;
-        accepted(self.cx, self.model.name(), response)
+        let (cx, model) = (self.cx, self.model);
+        let response = match &mut self.sender {
+            None => answered(cx, model, request).await?,
+            Some(sender) => pieces((cx, model), request, sender, &mut self.is_visible).await?,
+        };
+        accepted(cx, model.name(), response)
     }
 
     fn result(&self, response: &ChatResponse) -> Result<Value> {
@@ -94,6 +104,10 @@ impl Hooked for Chat<'_> {
         previous: Option<&ChatResponse>,
     ) -> Result<ChatResponse> {
         hooked::replace_response(self.model.name(), request, value, previous)
+    }
+
+    fn can_repeat(&self) -> bool {
+        !self.is_visible
     }
 }
 
@@ -291,109 +305,66 @@ async fn pump(
     request: ChatRequest,
     sender: Sender<'_>,
 ) -> Result<ChatResponse> {
-    let mut call = Streamed {
+    let mut call = Chat {
         cx,
         model,
-        sender,
+        sender: Some(sender),
         is_visible: false,
     };
     let response = around(cx, &MODEL, &mut call, request).await?;
-    if !call.is_visible {
+    if let Some(sender) = call.sender.as_mut().filter(|_| !call.is_visible) {
         // A hook answered before the model did.
         let pieces = in_pieces(response.clone());
-        pass_on(pieces, model.name(), &mut call.sender, |_| {}).await?;
+        pass_on(pieces, model.name(), sender, |_| {}).await?;
     }
     Ok(response)
 }
 
-/// An answer piece by piece with hooks around it.
-struct Streamed<'a> {
-    cx: &'a Context,
-    model: &'a dyn ChatModel,
-    sender: Sender<'a>,
-    /// Whether a piece was shown, which cannot be taken back.
-    is_visible: bool,
-}
-
-impl Hooked for Streamed<'_> {
-    type Input = ChatRequest;
-    type Output = ChatResponse;
-
-    fn show(&self, request: &ChatRequest) -> Result<Map> {
-        hooked::show_chat(self.model.name(), request)
+/// The pieces of the recorded answer, or of the model's after the attempts that are worth it.
+async fn pieces(
+    (cx, model): (&Context, &dyn ChatModel),
+    request: ChatRequest,
+    sender: &mut Sender<'_>,
+    is_visible: &mut bool,
+) -> Result<ChatResponse> {
+    let mut recording = None;
+    if let Some(tape) = cx.tape() {
+        let call = cassette::chat(model.name(), &request)?;
+        let number = match tape.find(&call)? {
+            Found::Recorded(outcome) => {
+                let events = cassette::events(outcome)?;
+                let seen = |_: &ChatEvent| *is_visible = true;
+                return pass_on(events, model.name(), sender, seen).await;
+            }
+            Found::Missing(number) => number,
+        };
+        recording = Some(cassette::Recording::new(Arc::clone(tape), number, call));
     }
-
-    fn change(&self, request: &mut ChatRequest, changes: Map) -> Result<()> {
-        hooked::change_chat(request, changes)?;
-        check(request)
-    }
-
-    async fn call(&mut self, request: ChatRequest) -> Result<ChatResponse> {
-        let response = self.pieces(request).await?;
-        accepted(self.cx, self.model.name(), response)
-    }
-
-    fn result(&self, response: &ChatResponse) -> Result<Value> {
-        hooked::show_response(response)
-    }
-
-    fn replace(
-        &self,
-        request: &ChatRequest,
-        value: Value,
-        previous: Option<&ChatResponse>,
-    ) -> Result<ChatResponse> {
-        hooked::replace_response(self.model.name(), request, value, previous)
-    }
-
-    fn can_repeat(&self) -> bool {
-        !self.is_visible
-    }
-}
-
-impl Streamed<'_> {
-    /// The pieces of the recorded answer, or of the model's after the attempts that are worth it.
-    async fn pieces(&mut self, request: ChatRequest) -> Result<ChatResponse> {
-        let (cx, model) = (self.cx, self.model);
-        let mut recording = None;
-        if let Some(tape) = cx.tape() {
-            let call = cassette::chat(model.name(), &request)?;
-            let number = match tape.find(&call)? {
-                Found::Recorded(outcome) => {
-                    let events = cassette::events(outcome)?;
-                    let seen = |_: &ChatEvent| self.is_visible = true;
-                    return pass_on(events, model.name(), &mut self.sender, seen).await;
-                }
-                Found::Missing(number) => number,
-            };
-            recording = Some(cassette::Recording::new(Arc::clone(tape), number, call));
-        }
-        let mut attempts = Attempts::default();
-        let outcome = loop {
-            let seen = |piece: &ChatEvent| {
-                self.is_visible = true;
-                if let Some(recording) = &mut recording {
-                    recording.piece(piece);
-                }
-            };
-            let outcome = match model.stream(cx, request.clone()).await {
-                Ok(events) => pass_on(events, model.name(), &mut self.sender, seen).await,
-                Err(error) => Err(error),
-            };
-            match outcome {
-                // What was shown cannot be taken back.
-                Err(error) if !self.is_visible => match attempts.pause(cx, error).await {
-                    Ok(()) => {}
-                    Err(error) => break Err(error),
-                },
-                outcome => break outcome,
+    let mut attempts = Attempts::default();
+    let outcome = loop {
+        let seen = |piece: &ChatEvent| {
+            *is_visible = true;
+            if let Some(recording) = &mut recording {
+                recording.piece(piece);
             }
         };
-        if let Some(recording) = recording {
-            recording.end(cx, &outcome)?;
+        let outcome = match model.stream(cx, request.clone()).await {
+            Ok(events) => pass_on(events, model.name(), sender, seen).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            // What was shown cannot be taken back.
+            Err(error) if !*is_visible => match attempts.pause(cx, error).await {
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            },
+            outcome => break outcome,
         }
-        outcome
+    };
+    if let Some(recording) = recording {
+        recording.end(cx, &outcome)?;
     }
+    outcome
 }
 
 /// Where the pieces of an answer go.

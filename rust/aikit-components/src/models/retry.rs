@@ -1,20 +1,19 @@
 //! Further attempts of a call that failed: how many, and after which pause.
-//!
-//! Pauses have full jitter: a random share of a bound that doubles each time. Source: Marc Brooker,
-//! "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
 
 use std::time::Duration;
 
 use aikit_core::{Context, Error, ErrorKind, Result, error::Retry};
 
+use crate::backoff::Backoff;
+
 /// Most attempts of one call, the first included.
 const ATTEMPTS_MAX: u32 = 4;
 
-/// Bound of the first pause.
-const PAUSE: Duration = Duration::from_millis(500);
-
-/// Largest bound of a pause that the provider did not ask for.
-const PAUSE_MAX: Duration = Duration::from_secs(8);
+/// Bounds of the pauses; the provider may ask for longer ones.
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_millis(500),
+    most: Duration::from_secs(8),
+};
 
 /// Longest time that the pauses of one call may take together.
 const PAUSES_MAX: Duration = Duration::from_mins(1);
@@ -57,8 +56,7 @@ impl Attempts {
         if self.failed >= ATTEMPTS_MAX || cx.check().is_err() {
             return None;
         }
-        let bound = PAUSE.saturating_mul(1 << (self.failed - 1)).min(PAUSE_MAX);
-        let pause = asked.saturating_add(bound.mul_f64(cx.clock().jitter()));
+        let pause = PAUSES.pause(&**cx.clock(), self.failed, asked);
         let fits = self.paused.saturating_add(pause) <= PAUSES_MAX
             && cx.remaining().is_none_or(|left| pause < left);
         fits.then_some(pause)

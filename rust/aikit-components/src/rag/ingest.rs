@@ -22,6 +22,7 @@ use super::{
     loaders::Loader,
     search::check_word,
     sources::{self, Content, Found, Heads, Item, Source, ends_the_call},
+    stage::{self, LOAD, SPLIT, stage},
 };
 
 /// Documents that are read, split and embedded at once.
@@ -145,25 +146,26 @@ pub(super) async fn run(
     };
     let total = found.items.len();
     let items = std::mem::take(&mut found.items);
-    let prepared = stream::iter(items.into_values()).map(|item| {
+    let numbered = items.into_values().enumerate();
+    let prepared = stream::iter(numbered).map(|(number, item)| {
         let heads = &heads;
         async move {
             let known = heads.get(&item.id);
             let id = item.id.clone();
-            (id, prepare(inner, cx, item, known).await)
+            (number, id, prepare(inner, cx, item, known).await)
         }
     });
     let mut prepared = prepared.buffer_unordered(PARALLEL);
     let mut batch = Batch::default();
     let mut done = 0;
     let mut meter = Meter::start(&cx.context, "Documents", Some(total as u64), BAR_DELAY);
-    while let Some((id, outcome)) = prepared.next().await {
+    while let Some((number, id, outcome)) = prepared.next().await {
         cx.context.check()?;
         done += 1;
         match outcome {
             Ok(Outcome::Unchanged) => report.unchanged += 1,
             Ok(Outcome::Changed(document, embedded)) => {
-                batch.push((document, embedded), heads.contains_key(&id));
+                batch.push((number, document), embedded, heads.contains_key(&id));
                 if batch.is_full() {
                     batch.store(inner, &mut report).await?;
                 }
@@ -195,16 +197,17 @@ pub(super) async fn run(
 /// Documents of one transaction.
 #[derive(Debug, Default)]
 struct Batch {
-    documents: Vec<Document>,
+    /// Each with its number among the sources.
+    documents: Vec<(usize, Document)>,
     chunks: usize,
     embedded: usize,
     updated: usize,
 }
 
 impl Batch {
-    fn push(&mut self, (document, embedded): (Document, usize), is_known: bool) {
+    fn push(&mut self, document: (usize, Document), embedded: usize, is_known: bool) {
         self.embedded += embedded;
-        self.chunks += document.chunks.len();
+        self.chunks += document.1.chunks.len();
         self.updated += usize::from(is_known);
         self.documents.push(document);
     }
@@ -214,12 +217,15 @@ impl Batch {
     }
 
     async fn store(&mut self, inner: &Inner, report: &mut IngestReport) -> Result<()> {
-        let batch = std::mem::take(self);
+        let mut batch = std::mem::take(self);
         if batch.documents.is_empty() {
             return Ok(());
         }
         let count = batch.documents.len();
-        inner.store.upsert(batch.documents).await?;
+        // They were ready in any order, and the older of two equal hits comes first.
+        batch.documents.sort_unstable_by_key(|it| it.0);
+        let documents = batch.documents.into_iter().map(|it| it.1);
+        inner.store.upsert(documents.collect()).await?;
         report.chunks += batch.chunks;
         report.embedded += batch.embedded;
         report.updated += batch.updated;
@@ -235,7 +241,12 @@ async fn prepare(
     item: Item,
     known: Option<&DocumentHead>,
 ) -> Result<Outcome> {
-    let (text, loader, title) = sources::read(cx, &item).await?;
+    let about = ("aikit.rag.document", item.id.as_str());
+    let reading = |inner| async {
+        let cx = cx.with_context(inner);
+        sources::read(&cx, &item).await
+    };
+    let (text, loader, title) = stage(&cx.context, LOAD, about, reading).await?;
     let size = Size {
         tokens: inner.options.chunk_size_tokens,
         overlap: inner.options.overlap_tokens(),
@@ -249,12 +260,18 @@ async fn prepare(
         return Ok(Outcome::Unchanged);
     }
     let chunker = inner.chunker;
-    let (title, pieces) = io::spawn_blocking(move || {
-        let document = loader.load(text);
-        let pieces = chunker.split(&document, size);
-        Ok((title.or(document.title), pieces))
-    })
-    .await?;
+    let splitting = |inner: Context| async move {
+        let (title, pieces) = io::spawn_blocking(move || {
+            let document = loader.load(text);
+            let pieces = chunker.split(&document, size);
+            Ok((title.or(document.title), pieces))
+        })
+        .await?;
+        stage::note(&inner, "aikit.rag.chunks", pieces.len());
+        Ok((title, pieces))
+    };
+    let about = ("aikit.rag.chunker", chunker.name);
+    let (title, pieces) = stage(&cx.context, SPLIT, about, splitting).await?;
     let known = match known {
         Some(head) => stored(inner, &head.id).await,
         None => HashMap::new(),

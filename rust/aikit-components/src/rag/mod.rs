@@ -24,6 +24,7 @@ mod place;
 mod reading;
 mod search;
 mod sources;
+mod stage;
 mod tool;
 
 use std::{
@@ -47,6 +48,7 @@ use self::{
     embedding::EmbedInput,
     keyword::{Keyword, Language},
     labels::Labels,
+    stage::{EMBED, stage},
     tool::SearchTool,
 };
 use crate::{storage, telemetry::genai};
@@ -304,12 +306,17 @@ impl Rag {
 impl Inner {
     /// Embeds texts and checks what came back.
     async fn embed(&self, cx: &Context, inputs: Vec<EmbedInput>) -> Result<Vec<Embedded>> {
-        let embedded = self.options.embedder.0.embed(cx, inputs).await?;
-        let metric = self.options.embedder.0.metric();
-        for vector in embedded.iter().map(|it| &it.vector) {
-            check_vector(vector, &self.settings, metric)?;
-        }
-        Ok(embedded)
+        let about = ("aikit.rag.embedder", self.settings.name.as_str());
+        stage(cx, EMBED, about, |inner| async move {
+            stage::note(&inner, "aikit.rag.texts", inputs.len());
+            let embedded = self.options.embedder.0.embed(&inner, inputs).await?;
+            let metric = self.options.embedder.0.metric();
+            for vector in embedded.iter().map(|it| &it.vector) {
+                check_vector(vector, &self.settings, metric)?;
+            }
+            Ok(embedded)
+        })
+        .await
     }
 }
 

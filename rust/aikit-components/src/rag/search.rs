@@ -15,6 +15,7 @@ use super::{
     filter::Filter,
     fuse::{self, Fused, Fusion, Weights},
     ids::Ids,
+    stage::{self, RERANK, SEARCH, stage},
 };
 use crate::nearest;
 
@@ -166,18 +167,63 @@ pub(super) async fn run(
     if kept.as_ref().is_some_and(|it| it.is_empty()) {
         return Ok(Vec::new());
     }
-    let fused = find(inner, cx, query, (&options, kept), seen).await?;
-    hits(inner, query, fused, &options).await
+    let found = find(inner, cx, query, (&options, kept), seen).await?;
+    let about = ("aikit.rag.candidates", found.count());
+    stage(cx, RERANK, about, |cx| async move {
+        let fused = found.fused(inner, &options);
+        let hits = hits(inner, query, fused, &options).await?;
+        stage::note(&cx, "aikit.rag.hits", hits.len());
+        Ok(hits)
+    })
+    .await
 }
 
-/// All candidates, best first.
+/// What each kind of search found, best first.
+enum Found {
+    /// One kind alone; whether it was the vectors.
+    Alone(Vec<Scored>, bool),
+    /// By vectors and by words; how many of them are wanted.
+    Both(Vec<Scored>, Vec<Scored>, usize),
+}
+
+impl Found {
+    fn count(&self) -> usize {
+        match self {
+            Self::Alone(list, _) => list.len(),
+            Self::Both(dense, keyword, _) => dense.len() + keyword.len(),
+        }
+    }
+
+    /// All candidates, best first.
+    fn fused(self, inner: &Inner, options: &SearchOptions) -> Vec<Fused> {
+        match self {
+            Self::Alone(list, is_dense) => {
+                let fused = list.into_iter().map(|hit| Fused {
+                    id: hit.id,
+                    score: hit.score,
+                    dense: is_dense.then_some(hit.score),
+                    keyword: (!is_dense).then_some(hit.score),
+                });
+                fused.collect()
+            }
+            Self::Both(dense, keyword, candidates) => {
+                let weights = options
+                    .dense_weight
+                    .map_or_else(|| inner.weights(), Weights::Shared);
+                fuse::fuse(options.fusion, (&dense, &keyword), candidates, weights)
+            }
+        }
+    }
+}
+
+/// The candidates of each kind of search.
 async fn find(
     inner: &Inner,
     cx: &Context,
     query: &str,
     (options, kept): (&SearchOptions, Option<Arc<Ids>>),
     seen: u64,
-) -> Result<Vec<Fused>> {
+) -> Result<Found> {
     let candidates = match options.mode {
         Mode::Hybrid => (options.k * CANDIDATES_PER_HIT).max(CANDIDATES_MIN),
         Mode::Dense | Mode::Keyword => options.k,
@@ -190,32 +236,21 @@ async fn find(
         };
         let embedded = inner.embed(cx, vec![input]).await?;
         let question = embedded.into_iter().next().unwrap_or_default();
-        inner.derived.search(question, wanted.clone(), seen).await
+        stage(cx, SEARCH, ("aikit.rag.mode", "dense"), |_| {
+            inner.derived.search(question, wanted.clone(), seen)
+        })
+        .await
     };
-    let keyword = inner.keyword.search(cx, query, wanted.clone(), seen);
-    let alone = |list: Vec<Scored>, is_dense: bool| {
-        let fused = list.into_iter().map(|hit| Fused {
-            id: hit.id,
-            score: hit.score,
-            dense: is_dense.then_some(hit.score),
-            keyword: (!is_dense).then_some(hit.score),
-        });
-        fused.collect()
-    };
+    let by_words = wanted.clone();
+    let keyword = stage(cx, SEARCH, ("aikit.rag.mode", "keyword"), |cx| async move {
+        inner.keyword.search(&cx, query, by_words, seen).await
+    });
     match options.mode {
-        Mode::Dense => Ok(alone(dense.await?, true)),
-        Mode::Keyword => Ok(alone(keyword.await?, false)),
+        Mode::Dense => Ok(Found::Alone(dense.await?, true)),
+        Mode::Keyword => Ok(Found::Alone(keyword.await?, false)),
         Mode::Hybrid => {
             let (dense, keyword) = futures::try_join!(dense, keyword)?;
-            let weights = options
-                .dense_weight
-                .map_or_else(|| inner.weights(), Weights::Shared);
-            Ok(fuse::fuse(
-                options.fusion,
-                (&dense, &keyword),
-                candidates,
-                weights,
-            ))
+            Ok(Found::Both(dense, keyword, candidates))
         }
     }
 }

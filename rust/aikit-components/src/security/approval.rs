@@ -55,7 +55,7 @@ pub(super) async fn approve(
         // What a function says counts for its agent alone, which asks it each time.
         Verdict::Always if approval.always.is_none() || cx.approver().is_some() => Ok(()),
         Verdict::Always => {
-            policy.remember(permission, target);
+            policy.remember(cx, permission, target);
             Ok(())
         }
         Verdict::No => {

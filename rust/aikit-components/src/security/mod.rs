@@ -1,6 +1,7 @@
 //! Who may do what, and the guards that hold every caller to it.
 
 pub mod address;
+pub(crate) mod allowed;
 pub mod approval;
 pub(crate) mod folder;
 pub mod home;

@@ -69,7 +69,7 @@ impl Policy for OfflinePolicy {
         self.inner.scope(permission, target)
     }
 
-    fn remember(&self, permission: Permission, target: Target<'_>) {
-        self.inner.remember(permission, target);
+    fn remember(&self, cx: &Context, permission: Permission, target: Target<'_>) {
+        self.inner.remember(cx, permission, target);
     }
 }

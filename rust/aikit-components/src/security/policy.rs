@@ -170,8 +170,8 @@ impl Policy for TablePolicy {
         self.scope_of(permission, target)
     }
 
-    fn remember(&self, _: Permission, target: Target<'_>) {
-        self.keep(target);
+    fn remember(&self, cx: &Context, _: Permission, target: Target<'_>) {
+        self.keep(cx, target);
     }
 }
 

@@ -201,6 +201,13 @@ pub(crate) fn tool_answered(cx: &Context, answer: &Value) {
     }
 }
 
+/// The span of a step of an agent.
+pub(crate) fn step(agent: &str, number: usize) -> SpanDescription {
+    SpanDescription::new("agent step")
+        .with("gen_ai.agent.name", agent)
+        .with("aikit.agent.step", number)
+}
+
 /// The span of a run of an agent.
 pub(crate) fn agent(name: &str, model: &str, instructions: &str, prompt: &str) -> SpanDescription {
     let (provider, model) = split(model);

@@ -2,19 +2,32 @@
 
 use std::collections::HashMap;
 
-use aikit_core::{clock::UnixMicros, span::Attribute, telemetry::Instrument};
+use aikit_core::{Value, clock::UnixMicros, span::Attribute, telemetry::Instrument};
+use indexmap::{IndexMap, map::Entry};
 
 use super::{
     genai,
     wire::{CUMULATIVE, Data, Histogram, HistogramPoint, KeyValue, Metric, NumberPoint, Sum},
 };
 
-/// Sets of attributes that all metrics of a process may have together; what comes beyond is lost
-/// and counted, because an attribute that is different each time would fill the memory.
+/// Instruments of a process; values of those beyond are lost and counted.
+const INSTRUMENTS_MAX: usize = 1_000;
+
+/// Sets of attributes that all metrics of a process have together. An attribute that is different
+/// each time would fill the memory, so what comes beyond is measured without its attributes, in one
+/// set of each instrument that says [`OVERFLOW`].
+///
+/// Source: OpenTelemetry specification, metrics SDK, cardinality limits.
 const SERIES_MAX: usize = 2_000;
 
+/// Bytes of one set of attributes; a longer one counts as one beyond the limit.
+const ATTRIBUTES_BYTES_MAX: usize = 4_096;
+
+/// The attribute of what is measured without its own.
+const OVERFLOW: &str = "otel.metric.overflow";
+
 /// Upper bounds where nobody named better ones: those of the OpenTelemetry SDKs.
-const BOUNDS: &[f64] = &[
+const BOUNDS: Bounds = &[
     0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1_000.0, 2_500.0, 5_000.0,
     7_500.0, 10_000.0,
 ];
@@ -28,11 +41,12 @@ pub(super) struct Measured {
     pub(super) attributes: Vec<Attribute>,
 }
 
-/// Everything that was measured.
+/// Everything that was measured: at most [`SERIES_MAX`] sets of attributes and one more of each of
+/// at most [`INSTRUMENTS_MAX`] instruments.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     /// In the order of their first values.
-    instruments: Vec<(Instrument, Kind)>,
+    instruments: IndexMap<(Instrument, bool), Kind>,
     series: usize,
     is_changed: bool,
 }
@@ -43,9 +57,12 @@ enum Kind {
     Histogram(HashMap<String, (Vec<KeyValue>, Distribution)>),
 }
 
+/// Upper bounds of buckets, ascending.
+type Bounds = &'static [f64];
+
 #[derive(Debug)]
 struct Distribution {
-    bounds: &'static [f64],
+    bounds: Bounds,
     counts: Vec<u64>,
     count: u64,
     sum: f64,
@@ -54,7 +71,7 @@ struct Distribution {
 }
 
 impl Distribution {
-    fn new(bounds: &'static [f64]) -> Self {
+    fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
             counts: vec![0; bounds.len() + 1],
@@ -76,8 +93,38 @@ impl Distribution {
     }
 }
 
+impl Kind {
+    fn new(is_histogram: bool) -> Self {
+        if is_histogram {
+            Self::Histogram(HashMap::new())
+        } else {
+            Self::Sum(HashMap::new())
+        }
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        match self {
+            Self::Sum(series) => series.contains_key(key),
+            Self::Histogram(series) => series.contains_key(key),
+        }
+    }
+
+    fn add(&mut self, key: String, attributes: &[Attribute], (value, bounds): (f64, Bounds)) {
+        match self {
+            Self::Sum(series) => {
+                let new = || (wired(attributes), 0.0);
+                series.entry(key).or_insert_with(new).1 += value;
+            }
+            Self::Histogram(series) => {
+                let new = || (wired(attributes), Distribution::new(bounds));
+                series.entry(key).or_insert_with(new).1.record(value);
+            }
+        }
+    }
+}
+
 impl Metrics {
-    /// Adds a value; `false` when there is no room for its attributes.
+    /// Adds a value; `false` when there is no room for its instrument.
     pub(super) fn add(&mut self, measured: Measured) -> bool {
         let Measured {
             instrument,
@@ -85,47 +132,24 @@ impl Metrics {
             value,
             mut attributes,
         } = measured;
-        attributes.sort_by(|a, b| a.0.cmp(&b.0));
-        let key = format!("{attributes:?}");
-        let fits = |kind: &Kind| matches!(kind, Kind::Histogram(_)) == is_histogram;
-        let known = self
-            .instruments
-            .iter()
-            .position(|(known, kind)| *known == instrument && fits(kind));
         let bounds = genai::bounds(&instrument.name).unwrap_or(BOUNDS);
-        let index = known.unwrap_or_else(|| {
-            let kind = if is_histogram {
-                Kind::Histogram(HashMap::new())
-            } else {
-                Kind::Sum(HashMap::new())
-            };
-            self.instruments.push((instrument, kind));
-            self.instruments.len() - 1
-        });
-        let has_room = self.series < SERIES_MAX;
-        let is_new = match &mut self.instruments[index].1 {
-            Kind::Sum(series) => {
-                let is_new = !series.contains_key(&key);
-                if is_new && !has_room {
-                    return false;
-                }
-                series
-                    .entry(key)
-                    .or_insert_with(|| (wired(&attributes), 0.0))
-                    .1 += value;
-                is_new
-            }
-            Kind::Histogram(series) => {
-                let is_new = !series.contains_key(&key);
-                if is_new && !has_room {
-                    return false;
-                }
-                let new = || (wired(&attributes), Distribution::new(bounds));
-                series.entry(key).or_insert_with(new).1.record(value);
-                is_new
-            }
+        let count = self.instruments.len();
+        let kind = match self.instruments.entry((instrument, is_histogram)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if count >= INSTRUMENTS_MAX => return false,
+            Entry::Vacant(new) => new.insert(Kind::new(is_histogram)),
         };
-        self.series += usize::from(is_new);
+        attributes.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut key = format!("{attributes:?}");
+        if !kind.knows(&key) {
+            if self.series < SERIES_MAX && key.len() <= ATTRIBUTES_BYTES_MAX {
+                self.series += 1;
+            } else {
+                attributes = vec![(OVERFLOW.into(), Value::Bool(true))];
+                OVERFLOW.clone_into(&mut key);
+            }
+        }
+        kind.add(key, &attributes, (value, bounds));
         self.is_changed = true;
         true
     }
@@ -139,12 +163,15 @@ impl Metrics {
     pub(super) fn take(&mut self, started: UnixMicros, now: UnixMicros) -> Vec<Metric> {
         self.is_changed = false;
         let time = (nanos(started), nanos(now));
-        let metrics = self.instruments.iter().map(|(instrument, kind)| Metric {
-            name: instrument.name.clone(),
-            description: instrument.description.clone(),
-            unit: instrument.unit.clone(),
-            data: Some(data(kind, time)),
-        });
+        let metrics = self
+            .instruments
+            .iter()
+            .map(|((instrument, _), kind)| Metric {
+                name: instrument.name.clone(),
+                description: instrument.description.clone(),
+                unit: instrument.unit.clone(),
+                data: Some(data(kind, time)),
+            });
         metrics.collect()
     }
 }
@@ -200,8 +227,6 @@ pub(super) fn nanos(time: UnixMicros) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use aikit_core::Value;
-
     use super::*;
 
     fn measured(name: &str, is_histogram: bool, value: f64, tag: usize) -> Measured {
@@ -240,19 +265,92 @@ mod tests {
     }
 
     #[test]
-    fn sums_add_up_by_their_attributes_and_their_number_is_bounded() {
+    fn sums_add_up_by_their_attributes() {
         let mut metrics = Metrics::default();
-        for tag in 0..SERIES_MAX {
-            assert!(metrics.add(measured("c", false, 1.0, tag)));
+        for (tag, value) in [(6, 1.0), (7, 1.0), (7, 2.5)] {
+            assert!(metrics.add(measured("c", false, value, tag)));
         }
-        assert!(!metrics.add(measured("c", false, 1.0, SERIES_MAX)));
-        assert!(metrics.add(measured("c", false, 2.5, 7)));
         let taken = metrics.take(0, 1);
         let Some(Data::Sum(sum)) = &taken[0].data else {
             panic!("{taken:?}");
         };
-        assert_eq!(sum.data_points.len(), SERIES_MAX);
-        let of_seven = sum.data_points.iter().find(|it| it.as_double == Some(3.5));
-        assert!(of_seven.is_some() && sum.is_monotonic);
+        let mut sums: Vec<_> = sum.data_points.iter().map(|it| it.as_double).collect();
+        sums.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        assert_eq!(sums, [Some(1.0), Some(3.5)]);
+        assert!(sum.is_monotonic);
+    }
+
+    /// Sets of attributes that are kept, and what was measured in all of them, and in those that
+    /// say that there was no room.
+    fn held(metrics: &mut Metrics) -> (usize, f64, f64) {
+        let (mut series, mut all, mut beyond) = (0, 0.0, 0.0);
+        let is_overflow = |attributes: &[KeyValue]| attributes.iter().any(|it| it.key == OVERFLOW);
+        for metric in metrics.take(0, 1) {
+            let points: Vec<(f64, bool)> = match metric.data.unwrap() {
+                Data::Sum(sum) => sum
+                    .data_points
+                    .iter()
+                    .map(|it| (it.as_double.unwrap(), is_overflow(&it.attributes)))
+                    .collect(),
+                Data::Histogram(histogram) => histogram
+                    .data_points
+                    .iter()
+                    .map(|it| (it.sum.unwrap(), is_overflow(&it.attributes)))
+                    .collect(),
+            };
+            series += points.len();
+            all += points.iter().map(|it| it.0).sum::<f64>();
+            beyond += points.iter().filter(|it| it.1).map(|it| it.0).sum::<f64>();
+        }
+        (series, all, beyond)
+    }
+
+    #[test]
+    fn what_has_no_room_is_measured_without_its_attributes() {
+        let mut metrics = Metrics::default();
+        for tag in 0..SERIES_MAX + 10 {
+            assert!(metrics.add(measured("c", false, 1.0, tag)));
+        }
+        // A known one is told apart for ever.
+        assert!(metrics.add(measured("c", false, 5.0, 7)));
+        // So is another instrument, though not by its attributes.
+        assert!(metrics.add(measured("h", true, 2.0, 0)));
+        let all = 2_017.0;
+        assert_eq!(held(&mut metrics), (SERIES_MAX + 2, all, 12.0));
+        // One set that is very large is one too many.
+        let mut large = measured("c", false, 1.0, 0);
+        large.attributes = vec![("text".into(), Value::from("x".repeat(ATTRIBUTES_BYTES_MAX)))];
+        let mut metrics = Metrics::default();
+        assert!(metrics.add(large));
+        assert_eq!(held(&mut metrics), (1, 1.0, 1.0));
+    }
+
+    #[test]
+    fn no_sequence_of_names_and_attributes_takes_more_room_than_the_limits() {
+        // A linear congruential generator: the same sequences each time.
+        let mut state = 42_u64;
+        let mut draw = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        for (names, tags) in [(1, 10_000), (50, 200), (3_000, 1), (3_000, 10_000)] {
+            let mut metrics = Metrics::default();
+            let (mut kept, mut lost) = (0.0, 0_u32);
+            for _ in 0..20_000 {
+                let name = format!("n{}", draw(names));
+                let tag = usize::try_from(draw(tags)).unwrap();
+                let added = metrics.add(measured(&name, draw(2) == 1, 1.0, tag));
+                kept += f64::from(u8::from(added));
+                lost += u32::from(!added);
+            }
+            assert!(metrics.instruments.len() <= INSTRUMENTS_MAX);
+            let (series, all, _) = held(&mut metrics);
+            assert!(series <= SERIES_MAX + INSTRUMENTS_MAX, "{series}");
+            // Nothing that was taken is lost, and all that was not is known.
+            assert_eq!((all, kept + f64::from(lost)), (kept, 20_000.0));
+            assert_eq!(lost > 0, names > 1_000, "{lost} of {names}");
+        }
     }
 }

@@ -53,7 +53,11 @@ pub async fn invoke_as(
     let operation = operation.with_span(|| genai::tool(spec, &args, id));
     track(&cx.context, operation, |inner| async move {
         inner.metrics().add("tool.calls", 1.0);
-        tool.check(&args)?;
+        if inner.hooks().concerns(&TOOL) {
+            tool.check_whole(&args)?;
+        } else {
+            tool.check(&args)?;
+        }
         let mut call = Call {
             cx,
             inner: &inner,
@@ -89,7 +93,7 @@ impl Hooked for Call<'_> {
 
     fn change(&self, args: &mut Value, mut changes: Map) -> Result<()> {
         if let Some(changed) = changes.shift_remove("args") {
-            self.tool.check(&changed)?;
+            self.tool.check_whole(&changed)?;
             *args = changed;
         }
         Ok(())

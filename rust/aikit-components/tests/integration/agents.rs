@@ -162,6 +162,21 @@ fn an_agent_uses_a_tool_and_answers() {
         ("agent agent", Status::Completed)
     );
     assert_eq!(counted(&node, "usage.requests"), Value::Float(2.0));
+    // A step is a procedure below the run, and what it does stands below it.
+    let nodes = context.graph().all();
+    let below: Vec<_> = nodes[1..]
+        .iter()
+        .map(|it| (&*it.name, it.parent.as_ref().map_or("", |it| &*it.name)))
+        .collect();
+    let (step, chat) = ("agent step", "chat scripted:test");
+    let expected = [
+        (step, "agent agent"),
+        (chat, step),
+        ("tool:add", step),
+        (step, "agent agent"),
+        (chat, step),
+    ];
+    assert_eq!(below, expected);
 }
 
 #[test]

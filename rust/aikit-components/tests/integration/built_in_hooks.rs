@@ -85,7 +85,7 @@ fn options(text: &str) -> Value {
 }
 
 fn switch_on(cx: &ToolContext, host: &Host, name: &str, given: &str) -> Result<()> {
-    hooks::switch_on(cx.context.hooks(), host, name, options(given)).map(drop)
+    hooks::switch_on(&cx.context, host, name, options(given)).map(drop)
 }
 
 fn with(cx: &ToolContext, name: &str, given: &str) {

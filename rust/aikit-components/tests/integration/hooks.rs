@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     session::{self, Setup},
-    support::{asking, calling, hook, scripted, tool_context, wait},
+    support::{asking, calling, hook, hook_with, scripted, tool_context, wait},
 };
 
 /// A hook that notes the points it was asked at.
@@ -89,15 +89,19 @@ fn a_modified_argument_is_checked_and_used() {
         HookAction::modify("args", other),
     );
     assert_eq!(words(&invoke().unwrap()), Some(Value::Int(1)));
-    // What the tool does not take never reaches it.
+    // What the tool does not take never reaches it: the hook has failed, and the call goes on.
     let wrong = map(&[("none", Value::Int(1))]);
     hook(
         &cx,
         HookPoint::ToolBefore,
         HookAction::modify("args", wrong),
     );
-    let error = invoke().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+    assert_eq!(words(&invoke().unwrap()), Some(Value::Int(3)));
+    let told = cx.context.hooks().list()[0].last_error.clone().unwrap();
+    assert!(
+        told.contains("hook `fixed` at `tool.before` failed"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -549,4 +553,34 @@ fn a_limit_of_an_agent_is_told_once() {
         .collect();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].1.get("subject"), Some(&Value::from("agent.step")));
+}
+
+#[test]
+fn arguments_that_a_hook_spoils_are_the_hook_s_fault_and_wrong_ones_reach_no_hook() {
+    let words = |cx: &ToolContext, args: Value| session::invoke(cx, "count_words", args);
+    let good = || map(&[("text", Value::from("a b"))]);
+    let bad = map(&[("text", Value::Int(1))]);
+    for required in [false, true] {
+        let cx = tool_context();
+        let answer = HookAction::modify("args", bad.clone());
+        let seen = hook_with(&cx, HookPoint::ToolBefore, answer, required);
+        let answered = words(&cx, good());
+        let told = cx.context.hooks().list()[0].last_error.clone().unwrap();
+        assert!(
+            told.starts_with("hook `fixed` at `tool.before` failed: `count_words`: `text`"),
+            "{told}"
+        );
+        if required {
+            let error = answered.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+            assert_eq!(error.message(), told);
+        } else {
+            // As if it had answered nothing.
+            assert_eq!(answered.unwrap().get("words"), Some(&Value::Int(2)));
+        }
+        assert_eq!(seen.seen.lock().unwrap().len(), 1);
+        let error = words(&cx, bad.clone()).unwrap_err();
+        assert!(error.message().starts_with("`count_words`"), "{error}");
+        assert_eq!(seen.seen.lock().unwrap().len(), 1);
+    }
 }

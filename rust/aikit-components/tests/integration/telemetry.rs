@@ -84,10 +84,12 @@ fn embeddings_stand_below_the_search_with_the_names_of_the_conventions() {
     search(&rag, &cx, "confidential words", 1).unwrap();
     let spans = recorder.spans();
     let names: Vec<&str> = spans.iter().map(|it| it.name.as_str()).collect();
-    let once = ["retrieval memory", "embeddings lengths"];
-    assert_eq!(names[..2], once);
-    let (search, embeddings) = (&spans[0], &spans[1]);
-    assert_eq!(embeddings.parent, Some(search.span_id));
+    let once = ["retrieval memory", "rag embed", "embeddings lengths"];
+    assert_eq!(names[..3], once);
+    let (search, stage, embeddings) = (&spans[0], &spans[1], &spans[2]);
+    assert_eq!(stage.parent, Some(search.span_id));
+    assert_eq!(stage.attributes["aikit.rag.texts"], Value::Int(1));
+    assert_eq!(embeddings.parent, Some(stage.span_id));
     for (name, value) in [
         ("gen_ai.operation.name", Value::from("embeddings")),
         ("gen_ai.provider.name", Value::from("mistral_ai")),

@@ -9,7 +9,7 @@ use std::{
 use futures::future::{BoxFuture, Either, select};
 use tokio_util::sync::CancellationToken;
 
-use super::{BroadcastSubscription, Listener};
+use super::{BroadcastSubscription, Delivery, Listener, Weigh};
 use crate::{Error, ErrorKind, Result, Value, clock::Clock};
 
 /// A subscription of whatever broadcast. Cheap to clone; all clones are the same subscription.
@@ -29,7 +29,7 @@ enum Inner {
 
 /// A subscription whose items are shown as data.
 trait Queue: fmt::Debug + Send + Sync {
-    fn next(&self) -> BoxFuture<'_, Option<Value>>;
+    fn take(&self) -> BoxFuture<'_, Option<Delivery>>;
     fn waiting(&self) -> usize;
     fn dropped(&self) -> u64;
 }
@@ -45,13 +45,11 @@ impl<T> fmt::Debug for Shown<T> {
     }
 }
 
-impl<T: Send + Sync> Queue for Shown<T> {
-    fn next(&self) -> BoxFuture<'_, Option<Value>> {
+impl<T: Weigh + Send + Sync + 'static> Queue for Shown<T> {
+    fn take(&self) -> BoxFuture<'_, Option<Delivery>> {
         Box::pin(async {
-            self.subscription
-                .next()
-                .await
-                .map(|item| (self.show)(&item))
+            let taken = self.subscription.take().await?;
+            Some(Delivery::new(taken, self.show))
         })
     }
 
@@ -66,7 +64,7 @@ impl<T: Send + Sync> Queue for Shown<T> {
 
 impl Feed {
     /// Items as `show` shows them.
-    pub fn new<T: Send + Sync + 'static>(
+    pub fn new<T: Weigh + Send + Sync + 'static>(
         subscription: BroadcastSubscription<T>,
         show: fn(&T) -> Value,
     ) -> Self {
@@ -89,6 +87,16 @@ impl Feed {
     ///
     /// `invalid_args` where a function gets the items.
     pub async fn next(&self) -> Result<Option<Value>> {
+        Ok(self.take().await?.map(Delivery::keep))
+    }
+
+    /// As [`Feed::next`], where the item has a way to go on which its reader may be gone: what is
+    /// dropped before it is kept is the next one again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Feed::next`].
+    pub async fn take(&self) -> Result<Option<Delivery>> {
         let Inner::Queue { queue, stop, .. } = &*self.0 else {
             return Err(
                 Error::invalid_args("a function gets the items of this subscription")
@@ -97,7 +105,7 @@ impl Feed {
         };
         let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(queue) = queue else { return Ok(None) };
-        Ok(stop.run_until_cancelled(queue.next()).await.flatten())
+        Ok(stop.run_until_cancelled(queue.take()).await.flatten())
     }
 
     /// As [`Feed::next`], but `None` also when nothing comes within `timeout`.
@@ -110,10 +118,24 @@ impl Feed {
         clock: &dyn Clock,
         timeout: Option<Duration>,
     ) -> Result<Option<Value>> {
+        let taken = self.take_within(clock, timeout).await?;
+        Ok(taken.map(Delivery::keep))
+    }
+
+    /// As [`Feed::take`], but `None` also when nothing comes within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Feed::next`].
+    pub async fn take_within(
+        &self,
+        clock: &dyn Clock,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Delivery>> {
         let Some(timeout) = timeout else {
-            return self.next().await;
+            return self.take().await;
         };
-        let next = std::pin::pin!(self.next());
+        let next = std::pin::pin!(self.take());
         match select(next, clock.sleep(timeout)).await {
             Either::Left((item, _)) => item,
             Either::Right(_) => Ok(None),

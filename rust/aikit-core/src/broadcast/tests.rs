@@ -228,3 +228,9 @@ fn a_listener_ends_with_its_stop_its_guard_and_where_its_function_is_gone() {
         assert_eq!(bus.subscriber_count(), 0);
     }
 }
+
+impl Weigh for u64 {
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+    }
+}

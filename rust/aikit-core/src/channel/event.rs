@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Error, Result, Value, clock::UnixMicros, event::seconds, value::Map};
+use crate::{
+    Error, Result, Value, broadcast::Weigh, clock::UnixMicros, event::seconds, value::Map,
+};
 
 /// Type of an event that asks for a response with the same id.
 pub const REQUEST: &str = "request";
@@ -55,6 +57,13 @@ const FIELDS: [&str; 5] = [
     "tick",
     "source_connection_id",
 ];
+
+impl Weigh for ChannelEvent {
+    fn weight(&self) -> usize {
+        let target = self.target.as_ref().map_or(0, Value::footprint);
+        size_of::<Self>() + self.payload.footprint() + target
+    }
+}
 
 impl ChannelEvent {
     /// An event of a type with data; the rest is set with `..` or field by field.

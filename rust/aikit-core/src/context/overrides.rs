@@ -104,7 +104,7 @@ impl Overrides {
     ///
     /// # Errors
     ///
-    /// `invalid_args` for a trace id that is not 32 lower-case hexadecimal digits with one that is
+    /// `invalid_args` for a tick of 0, for a trace id that is not 32 lower-case hexadecimal digits with one that is
     /// not 0 (W3C Trace Context, level 1), or a request id that is empty or longer than 256 bytes.
     pub fn validate(&self) -> Result<()> {
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -114,6 +114,10 @@ impl Overrides {
             let message = format!("`trace_id` is `{id}`, which is not a W3C trace id");
             let hint = "give 32 lower-case hexadecimal digits that are not all 0, or leave it out";
             return Err(Error::invalid_args(message).with_hint(hint));
+        }
+        if self.tick == Some(0) {
+            return Err(Error::invalid_args("`tick` is `0`")
+                .with_hint("give the number of the step, from 1"));
         }
         if let Some(id) = &self.request_id
             && (id.is_empty() || id.len() > REQUEST_ID_BYTES_MAX)

@@ -163,6 +163,13 @@ fn identities_that_others_cannot_read_are_refused() {
     ] {
         assert!(check(Some(id), None).unwrap().contains(&format!("`{id}`")));
     }
+    for (tick, is_one) in [(Some(0), false), (Some(1), true), (None, true)] {
+        let overrides = Overrides {
+            tick,
+            ..Overrides::default()
+        };
+        assert_eq!(overrides.validate().is_ok(), is_one, "{tick:?}");
+    }
     for id in [String::new(), "r".repeat(257)] {
         assert!(
             check(None, Some(&id))
@@ -170,6 +177,44 @@ fn identities_that_others_cannot_read_are_refused() {
                 .contains(&format!("{} bytes", id.len()))
         );
     }
+}
+
+#[test]
+fn what_outlives_a_call_has_its_principal_and_the_end_of_the_session() {
+    let principal = |id: &str, roles: &[&str]| Principal {
+        id: id.to_owned(),
+        tenant_id: Some("t".to_owned()),
+        roles: roles.iter().map(|it| (*it).to_owned()).collect(),
+    };
+    let session = Context::create(Overrides {
+        principal: Some(principal("owner", &["admin", "reader"])),
+        ..Overrides::default()
+    });
+    let call = session.root_child(Overrides {
+        principal: Some(principal("guest", &["admin", "reader"])),
+        timeout: Some(Duration::from_secs(1)),
+        tick: Some(3),
+        ..Overrides::default()
+    });
+    let call = call.child(Overrides {
+        roles: Some(vec!["reader".to_owned()]),
+        caller: Some(Caller::Agent),
+        metadata: Map::from_iter([(CONVERSATION.to_owned(), Value::from("c"))]),
+        host: Some(Arc::new(1_u32)),
+        ..Overrides::default()
+    });
+    let later = call.outliving(&session, None);
+    assert_eq!(later.principal(), &principal("guest", &["reader"]));
+    assert_eq!(later.caller(), Caller::Agent);
+    assert_eq!(later.metadata(), call.metadata());
+    assert_eq!(later.request_id(), call.request_id());
+    assert!(Arc::ptr_eq(later.events(), call.events()));
+    assert!(later.remaining().is_none() && later.tick().is_none());
+    assert!(later.host::<u32>().is_none() && !Arc::ptr_eq(later.graph(), call.graph()));
+    call.cancel(ErrorKind::Cancelled, "over");
+    later.check().unwrap();
+    session.cancel(ErrorKind::Cancelled, "closed");
+    assert_eq!(later.check().unwrap_err().message(), "closed");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    HookAction, HookId, HookPoint,
+    CELL, HookAction, HookId, HookPoint,
     breaker::{FAILURES_MAX, Fault, TIMEOUTS_MAX},
     registry::Registration,
 };
@@ -34,6 +34,14 @@ fn inside(cx: &Context, id: HookId) -> Context {
         id,
         outer: cx.asking().cloned(),
     }))
+}
+
+/// The Context of a cell that does nothing but take hooks away: what goes is not asked whether it
+/// may. So one that refuses every cell does not lock its user up. A hook that `cx` may not take
+/// away is asked as ever.
+pub(crate) fn apart_from(cx: &Context, names: &[String]) -> Context {
+    let hooks = cx.hooks().takeable(cx, names);
+    hooks.into_iter().fold(cx.clone(), |cx, id| inside(&cx, id))
 }
 
 /// Asks one hook at one point.
@@ -82,7 +90,11 @@ pub(super) async fn ask(
             point.name()
         );
         let error = Error::new(ErrorKind::Timeout, message)
-            .with_hint("let the hook do less, raise its time limit, or remove it")
+            .with_hint(way_out(
+                hook,
+                point,
+                "let the hook do less, raise its time limit, or remove it",
+            ))
             .with_source(error);
         return blame(cx, hook, point, (error, Fault::TookTooLong)).map(|()| HookAction::Continue);
     }
@@ -93,14 +105,24 @@ pub(super) async fn ask(
 /// The error of a hook, with its name in front.
 pub(super) fn failed(hook: &Registration, point: HookPoint, error: Error) -> Error {
     let message = format!("hook `{}` at `{}` failed: {error}", hook.name, point.name());
-    let hint = error
-        .hint()
-        .unwrap_or("mend the hook, or remove it")
-        .to_owned();
+    let hint = error.hint().unwrap_or("mend the hook, or remove it");
+    let hint = way_out(hook, point, hint);
     Error::new(error.kind(), message)
         .with_hint(hint)
         .with_traceback(error.traceback().to_vec())
         .with_source(error)
+}
+
+/// What to do about a hook that fails, and how one that takes its calls with it is taken away.
+fn way_out(hook: &Registration, point: HookPoint, hint: &str) -> String {
+    let name = &hook.name;
+    match point.subject() {
+        _ if !hook.options.required => hint.to_owned(),
+        Some(subject) if *subject == CELL => {
+            format!("{hint}; a cell with nothing but `Hook.unregister({name:?})` is run without it")
+        }
+        _ => format!("{hint}; `unregister({name:?})` takes it away"),
+    }
 }
 
 /// Notes a failure of a hook: an event and a warning, and the end of it when it keeps failing.

@@ -19,6 +19,7 @@ mod breaker;
 mod options;
 mod point;
 mod registry;
+mod right;
 mod script;
 
 use std::fmt;
@@ -27,7 +28,7 @@ use futures::future::BoxFuture;
 
 use crate::{Result, Value, context::Context};
 
-pub(crate) use self::ask::Asking;
+pub(crate) use self::ask::{Asking, apart_from};
 pub use self::{
     action::HookAction,
     around::{Hooked, around, notify},

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, PoisonError, RwLock,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{
@@ -21,6 +21,18 @@ const NAME_BYTES_MAX: usize = 200;
 /// Identity of a registration.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HookId(pub(super) u64);
+
+impl HookId {
+    /// The identity that a face kept as a number.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// As a number, for a face to keep.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// A hook and how it fares.
 #[derive(Debug)]
@@ -97,7 +109,7 @@ impl Registration {
     }
 }
 
-type Hooks = Arc<Vec<Arc<Registration>>>;
+pub(super) type Hooks = Arc<Vec<Arc<Registration>>>;
 
 /// The hooks of one host, asked in the order of their priorities, highest first.
 #[derive(Debug, Default)]
@@ -106,10 +118,13 @@ pub struct HookRegistry {
     hooks: RwLock<Hooks>,
     /// The points at which a hook that is switched on is registered.
     asked: AtomicU64,
+    /// Whether what the host requires stays, whatever scripts say.
+    pub(super) is_sealed: AtomicBool,
 }
 
 impl HookRegistry {
-    /// Adds a hook.
+    /// Adds a hook for the host; what scripts and programs add comes through
+    /// [`HookRegistry::register_for`].
     ///
     /// # Errors
     ///
@@ -121,7 +136,16 @@ impl HookRegistry {
         options: HookOptions,
         hook: Arc<dyn Hook>,
     ) -> Result<HookInfo> {
-        let points = points.into();
+        self.add(points.into(), options, hook, |_| Ok(()))
+    }
+
+    pub(super) fn add(
+        &self,
+        points: Points,
+        options: HookOptions,
+        hook: Arc<dyn Hook>,
+        may_replace: impl Fn(&Registration) -> Result<()>,
+    ) -> Result<HookInfo> {
         if points == Points::default() {
             return Err(Error::invalid_args("a hook is asked at no point")
                 .with_hint("name at least one point, such as `tool.before`"));
@@ -142,7 +166,12 @@ impl HookRegistry {
             breaker: Breaker::default(),
         });
         self.change(|hooks| {
-            hooks.retain(|it| it.name != added.name || it.points != points);
+            let is_replaced = |it: &Arc<Registration>| it.name == added.name && it.points == points;
+            hooks
+                .iter()
+                .filter(|it| is_replaced(it))
+                .try_for_each(|it| may_replace(it))?;
+            hooks.retain(|it| !is_replaced(it));
             if hooks.len() >= HOOKS_MAX {
                 let message = format!("there are {HOOKS_MAX} hooks already");
                 return Err(Error::new(ErrorKind::LimitExceeded, message)
@@ -156,12 +185,12 @@ impl HookRegistry {
         Ok(added.info())
     }
 
-    /// Removes every hook named `name`; answers how many there were.
+    /// Removes every hook named `name` for the host; answers how many there were.
     pub fn unregister(&self, name: &str) -> usize {
         self.remove_if(|it| it.name == name)
     }
 
-    /// Removes one registration; `false` when it was not there.
+    /// Removes one registration for the host; `false` when it was not there.
     pub fn remove(&self, id: HookId) -> bool {
         self.remove_if(|it| it.id == id) > 0
     }
@@ -171,7 +200,7 @@ impl HookRegistry {
         self.remove_if(|it| it.options.origin == origin)
     }
 
-    fn remove_if(&self, is_meant: impl Fn(&Registration) -> bool) -> usize {
+    pub(super) fn remove_if(&self, is_meant: impl Fn(&Registration) -> bool) -> usize {
         let mut removed = Vec::new();
         let ended: Result<()> = self.change(|hooks| {
             hooks.retain(|it| {
@@ -210,7 +239,7 @@ impl HookRegistry {
     }
 
     /// Whether hooks have to do with calls of this kind.
-    pub(super) fn concerns(&self, subject: &Subject) -> bool {
+    pub fn concerns(&self, subject: &Subject) -> bool {
         let points = subject.mask() | HookPoint::LimitExceeded.mask();
         self.asked.load(Ordering::Relaxed) & points.0 != 0
     }
@@ -238,7 +267,7 @@ impl HookRegistry {
         is_off
     }
 
-    fn hooks(&self) -> Hooks {
+    pub(super) fn hooks(&self) -> Hooks {
         let hooks = self.hooks.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&hooks)
     }

@@ -1,5 +1,8 @@
 //! How hooks stand around a call: every answer at every moment, failures, time limits, nesting.
 
+mod failures;
+mod order;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -409,128 +412,6 @@ fn a_pause_that_the_deadline_does_not_allow_ends_the_call() {
 }
 
 #[test]
-fn a_hook_that_fails_harms_nobody_but_itself() {
-    type Failing = (&'static str, fn() -> Result<HookAction>);
-    let failing: [Failing; 4] = [
-        ("failed: boom", || {
-            Err(Error::new(ErrorKind::Script, "boom"))
-        }),
-        ("panicked: a hook of a test", || {
-            panic!("a hook of a test panics")
-        }),
-        ("cannot be changed", || {
-            Ok(HookAction::modify("tool", Value::Null))
-        }),
-        ("no number", || {
-            Ok(HookAction::modify("args", Value::from("x")))
-        }),
-    ];
-    for (expected, body) in failing {
-        let cx = context(None);
-        with(&cx, HookPoint::ToolBefore, move |_, _| body());
-        let seen = events(&cx, || assert_eq!(doubled(&cx).unwrap(), 42));
-        assert_eq!(seen, [EventKind::HookFailed]);
-        let info = &cx.hooks().list()[0];
-        let told = info.last_error.as_deref().unwrap();
-        assert!(
-            told.contains(expected) && told.contains("`hook-1` at `tool.before`"),
-            "{told}"
-        );
-    }
-}
-
-#[test]
-fn a_result_of_a_hook_that_is_none_is_its_failure() {
-    for point in [
-        HookPoint::ToolBefore,
-        HookPoint::ToolAfter,
-        HookPoint::ToolError,
-    ] {
-        let cx = context(None);
-        answering(&cx, point, HookAction::Replace(Value::from("x")));
-        let mut double = Double {
-            failures: usize::from(point == HookPoint::ToolError),
-            ..Double::default()
-        };
-        let result = call(&cx, &mut double).map_err(|error| error.kind());
-        let expected = if double.failures == 0 {
-            Ok(42)
-        } else {
-            Err(ErrorKind::ToolFailed)
-        };
-        assert_eq!(result, expected, "{point:?}");
-        assert_eq!(cx.hooks().list()[0].failures, 1);
-    }
-}
-
-fn require(cx: &Context, point: HookPoint, hook: Arc<dyn Hook>) {
-    let options = HookOptions {
-        required: true,
-        ..HookOptions::named("slow")
-    };
-    cx.hooks().register(point, options, hook).unwrap();
-}
-
-#[test]
-fn a_hook_that_takes_too_long_is_named_unless_the_caller_is_late() {
-    for (timeout, named) in [(None, true), (Some(Duration::from_secs(1)), false)] {
-        let cx = context(timeout);
-        require(&cx, HookPoint::ToolBefore, Arc::new(Endless));
-        let error = doubled(&cx).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout);
-        let expected = "hook `slow` at `tool.before` took longer than 30s";
-        assert_eq!(error.message() == expected, named, "{error}");
-        assert_eq!(cx.hooks().list()[0].failures, u64::from(named));
-    }
-}
-
-#[test]
-fn a_hook_that_keeps_failing_is_switched_off_and_on_again() {
-    for (hook, most) in [
-        (Arc::new(Endless) as Arc<dyn Hook>, TIMEOUTS_MAX),
-        (
-            Arc::new(With(Box::new(|_, _| Err(Error::internal("x"))))),
-            FAILURES_MAX,
-        ),
-    ] {
-        let cx = context(None);
-        let name = add(&cx, HookPoint::ToolBefore, hook).name;
-        for round in 1..=2 {
-            let seen = events(&cx, || {
-                for _ in 0..most + 3 {
-                    assert_eq!(doubled(&cx).unwrap(), 42);
-                }
-            });
-            let mut expected = vec![EventKind::HookFailed; most as usize];
-            expected.push(EventKind::HookDisabled);
-            assert_eq!(seen, expected);
-            assert!(!cx.hooks().has(HookPoint::ToolBefore));
-            let info = &cx.hooks().list()[0];
-            assert!(info.is_off);
-            assert_eq!(info.calls, u64::from(round * most));
-            assert_eq!(cx.hooks().enable(&name), 1);
-            assert!(cx.hooks().has(HookPoint::ToolBefore));
-        }
-    }
-}
-
-#[test]
-fn a_required_hook_that_fails_takes_the_call_with_it_and_is_never_switched_off() {
-    let cx = context(None);
-    let hook = With(Box::new(|_, _| Err(Error::new(ErrorKind::Script, "boom"))));
-    require(&cx, HookPoint::ToolBefore, Arc::new(hook));
-    for _ in 0..20 {
-        let error = doubled(&cx).unwrap_err();
-        let message = "hook `slow` at `tool.before` failed: boom";
-        assert_eq!(
-            (error.kind(), error.message()),
-            (ErrorKind::Script, message)
-        );
-    }
-    assert!(!cx.hooks().list()[0].is_off);
-}
-
-#[test]
 fn what_a_hook_does_is_not_shown_to_that_hook() {
     let cx = context(None);
     let depth = Arc::new(AtomicUsize::new(0));
@@ -615,69 +496,4 @@ fn a_limit_is_told_once_where_it_is_seen_first() {
     assert_eq!(*seen.lock().unwrap(), [Some(Value::from("tool"))]);
     // It can only observe.
     assert_eq!(cx.hooks().list()[0].failures, 1);
-}
-
-/// Every list of up to `length` of the `items`.
-fn lists<T: Copy>(items: &[T], length: usize) -> Vec<Vec<T>> {
-    let mut all = vec![Vec::new()];
-    let mut begin = 0;
-    for _ in 0..length {
-        let end = all.len();
-        for index in begin..end {
-            for item in items {
-                let longer = all[index].iter().copied().chain([*item]).collect();
-                all.push(longer);
-            }
-        }
-        begin = end;
-    }
-    all
-}
-
-#[test]
-fn hooks_are_asked_by_priority_and_then_by_age() {
-    for priorities in lists(&[-1, 0, 7], 5) {
-        let cx = context(None);
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        for (index, priority) in priorities.iter().copied().enumerate() {
-            let asked = Arc::clone(&asked);
-            let hook = With(Box::new(move |_, _| {
-                asked.lock().unwrap().push(index);
-                Ok(HookAction::Continue)
-            }));
-            let options = HookOptions {
-                priority,
-                ..HookOptions::default()
-            };
-            let point = HookPoint::ToolBefore;
-            cx.hooks().register(point, options, Arc::new(hook)).unwrap();
-        }
-        doubled(&cx).unwrap();
-        let mut expected: Vec<usize> = (0..priorities.len()).collect();
-        expected.sort_by_key(|index| (-priorities[*index], *index));
-        assert_eq!(*asked.lock().unwrap(), expected, "{priorities:?}");
-    }
-}
-
-#[test]
-fn a_call_is_made_again_as_often_as_it_fails_and_hooks_ask() {
-    for (failures, asks) in
-        (0..9).flat_map(|it| lists(&[1, 2, 3], 3).into_iter().map(move |l| (it, l)))
-    {
-        let cx = context(None);
-        for max in asks.iter().copied() {
-            let delay = Duration::from_secs(1);
-            answering(&cx, HookPoint::ToolError, HookAction::Retry { delay, max });
-        }
-        let mut double = Double {
-            failures,
-            ..Double::default()
-        };
-        let result = call(&cx, &mut double);
-        let allowed: usize = asks.iter().map(|max| *max as usize).sum();
-        let made = failures.min(allowed);
-        assert_eq!(result.is_ok(), failures <= allowed, "{failures} {asks:?}");
-        assert_eq!(double.calls, made + 1, "{failures} {asks:?}");
-        assert_eq!(cx.clock().monotonic(), Duration::from_secs(made as u64));
-    }
 }

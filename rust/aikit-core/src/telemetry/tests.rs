@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 
 use super::*;
 use crate::{
-    ErrorKind, Result,
+    ErrorKind,
     context::Overrides,
     io,
     span::SpanKind,
@@ -274,6 +274,57 @@ fn a_trace_stands_above_what_has_no_other_parent() {
         [(other.trace_id().to_owned(), "internal")]
     );
     assert_eq!(recording.recorder.traces_ended(), [cx.trace_id()]);
+}
+
+#[test]
+fn a_reset_ends_the_traces_that_are_open() {
+    let recording = recording();
+    let cx = Context::default();
+    start_trace(&cx, "nightly");
+    reset_provider();
+    assert!(recording.span("nightly").ended.is_some());
+    assert_eq!(recording.recorder.traces_ended(), [cx.trace_id()]);
+    assert!(open_trace(cx.trace_id()).is_none());
+    // The next provider hears nothing of it.
+    let next = Recorder::default();
+    set_provider(Arc::new(next.clone()));
+    nothing(&cx, "later").now_or_never().unwrap().unwrap();
+    end_trace(&cx);
+    assert_eq!(next.spans()[0].parent, None);
+    assert!(next.traces_ended().is_empty());
+}
+
+#[test]
+fn an_instrument_that_no_provider_takes_is_refused() {
+    let check = |name: &str, unit: &str, description: &str| {
+        counter(name, unit, description).instrument().check()
+    };
+    for (name, unit) in [
+        ("orders", ""),
+        ("gen_ai.client.token.usage", "{token}"),
+        ("a/b-c_d.1", "s"),
+    ] {
+        check(name, unit, "").unwrap();
+    }
+    let long = "x".repeat(1_024);
+    for (name, unit, description) in [
+        ("", "", ""),
+        ("1st", "", ""),
+        ("two words", "", ""),
+        (&long, "", ""),
+        ("a", &long, ""),
+        ("a", "\u{b5}s", ""),
+        ("a", "", &long),
+    ] {
+        let error = check(name, unit, description).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{name} {unit}");
+        assert!(error.hint().is_some());
+    }
+    for wrong in [f64::NAN, f64::INFINITY, -1.0] {
+        assert!(counter("a", "", "").count(wrong, &[]).is_err(), "{wrong}");
+    }
+    assert!(histogram("a", "", "").note(f64::NAN, &[]).is_err());
+    histogram("a", "", "").note(-1.0, &[]).unwrap();
 }
 
 #[test]

@@ -171,19 +171,24 @@ async fn execute(
         ..Overrides::default()
     };
     let root = desk.context.root_child(overrides);
-    let outcome = track(&root, Operation::new(CELL_PROCEDURE), |cx| async move {
-        // One below: the procedure ends when the engine has, not when it is told to.
-        let context = cx.child(Overrides::default());
-        output.follow(&context);
-        let _running = desk.start(context.clone(), front_end);
-        let running = run_cell(&*desk.engine, &context, cell, Arc::new(output));
-        let running = context.run(running);
-        // An engine that panics has lost its cell, not the kernel.
-        AssertUnwindSafe(running)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
-    })
+    // Boxed: a cell has room for its hooks, and the kernel for a cell.
+    let outcome = Box::pin(track(
+        &root,
+        Operation::new(CELL_PROCEDURE),
+        |cx| async move {
+            // One below: the procedure ends when the engine has, not when it is told to.
+            let context = cx.child(Overrides::default());
+            output.follow(&context);
+            let _running = desk.start(context.clone(), front_end);
+            let running = run_cell(&*desk.engine, &context, cell, Arc::new(output));
+            let running = context.run(running);
+            // An engine that panics has lost its cell, not the kernel.
+            AssertUnwindSafe(running)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
+        },
+    ))
     .await;
     root.recent().push(Arc::clone(root.graph()));
     outcome

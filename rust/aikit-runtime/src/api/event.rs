@@ -208,19 +208,15 @@ pub(super) fn queue(mut given: Args) -> Result<QueueOptions> {
     })
 }
 
-/// Calls a function of the script with each item. It outlives the call that subscribed, so it
-/// runs below the session's Context and not below that of the call.
+/// Calls a function of the script with each item, on behalf of whoever subscribed. It outlives the
+/// call that did, so it ends with the session and not with the call.
 pub(super) fn calling<T: 'static>(
     session: &Session,
     cx: &Context,
     function: Arc<dyn Callable>,
     show: fn(&T) -> Value,
 ) -> impl Fn(Arc<T>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static {
-    let below = session.components().context.child(Overrides {
-        caller: Some(cx.caller()),
-        metadata: cx.metadata().clone(),
-        ..Overrides::default()
-    });
+    let below = cx.outliving(&session.components().context, None);
     move |item| {
         let cx = below.root_child(Overrides::default());
         function

@@ -228,7 +228,8 @@ const FUNCTIONS: &[ApiFunction] = &[
         example: "Hook.unregister('seen')",
         call: Call::Host(|session, mut args| {
             let name = args.required_string("name");
-            ready(name.map(|name| counted(session.hooks().unregister(&name))))
+            let removed = name.and_then(|name| session.hooks().unregister_for(&args.cx, &name));
+            ready(removed.map(counted))
         }),
     },
     ApiFunction {
@@ -393,14 +394,19 @@ fn register(session: &Session, mut args: Args) -> Result<Return> {
         .name
         .get_or_insert_with(|| function.name().to_owned());
     let hook = Arc::new(FunctionHook::new(function));
-    let info = session.hooks().register(points, options, hook)?;
+    let info = session
+        .hooks()
+        .register_for(&args.cx, points, options, hook)?;
     hand_out(session, vec![info])
 }
 
 fn unregister_this(session: &Session, args: &Args) -> Result<Return> {
     let infos = session.object::<Kept>(args.this)?;
-    let removed = infos.iter().filter(|it| session.hooks().remove(it.id));
-    Ok(Return::Value(Value::from(removed.count() > 0)))
+    let mut removed = false;
+    for info in &*infos {
+        removed |= session.hooks().remove_for(&args.cx, info.id)?;
+    }
+    Ok(Return::Value(Value::from(removed)))
 }
 
 fn switch_on(session: &Session, mut args: Args) -> Result<Return> {
@@ -411,7 +417,7 @@ fn switch_on(session: &Session, mut args: Args) -> Result<Return> {
         host.approver = Some(Arc::new(FunctionApprover::new(function)));
     }
     let given = named_values(options, USE);
-    let infos = hooks::switch_on(session.hooks(), &host, &name, Value::Map(given))?;
+    let infos = hooks::switch_on(&args.cx, &host, &name, Value::Map(given))?;
     hand_out(session, infos)
 }
 

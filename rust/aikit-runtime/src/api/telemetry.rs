@@ -227,30 +227,28 @@ fn set_attribute(session: &Session, mut args: Args) -> Result<Return> {
 fn counter(session: &Session, mut args: Args) -> Result<Return> {
     let (name, unit, description) = instrument(&mut args)?;
     let counter = telemetry::counter(&name, &unit, &description);
+    counter.instrument().check()?;
     session.insert(COUNTER.name, named(&name), Arc::new(counter))
 }
 
 fn histogram(session: &Session, mut args: Args) -> Result<Return> {
     let (name, unit, description) = instrument(&mut args)?;
     let histogram = telemetry::histogram(&name, &unit, &description);
+    histogram.instrument().check()?;
     session.insert(HISTOGRAM.name, named(&name), Arc::new(histogram))
 }
 
 fn add(session: &Session, mut args: Args) -> Result<Return> {
     let counter = session.object::<Counter>(args.this)?;
     let amount = args.number("amount").unwrap_or_default();
-    if amount < 0.0 {
-        let message = format!("`amount` is `{amount}`, but a counter only grows");
-        return Err(Error::invalid_args(message).with_hint("use a histogram"));
-    }
-    counter.add(amount, &attributes(&mut args));
+    counter.count(amount, &attributes(&mut args))?;
     Ok(Return::Value(Value::Null))
 }
 
 fn record(session: &Session, mut args: Args) -> Result<Return> {
     let histogram = session.object::<Histogram>(args.this)?;
     let value = args.number("value").unwrap_or_default();
-    histogram.record(value, &attributes(&mut args));
+    histogram.note(value, &attributes(&mut args))?;
     Ok(Return::Value(Value::Null))
 }
 

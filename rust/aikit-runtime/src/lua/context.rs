@@ -220,18 +220,15 @@ macro_rules! answers {
 
 answers! {
     add_metric => |_lua, cx, (name, amount) in (String, f64)| {
-        cx.metrics().add(&name, amount);
-        Ok(())
+        cx.metrics().count(&name, amount).into_lua()
     };
     set_metric => |_lua, cx, (name, value) in (String, f64)| {
-        cx.metrics().set(&name, value);
-        Ok(())
+        cx.metrics().set(&name, value).into_lua()
     };
     get_metric => |_lua, cx, name in String| Ok(cx.metrics().get(&name));
     metrics => |lua, cx, () in ()| convert::to_lua(lua, &cx.metrics().to_nested());
     add_usage => |_lua, cx, given in Table| {
-        cx.metrics().add_usage(&usage_of(&given)?);
-        Ok(())
+        cx.metrics().count_usage(&usage_of(&given)?).into_lua()
     };
     usage => |lua, cx, () in ()| convert::to_lua(lua, &cx.metrics().usage().to_value());
     is_standalone => |_lua, cx, () in ()| Ok(cx.is_standalone());
@@ -412,13 +409,11 @@ impl UserData for NodeHandle {
         });
         methods.add_method("add_metric", |lua, this, given: MultiValue| {
             let (name, amount): (String, f64) = read("Node", "add_metric", lua, given)?;
-            this.node.add_metric(&name, amount);
-            Ok(())
+            this.node.add_metric(&name, amount).into_lua()
         });
         methods.add_method("set_metric", |lua, this, given: MultiValue| {
             let (name, value): (String, f64) = read("Node", "set_metric", lua, given)?;
-            this.node.set_metric(&name, value);
-            Ok(())
+            this.node.set_metric(&name, value).into_lua()
         });
         methods.add_method("get_metric", |lua, this, given: MultiValue| {
             let name: String = read("Node", "get_metric", lua, given)?;
@@ -430,7 +425,7 @@ impl UserData for NodeHandle {
             let none = Map::new();
             for (name, sum) in sums.as_map().unwrap_or(&none) {
                 let number = sum.as_f64().ok_or_else(|| not_a_sum(name, sum))?;
-                this.node.add_metric(name, number);
+                this.node.add_metric(name, number).into_lua()?;
             }
             Ok(())
         });

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     cell,
     complete::{self, Names},
-    inspect,
+    inspect, lexer,
     progress::Shown,
     source, spans,
     state::Run,
@@ -258,6 +258,20 @@ impl ScriptEngine for LuaEngine {
 
     fn spans(&self, code: &str) -> Vec<Span> {
         spans::spans(code)
+    }
+
+    fn removed_hooks(&self, code: &str) -> Vec<String> {
+        let Some(literals) = lexer::removed_hooks(code) else {
+            return Vec::new();
+        };
+        let scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = |literal: &&str| {
+            scratch
+                .load(format!("return {literal}"))
+                .eval::<String>()
+                .ok()
+        };
+        literals.iter().filter_map(text).collect()
     }
 
     fn is_complete(&self, code: &str) -> Completeness {

@@ -85,6 +85,31 @@ pub(super) fn tokens(code: &str) -> Vec<Token<'_>> {
     tokens
 }
 
+/// The names, as they are written, of the hooks that `code` takes away; `None` when it does
+/// anything else: it is one or more of `Hook.unregister("name")`.
+pub(super) fn removed_hooks(code: &str) -> Option<Vec<&str>> {
+    let tokens = tokens(code);
+    let mut rest = &tokens[..];
+    let mut names = Vec::new();
+    while let [module, dot, function, call @ ..] = rest {
+        let is_call = module.text == "Hook" && dot.is(".") && function.text == "unregister";
+        let (name, after) = match call {
+            [open, name, close, after @ ..] if open.is("(") && close.is(")") => (name, after),
+            [name, after @ ..] => (name, after),
+            [] => return None,
+        };
+        if !is_call || name.kind != Kind::Text {
+            return None;
+        }
+        names.push(name.text);
+        rest = match after {
+            [end, after @ ..] if end.is(";") => after,
+            after => after,
+        };
+    }
+    (rest.is_empty() && !names.is_empty()).then_some(names)
+}
+
 /// The length of a first line for the shell, without its end. Lua's own program skips any that
 /// begins with `#`, but in a cell `#t` is an expression.
 pub(super) fn shebang(code: &str) -> usize {
@@ -199,4 +224,37 @@ fn long_bracket(rest: &str) -> Long {
     found.map_or(Long::Unfinished, |at| {
         Long::Whole(opening + at + closing.len())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_cell_that_does_nothing_else_takes_hooks_away() {
+        let cases: &[(&str, Option<&[&str]>)] = &[
+            ("Hook.unregister('a')", Some(&["'a'"])),
+            (
+                " -- away\nHook . unregister \"a b\" ;\n",
+                Some(&["\"a b\""]),
+            ),
+            (
+                "Hook.unregister('a') Hook.unregister([[b]])",
+                Some(&["'a'", "[[b]]"]),
+            ),
+            ("", None),
+            ("Hook.unregister", None),
+            ("Hook.unregister(name)", None),
+            ("Hook.unregister('a' .. 'b')", None),
+            ("Hook.unregister('a', print('x'))", None),
+            ("Hook.unregister('a') print('x')", None),
+            ("Hook.unregister('a'):x()", None),
+            ("print('x') Hook.unregister('a')", None),
+            ("Hook.enable('a')", None),
+            ("x = Hook.unregister('a')", None),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(removed_hooks(code).as_deref(), *expected, "{code}");
+        }
+    }
 }

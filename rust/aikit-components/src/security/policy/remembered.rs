@@ -1,10 +1,6 @@
 //! What the user allowed for the rest of a session.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-};
+use std::path::{Path, PathBuf};
 
 use aikit_core::{
     Context,
@@ -12,16 +8,13 @@ use aikit_core::{
 };
 
 use super::{TablePolicy, kinds::is_run_by_programs};
-
-/// Actions that are remembered in one session.
-const REMEMBERED_MAX: usize = 1000;
+use crate::security::allowed::Allowed;
 
 /// What `always` allowed.
-#[derive(Debug, Default)]
-pub(super) struct Remembered(Mutex<HashSet<Key>>);
+pub(super) type Remembered = Allowed<Key>;
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Key {
+pub(super) enum Key {
     /// Changes of files in a folder; deletions are apart.
     Folder(PathBuf, bool),
     /// One exact argument vector, in one folder, with one set of variables.
@@ -87,20 +80,6 @@ fn below<'a>(path: &'a Path, roots: &[PathBuf]) -> &'a Path {
     parts.next().unwrap_or(path)
 }
 
-impl Remembered {
-    fn holds(&self, key: &Key) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.contains(key)
-    }
-
-    fn add(&self, key: Key) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < REMEMBERED_MAX {
-            known.insert(key);
-        }
-    }
-}
-
 impl TablePolicy {
     /// What `always` would allow.
     pub(super) fn scope_of(&self, permission: Permission, target: Target<'_>) -> Option<String> {
@@ -121,18 +100,18 @@ impl TablePolicy {
         }
     }
 
-    /// Allows it for the rest of the session.
-    pub(super) fn keep(&self, target: Target<'_>) {
+    /// Allows it to the user of `cx` for the rest of the session.
+    pub(super) fn keep(&self, cx: &Context, target: Target<'_>) {
         if let Some(key) = Key::new(target, &self.writable) {
-            self.remembered.add(key);
+            self.remembered.add(cx, key);
         }
     }
 
-    /// Whether the user of the session said `always` to what this is a case of. An agent with a
+    /// Whether the user of `cx` said `always` to what this is a case of. An agent with a
     /// function of its own asks that function, which may be stricter.
     pub(super) fn was_allowed(&self, cx: &Context, target: Target<'_>) -> bool {
         let key = Key::new(target, &self.writable);
-        cx.approver().is_none() && key.is_some_and(|it| self.remembered.holds(&it))
+        cx.approver().is_none() && key.is_some_and(|it| self.remembered.holds(cx, &it))
     }
 }
 
@@ -145,6 +124,7 @@ mod tests {
         },
         *,
     };
+    use crate::security::allowed::tests::of;
 
     fn policy(root: &str) -> TablePolicy {
         TablePolicy::new(Profile::Notebook, vec![PathBuf::from(root)], Vec::new())
@@ -152,6 +132,21 @@ mod tests {
 
     fn holds(policy: &TablePolicy, target: Target<'_>) -> bool {
         policy.was_allowed(&Context::default(), target)
+    }
+
+    fn keep(policy: &TablePolicy, target: Target<'_>) {
+        policy.keep(&Context::default(), target);
+    }
+
+    #[test]
+    fn what_one_user_allows_is_asked_of_another() {
+        let policy = policy("/work");
+        let request = request(&["status"]);
+        let target = Target::Process(&request);
+        policy.keep(&of("ann", Some("a")), target);
+        assert!(policy.was_allowed(&of("ann", Some("a")), target));
+        assert!(!policy.was_allowed(&of("ben", Some("a")), target));
+        assert!(!policy.was_allowed(&of("ann", Some("b")), target));
     }
 
     #[test]
@@ -162,8 +157,8 @@ mod tests {
             path: Path::new(path),
             change,
         };
-        policy.keep(target("/home/me/.local/work/notes.md", &write));
-        policy.keep(target("/home/me/.local/work/notes.md", &delete));
+        keep(&policy, target("/home/me/.local/work/notes.md", &write));
+        keep(&policy, target("/home/me/.local/work/notes.md", &delete));
         let run = [
             "/home/me/.local/work/Makefile",
             "/home/me/.local/work/conftest.py",
@@ -180,10 +175,10 @@ mod tests {
             );
             assert!(holds(&policy, target(path, &delete)), "{path}");
         }
-        policy.keep(target(
-            "/home/me/.local/work/.github/workflows/ci.yml",
-            &write,
-        ));
+        keep(
+            &policy,
+            target("/home/me/.local/work/.github/workflows/ci.yml", &write),
+        );
         for path in [
             "/home/me/.local/work/data.csv",
             "/home/me/.local/work/config.json",
@@ -203,7 +198,7 @@ mod tests {
             path: Path::new(path),
             change,
         };
-        policy.keep(target("/work/a/one", &write));
+        keep(&policy, target("/work/a/one", &write));
         assert!(holds(&policy, target("/work/a/two", &write)));
         assert!(!holds(&policy, target("/work/a/b/two", &write)));
         assert!(!holds(&policy, target("/work/two", &write)));
@@ -211,14 +206,14 @@ mod tests {
         assert!(!holds(&policy, target("/work/a/one", &file)));
         let mut folder = change(ChangeKind::Delete);
         (folder.old_bytes, folder.entries) = (None, 3);
-        policy.keep(target("/work/a/one", &file));
+        keep(&policy, target("/work/a/one", &file));
         assert!(holds(&policy, target("/work/a/two", &file)));
         assert!(!holds(&policy, target("/work/a/sub", &folder)));
         assert_eq!(
             policy.scope_of(Permission::FileWrite, target("/work/a/sub", &folder)),
             None
         );
-        policy.keep(Target::Process(&request(&["status"])));
+        keep(&policy, Target::Process(&request(&["status"])));
         assert!(holds(&policy, Target::Process(&request(&["status"]))));
         for args in [&["status", ""][..], &["push"], &[]] {
             assert!(!holds(&policy, Target::Process(&request(args))));
@@ -231,7 +226,7 @@ mod tests {
         assert!(!holds(&policy, Target::Process(&other)));
         let mut fed = request(&["apply"]);
         fed.stdin = "patch".into();
-        policy.keep(Target::Process(&fed));
+        keep(&policy, Target::Process(&fed));
         assert!(
             !holds(&policy, Target::Process(&fed)),
             "what it reads is not remembered"
@@ -249,7 +244,7 @@ mod tests {
         ] {
             let request = request(args);
             let target = Target::Process(&request);
-            policy.keep(target);
+            keep(&policy, target);
             assert!(!holds(&policy, target), "{args:?}");
             assert_eq!(policy.scope_of(Permission::Process, target), None);
         }

@@ -41,7 +41,7 @@ fn recorded(cx: &ToolContext) -> Vec<(String, Status, Option<String>)> {
 }
 
 #[test]
-fn every_operation_is_one_procedure() {
+fn every_operation_is_a_procedure_and_its_stages_stand_below_it() {
     let folder = tempfile::tempdir().unwrap();
     let cx = context_in(folder.path());
     let rag = ingested(Some(folder.path().join("notes.db")), &cx);
@@ -52,14 +52,27 @@ fn every_operation_is_one_procedure() {
         rag.stats(&context).await.unwrap();
         rag.delete(&context, vec!["note".to_owned()]).await.unwrap();
     });
+    let (done, failed) = (Status::Completed, Status::Failed);
+    let (ingested, found) = (Some("rag ingest"), Some("retrieval notes.db"));
     let expected = [
-        ("rag ingest", Status::Completed),
-        ("retrieval notes.db", Status::Completed),
-        ("retrieval notes.db", Status::Failed),
-        ("rag stats", Status::Completed),
-        ("rag delete", Status::Completed),
+        ("rag ingest", done, None),
+        ("rag load", done, ingested),
+        ("rag split", done, ingested),
+        ("rag embed", done, ingested),
+        ("retrieval notes.db", done, None),
+        // By vectors and by words at the same time.
+        ("rag embed", done, found),
+        ("rag search", done, found),
+        ("rag search", done, found),
+        ("rag rerank", done, found),
+        ("retrieval notes.db", failed, None),
+        ("rag stats", done, None),
+        ("rag delete", done, None),
     ];
-    let expected = expected.map(|(name, status)| (name.to_owned(), status, None));
+    let expected = expected.map(|(name, status, caller)| {
+        let caller = caller.map(str::to_owned);
+        (name.to_owned(), status, caller)
+    });
     assert_eq!(recorded(&cx), expected);
 }
 
@@ -82,8 +95,13 @@ fn a_search_of_the_tool_is_recorded_once_below_it() {
         (find.clone(), Status::Completed, None),
         ("retrieval memory".to_owned(), Status::Completed, Some(find)),
     ];
-    assert_eq!(recorded(&cx), expected);
-    assert!(events.try_next().is_some() && events.try_next().is_some());
+    let recorded = recorded(&cx);
+    assert_eq!(recorded[..2], expected);
+    let stage = |it: &(String, Status, Option<String>)| it.0.starts_with("rag ");
+    assert!(recorded[2..].iter().all(stage));
+    for _ in &recorded {
+        assert!(events.try_next().is_some());
+    }
     assert!(events.try_next().is_none());
 }
 

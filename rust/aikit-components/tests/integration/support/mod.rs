@@ -160,9 +160,22 @@ impl Hook for Fixed {
 
 /// Registers a hook that always answers `action`.
 pub(crate) fn hook(cx: &ToolContext, point: HookPoint, action: HookAction) -> Arc<Fixed> {
+    hook_with(cx, point, action, false)
+}
+
+/// As [`hook`]; a required one takes the call with it when it fails.
+pub(crate) fn hook_with(
+    cx: &ToolContext,
+    point: HookPoint,
+    action: HookAction,
+    required: bool,
+) -> Arc<Fixed> {
     let seen = Mutex::default();
     let hook = Arc::new(Fixed { action, seen });
-    let options = HookOptions::named("fixed");
+    let options = HookOptions {
+        required,
+        ..HookOptions::named("fixed")
+    };
     let registered = cx.context.hooks().register(point, options, hook.clone());
     registered.unwrap();
     hook

@@ -1,0 +1,210 @@
+//! An item on its way to a subscriber: it goes back into the queue when it does not arrive.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use super::{BroadcastSubscription, Queue, Weigh};
+use crate::Value;
+
+/// An item that was taken from a subscription. Dropped without [`Taken::keep`], it is the next one
+/// again: whoever waited for it stopped waiting before it had it.
+#[must_use = "an item that is not kept goes back"]
+pub struct Taken<T: Weigh> {
+    item: Option<Arc<T>>,
+    /// Who stopped the subscription wants nothing back.
+    queue: Weak<Queue<T>>,
+}
+
+impl<T: Weigh> fmt::Debug for Taken<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taken").finish_non_exhaustive()
+    }
+}
+
+impl<T: Weigh> Taken<T> {
+    /// The item; it has arrived.
+    pub fn keep(mut self) -> Option<Arc<T>> {
+        self.item.take()
+    }
+}
+
+impl<T: Weigh> Drop for Taken<T> {
+    fn drop(&mut self) {
+        if let (Some(item), Some(queue)) = (self.item.take(), self.queue.upgrade()) {
+            let weight = item.weight();
+            queue.put_back(item, weight);
+        }
+    }
+}
+
+impl<T: Weigh> BroadcastSubscription<T> {
+    /// As [`BroadcastSubscription::next`], where the item has a way to go on which its reader may
+    /// be gone.
+    pub async fn take(&self) -> Option<Taken<T>> {
+        let item = self.next().await?;
+        Some(Taken {
+            item: Some(item),
+            queue: Arc::downgrade(&self.0),
+        })
+    }
+}
+
+/// An item as data on its way to a script or a program, see [`Taken`].
+#[must_use = "an item that is not kept goes back"]
+pub struct Delivery {
+    value: Value,
+    arrival: Box<dyn Arrival>,
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Delivery").field(&self.value).finish()
+    }
+}
+
+impl Delivery {
+    pub(super) fn new<T: Weigh + Send + Sync + 'static>(
+        taken: Taken<T>,
+        show: fn(&T) -> Value,
+    ) -> Self {
+        Self {
+            value: taken.item.as_deref().map(show).unwrap_or_default(),
+            arrival: Box::new(taken),
+        }
+    }
+
+    /// The item; it has arrived.
+    pub fn keep(self) -> Value {
+        self.arrival.note();
+        self.value
+    }
+}
+
+/// What is told that an item has arrived.
+trait Arrival: Send + Sync {
+    fn note(self: Box<Self>);
+}
+
+impl<T: Weigh + Send + Sync> Arrival for Taken<T> {
+    fn note(self: Box<Self>) {
+        drop(self.keep());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::broadcast::{Broadcast, DropPolicy, QueueOptions};
+
+    fn subscribed(
+        capacity: usize,
+        drop: DropPolicy,
+    ) -> (Broadcast<u64>, BroadcastSubscription<u64>) {
+        let bus = Broadcast::default();
+        let subscription = bus.subscribe(QueueOptions { capacity, drop }, None);
+        (bus, subscription)
+    }
+
+    fn publish(bus: &Broadcast<u64>, count: usize) {
+        for _ in 0..count {
+            bus.publish(|number| number);
+        }
+    }
+
+    fn take(subscription: &BroadcastSubscription<u64>) -> Option<Taken<u64>> {
+        subscription.take().now_or_never().flatten()
+    }
+
+    fn rest(subscription: &BroadcastSubscription<u64>) -> Vec<u64> {
+        std::iter::from_fn(|| subscription.try_next().map(|it| *it)).collect()
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_the_next_one_again() {
+        let (bus, subscription) = subscribed(8, DropPolicy::Oldest);
+        publish(&bus, 3);
+        drop(take(&subscription));
+        assert_eq!(subscription.waiting(), 3);
+        let kept = take(&subscription).and_then(Taken::keep);
+        assert_eq!(kept.as_deref(), Some(&1));
+        assert_eq!(rest(&subscription), [2, 3]);
+        assert_eq!(subscription.dropped(), 0);
+    }
+
+    #[test]
+    fn a_queue_that_has_filled_meanwhile_keeps_its_bound_and_its_policy() {
+        for (policy, expected) in [(DropPolicy::Oldest, [2, 3]), (DropPolicy::Newest, [1, 2])] {
+            let (bus, subscription) = subscribed(2, policy);
+            publish(&bus, 1);
+            let taken = take(&subscription);
+            publish(&bus, 2);
+            drop(taken);
+            assert_eq!(rest(&subscription), expected, "{policy:?}");
+            assert_eq!(subscription.dropped(), 1);
+        }
+    }
+
+    #[test]
+    fn who_waits_gets_what_another_gave_back() {
+        let (bus, subscription) = subscribed(8, DropPolicy::Oldest);
+        publish(&bus, 1);
+        let taken = take(&subscription);
+        let mut waiting = Box::pin(subscription.next());
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(taken);
+        assert_eq!(waiting.now_or_never().flatten().as_deref(), Some(&1));
+    }
+
+    #[test]
+    fn what_comes_back_to_a_subscription_that_was_stopped_is_gone() {
+        let (bus, subscription) = subscribed(8, DropPolicy::Oldest);
+        publish(&bus, 1);
+        let taken = take(&subscription);
+        drop(subscription);
+        drop(taken);
+        assert_eq!(bus.subscriber_count(), 0);
+    }
+
+    #[test]
+    fn in_any_order_of_takes_and_returns_each_item_arrives_once_and_in_order() {
+        // A linear congruential generator: the same orders each time.
+        let mut state = 7_u64;
+        let mut draw = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        for _ in 0..200 {
+            let (bus, subscription) = subscribed(1_000, DropPolicy::Oldest);
+            let (mut arrived, mut on_their_way) = (Vec::new(), VecDeque::new());
+            let mut published = 0;
+            for _ in 0..100 {
+                match draw(4) {
+                    0 => {
+                        publish(&bus, 1);
+                        published += 1;
+                    }
+                    1 => on_their_way.extend(take(&subscription)),
+                    // The way is one: what was taken later gives way first.
+                    2 => drop(on_their_way.pop_back()),
+                    _ => {
+                        let first = on_their_way.pop_front();
+                        arrived.extend(first.and_then(Taken::keep).map(|it| *it));
+                    }
+                }
+            }
+            while let Some(last) = on_their_way.pop_back() {
+                drop(last);
+            }
+            arrived.extend(rest(&subscription));
+            assert_eq!(arrived, (1..=published).collect::<Vec<u64>>());
+        }
+    }
+}
