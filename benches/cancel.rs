@@ -117,7 +117,7 @@ fn measure(session: &Session, begin: &Begin) -> Result<Duration> {
         .components()
         .context
         .root_child(Overrides::default());
-    let (began, has_begun): (_, Receiver<()>) = mpsc::channel();
+    let (sender, has_begun): (_, Receiver<()>) = mpsc::channel();
     let doomed = cx.clone();
     let canceller = thread::spawn(move || {
         // An error means that the work has failed, which its own error tells.
@@ -127,7 +127,7 @@ fn measure(session: &Session, begin: &Begin) -> Result<Duration> {
         doomed.cancel(ErrorKind::Cancelled, "enough");
         at
     });
-    let outcome = begin(&cx, began);
+    let outcome = begin(&cx, sender);
     let ended = SystemClock.monotonic();
     let at = canceller
         .join()

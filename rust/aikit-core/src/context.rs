@@ -248,7 +248,7 @@ impl Context {
             shared: Arc::new(shared),
             deadline: around.deadline,
             cancel: around.cancel.child(),
-            log: None,
+            operation: None,
             graph: Arc::default(),
             node: None,
             origin: None,
