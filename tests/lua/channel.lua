@@ -83,6 +83,8 @@ fails("timeout", Channel.wait_for_response, "user:input", "none", {timeout = 0.0
 fails("timeout", timeout, 0.01, function() return Channel("user:input"):request(1) end)
 fails("invalid_args", Channel, "  ")
 fails("invalid_args", Channel, ("x"):rep(300))
+fails("invalid_args", Channel, "ui:*")
+fails("invalid_args", Channel.subscribe, "*", print)
 fails("invalid_args", function() channel:publish{payload = 1} end)
 fails("invalid_args", function() channel:publish{type = "x", data = 1} end)
 fails("invalid_args", function() channel:publish({type = "x"}, 1) end)

@@ -336,7 +336,7 @@ def test_the_trace_of_a_caller_elsewhere_goes_on() -> None:
     context = Context.create(traceparent=header)
     assert (context.trace_id, context.metadata["traceparent"]) == (trace_id, header)
     assert Context.create().child(traceparent=header).trace_id == trace_id
-    named = aikit.Procedure(lambda: Context.get().trace_id, name="named")
+    named: aikit.Procedure[str] = aikit.Procedure(lambda: Context.get().trace_id, name="named")
     assert named.with_context(traceparent=header)() == trace_id
     for wrong in ({"traceparent": "00-x"}, {"traceparent": header, "trace_id": "ef" * 16}):
         with pytest.raises(InvalidArgsError, match="traceparent") as failed:
@@ -364,11 +364,11 @@ def test_a_wrong_option_is_named_and_not_what_reads_it(
         Context.create(**options)  # type: ignore[arg-type]
     with pytest.raises(error, match=named):
         Context.create().child(**options)  # type: ignore[arg-type]
-    made = aikit.Procedure(lambda: None, name="made")
-    with pytest.raises(error, match=named.replace("^`", "^`(context\\.)?")):
+    made: aikit.Procedure[None] = aikit.Procedure(lambda: None, name="made")
+    with pytest.raises(error, match=named.replace("^`", r"^`(context\.)?")):
         made.with_context(**options)
 
 
 def test_a_wrong_option_of_a_procedure_is_named() -> None:
-    with pytest.raises(TypeError, match="^`timeout`: "):
+    with pytest.raises(TypeError, match=r"^`timeout`: "):
         aikit.Procedure(lambda: None, name="made", timeout="soon")  # type: ignore[arg-type]

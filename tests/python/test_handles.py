@@ -161,6 +161,12 @@ def test_two_loops_over_one_handle_each_have_their_place() -> None:
     asyncio.run(both())
 
 
+def _catching(procedure: Procedure[Any]) -> None:
+    with pytest.raises(CancelledError, match="enough"):
+        procedure()
+    Context.get().check()
+
+
 def test_middleware_sees_the_handle_of_its_operation() -> None:
     seen: list[object] = []
 
@@ -177,6 +183,14 @@ def test_middleware_sees_the_handle_of_its_operation() -> None:
     with pytest.raises(CancelledError, match="enough"):
         looked.start().result()
     assert seen == [["procedure.start"]]
+
+    # Of what the work calls as well: the operation is all of it.
+    outer: Procedure[int] = Procedure(looked, name="outer", schema=False)
+    seen.clear()
+    with pytest.raises(CancelledError, match="enough"):
+        Procedure(_catching, schema=False).start(outer).result()
+    assert seen == [["procedure.start"] * 3]
+    seen.clear()
 
     async def watch(args: Arguments, envelope: Envelope, following: Callable[..., Any]) -> Any:
         assert envelope.handle is not None

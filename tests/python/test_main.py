@@ -386,6 +386,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 FAILS = "Procedure.create{name = 'late', timeout = 0.01, function() %s end}"
+LISTENS = "h:on('*', function() error('looks on') end)"
 SLEEPS, SPINS = "async(sleep, 60) sleep(60)", "async(function() while true do end end) sleep(60)"
 
 
@@ -398,8 +399,7 @@ SLEEPS, SPINS = "async(sleep, 60) sleep(60)", "async(function() while true do en
         (f"h = {FAILS % 'sleep(60)'}:start() for _ in h do end;", 0, ""),
         (f"h = {FAILS % 'while true do end'}:start() pcall(h.result, h);", 0, ""),
         (
-            "h = Procedure.create{name = 'a', print}:start() "
-            "h:on('*', function() error('looks on') end) h:result() sleep(0.01);",
+            f"h = Procedure.create{{name = 'a', print}}:start() {LISTENS} h:result() sleep(0.01);",
             0,
             "a listener of a handle failed",
         ),

@@ -39,6 +39,9 @@ def made() -> list[BaseException]:
         OwnAikitError("no such thing", hint="look elsewhere"),
         NotFoundError("plain"),
         KeyError("key"),
+        DeadlineError("of something else"),
+        TimeoutError("of the program"),
+        CancelledError("of something else"),
         KeyboardInterrupt("stop"),
         SystemExit(3),
         OSError(2, "gone"),
@@ -91,6 +94,10 @@ async def twice(handle: Any) -> object:
     raise ends[0]
 
 
+async def _waits(procedure: Procedure[Any]) -> object:
+    return await procedure.start()
+
+
 WAYS: dict[str, Callable[[Procedure[Any]], object]] = {
     "call": lambda it: awaited(it()),
     "run": lambda it: it.run(),
@@ -105,6 +112,11 @@ WAYS: dict[str, Callable[[Procedure[Any]], object]] = {
     "middleware": lambda it: it.use(through).with_timeout(LATE_S).run(),
     "own context": lambda it: it.with_context(timeout=LATE_S).run(),
     "in a handle's work": lambda it: Procedure(it.run, name="outer").start().result(),
+    "handle in a handle": lambda it: (
+        Procedure(lambda: it.start().result(), name="outer", timeout=LATE_S).start().result()
+    ),
+    "await in a handle": lambda it: Procedure(_waits, schema=False).start(it).result(),
+    "in a context": lambda it: Context.create().run(it.run),
 }
 
 # An exit, or a Ctrl-C, that a task raises goes through the loop at once.

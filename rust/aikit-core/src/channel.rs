@@ -51,7 +51,7 @@ struct Inner {
 ///
 /// # Errors
 ///
-/// `invalid_args` for a name that is empty, longer than 256 bytes or has control characters.
+/// `invalid_args` for a name that is empty, longer than 256 bytes or has control characters or a `*`.
 pub fn normalize_name(name: &str) -> Result<String> {
     let normal = name.trim().to_lowercase();
     let problem = if normal.is_empty() {
@@ -60,6 +60,8 @@ pub fn normalize_name(name: &str) -> Result<String> {
         format!("is longer than {NAME_BYTES_MAX} bytes")
     } else if normal.chars().any(char::is_control) {
         "has a control character".to_owned()
+    } else if normal.contains('*') {
+        "has a `*`, which would stand for itself: channels have names, not patterns".to_owned()
     } else {
         return Ok(normal);
     };

@@ -43,7 +43,7 @@ struct Inner {
     shared: Arc<Shared>,
     deadline: Option<Duration>,
     cancel: Arc<Cancel>,
-    log: Option<Arc<EventLog>>,
+    operation: Option<Operation>,
     graph: Arc<ProcedureGraph>,
     node: Option<Arc<ProcedureNode>>,
     /// The procedure this chain of calls began with.
@@ -79,6 +79,14 @@ struct Shared {
     is_silent: bool,
 }
 
+/// What a handle stands for: started work and all that it calls.
+#[derive(Clone, Debug)]
+struct Operation {
+    /// Its events, for late readers.
+    log: Arc<EventLog>,
+    cancel: Arc<Cancel>,
+}
+
 /// The execution that calls belong to: the one that began it, and the execution it stands in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ExecutionIds {
@@ -98,7 +106,7 @@ impl Context {
         Self(Arc::new(Inner {
             deadline: deadline(&*clock, overrides.timeout),
             cancel: Cancel::root(),
-            log: None,
+            operation: None,
             graph: Arc::default(),
             node: None,
             origin: None,
@@ -146,7 +154,7 @@ impl Context {
         Self(Arc::new(Inner {
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
-            log: parent.log.clone(),
+            operation: parent.operation.clone(),
             graph: Arc::clone(&parent.graph),
             node: parent.node.clone(),
             origin: parent.origin.clone(),
@@ -180,7 +188,7 @@ impl Context {
             shared: Arc::clone(&parent.shared),
             deadline: parent.deadline.into_iter().chain(asked).min(),
             cancel: parent.cancel.child(),
-            log: parent.log.clone(),
+            operation: parent.operation.clone(),
             graph: Arc::clone(&parent.graph),
             node: Some(node),
             origin: Some(origin),
@@ -195,7 +203,10 @@ impl Context {
     /// A child whose events are also kept in `log`, so that a late reader finds them.
     #[must_use]
     pub(crate) fn child_with_log(&self, log: Arc<EventLog>) -> Self {
-        self.changed(Overrides::default(), |inner| inner.log = Some(log))
+        self.changed(Overrides::default(), |inner| {
+            let cancel = Arc::clone(&inner.cancel);
+            inner.operation = Some(Operation { log, cancel });
+        })
     }
 
     /// A child in which a hook does what it does.
@@ -282,17 +293,17 @@ impl Context {
             source,
             data,
         };
-        let Some(log) = &inner.log else {
+        let Some(operation) = &inner.operation else {
             return shared.events.publish_with(make);
         };
         let event = make(0);
-        log.push(event.clone());
+        operation.log.push(event.clone());
         shared.events.publish(event)
     }
 
     /// Whether anybody would see an event.
     pub fn is_observed(&self) -> bool {
-        self.0.log.is_some() || self.0.shared.events.has_subscribers()
+        self.0.operation.is_some() || self.0.shared.events.has_subscribers()
     }
 
     /// Identity of the request.
@@ -369,7 +380,7 @@ impl Context {
 
     /// The events of the operation that a handle stands for, kept for late readers.
     pub fn operation_events(&self) -> Option<&Arc<EventLog>> {
-        self.0.log.as_ref()
+        self.0.operation.as_ref().map(|it| &it.log)
     }
 
     /// Where channels are found, if the host has any.

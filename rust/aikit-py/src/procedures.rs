@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use aikit_core::{
-    Error, ErrorKind, Result, Value, context, io,
+    Error, Result, Value, context, io,
     procedure::{self, Call, Procedure, SourceType},
     schema::Schema,
     tool::ToolContext,
@@ -231,19 +231,16 @@ impl Execution {
         let name = &*self.operation.name;
         let is_cancelled = errors::is_cancellation(py, raised.as_any());
         let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
+        let is_stopped = stopped.is_some();
         let error = match stopped {
             // The Context ended, and so its task was cancelled.
             Some(stopped) => stopped,
             None => errors::from_python(py, name, PyErr::from_value(raised.into_any())),
         };
-        let kind = error.kind();
-        let limit = self
-            .operation
-            .timeout
-            .filter(|_| kind == ErrorKind::Timeout);
+        let said = error.message().to_owned();
         let error = self.explain(error);
         running.end(Some(&error));
-        let says_more = is_cancelled && self.scope.core().check().is_err() || limit.is_some();
+        let says_more = is_stopped || error.message() != said;
         let own = || errors::to_python(py, &error).into_value(py).into_any();
         says_more.then(own)
     }

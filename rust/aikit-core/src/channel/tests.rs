@@ -38,7 +38,7 @@ fn names_are_normalised_and_bad_ones_refused() {
         assert_eq!(normalize_name(given).unwrap(), expected);
     }
     let long = "x".repeat(NAME_BYTES_MAX + 1);
-    for wrong in ["", "  ", "a\0b", &long] {
+    for wrong in ["", "  ", "a\0b", "ui:*", &long] {
         let error = normalize_name(wrong).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgs);
         assert!(

@@ -13,6 +13,14 @@ impl Context {
         self.0.cancel.cancel(kind, reason.into());
     }
 
+    /// Cancels all of the operation that this Context belongs to, where somebody holds its handle;
+    /// as [`Context::cancel`] otherwise.
+    pub fn cancel_operation(&self, kind: ErrorKind, reason: impl Into<String>) {
+        let operation = self.0.operation.as_ref();
+        let cancel = operation.map_or(&self.0.cancel, |it| &it.cancel);
+        cancel.cancel(kind, reason.into());
+    }
+
     /// Whether this Context or one above it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancel.is_cancelled()

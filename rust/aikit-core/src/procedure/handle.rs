@@ -91,7 +91,7 @@ impl HandleView {
 
     /// Asks the work to end; its result is then an error of kind `cancelled`.
     pub fn cancel(&self, reason: impl Into<String>) {
-        self.cx.cancel(ErrorKind::Cancelled, reason);
+        self.cx.cancel_operation(ErrorKind::Cancelled, reason);
     }
 }
 

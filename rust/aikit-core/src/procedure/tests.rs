@@ -86,6 +86,37 @@ fn a_handle_replays_its_events_and_can_be_cancelled() {
     assert_eq!(names, ["procedure.start", "ready", "procedure.error"]);
 }
 
+#[derive(Debug)]
+struct CancelsAll;
+
+impl Middleware for CancelsAll {
+    fn call<'a>(
+        &'a self,
+        args: Value,
+        envelope: &'a Envelope,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<Value>> {
+        envelope.handle.as_ref().unwrap().cancel("enough");
+        next.run(args)
+    }
+}
+
+#[test]
+fn the_handle_that_middleware_sees_is_that_of_the_whole_operation() {
+    let inner = add(1).with_middleware(Arc::new(CancelsAll));
+    let outer = Procedure::new("outer", move |cx, args| {
+        let inner = inner.clone();
+        async move {
+            let inside = inner.call(&cx, args).await;
+            assert_eq!(inside.unwrap_err().message(), "enough");
+            cx.check().map(|()| Value::Null)
+        }
+    });
+    let handle = outer.start(&Context::default(), Value::Int(1));
+    let result = io::wait(async move { handle.result().await }, || Ok(())).unwrap();
+    assert_eq!(result.unwrap_err().message(), "enough");
+}
+
 #[test]
 fn a_handle_of_work_that_panics_ends() {
     let cx = Context::create(Overrides {

@@ -69,6 +69,7 @@ type Running = mpsc::Sender<()>;
 async fn leaf(cx: Context, place: Place, seed: u64, running: Running) -> Result<()> {
     let _running = running;
     let operation = Operation::new(format!("leaf-{}", place.leaf));
+    let middle = cx.clone();
     track(&cx, operation, |inner| async move {
         inner.metrics().add("leaves", 1.0);
         for _ in 0..place.seed(seed) % 8 {
@@ -78,7 +79,7 @@ async fn leaf(cx: Context, place: Place, seed: u64, running: Running) -> Result<
         if place.is_doomed(seed) {
             // Until the cancellation, which the first leaf brings about.
             if place.leaf == 0 {
-                inner.cancel(ErrorKind::Cancelled, format!("middle-{}", place.middle));
+                middle.cancel(ErrorKind::Cancelled, format!("middle-{}", place.middle));
             }
             std::future::pending::<()>().await;
         }
