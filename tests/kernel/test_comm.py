@@ -204,7 +204,7 @@ def test_a_front_end_that_connects_anew_goes_on_with_its_comm(kernel: Conversati
     kernel.broadcasts(comm.opening)
     kernel.execute("again = Channel('ui:again'):subscribe()")
     other = BlockingKernelClient()
-    other.load_connection_info(kernel.connection())
+    other.load_connection_file(kernel.manager.connection_file)
     other.start_channels()
     try:
         content = {"comm_id": comm.id, "data": {"type": "answer", "payload": "from elsewhere"}}

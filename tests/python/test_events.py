@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from aikit.subscriptions import Subscription
+
 
 def test_a_subscription_gives_what_fits_in_order_with_its_identities() -> None:
     with events.subscribe("build.*") as build:
@@ -205,7 +207,7 @@ def test_a_wait_that_is_cancelled_as_an_event_comes_loses_none(source: str) -> N
 def test_a_wait_with_a_time_limit_of_asyncio_loses_no_event() -> None:
     count = 200
 
-    async def main(subscription: events.Subscription[events.Event]) -> list[int]:
+    async def main(subscription: Subscription[events.Event]) -> list[int]:
         found: list[int] = []
         publisher = threading.Thread(
             target=lambda: [events.publish("limit.it", index) for index in range(count)]
@@ -258,7 +260,7 @@ def test_an_async_function_ends_with_its_loop_and_one_warning(
         called.append(event.data)
         heard.set()
 
-    async def main() -> events.Subscription[events.Event]:
+    async def main() -> Subscription[events.Event]:
         nonlocal heard
         heard = asyncio.Event()
         subscription = events.subscribe("gone.*", note)
