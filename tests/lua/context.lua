@@ -40,6 +40,18 @@ for _, bad in ipairs{{trace_id = "x"}, {request_id = ""}, {timeout = -1}, {tick 
   assert(tostring(message):find(name), tostring(message))
 end
 
+-- A chain of children has an end; cancelling and dropping a long one harms nobody.
+local first = Context.create{}
+local last = first
+local ok, why = pcall(function()
+  while true do last = last:child{} end
+end)
+assert(not ok and why.kind == "limit_exceeded" and why.message:find("10000"), tostring(why))
+last:cancel()
+assert(last.is_cancelled and not first.is_cancelled)
+last = nil
+collectgarbage()
+
 -- Cancelling ends what runs inside, with its reason; outside everything goes on.
 local doomed = Context.child{}
 local task = async(function() return doomed:run(function() while true do end end) end)

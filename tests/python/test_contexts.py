@@ -149,6 +149,16 @@ def test_cancelling_goes_down_and_says_why() -> None:
         late.check()
 
 
+def test_a_chain_of_children_has_an_end() -> None:
+    first = last = Context.create()
+    with pytest.raises(LimitExceededError, match="10000"):
+        while True:
+            last = last.child()
+    first.cancel("enough")
+    with pytest.raises(CancelledError, match="enough"):
+        last.check()
+
+
 def test_metrics_go_up_and_nest() -> None:
     with Context.create() as ctx, aikit.track("outer") as outer:
         Context.get().add_metric("pages.read", 2)

@@ -22,7 +22,7 @@ pub use self::{
     principal::{Caller, Principal},
 };
 use crate::{
-    Value,
+    Error, ErrorKind, Result, Value,
     clock::{Clock, SystemClock},
     event::{Event, EventBus, EventKind, EventLog},
     graph::{Pid, ProcedureGraph, ProcedureNode, Recent},
@@ -33,6 +33,10 @@ use crate::{
     tape::Tape,
     value::Map,
 };
+
+/// How many Contexts may be above one that a program makes below another. Each keeps what cancels
+/// it alive, which the memory limit of a script does not count.
+const LEVELS_MAX: usize = 10_000;
 
 /// What flows with a call. Cheap to clone; all clones are the same Context.
 #[derive(Clone, Debug)]
@@ -165,6 +169,21 @@ impl Context {
             metrics: Metrics::default(),
             shared: parent.shared.with(overrides),
         }))
+    }
+
+    /// This Context, as the parent of one that a program makes: a program may make as many as it
+    /// likes.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when 10,000 Contexts would be above the new one.
+    pub fn checked_parent(&self) -> Result<&Self> {
+        if self.0.cancel.level() < LEVELS_MAX {
+            return Ok(self);
+        }
+        let message = format!("{LEVELS_MAX} Contexts are above this one, which is the limit");
+        let hint = "make children of one Context, not each of the one before";
+        Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
     }
 
     /// What stands for one execution of a procedure: its metrics are the node's.

@@ -128,10 +128,11 @@ impl Context {
         let principal = options.principal(base.principal());
         let is_continued = options.traceparent.is_some();
         let make = || {
+            let base = base.checked_parent()?;
             let mut overrides = options.overrides()?;
             overrides.silent = silence::is_on(py);
             if scope.is_none() && overrides.trace_id.is_none() && !is_continued {
-                overrides = rooted(py, overrides, &base);
+                overrides = rooted(py, overrides, base);
             }
             let Some(principal) = principal else {
                 return Ok(base.root_child(overrides));
@@ -181,8 +182,9 @@ impl Context {
         } else {
             options.overrides()
         };
-        let overrides = overrides.map_err(|error| errors::to_python(py, &error))?;
-        Ok(Self::new(self.inner.child(overrides), self.scope.clone()))
+        let child = overrides.and_then(|it| Ok(self.inner.checked_parent()?.child(it)));
+        let child = child.map_err(|error| errors::to_python(py, &error))?;
+        Ok(Self::new(child, self.scope.clone()))
     }
 
     /// What to keep in the context variable while this Context is the current one.

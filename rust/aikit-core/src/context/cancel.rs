@@ -1,7 +1,7 @@
 //! The cancellation of a Context and its reason.
 
 use std::{
-    iter,
+    fmt, iter,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -9,14 +9,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, ErrorKind};
 
+/// From one level with a token of its own to the next: whoever looks for the innermost token looks
+/// at no more. Usual calls are not as deep.
+const TOKEN_EVERY: usize = 64;
+
 /// A token that remembers why it was cancelled, and the tokens above it.
-#[derive(Debug)]
 pub(super) struct Cancel {
     /// Made when somebody waits or cancels: most executions end before anybody does either, and a
-    /// token costs more than the rest of their Context.
+    /// token costs more than the rest of their Context. With it those of all levels above.
     token: OnceLock<CancellationToken>,
     reason: Mutex<Option<(ErrorKind, String)>>,
     parent: Option<Arc<Self>>,
+    /// How many are above it.
+    level: usize,
 }
 
 impl Cancel {
@@ -25,15 +30,26 @@ impl Cancel {
             token: OnceLock::new(),
             reason: Mutex::default(),
             parent: None,
+            level: 0,
         })
     }
 
     pub(super) fn child(self: &Arc<Self>) -> Arc<Self> {
+        let level = self.level + 1;
+        let token = level
+            .is_multiple_of(TOKEN_EVERY)
+            .then(|| self.token().child_token());
         Arc::new(Self {
-            token: OnceLock::new(),
+            token: token.map_or_else(OnceLock::new, OnceLock::from),
             reason: Mutex::default(),
             parent: Some(Arc::clone(self)),
+            level,
         })
+    }
+
+    /// How many are above it.
+    pub(super) const fn level(&self) -> usize {
+        self.level
     }
 
     /// Cancels this token and those below it; the first reason stays.
@@ -46,7 +62,7 @@ impl Cancel {
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        // A token is a child of the nearest one above, so the innermost that exists knows all.
+        // A level with a token has them on all levels above, so the innermost one knows all.
         let innermost = self.chain().find_map(|it| it.token.get());
         innermost.is_some_and(CancellationToken::is_cancelled)
     }
@@ -56,7 +72,8 @@ impl Cancel {
         if let Some(token) = self.token.get() {
             return token;
         }
-        // Made outside of the lock, which a fork could find held; nested at most as deep as calls.
+        // Made outside of the lock, which a fork could find held; nested less than `TOKEN_EVERY`
+        // deep, however long the chain is.
         let made = match &self.parent {
             Some(parent) => parent.token().child_token(),
             None => CancellationToken::new(),
@@ -66,7 +83,9 @@ impl Cancel {
 
     /// Whether `other` is this one or above it.
     pub(super) fn is_below(&self, other: &Self) -> bool {
-        self.chain().any(|it| std::ptr::eq(it, other))
+        let up = self.level.checked_sub(other.level);
+        let same_level = up.and_then(|it| self.chain().nth(it));
+        same_level.is_some_and(|it| std::ptr::eq(it, other))
     }
 
     /// Why it was cancelled: what was said furthest above.
@@ -85,5 +104,25 @@ impl Cancel {
 
     fn chain(&self) -> impl Iterator<Item = &Self> {
         iter::successors(Some(self), |it| it.parent.as_deref())
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without those above, of which there may be more than a stack has room for.
+        f.debug_struct("Cancel")
+            .field("level", &self.level)
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        // One after the other: each would drop the next inside of itself, deeper than a stack is.
+        let mut above = self.parent.take();
+        while let Some(mut last) = above.and_then(Arc::into_inner) {
+            above = last.parent.take();
+        }
     }
 }

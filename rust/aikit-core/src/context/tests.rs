@@ -4,7 +4,7 @@ use futures::FutureExt as _;
 
 use super::*;
 use crate::{
-    Error, ErrorKind, io,
+    io,
     tracker::{Execution, Operation},
 };
 
@@ -242,6 +242,43 @@ fn a_cancelled_execution_takes_along_what_it_called_and_not_its_caller() {
     assert!(!own.context().is_below(below.context()) && !root.is_below(sibling.context()));
     root.cancel(ErrorKind::Cancelled, "all");
     assert_eq!(sibling.context().check().unwrap_err().message(), "all");
+}
+
+#[test]
+fn a_chain_of_children_may_be_longer_than_a_stack_is_deep() {
+    let root = Context::default();
+    let (mut middle, mut last) = (root.clone(), root.clone());
+    for level in 0..100_000 {
+        last = last.child(Overrides::default());
+        if level == 50_000 {
+            middle = last.clone();
+        }
+    }
+    let mut waits = std::pin::pin!(last.stopped());
+    assert!(waits.as_mut().now_or_never().is_none());
+    last.child(Overrides::default())
+        .cancel(ErrorKind::Cancelled, "below");
+    assert!(last.check().is_ok());
+    middle.cancel(ErrorKind::Cancelled, "enough");
+    assert_eq!(waits.now_or_never().unwrap().message(), "enough");
+    assert_eq!(last.check().unwrap_err().message(), "enough");
+    assert!(root.check().is_ok() && middle.check().is_err());
+    assert!(last.is_below(&middle) && middle.is_below(&root) && !root.is_below(&middle));
+    assert!(format!("{last:?}").len() < 10_000);
+}
+
+#[test]
+fn a_program_makes_a_bounded_number_of_contexts_below_each_other() {
+    let mut cx = Context::default();
+    let error = loop {
+        match cx.checked_parent() {
+            Ok(parent) => cx = parent.child(Overrides::default()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(cx.0.cancel.level(), LEVELS_MAX);
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert!(error.hint().is_some() && cx.check().is_ok());
 }
 
 #[test]

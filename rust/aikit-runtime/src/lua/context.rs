@@ -96,7 +96,9 @@ async fn run_in(cx: Context, function: Value, args: MultiValue) -> mlua::Result<
 pub(super) fn create(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, options: Option<Table>| {
         let overrides = overrides(options.as_ref())?;
-        Ok(ContextHandle(current()?.root_child(overrides)))
+        let around = current()?;
+        let around = around.checked_parent().into_lua()?;
+        Ok(ContextHandle(around.root_child(overrides)))
     })
 }
 
@@ -105,11 +107,15 @@ pub(super) fn get(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, ()| Ok(ContextHandle(current()?)))
 }
 
+fn child_of(parent: &Context, overrides: Overrides) -> mlua::Result<Context> {
+    Ok(parent.checked_parent().into_lua()?.child(overrides))
+}
+
 /// `Context.child`.
 pub(super) fn child(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, options: Option<Table>| {
         let overrides = overrides(options.as_ref())?;
-        Ok(ContextHandle(current()?.child(overrides)))
+        Ok(ContextHandle(child_of(&current()?, overrides)?))
     })
 }
 
@@ -126,7 +132,7 @@ pub(super) fn run(lua: &Lua) -> mlua::Result<Function> {
 pub(super) fn fork(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(
         |_, (options, function, args): (Option<Table>, Value, MultiValue)| async move {
-            let cx = current()?.child(overrides(options.as_ref())?);
+            let cx = child_of(&current()?, overrides(options.as_ref())?)?;
             run_in(cx, function, args).await
         },
     )
@@ -296,7 +302,7 @@ impl UserData for ContextHandle {
         add_answers(methods);
         methods.add_method("child", |lua, this, given: MultiValue| {
             let options: Option<Table> = read("Context", "child", lua, given)?;
-            Ok(Self(this.0.child(overrides(options.as_ref())?)))
+            child_of(&this.0, overrides(options.as_ref())?).map(Self)
         });
         methods.add_async_method("run", |lua, this, given: MultiValue| {
             let cx = this.0.clone();
@@ -313,7 +319,7 @@ impl UserData for ContextHandle {
             let given = read("Context", "fork", &lua, given);
             async move {
                 let (options, function, args): (Option<Table>, Value, MultiValue) = given?;
-                let cx = cx.child(overrides(options.as_ref())?);
+                let cx = child_of(&cx, overrides(options.as_ref())?)?;
                 run_in(cx, function, args).await
             }
         });
