@@ -273,7 +273,7 @@ impl Logger {
         if let Some(component) = &self.component {
             own.set("component", Value::from(&**component));
         }
-        own.extend(Fields::from(fields));
+        own.merge(Fields::from(fields));
         emit(level, (&target, self.own_format), message, own, None);
     }
 
@@ -334,7 +334,7 @@ fn emit(
     // What the host's own handler calls would come back to it without an end.
     let is_silent = context.as_ref().is_some_and(Context::is_silent);
     let mut context = context.map_or_else(Fields::default, |it| (state.context_fields)(&it));
-    secrets::clean_context(&mut context);
+    secrets::clean(&mut context);
     secrets::clean(&mut own);
     let record = Record {
         level,

@@ -1,6 +1,6 @@
 //! The fields of a record, and which of them a Context gives it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, mem, sync::Arc};
 
 use crate::{Value, context::Context, value::Map};
 
@@ -9,8 +9,17 @@ const USUAL: usize = 9;
 
 /// The fields of one record, in order, each name once. There are a dozen at most, most of whose
 /// names are known beforehand: looking through them is quicker than hashing is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Fields(Vec<(Cow<'static, str>, Value)>);
+#[derive(Clone, Debug, Default)]
+pub struct Fields(Vec<Field>);
+
+/// One field.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: Cow<'static, str>,
+    pub(super) value: Value,
+    /// Whether aikit itself gave the name, which tells of no secret then.
+    pub(super) is_ours: bool,
+}
 
 impl Fields {
     /// None yet, with room for those of a Context.
@@ -20,54 +29,73 @@ impl Fields {
 
     /// Sets a field; of two with the same name the later wins.
     pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
-        let name = name.into();
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some(field) => field.1 = value,
-            None => self.0.push((name, value)),
+        self.put(Field {
+            name: name.into(),
+            value,
+            is_ours: false,
+        });
+    }
+
+    /// Sets all of another; of two with the same name the other's wins.
+    pub fn merge(&mut self, other: Self) {
+        for field in other.0 {
+            self.put(field);
         }
     }
 
     /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&Value> {
         let mut fields = self.0.iter();
-        fields.find(|(known, _)| known == name).map(|it| &it.1)
+        fields.find(|it| it.name == name).map(|it| &it.value)
     }
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (&**name, value))
+        self.0.iter().map(|it| (&*it.name, &it.value))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Cow<'static, str>, &mut Value)> {
-        self.0.iter_mut().map(|(name, value)| (&*name, value))
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Field> {
+        self.0.iter_mut()
+    }
+
+    /// Adds a field of aikit's own, which none has yet.
+    fn add_ours(&mut self, name: &'static str, value: Value) {
+        self.0.push(Field {
+            name: Cow::Borrowed(name),
+            value,
+            is_ours: true,
+        });
+    }
+
+    fn put(&mut self, field: Field) {
+        match self.0.iter_mut().find(|it| it.name == field.name) {
+            Some(known) => *known = field,
+            None => self.0.push(field),
+        }
+    }
+
+    /// Has each name once again after names were changed.
+    pub(super) fn unite(&mut self) {
+        let all = mem::take(self);
+        self.merge(all);
+    }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 
 impl From<Map> for Fields {
     fn from(map: Map) -> Self {
         let fields = map.into_iter();
-        Self(
-            fields
-                .map(|(name, value)| (Cow::Owned(name), value))
-                .collect(),
-        )
-    }
-}
-
-impl Extend<(Cow<'static, str>, Value)> for Fields {
-    fn extend<T: IntoIterator<Item = (Cow<'static, str>, Value)>>(&mut self, fields: T) {
-        for (name, value) in fields {
-            self.set(name, value);
-        }
-    }
-}
-
-impl IntoIterator for Fields {
-    type Item = (Cow<'static, str>, Value);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        let field = |(name, value)| Field {
+            name: Cow::Owned(name),
+            value,
+            is_ours: false,
+        };
+        Self(fields.map(field).collect())
     }
 }
 
@@ -82,7 +110,7 @@ const METADATA: [&str; 2] = ["session_id", "message_id"];
 pub fn default_context_fields() -> ContextFields {
     Arc::new(|cx| {
         let mut fields = Fields::new();
-        let mut add = |name: &'static str, value: Value| fields.0.push((name.into(), value));
+        let mut add = |name, value| fields.add_ours(name, value);
         add("request_id", Value::from(cx.request_id()));
         add("trace_id", Value::from(cx.trace_id()));
         if let Some(span) = cx.span() {
@@ -113,7 +141,7 @@ pub fn compose_context_fields(all: Vec<ContextFields>) -> ContextFields {
     Arc::new(move |cx| {
         let mut fields = Fields::new();
         for extract in &all {
-            fields.extend(extract(cx));
+            fields.merge(extract(cx));
         }
         fields
     })

@@ -2,6 +2,8 @@
 
 use std::{
     borrow::Cow,
+    cmp::Reverse,
+    mem,
     sync::{Arc, LazyLock, OnceLock},
 };
 
@@ -9,7 +11,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use arc_swap::ArcSwap;
 
 use super::Fields;
-use crate::Value;
+use crate::{Value, value::Map};
 
 /// What stands where a secret was.
 pub const HIDDEN: &str = "***";
@@ -35,7 +37,8 @@ static SCRUBBER: OnceLock<Scrubber> = OnceLock::new();
 struct Known {
     /// The oldest first.
     secrets: Vec<Arc<str>>,
-    /// Finds all of them in one pass; of two that begin in one place, the longer.
+    /// Finds all of them in one pass; of two that begin in one place, the longer. Without it each
+    /// is looked for by itself.
     finder: Option<AhoCorasick>,
 }
 
@@ -48,26 +51,51 @@ impl Known {
         secrets.push(Arc::from(secret));
         let mut builder = AhoCorasick::builder();
         let builder = builder.match_kind(MatchKind::LeftmostLongest);
-        // It fails for values of gigabytes alone, which no record can hold.
+        // It fails for values of gigabytes alone.
         let finder = builder.build(secrets.iter().map(|it| &**it)).ok();
         Self { secrets, finder }
     }
 
     fn scrub<'a>(&self, name: &str, text: &'a str) -> Cow<'a, str> {
-        let mut text = Cow::Borrowed(text);
-        if let Some(finder) = &self.finder
-            && finder.is_match(&*text)
-        {
-            let mut shown = String::with_capacity(text.len());
-            finder.replace_all_with(&text, &mut shown, |_, _, shown| {
-                shown.push_str(HIDDEN);
-                true
-            });
-            text = Cow::Owned(shown);
-        }
+        let text = match &self.finder {
+            Some(finder) if finder.is_match(text) => {
+                let mut shown = String::with_capacity(text.len());
+                finder.replace_all_with(text, &mut shown, |_, _, shown| {
+                    shown.push_str(HIDDEN);
+                    true
+                });
+                Cow::Owned(shown)
+            }
+            Some(_) => Cow::Borrowed(text),
+            None => self.replace_each(text),
+        };
         match SCRUBBER.get().and_then(|scrub| scrub(name, &text)) {
             Some(scrubbed) => Cow::Owned(scrubbed),
             None => text,
+        }
+    }
+
+    /// The longer ones first, which may hold others.
+    fn replace_each<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut secrets: Vec<&str> = self.secrets.iter().map(|it| &**it).collect();
+        secrets.sort_by_key(|it| Reverse(it.len()));
+        let mut text = Cow::Borrowed(text);
+        for secret in secrets {
+            if text.contains(secret) {
+                text = Cow::Owned(text.replace(secret, HIDDEN));
+            }
+        }
+        text
+    }
+
+    /// A name with a secret in it, hidden; `None` when it may stay.
+    fn hide_in_name(&self, name: &str) -> Option<String> {
+        if name.len() < SECRET_CHARS_MIN {
+            return None;
+        }
+        match self.scrub("", name) {
+            Cow::Owned(hidden) => Some(hidden),
+            Cow::Borrowed(_) => None,
         }
     }
 
@@ -85,12 +113,23 @@ impl Known {
                 }
             }
             Value::Map(members) => {
-                for (name, member) in members {
+                for (name, member) in members.iter_mut() {
                     self.clean(name, member, depth + 1);
                 }
+                self.clean_names(members);
             }
             _ => {}
         }
+    }
+
+    fn clean_names(&self, members: &mut Map) {
+        if members.keys().all(|it| self.hide_in_name(it).is_none()) {
+            return;
+        }
+        let all = mem::take(members).into_iter();
+        *members = all
+            .map(|(name, member)| (self.hide_in_name(&name).unwrap_or(name), member))
+            .collect();
     }
 }
 
@@ -115,23 +154,50 @@ pub fn scrub<'a>(name: &str, text: &'a str) -> Cow<'a, str> {
     KNOWN.load().scrub(name, text)
 }
 
-/// Hides the secrets in a record's own fields.
+/// Hides the secrets in fields, their names included. Names that stand in source code are no
+/// secrets, and those that aikit itself gives tell of none.
 pub(super) fn clean(fields: &mut Fields) {
     let known = KNOWN.load();
-    for (name, value) in fields.iter_mut() {
-        known.clean(name, value, 0);
+    let mut is_renamed = false;
+    for field in fields.iter_mut() {
+        let name = if field.is_ours { "" } else { &field.name };
+        known.clean(name, &mut field.value, 0);
+        if let Cow::Owned(name) = &field.name
+            && let Some(hidden) = known.hide_in_name(name)
+        {
+            field.name = Cow::Owned(hidden);
+            is_renamed = true;
+        }
+    }
+    if is_renamed {
+        fields.unite();
     }
 }
 
-/// Hides the secrets in the fields of a Context. Those that aikit itself adds have names that
-/// tell of no secret.
-pub(super) fn clean_context(fields: &mut Fields) {
-    let known = KNOWN.load();
-    for (name, value) in fields.iter_mut() {
-        let name = match name {
-            Cow::Borrowed(_) => "",
-            Cow::Owned(name) => name,
-        };
-        known.clean(name, value, 0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_without_a_finder_too() {
+        let mut known = ["secret", "secret-longer", "another"]
+            .iter()
+            .fold(Known::default(), |known, it| known.with(it));
+        for text in [
+            "a secret-longer, another secret",
+            "secretsecret",
+            "none",
+            "",
+        ] {
+            let found = known.scrub("", text).into_owned();
+            let finder = known.finder.take();
+            assert!(finder.is_some());
+            assert_eq!(known.scrub("", text), found);
+            assert!(
+                !found.contains("secret") && !found.contains("another"),
+                "{found}"
+            );
+            known.finder = finder;
+        }
     }
 }

@@ -249,6 +249,62 @@ fn a_known_secret_is_hidden_wherever_it_stands() {
 }
 
 #[test]
+fn names_of_fields_hide_no_secret_either() {
+    let lines = lines(Level::Info, Format::Json);
+    hide("n4me-of-field");
+    let nested = Value::map([(
+        "a n4me-of-field",
+        Value::map([("n4me-of-field", Value::Int(1))]),
+    )]);
+    let mut all = fields("n4me-of-field", 1_i64);
+    all.insert("rows".to_owned(), Value::Int(3));
+    all.insert("nested".to_owned(), Value::from(vec![nested]));
+    get().info("m", all);
+    let written = &lines.json()[0];
+    assert_eq!((&written[HIDDEN], &written["rows"]), (&1.into(), &3.into()));
+    assert_eq!(written["nested"][0]["a ***"][HIDDEN], 1);
+}
+
+#[test]
+fn fields_of_a_host_are_hidden_by_their_names_and_those_of_aikit_are_not() {
+    // The only test that sets one: the first stays.
+    set_scrubber(|name, _| {
+        let is_secret = matches!(name, "api_key" | "session_id" | "user_id");
+        is_secret.then(|| HIDDEN.to_owned())
+    });
+    let lines = lines(Level::Info, Format::Json);
+    let own: ContextFields = Arc::new(|_| {
+        let mut own = Fields::new();
+        own.set("api_key", Value::from("k"));
+        own.set("user_id", Value::from("u"));
+        own
+    });
+    let metadata = Map::from_iter([("session_id".to_owned(), Value::from("s1"))]);
+    let cx = Context::create(Overrides {
+        metadata,
+        ..Overrides::default()
+    });
+    for all in [
+        vec![Arc::clone(&own), default_context_fields()],
+        vec![default_context_fields(), own],
+    ] {
+        configure(Settings {
+            context_fields: Some(compose_context_fields(all)),
+            ..Settings::default()
+        });
+        cx.run_sync(|| get().info("m", Map::new()));
+        let written = &lines.json()[0];
+        for (name, expected) in [
+            ("api_key", HIDDEN),
+            ("user_id", HIDDEN),
+            ("session_id", "s1"),
+        ] {
+            assert_eq!(written[name], expected, "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_record_is_one_line_to_read() {
     let lines = lines(Level::Info, Format::Text);
     get().info("two\nlines", fields("name", "a \"b\"\n"));
