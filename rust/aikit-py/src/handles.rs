@@ -2,7 +2,7 @@
 
 use std::{pin::pin, process, sync::Arc};
 
-use aikit_core::{Error, ErrorKind, Result, procedure};
+use aikit_core::{Error, ErrorKind, Result, event::Event, procedure};
 use futures::{
     FutureExt as _,
     future::{Either, select},
@@ -102,13 +102,7 @@ impl Handle {
 
     /// The events until now.
     fn events(&self) -> Vec<PyValue> {
-        let mut events = Vec::new();
-        let mut position = 0;
-        while let Some(Some(event)) = self.work.event(position).now_or_never() {
-            position = event.sequence;
-            events.push(PyValue(event.to_value()));
-        }
-        events
+        to_values(&self.work.events_until_now())
     }
 
     /// Where the work stands.
@@ -174,13 +168,7 @@ impl HandleView {
 
     /// The events until now.
     fn events(&self) -> Vec<PyValue> {
-        let mut events = Vec::new();
-        let mut position = 0;
-        while let Some(Some(event)) = self.view.event(position).now_or_never() {
-            position = event.sequence;
-            events.push(PyValue(event.to_value()));
-        }
-        events
+        to_values(&self.view.events_until_now())
     }
 
     /// The same events, closed by themselves.
@@ -197,6 +185,11 @@ impl HandleView {
     fn close(&self) {
         self.closed.send_replace(true);
     }
+}
+
+fn to_values(events: &[Arc<Event>]) -> Vec<PyValue> {
+    let values = events.iter().map(|it| PyValue(it.to_value()));
+    values.collect()
 }
 
 async fn next(

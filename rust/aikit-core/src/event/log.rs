@@ -54,6 +54,12 @@ impl EventLog {
         self.changed.notify_waiters();
     }
 
+    /// The events until now, as far as they are kept.
+    pub fn until_now(&self) -> Vec<Arc<Event>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.events.iter().cloned().collect()
+    }
+
     /// The first event after position `after` (0 for the start); waits for one. `None` when the
     /// operation has ended and everything was read.
     pub async fn next(&self, after: u64) -> Option<Arc<Event>> {

@@ -66,6 +66,11 @@ impl HandleView {
         self.log.next(after).await
     }
 
+    /// The events until now.
+    pub fn events_until_now(&self) -> Vec<Arc<Event>> {
+        self.log.until_now()
+    }
+
     /// Calls `listener` with each event of that name, or with every one for `*`, those before this
     /// call included; until the operation ends or the guard is dropped.
     ///
@@ -170,6 +175,11 @@ impl Handle {
     /// The event after position `after` (0 for the first); `None` after the last one.
     pub async fn event(&self, after: u64) -> Option<Arc<Event>> {
         self.view.event(after).await
+    }
+
+    /// The events until now.
+    pub fn events_until_now(&self) -> Vec<Arc<Event>> {
+        self.view.events_until_now()
     }
 
     /// Asks the work to end; its result is then an error of kind `cancelled`.

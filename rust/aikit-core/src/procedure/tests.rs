@@ -71,8 +71,16 @@ fn a_handle_replays_its_events_and_can_be_cancelled() {
     let (result, names) = io::wait(
         async move {
             assert_eq!(handle.event(1).await.unwrap().kind.name(), "ready");
+            let until_now = handle.events_until_now();
+            let (first, ready) = (
+                handle.event(0).await.unwrap(),
+                handle.event(1).await.unwrap(),
+            );
+            assert_eq!(until_now.len(), 2);
+            assert!(Arc::ptr_eq(&until_now[0], &first) && Arc::ptr_eq(&until_now[1], &ready));
             handle.cancel("enough");
             let result = handle.result().await;
+            assert_eq!(handle.view().events_until_now().len(), 3);
             let mut names = Vec::new();
             while let Some(event) = handle.event(names.len() as u64).await {
                 names.push(event.kind.name().to_owned());

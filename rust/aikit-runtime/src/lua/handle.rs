@@ -7,7 +7,6 @@ use aikit_core::{
     event::Event,
     procedure::{Handle, HandleView},
 };
-use futures::FutureExt as _;
 use mlua::{
     FromLuaMulti as _, Function, Lua, MetaMethod, MultiValue, UserData, UserDataFields,
     UserDataMethods, Value,
@@ -75,13 +74,8 @@ pub(super) struct LuaView(pub(super) HandleView);
 impl LuaView {
     /// The events until now.
     fn events(&self, lua: &Lua) -> mlua::Result<Vec<Value>> {
-        let mut events = Vec::new();
-        let mut position = 0;
-        while let Some(Some(event)) = self.0.event(position).now_or_never() {
-            position = event.sequence;
-            events.push(event_to_lua(lua, &event)?);
-        }
-        Ok(events)
+        let events = self.0.events_until_now();
+        events.iter().map(|it| event_to_lua(lua, it)).collect()
     }
 
     /// Calls `listener` with each event of that name, those until now included, until the end.
