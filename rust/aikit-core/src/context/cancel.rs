@@ -15,8 +15,9 @@ const TOKEN_EVERY: usize = 64;
 
 /// A token that remembers why it was cancelled, and the tokens above it.
 pub(super) struct Cancel {
-    /// Made when somebody waits or cancels: most executions end before anybody does either, and a
-    /// token costs more than the rest of their Context. With it those of all levels above.
+    /// Made when somebody waits or cancels, and at each level that [`TOKEN_EVERY`] says: most
+    /// executions end before anybody does either, and a token costs more than the rest of their
+    /// Context. With it those of all levels above.
     token: OnceLock<CancellationToken>,
     reason: Mutex<Option<(ErrorKind, String)>>,
     parent: Option<Arc<Self>>,

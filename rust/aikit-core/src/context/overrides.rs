@@ -27,7 +27,8 @@ pub struct Overrides {
     /// On whose behalf; only [`Context::create`](super::Context::create)
     /// and [`Context::root_child`](super::Context::root_child) read it.
     pub principal: Option<Principal>,
-    /// Narrows the principal's roles to these; only [`Context::child`](super::Context::child) reads it.
+    /// Narrows the principal's roles to these;
+    /// [`Context::create`](super::Context::create) does not read it.
     pub roles: Option<Vec<String>>,
     /// Narrows the caller: `Agent` stays `Agent` below.
     pub caller: Option<Caller>,
@@ -51,9 +52,10 @@ pub struct Overrides {
     pub host: Option<HostData>,
     /// Who watches how far work is.
     pub progress: Option<Arc<dyn ProgressSink>>,
-    /// Who decides what needs an approval; only [`Context::child`](super::Context::child) reads it.
+    /// Who decides what needs an approval;
+    /// [`Context::create`](super::Context::create) does not read it.
     pub approver: Option<Arc<dyn Approver>>,
-    /// The tool call that this is; only [`Context::child`](super::Context::child) reads it.
+    /// The tool call that this is; [`Context::create`](super::Context::create) does not read it.
     pub invocation: Option<Arc<Invocation>>,
     /// Whether what runs below is told neither to the host of the logger nor to telemetry: the
     /// host's own code, which is called with a record or a span and calls aikit itself.
@@ -104,8 +106,9 @@ impl Overrides {
     ///
     /// # Errors
     ///
-    /// `invalid_args` for a tick of 0, for a trace id that is not 32 lower-case hexadecimal digits with one that is
-    /// not 0 (W3C Trace Context, level 1), or a request id that is empty or longer than 256 bytes.
+    /// `invalid_args` for a tick of 0, for a trace id that is not 32 lower-case hexadecimal digits
+    /// with one that is not 0 (W3C Trace Context, level 1), or a request id that is empty or longer
+    /// than 256 bytes.
     pub fn validate(&self) -> Result<()> {
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if let Some(id) = &self.trace_id
