@@ -274,6 +274,8 @@ impl Logger {
             own.set("component", Value::from(&**component));
         }
         own.merge(Fields::from(fields));
+        // The name of a component comes from data, unlike those of crates.
+        let target = scrub("", &target);
         emit(level, (&target, self.own_format), message, own, None);
     }
 

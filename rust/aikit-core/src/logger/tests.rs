@@ -249,7 +249,7 @@ fn a_known_secret_is_hidden_wherever_it_stands() {
 }
 
 #[test]
-fn names_of_fields_hide_no_secret_either() {
+fn names_of_fields_and_components_hide_no_secret_either() {
     let lines = lines(Level::Info, Format::Json);
     hide("n4me-of-field");
     let nested = Value::map([(
@@ -263,6 +263,8 @@ fn names_of_fields_hide_no_secret_either() {
     let written = &lines.json()[0];
     assert_eq!((&written[HIDDEN], &written["rows"]), (&1.into(), &3.into()));
     assert_eq!(written["nested"][0]["a ***"][HIDDEN], 1);
+    for_component("n4me-of-field").info("m", Map::new());
+    assert_eq!(lines.json()[0]["target"], "aikit.***");
 }
 
 #[test]
