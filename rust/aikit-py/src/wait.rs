@@ -8,7 +8,10 @@ use std::{
 
 use aikit_core::{Error, ErrorKind, Result, io, tool::ToolContext};
 use futures::future::FutureExt as _;
-use pyo3::prelude::*;
+use pyo3::{
+    exceptions::{PyRuntimeError, PyStopIteration},
+    prelude::*,
+};
 use pyo3_async_runtimes::{
     TaskLocals,
     generic::{self, ContextExt, JoinError, Runtime},
@@ -133,9 +136,20 @@ impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Outcome<T> {
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
         match self.result {
             Ok(value) => pyo3::IntoPyObjectExt::into_bound_py_any(value, py),
-            Err(error) => Err((self.raise)(py, &error)),
+            Err(error) => Err(for_future(py, (self.raise)(py, &error))),
         }
     }
+}
+
+/// The exception as a future can hold it: none takes a `StopIteration`, of which a coroutine makes
+/// the same (PEP 479).
+fn for_future(py: Python<'_>, raised: PyErr) -> PyErr {
+    if !raised.is_instance_of::<PyStopIteration>(py) {
+        return raised;
+    }
+    let instead = PyRuntimeError::new_err("the function that was awaited raised StopIteration");
+    instead.set_cause(py, Some(raised));
+    instead
 }
 
 /// `aikit_core::io` as pyo3-async-runtimes sees it. Its own `tokio` module is not used: its
