@@ -16,7 +16,7 @@ from aikit import Context, Procedure
 from aikit.errors import AikitError, CancelledError, DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from aikit.middleware import Arguments, Envelope
 
@@ -385,3 +385,30 @@ def test_middleware_that_cancels_keeps_the_function_from_being_called() -> None:
     with Context.create(), pytest.raises(CancelledError, match="enough"):
         Procedure(lambda: called.append(1), name="never").use(cancel)()
     assert called == []
+
+
+async def test_a_block_that_another_task_leaves_leaves_the_others_watched() -> None:
+    ctx = Context.create()
+    inside = asyncio.Event()
+
+    async def waits() -> None:
+        async with ctx:
+            inside.set()
+            await asyncio.sleep(LATE_S)
+
+    async def items() -> AsyncIterator[int]:
+        async with ctx:
+            yield 1
+
+    waiting = asyncio.create_task(waits())
+    await inside.wait()
+    generator: Any = items()
+
+    async def begin() -> None:
+        await generator.__anext__()
+
+    await asyncio.create_task(begin())
+    await asyncio.create_task(generator.aclose())
+    ctx.cancel("enough")
+    with pytest.raises(CancelledError, match="enough"):
+        await waiting
