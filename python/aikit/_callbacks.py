@@ -29,10 +29,10 @@ SILENT: contextvars.ContextVar[bool] = contextvars.ContextVar("aikit_silent", de
 CO_ASYNC = 0x80 | 0x200  # a coroutine function or an async generator, as in `inspect`
 
 
-def leave(token: contextvars.Token[object]) -> None:
+def leave(token: contextvars.Token[Any]) -> None:
     """Goes back to the run around; where the block is left from elsewhere, that place stays."""
     try:
-        SCOPE.reset(token)
+        token.var.reset(token)
     except ValueError:
         # Closed by the collector, or stepped by another task: that one is in its own run.
         return

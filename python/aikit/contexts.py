@@ -89,7 +89,8 @@ class Context(Metrics):
     An ``async with`` block ends with the Context, as one of ``asyncio.timeout`` does: once it was
     cancelled or its deadline has passed, the task is cancelled where it waits, and the block raises
     ``CancelledError`` or ``DeadlineError`` of aikit. A ``with`` block cannot be left like that;
-    there the next call of aikit raises.
+    there the next call of aikit raises. Do not yield inside of an ``async with`` block, unless the
+    generator is a procedure: the task would be cancelled in the reader's code.
     """
 
     __slots__ = ("_entered", "_native")

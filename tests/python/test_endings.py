@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -412,3 +413,74 @@ async def test_a_block_that_another_task_leaves_leaves_the_others_watched() -> N
     ctx.cancel("enough")
     with pytest.raises(CancelledError, match="enough"):
         await waiting
+
+
+async def _tracked(ctx: Context, ends: list[str]) -> AsyncIterator[int]:
+    try:
+        async with ctx, aikit.track("inner"):
+            yield 1
+            ends.append("went on")
+    finally:
+        ends.append("left")
+
+
+async def _blocks(ctx: Context, ends: list[str]) -> AsyncIterator[int]:
+    try:
+        async with ctx, ctx.child(), Context.create():
+            yield 1
+            ends.append("went on")
+    finally:
+        ends.append("left")
+
+
+async def _around(args: Any, envelope: Any, following: Any) -> AsyncIterator[Any]:
+    async for item in following():
+        yield item
+
+
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("function", [_tracked, _blocks])
+async def test_a_block_in_a_generator_rests_while_the_reader_has_the_item(
+    function: Any, *, around: bool
+) -> None:
+    ctx, ends = Context.create(), list[str]()
+    procedure: Procedure[Any] = Procedure(function, schema=False)
+    if around:
+        procedure = procedure.use(_around)
+    stream: Any = procedure(ctx, ends)
+    assert await stream.__anext__() == 1
+    ctx.cancel("enough")
+    await asyncio.sleep(0.05)  # the reader's own, and not ended
+    assert Context.try_get() is None
+    with pytest.raises(CancelledError, match="enough"):
+        await stream.__anext__()
+    if around:
+        await asyncio.sleep(0)  # Python itself closes what the middleware has left
+        gc.collect()
+        await asyncio.sleep(0)
+    assert ends == ["left"]
+    assert _is_as_it_was()
+    await asyncio.sleep(0)
+
+
+async def test_a_block_in_a_generator_that_rested_ends_it_where_it_waits_later() -> None:
+    ctx = Context.create()
+
+    @aikit.procedure
+    async def items() -> AsyncIterator[int]:
+        async with ctx:
+            yield 1
+            await asyncio.sleep(LATE_S)
+            yield 2
+
+    stream: Any = items()
+    assert await stream.__anext__() == 1
+    asyncio.get_running_loop().call_later(0.02, ctx.cancel, "enough")
+
+    async def read() -> None:
+        with pytest.raises(CancelledError, match="enough"):
+            await stream.__anext__()
+
+    # Another task than that which read the first item.
+    await asyncio.create_task(read())
+    assert _is_as_it_was()
