@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import traceback
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -208,3 +210,40 @@ def test_a_tool_still_says_which_function_raised() -> None:
     with pytest.raises(AikitError, match="`breaks` raised OwnError") as caught:
         breaks.invoke({})
     assert isinstance(caught.value.__cause__, OwnError)
+
+
+@pytest.mark.parametrize("kind", ["raises", "araises", "generates"])
+@pytest.mark.parametrize("way", [lambda it: it.result(), awaited], ids=["result", "await"])
+def test_what_a_handle_raised_goes_with_the_frames_it_went_through(
+    kind: str, way: Callable[[Any], object]
+) -> None:
+    class Local:
+        """What a frame holds."""
+
+    held: list[weakref.ref[Local]] = []
+
+    def ask() -> None:
+        local = Local()
+        held.append(weakref.ref(local))
+        handle = kinds(OwnError(1, detail=local))[kind].start()
+        for _ in range(2):
+            with pytest.raises(OwnError) as caught:
+                way(handle)
+            assert caught.value.detail is local
+
+    for _ in range(20):
+        ask()
+    for _ in range(3):
+        gc.collect()
+    # Whatever thread ran the last one may still be at it.
+    assert sum(it() is not None for it in held) <= 1
+
+
+def test_a_handle_in_use_keeps_what_it_raises() -> None:
+    handle = kinds(OwnError(1, detail=None))["raises"].start()
+    with pytest.raises(OwnError) as first:
+        handle.result()
+    gc.collect()
+    with pytest.raises(OwnError) as second:
+        handle.result()
+    assert first.value is second.value

@@ -33,10 +33,7 @@ where
     blocking_as(py, work, errors::to_python)
 }
 
-/// Makes the exception of an error.
-pub(crate) type Raise = fn(Python<'_>, &Error) -> PyErr;
-
-/// [`blocking`], with another exception for an error.
+/// [`blocking`], with the exception that `raise` makes of an error.
 ///
 /// # Errors
 ///
@@ -44,7 +41,7 @@ pub(crate) type Raise = fn(Python<'_>, &Error) -> PyErr;
 pub(crate) fn blocking_as<T, F>(
     py: Python<'_>,
     work: impl FnOnce(ToolContext) -> F,
-    raise: Raise,
+    raise: impl FnOnce(Python<'_>, &Error) -> PyErr,
 ) -> PyResult<T>
 where
     T: Send + 'static,
@@ -91,7 +88,7 @@ where
     awaitable_as(py, work, errors::to_python)
 }
 
-/// [`awaitable`], with another exception for an error.
+/// [`awaitable`], with the exception that `raise` makes of an error.
 ///
 /// # Errors
 ///
@@ -99,7 +96,7 @@ where
 pub(crate) fn awaitable_as<'py, T, F>(
     py: Python<'py>,
     work: impl FnOnce(ToolContext) -> F,
-    raise: Raise,
+    raise: impl FnOnce(Python<'_>, &Error) -> PyErr + Send + 'static,
 ) -> PyResult<Bound<'py, PyAny>>
 where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
@@ -123,12 +120,16 @@ pub(crate) fn started(py: Python<'_>) -> PyResult<ToolContext> {
 }
 
 /// A result that becomes an exception where the interpreter is at hand.
-struct Outcome<T> {
+struct Outcome<T, R> {
     result: Result<T>,
-    raise: Raise,
+    raise: R,
 }
 
-impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Outcome<T> {
+impl<'py, T, R> IntoPyObject<'py> for Outcome<T, R>
+where
+    T: IntoPyObject<'py>,
+    R: FnOnce(Python<'_>, &Error) -> PyErr,
+{
     type Target = PyAny;
     type Output = Bound<'py, PyAny>;
     type Error = PyErr;
