@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 import traceback
 import weakref
@@ -49,6 +50,8 @@ def made() -> list[BaseException]:
         OSError(2, "gone"),
         StopIteration(4),
         StopAsyncIteration(5),
+        # It has the name of asyncio's, and no more.
+        concurrent.futures.CancelledError(),
     ]
 
 
@@ -247,3 +250,16 @@ def test_a_handle_in_use_keeps_what_it_raises() -> None:
     with pytest.raises(OwnError) as second:
         handle.result()
     assert first.value is second.value
+
+
+def test_a_task_that_cancels_itself_is_no_loop_that_has_ended() -> None:
+    @aikit.procedure
+    async def gives_up() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(LATE_S)
+
+    for way in ("run", "result", "await"):
+        with pytest.raises(CancelledError, match="`gives_up` was cancelled"):
+            WAYS[way](gives_up)

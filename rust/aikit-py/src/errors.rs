@@ -38,8 +38,15 @@ pub(crate) fn raise<T>(py: Python<'_>, result: aikit_core::Result<T>) -> PyResul
 
 /// Whether it is the exception by which asyncio ends a task.
 pub(crate) fn is_cancellation(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
-    let name = raised.get_type().name();
-    name.is_ok_and(|it| it == "CancelledError") && !is_ours(py, raised)
+    let is_one = || -> PyResult<bool> {
+        // Who has not imported asyncio raises none of its exceptions.
+        let loaded = py
+            .import(intern!(py, "sys"))?
+            .getattr(intern!(py, "modules"))?;
+        let asyncio = loaded.get_item(intern!(py, "asyncio"))?;
+        raised.is_instance(&asyncio.getattr(intern!(py, "CancelledError"))?)
+    };
+    is_one().unwrap_or(false) && !is_ours(py, raised)
 }
 
 fn is_ours(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
@@ -97,14 +104,14 @@ pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
         }
         return error.with_source(Raised::new(py, raised));
     }
+    if is_cancellation(py, &value) {
+        let message = format!("the Python function `{name}` was cancelled");
+        return Error::new(ErrorKind::Cancelled, message).with_source(Raised::new(py, raised));
+    }
     let kind = raised.get_type(py);
     let class = kind
         .name()
         .map_or_else(|_| "exception".to_owned(), |it| it.to_string());
-    if class == "CancelledError" {
-        let message = format!("the Python function `{name}` was cancelled");
-        return Error::new(ErrorKind::Cancelled, message).with_source(Raised::new(py, raised));
-    }
     let said = value.to_string();
     let message = if said.is_empty() {
         format!("the Python function `{name}` raised {class}")
