@@ -133,6 +133,7 @@ import os
 handle, finished = slow.start(), slow.start(0)
 assert finished.result() == "done"
 listening = handle.events
+view = aikit.handles.HandleView(handle._native.view())
 pid = os.fork()
 if pid == 0:
     code = 1
@@ -140,7 +141,8 @@ if pid == 0:
         for wait in (
             handle.result, lambda: asyncio.run(ask()), lambda: next(iter(handle)),
             handle.cancel, lambda: handle.status, lambda: handle.is_finished,
-            lambda: listening.on("*", print),
+            lambda: listening.on("*", print), lambda: handle.events, lambda: handle.usage,
+            view.cancel, lambda: view.events, lambda: next(iter(view)),
         ):
             says(UnavailableError, str(os.getppid()), wait)
         assert finished.result() == "done"

@@ -111,14 +111,15 @@ impl Handle {
     }
 
     /// The events until now.
-    fn events(&self) -> Vec<PyValue> {
+    fn events(&self, py: Python<'_>) -> PyResult<Vec<PyValue>> {
+        let handle = self.here(py)?;
         let mut events = Vec::new();
         let mut position = 0;
-        while let Some(Some(event)) = self.work.event(position).now_or_never() {
+        while let Some(Some(event)) = handle.event(position).now_or_never() {
             position = event.sequence;
             events.push(PyValue(event.to_value()));
         }
-        events
+        Ok(events)
     }
 
     /// Where the work stands.
@@ -194,24 +195,28 @@ impl HandleView {
     }
 
     /// The events until now.
-    fn events(&self) -> Vec<PyValue> {
+    fn events(&self, py: Python<'_>) -> PyResult<Vec<PyValue>> {
+        self.started_by.check(py)?;
         let mut events = Vec::new();
         let mut position = 0;
         while let Some(Some(event)) = self.view.event(position).now_or_never() {
             position = event.sequence;
             events.push(PyValue(event.to_value()));
         }
-        events
+        Ok(events)
     }
 
     /// The same events, closed by themselves.
-    fn view(&self) -> Self {
-        Self::new(self.view.clone())
+    fn view(&self, py: Python<'_>) -> PyResult<Self> {
+        self.started_by.check(py)?;
+        Ok(Self::new(self.view.clone()))
     }
 
     /// Asks the work to end.
-    fn cancel(&self, reason: String) {
+    fn cancel(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        self.started_by.check(py)?;
         self.view.cancel(reason);
+        Ok(())
     }
 
     /// Ends the waits for events.
