@@ -55,12 +55,18 @@ impl Handle {
         }
     }
 
+    /// Whether a function belongs to the work itself, and not to what that has started beside it.
+    fn stands_at(&self, scope: &Scope) -> bool {
+        let (own, its) = (self.work.context(), scope.core());
+        let operations = own.operation_events().zip(its.operation_events());
+        operations.is_some_and(|(own, its)| Arc::ptr_eq(own, its))
+    }
+
     /// Refuses to block an event loop until work has ended that this loop has to go on with.
     fn check_loop(&self, py: Python<'_>) -> PyResult<()> {
         let here = interpreter::callbacks(py)?.call_method0(intern!(py, "begun_here"))?;
         let scopes: Vec<Bound<'_, Scope>> = here.extract()?;
-        let is_needed = |scope: &Scope| scope.core().is_below(self.work.context());
-        if self.work.is_finished() || !scopes.iter().any(|it| is_needed(it.get())) {
+        if self.work.is_finished() || !scopes.iter().any(|it| self.stands_at(it.get())) {
             return Ok(());
         }
         let message = "the work of the handle stands on this event loop, which a blocking wait \
