@@ -29,10 +29,10 @@ SILENT: contextvars.ContextVar[bool] = contextvars.ContextVar("aikit_silent", de
 CO_ASYNC = 0x80 | 0x200  # a coroutine function or an async generator, as in `inspect`
 
 
-def leave(token: contextvars.Token[object]) -> None:
+def leave(token: contextvars.Token[Any]) -> None:
     """Goes back to the run around; where the block is left from elsewhere, that place stays."""
     try:
-        SCOPE.reset(token)
+        token.var.reset(token)
     except ValueError:
         # Closed by the collector, or stepped by another task: that one is in its own run.
         return
@@ -259,10 +259,17 @@ class _AsyncCall:
 
     def _is_lost(self, error: BaseException) -> bool:
         """Whether a loop that ends has cancelled its tasks, as ``asyncio.run`` does."""
-        if self.is_cancelled or not isinstance(error, sys.modules["asyncio"].CancelledError):
+        module = sys.modules["asyncio"]
+        loop = self.event_loop
+        if self.is_cancelled or not isinstance(error, module.CancelledError) or loop in _own_loops:
             return False
-        cancelling = getattr(self.task, "cancelling", None)  # new in Python 3.11
-        return cancelling is not None and cancelling() > 0
+        # A function may have cancelled its own task as well; that ends nobody else's.
+        return all(_is_asked_to_end(task) for task in module.all_tasks(loop))
+
+
+def _is_asked_to_end(task: asyncio.Task[Any]) -> bool:
+    cancelling = getattr(task, "cancelling", None)  # new in Python 3.11
+    return cancelling is not None and cancelling() > 0
 
 
 class _Beginning:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._callbacks import running_loop
+from .errors import AikitError
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,12 +57,32 @@ class Watch:
         native: What can be watched: a Context or an execution.
     """
 
-    __slots__ = ("_before", "_canceller", "_watch")
+    __slots__ = ("_before", "_canceller", "_has_ended", "_native", "_stream", "_watch")
 
     def __init__(self, native: _aikit.Context | _aikit.Execution) -> None:
+        self._native = native
         self._before = cancellations()
         self._canceller = _Canceller()
+        self._has_ended = False
         self._watch = native.watch(self._canceller.ask)
+        self._stream = STREAM.get()
+        if self._stream is not None:
+            self._stream.add(self)
+
+    def rest(self) -> None:
+        """Cancels nothing until `resume`."""
+        self._canceller.close()
+
+    def resume(self) -> AikitError | None:
+        """Cancels the task that runs now; returns the end of the Context, if that came before."""
+        self._before = cancellations()
+        try:
+            self._native.check()
+        except AikitError as ended:
+            self._has_ended = True
+            return ended
+        self._canceller.reopen()
+        return None
 
     def close(self, error: BaseException | None) -> bool:
         """Lets nothing more happen.
@@ -72,10 +94,56 @@ class Watch:
             Whether that is the cancellation which this brought about, and nobody else's.
         """
         self._watch.close()
+        if self._stream is not None:
+            self._stream.discard(self)
         self._canceller.close()
         module = sys.modules.get("asyncio")
-        is_own = module is not None and isinstance(error, module.CancelledError)
-        return is_own and self._canceller.has_cancelled and cancellations() <= self._before
+        if module is None or not isinstance(error, module.CancelledError):
+            return False
+        is_brought_about = self._has_ended or self._canceller.has_cancelled
+        return is_brought_about and cancellations() <= self._before
+
+
+class StreamWatches:
+    """The watches of the blocks in which an async stream stands.
+
+    They rest between two items: the task is its reader's then, who is not inside of the blocks.
+    """
+
+    __slots__ = ("_open", "_task")
+
+    def __init__(self) -> None:
+        self._open: list[Watch] = []
+        self._task: asyncio.Task[Any] | None = None
+
+    def add(self, watch: Watch) -> None:
+        """A block was begun; one of another task than the stream's is none of its own."""
+        task = _current_task()
+        if task is not None and task is self._task:
+            self._open.append(watch)
+
+    def discard(self, watch: Watch) -> None:
+        """A block was left."""
+        if watch in self._open:
+            self._open.remove(watch)
+
+    def rest(self) -> None:
+        """The stream has given an item."""
+        self._task = None
+        for watch in self._open:
+            watch.rest()
+
+    def resume(self) -> AikitError | None:
+        """The stream goes on; returns why the innermost of its blocks that has ended did so."""
+        self._task = _current_task()
+        ends = [watch.resume() for watch in self._open]
+        return next((end for end in reversed(ends) if end is not None), None)
+
+
+# The async stream that runs.
+STREAM: contextvars.ContextVar[StreamWatches | None] = contextvars.ContextVar(
+    "aikit_stream", default=None
+)
 
 
 def cancellations() -> int:
@@ -110,6 +178,13 @@ class _Canceller:
         if self._is_open and self._task is not None:
             self.has_cancelled = True
             self._task.cancel()
+
+    def reopen(self) -> None:
+        """Goes on after `close`, with the task that runs now."""
+        self._task = _current_task()
+        self._loop = None if self._task is None else self._task.get_loop()
+        self.has_cancelled = False
+        self._is_open = True
 
     def close(self) -> None:
         """Lets nothing more happen, and takes back what has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import _aikit
@@ -88,15 +89,15 @@ class Context(Metrics):
     An ``async with`` block ends with the Context, as one of ``asyncio.timeout`` does: once it was
     cancelled or its deadline has passed, the task is cancelled where it waits, and the block raises
     ``CancelledError`` or ``DeadlineError`` of aikit. A ``with`` block cannot be left like that;
-    there the next call of aikit raises.
+    there the next call of aikit raises. Do not yield inside of an ``async with`` block, unless the
+    generator is a procedure: the task would be cancelled in the reader's code.
     """
 
     __slots__ = ("_entered", "_native")
 
     def __init__(self, native: _aikit.Context) -> None:
         self._native: _aikit.Context = native
-        # By thread and task: several may be inside at once.
-        self._entered: dict[tuple[int, int], list[_Entry]] = {}
+        self._entered: list[_Entry] = []
 
     @classmethod
     def create(  # noqa: PLR0913  # each is an option of its own
@@ -341,7 +342,7 @@ class Context(Metrics):
         return None if info is None else ExecutionInfo(info)
 
     def __enter__(self) -> Self:
-        self._enter(None)
+        self._enter(None, _block())
         return self
 
     def __exit__(
@@ -350,10 +351,10 @@ class Context(Metrics):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        leave(self._left().token)
+        leave(self._left(_block()).token)
 
     async def __aenter__(self) -> Self:
-        self._enter(Watch(self._native))
+        self._enter(Watch(self._native), _block())
         return self
 
     async def __aexit__(
@@ -362,7 +363,7 @@ class Context(Metrics):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        entry = self._left()
+        entry = self._left(_block())
         leave(entry.token)
         if entry.watch is not None and entry.watch.close(error):
             try:
@@ -370,18 +371,17 @@ class Context(Metrics):
             except AikitError as ended:
                 raise ended from error
 
-    def _enter(self, watch: Watch | None) -> None:
+    def _enter(self, watch: Watch | None, block: int) -> None:
         token = SCOPE.set(self._native.scope())
-        self._entered.setdefault(place(), []).append(_Entry(token, watch))
+        self._entered.append(_Entry(token, watch, place(), block))
 
-    def _left(self) -> _Entry:
-        # A generator may be ended by another task than the one that began it.
+    def _left(self, block: int) -> _Entry:
+        # A generator may be ended by another task than the one that began it: its frame tells. An
+        # `ExitStack` enters and leaves in frames of its own: there it is the thread and the task.
         here = place()
-        key = here if here in self._entered else next(iter(self._entered))
-        entries = self._entered[key]
-        entry = entries.pop()
-        if not entries:
-            del self._entered[key]
+        entries = reversed([*self._entered])
+        entry = max(entries, key=lambda it: (it.block == block, it.place == here))
+        self._entered.remove(entry)
         return entry
 
     def __eq__(self, other: object) -> bool:
@@ -401,6 +401,16 @@ class _Entry(NamedTuple):
 
     token: contextvars.Token[object]
     watch: Watch | None
+    place: tuple[int, int]
+    block: int
+
+
+def _block() -> int:
+    """Returns what tells the block that is entered or left from the others: its frame."""
+    try:
+        return id(sys._getframe(2))  # noqa: SLF001  # as `logging` finds who calls it
+    except ValueError:  # no code of Python's
+        return 0
 
 
 def _options(  # noqa: PLR0913, PLR0917  # one for each option

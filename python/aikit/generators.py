@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _aikit
 from ._callbacks import SCOPE, leave
-from ._watched import cancellations, watched
+from ._watched import STREAM, StreamWatches, cancellations, watched
 from .contexts import Context
 from .middleware import Arguments, awaited
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from .errors import AikitError
     from .procedures import Procedure
 
 T = TypeVar("T")
@@ -114,7 +116,17 @@ class SyncStream(ProcedureStream[T]):
 
 
 class AsyncStream(ProcedureStream[T]):
-    """What an async generator function yields."""
+    """What an async generator function yields.
+
+    Its ``async with`` blocks of a Context and of ``aikit.track`` rest between two items; one that
+    has ended meanwhile ends the generator at the next.
+    """
+
+    def __init__(
+        self, procedure: Procedure[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        super().__init__(procedure, args, kwargs)
+        self._watches = StreamWatches()
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
@@ -124,13 +136,29 @@ class AsyncStream(ProcedureStream[T]):
             raise StopAsyncIteration
         return await _AsyncNext(self)
 
-    async def _next(self) -> T:
+    async def _next(self, ended: AikitError | None) -> T:
+        """The next item; one of its blocks may have ended."""
         execution = self._begin()
         if self._generator is None:
             opened = self._open(execution)
             self._generator = (await awaited(opened)).__aiter__()
-        value: T = await self._generator.__anext__()
+        following = self._generator.__anext__() if ended is None else self._cancel(ended)
+        value: T = await following
         execution.chunk(value)
+        return value
+
+    async def _cancel(self, ended: AikitError) -> T:
+        """Cancels the generator where it stands, which is where it has yielded."""
+        throw = getattr(self._generator, "athrow", None)
+        if throw is None:
+            raise ended
+        cancellation = sys.modules["asyncio"].CancelledError()
+        try:
+            value: T = await throw(cancellation)
+        except BaseException as error:
+            if error is cancellation:
+                raise ended from error
+            raise
         return value
 
     async def aclose(self) -> None:
@@ -169,8 +197,10 @@ class _AsyncNext(Generic[T]):
         before = cancellations()
         execution = stream._begin()  # noqa: SLF001  # one class in two parts
         token = SCOPE.set(stream._scope or execution.scope)  # noqa: SLF001
+        running = STREAM.set(stream._watches)  # noqa: SLF001
+        ended = stream._watches.resume()  # noqa: SLF001
         try:
-            value: T = yield from watched(execution, stream._next())  # noqa: SLF001
+            value: T = yield from watched(execution, stream._next(ended))  # noqa: SLF001
             stream._scope = SCOPE.get()  # noqa: SLF001
         except StopAsyncIteration:
             stream._has_ended = True  # noqa: SLF001
@@ -190,6 +220,8 @@ class _AsyncNext(Generic[T]):
                 raise error  # noqa: B904  # the one that is handled, or came of it
             raise instead from error
         finally:
+            stream._watches.rest()  # noqa: SLF001
+            leave(running)
             leave(token)
         return value
 

@@ -8,7 +8,7 @@ import sys
 PRELUDE = """
 import asyncio, logging, threading
 import aikit
-from aikit.errors import DeadlineError, LimitExceededError
+from aikit.errors import CancelledError, DeadlineError, LimitExceededError
 
 release = threading.Event()
 records = []
@@ -19,18 +19,33 @@ class Handler(logging.Handler):
 
 logging.getLogger("aikit").addHandler(Handler())
 
+running = threading.Semaphore(0)
+
 def stuck():
+    running.release()
     release.wait(300)
 
 def other():
+    running.release()
     release.wait(300)
 
-cut = aikit.Procedure(stuck, timeout=0.02)
+cut = aikit.Procedure(stuck, timeout=200)
 quick = aikit.Procedure(lambda: "ran", name="quick", timeout=200)
 
-async def cut_off(count, procedure=cut):
-    ends = await asyncio.gather(*(procedure.arun() for _ in range(count)), return_exceptions=True)
-    return {type(end) for end in ends}
+def cut_off(count, procedure=cut):
+    # Each of them runs on a thread of its own when it is ended.
+    ctx = aikit.Context.create()
+    with ctx:
+        handles = [procedure.start() for _ in range(count)]
+    for _ in range(count):
+        assert running.acquire(timeout=100)
+    ctx.cancel("enough")
+    for handle in handles:
+        try:
+            handle.result()
+        except CancelledError:
+            continue
+        raise AssertionError(handle)
 """
 
 
@@ -48,11 +63,10 @@ def run(program: str) -> None:
 def test_functions_that_were_cut_off_leave_room_for_others() -> None:
     run("""
 for _ in range(5):
-    assert asyncio.run(cut_off(20)) == {DeadlineError}
+    cut_off(20)
 assert [quick() for _ in range(50)] == ["ran"] * 50
 told = [it.cut_off for it in records if "outlived" in it.getMessage()]
-# All that had a thread; who gave up before that keeps none.
-assert max(told) == len(told) > 64, told
+assert max(told) == len(told) == 100, told
 release.set()
 print("ended")
 """)
@@ -60,20 +74,17 @@ print("ended")
 
 def test_too_many_that_were_cut_off_are_named_and_room_comes_back() -> None:
     run("""
-assert asyncio.run(cut_off(56, aikit.Procedure(other, timeout=0.02))) == {DeadlineError}
-# Some of the last find no thread before their time is over, or are refused.
-while "limit" not in locals():
-    try:
-        asyncio.run(cut_off(100)) and quick()
-    except LimitExceededError as error:
-        limit = error
-import re
-kept = re.search(
-    r"`quick`: ([0-9]+) are kept .*: `stuck` [(]([0-9]+)[)], `other` [(]([0-9]+)[)]$", limit.message
-)
-assert kept, limit
-total, stuck_ones, other_ones = map(int, kept.groups())
-assert total == stuck_ones + other_ones >= 256 and total <= 256 + 32, limit
+cut_off(16, aikit.Procedure(other, timeout=200))
+for _ in range(8):
+    cut_off(30)
+try:
+    quick()
+except LimitExceededError as error:
+    limit = error
+assert limit.message == (
+    "too many functions were cut off to call the Python function `quick`: 256 threads are kept by "
+    "those that have not returned: `stuck` (240), `other` (16)"
+), limit
 # One that has just returned may be replaced before it is idle again.
 threads = [it for it in threading.enumerate() if it.name.startswith("aikit-function")]
 assert len(threads) <= 256 + 2 * 32, len(threads)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from aikit import Context, Procedure
 from aikit.errors import AikitError, CancelledError, DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from aikit.middleware import Arguments, Envelope
 
@@ -385,3 +386,101 @@ def test_middleware_that_cancels_keeps_the_function_from_being_called() -> None:
     with Context.create(), pytest.raises(CancelledError, match="enough"):
         Procedure(lambda: called.append(1), name="never").use(cancel)()
     assert called == []
+
+
+async def test_a_block_that_another_task_leaves_leaves_the_others_watched() -> None:
+    ctx = Context.create()
+    inside = asyncio.Event()
+
+    async def waits() -> None:
+        async with ctx:
+            inside.set()
+            await asyncio.sleep(LATE_S)
+
+    async def items() -> AsyncIterator[int]:
+        async with ctx:
+            yield 1
+
+    waiting = asyncio.create_task(waits())
+    await inside.wait()
+    generator: Any = items()
+
+    async def begin() -> None:
+        await generator.__anext__()
+
+    await asyncio.create_task(begin())
+    await asyncio.create_task(generator.aclose())
+    ctx.cancel("enough")
+    with pytest.raises(CancelledError, match="enough"):
+        await waiting
+
+
+async def _tracked(ctx: Context, ends: list[str]) -> AsyncIterator[int]:
+    try:
+        async with ctx, aikit.track("inner"):
+            yield 1
+            ends.append("went on")
+    finally:
+        ends.append("left")
+
+
+async def _blocks(ctx: Context, ends: list[str]) -> AsyncIterator[int]:
+    try:
+        async with ctx, ctx.child(), Context.create():
+            yield 1
+            ends.append("went on")
+    finally:
+        ends.append("left")
+
+
+async def _around(args: Any, envelope: Any, following: Any) -> AsyncIterator[Any]:
+    async for item in following():
+        yield item
+
+
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("function", [_tracked, _blocks])
+async def test_a_block_in_a_generator_rests_while_the_reader_has_the_item(
+    function: Any, *, around: bool
+) -> None:
+    ctx, ends = Context.create(), list[str]()
+    procedure: Procedure[Any] = Procedure(function, schema=False)
+    if around:
+        procedure = procedure.use(_around)
+    stream: Any = procedure(ctx, ends)
+    assert await stream.__anext__() == 1
+    ctx.cancel("enough")
+    await asyncio.sleep(0.05)  # the reader's own, and not ended
+    assert Context.try_get() is None
+    with pytest.raises(CancelledError, match="enough"):
+        await stream.__anext__()
+    if around:
+        await asyncio.sleep(0)  # Python itself closes what the middleware has left
+        gc.collect()
+        await asyncio.sleep(0)
+    assert ends == ["left"]
+    assert _is_as_it_was()
+    await asyncio.sleep(0)
+
+
+async def test_a_block_in_a_generator_that_rested_ends_it_where_it_waits_later() -> None:
+    ctx = Context.create()
+
+    @aikit.procedure
+    async def items() -> AsyncIterator[int]:
+        async with ctx:
+            yield 1
+            await asyncio.sleep(LATE_S)
+            yield 2
+
+    stream: Any = items()
+    assert await stream.__anext__() == 1
+    asyncio.get_running_loop().call_later(0.02, ctx.cancel, "enough")
+
+    async def read() -> None:
+        with pytest.raises(CancelledError, match="enough"):
+            await stream.__anext__()
+
+    # Another task than that which read the first item.
+    await asyncio.create_task(read())
+    assert _is_as_it_was()

@@ -101,9 +101,16 @@ def _calls(count: int) -> None:
         await asyncio.sleep(0)
         return value
 
+    @aikit.procedure
+    def breaks(value: int) -> None:
+        message = f"broken {value}"
+        raise ValueError(message)
+
     async def main() -> None:
         for number in range(count // 10):
             assert await waiting(number) == number
+            with pytest.raises(ValueError, match="broken"):
+                await breaks.start(number)
         doomed = Context.create()
         doomed.cancel("enough")
         for number in range(count // 100):
@@ -112,6 +119,10 @@ def _calls(count: int) -> None:
 
     for number in range(count):
         assert plain(number) == number
+    for number in range(count // 10):
+        handle = breaks.start(number)
+        with pytest.raises(ValueError, match="broken"):
+            handle.result()
     asyncio.run(main())
 
 

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import gc
 import traceback
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +48,10 @@ def made() -> list[BaseException]:
         KeyboardInterrupt("stop"),
         SystemExit(3),
         OSError(2, "gone"),
+        StopIteration(4),
+        StopAsyncIteration(5),
+        # It has the name of asyncio's, and no more.
+        concurrent.futures.CancelledError(),
     ]
 
 
@@ -90,8 +97,15 @@ def awaited(value: Any) -> object:
 
 async def twice(handle: Any) -> object:
     ends: Any = await asyncio.gather(handle, handle, return_exceptions=True)
-    assert ends[0] is ends[1]
+    assert itself(ends[0]) is itself(ends[1])
     raise ends[0]
+
+
+def itself(raised: BaseException) -> BaseException:
+    """What was raised, where Python has put a RuntimeError in its place (PEP 479)."""
+    if type(raised) is RuntimeError and isinstance(raised.__cause__, _STOPS):
+        return raised.__cause__
+    return raised
 
 
 async def _waits(procedure: Procedure[Any]) -> object:
@@ -121,6 +135,8 @@ WAYS: dict[str, Callable[[Procedure[Any]], object]] = {
 
 # An exit, or a Ctrl-C, that a task raises goes through the loop at once.
 _ENDS_LOOPS = (KeyboardInterrupt, SystemExit)
+# These end an iteration; where they would do it by mistake, they have to be the cause of another.
+_STOPS = (StopIteration, StopAsyncIteration)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -129,9 +145,12 @@ def test_what_a_function_raises_reaches_its_caller_as_it_is(way: str, kind: str)
     for error in made():
         if isinstance(error, _ENDS_LOOPS) and (kind.startswith("a") or "await" in way):
             continue
-        with Context.create(), pytest.raises(type(error)) as caught:
+        expected = (type(error), RuntimeError) if isinstance(error, _STOPS) else type(error)
+        with Context.create(), pytest.raises(expected) as caught:
             WAYS[way](kinds(error)[kind])
-        assert caught.value is error
+        assert itself(caught.value) is error
+        if kind == "raises" and not ("await" in way or "arun" in way):
+            assert caught.value is error
         frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
         assert frames[-1] == kind
         assert error.__cause__ is None
@@ -194,3 +213,53 @@ def test_a_tool_still_says_which_function_raised() -> None:
     with pytest.raises(AikitError, match="`breaks` raised OwnError") as caught:
         breaks.invoke({})
     assert isinstance(caught.value.__cause__, OwnError)
+
+
+@pytest.mark.parametrize("kind", ["raises", "araises", "generates"])
+@pytest.mark.parametrize("way", [lambda it: it.result(), awaited], ids=["result", "await"])
+def test_what_a_handle_raised_goes_with_the_frames_it_went_through(
+    kind: str, way: Callable[[Any], object]
+) -> None:
+    class Local:
+        """What a frame holds."""
+
+    held: list[weakref.ref[Local]] = []
+
+    def ask() -> None:
+        local = Local()
+        held.append(weakref.ref(local))
+        handle = kinds(OwnError(1, detail=local))[kind].start()
+        for _ in range(2):
+            with pytest.raises(OwnError) as caught:
+                way(handle)
+            assert caught.value.detail is local
+
+    for _ in range(20):
+        ask()
+    for _ in range(3):
+        gc.collect()
+    # Whatever thread ran the last one may still be at it.
+    assert sum(it() is not None for it in held) <= 1
+
+
+def test_a_handle_in_use_keeps_what_it_raises() -> None:
+    handle = kinds(OwnError(1, detail=None))["raises"].start()
+    with pytest.raises(OwnError) as first:
+        handle.result()
+    gc.collect()
+    with pytest.raises(OwnError) as second:
+        handle.result()
+    assert first.value is second.value
+
+
+def test_a_task_that_cancels_itself_is_no_loop_that_has_ended() -> None:
+    @aikit.procedure
+    async def gives_up() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(LATE_S)
+
+    for way in ("run", "result", "await"):
+        with pytest.raises(CancelledError, match="`gives_up` was cancelled"):
+            WAYS[way](gives_up)

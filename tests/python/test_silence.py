@@ -186,3 +186,31 @@ use()
 print(min(Handler.count, 1))
 """
     assert told(program, calls=False, bridge=bridge) == [1]
+
+
+@pytest.mark.parametrize("bridge", ["aikit", "pyo3-log"])
+def test_a_handler_that_ends_the_program_is_heard(bridge: str) -> None:
+    program = """
+import sys, time
+
+class Handler(logging.Handler):
+    raised = [SystemExit(3), KeyboardInterrupt()]
+    def emit(self, record):
+        if Handler.raised:
+            raise Handler.raised.pop()
+
+told = []
+sys.unraisablehook = lambda it: told.append(it.exc_type)
+logger = logging.getLogger("aikit")
+logger.setLevel(logging.INFO)
+logger.addHandler(Handler())
+try:
+    use()
+    time.sleep(60)
+except KeyboardInterrupt:
+    print(1)
+use()
+# No error can be raised on a thread of the core's; but it is told.
+print(told.count(SystemExit))
+"""
+    assert told(program, calls=False, bridge=bridge) == [1, 1]

@@ -80,6 +80,32 @@ print("ended")
 """)
 
 
+def test_work_that_a_handle_has_started_beside_itself_is_not_in_the_way_of_its_end() -> None:
+    run("""
+go_on, beside = threading.Event(), []
+
+async def start():
+    beside.append(slow.start())
+
+def starts(loop):
+    asyncio.run_coroutine_threadsafe(start(), loop).result(300)
+    go_on.wait(300)
+    return "ended by itself"
+
+starts = aikit.Procedure(starts, schema=False)
+
+async def main():
+    handle = starts.start(asyncio.get_running_loop())
+    await has_begun()
+    threading.Timer(0.1, go_on.set).start()
+    assert handle.result() == "ended by itself"
+    beside.clear()
+
+asyncio.run(main())
+print("ended")
+""")
+
+
 def test_a_handle_says_that_its_loop_has_ended_before_the_work_began() -> None:
     run("""
 async def start():
@@ -133,6 +159,7 @@ import os
 handle, finished = slow.start(), slow.start(0)
 assert finished.result() == "done"
 listening = handle.events
+view = aikit.handles.HandleView(handle._native.view())
 pid = os.fork()
 if pid == 0:
     code = 1
@@ -140,7 +167,8 @@ if pid == 0:
         for wait in (
             handle.result, lambda: asyncio.run(ask()), lambda: next(iter(handle)),
             handle.cancel, lambda: handle.status, lambda: handle.is_finished,
-            lambda: listening.on("*", print),
+            lambda: listening.on("*", print), lambda: handle.events, lambda: handle.usage,
+            view.cancel, lambda: view.events, lambda: next(iter(view)),
         ):
             says(UnavailableError, str(os.getppid()), wait)
         assert finished.result() == "done"

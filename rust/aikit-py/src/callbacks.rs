@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use aikit_core::{Context, Error, ErrorKind, Result, Value, io, script::Callable};
@@ -26,7 +26,7 @@ pub(crate) struct PyCallable(Arc<Function>);
 
 #[derive(Debug)]
 struct Function {
-    name: String,
+    name: Arc<str>,
     object: Py<PyAny>,
     is_async: bool,
 }
@@ -45,7 +45,7 @@ impl PyCallable {
             let error = Error::invalid_args(message).with_hint("pass a function, not its result");
             return Err(errors::to_python(py, &error));
         }
-        let name = function
+        let name: String = function
             .getattr(intern!(py, "__name__"))
             .and_then(|name| name.extract())
             .or_else(|_| function.get_type().name()?.extract())?;
@@ -53,7 +53,7 @@ impl PyCallable {
             .call_method1(intern!(py, "is_async"), (function,))?
             .extract()?;
         Ok(Arc::new(Self(Arc::new(Function {
-            name,
+            name: Arc::from(name),
             object: function.clone().unbind(),
             is_async,
         }))))
@@ -81,16 +81,18 @@ async fn call(function: Arc<Function>, context: Context, args: Vec<Value>) -> Re
     let place = slot.as_ref().map(Slot::place);
     let (sender, receiver) = oneshot::channel();
     let reply = Reply {
-        function: Arc::clone(&function),
+        name: Arc::clone(&function.name),
         waiting: Mutex::new(Some((sender, slot))),
     };
-    let mut guard = Guard {
+    let job = Arc::new(Job {
         function: Arc::clone(&function),
-        job: Arc::default(),
         place,
+        state: Mutex::default(),
+    });
+    let mut guard = Guard {
+        job: Arc::clone(&job),
         is_answered: false,
     };
-    let job = Arc::clone(&guard.job);
     // Taking the interpreter may wait, which a worker of the runtime must not.
     io::spawn_blocking(move || {
         let scope = Scope::new(context.clone(), slots);
@@ -155,7 +157,8 @@ type Waiting = (oneshot::Sender<Result<Value>>, Option<Slot>);
 /// Where a Python function's answer goes.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Reply {
-    function: Arc<Function>,
+    /// And not the function: frames refer to this, which the collector does not look into.
+    name: Arc<str>,
     waiting: Mutex<Option<Waiting>>,
 }
 
@@ -163,7 +166,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// Answers with what the function returned.
     fn resolve(&self, value: &Bound<'_, PyAny>) {
-        let name = &self.function.name;
+        let name = &self.name;
         self.send(convert::from_python(value).map_err(|error| {
             let message = format!(
                 "the Python function `{name}` returned what is not data: {}",
@@ -180,12 +183,12 @@ impl Reply {
     /// Answers with what the function raised.
     fn reject(&self, py: Python<'_>, raised: Bound<'_, PyBaseException>) {
         let raised = PyErr::from_value(raised.into_any());
-        self.send(Err(errors::from_python(py, &self.function.name, raised)));
+        self.send(Err(errors::from_python(py, &self.name, raised)));
     }
 
     /// Answers that the loop has ended on which the function was to go on.
     fn lose(&self) {
-        let name = &self.function.name;
+        let name = &self.name;
         let message =
             format!("the event loop of the Python function `{name}` has ended before the function");
         let hint = "await the handle before `asyncio.run` returns, or start the work outside of it";
@@ -229,30 +232,68 @@ impl Reply {
         if let Some((sender, slot)) = waiting {
             drop(slot);
             if sender.send(answer).is_err() {
-                tracing::debug!(function = %self.function.name, "a late answer was dropped");
+                tracing::debug!(function = %self.name, "a late answer was dropped");
             }
         }
     }
 }
 
-/// The started call, once it is known; shared with the thread that starts it.
-#[derive(Debug, Default)]
-struct Job(Mutex<JobState>);
+/// A call, shared with the thread that starts it.
+#[derive(Debug)]
+struct Job {
+    function: Arc<Function>,
+    /// What a sync function takes until it returns.
+    place: Option<Place>,
+    state: Mutex<JobState>,
+}
 
 #[derive(Debug, Default)]
 struct JobState {
+    /// The Python side, once it is known.
     started: Option<Py<PyAny>>,
     is_cancelled: bool,
 }
 
 impl Job {
     fn begin(&self, py: Python<'_>, started: Py<PyAny>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.is_cancelled {
-            cancel(py, &started);
-        } else {
-            state.started = Some(started);
+        {
+            let mut state = self.state();
+            if !state.is_cancelled {
+                state.started = Some(started);
+                return;
+            }
         }
+        // Its function may run already.
+        self.cut_off();
+        cancel(py, &started);
+    }
+
+    /// Nobody waits for the answer any more; answers what to cancel.
+    fn give_up(&self) -> Option<Py<PyAny>> {
+        let started = {
+            let mut state = self.state();
+            state.is_cancelled = true;
+            state.started.take()
+        };
+        if started.is_some() {
+            self.cut_off();
+        }
+        started
+    }
+
+    /// Gives the place of a sync function that still runs to another.
+    fn cut_off(&self) {
+        if let Some(cut_off) = self.place.as_ref().and_then(Place::cut_off) {
+            tracing::warn!(
+                function = %self.function.name,
+                cut_off,
+                "a Python function outlived its caller and keeps its thread"
+            );
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, JobState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -264,10 +305,7 @@ fn cancel(py: Python<'_>, started: &Py<PyAny>) {
 
 /// Cancels the Python side when the Rust future is dropped before its answer.
 struct Guard {
-    function: Arc<Function>,
     job: Arc<Job>,
-    /// What a sync function takes until it returns.
-    place: Option<Place>,
     is_answered: bool,
 }
 
@@ -276,17 +314,7 @@ impl Drop for Guard {
         if self.is_answered {
             return;
         }
-        let mut state = self.job.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.is_cancelled = true;
-        if let Some(started) = state.started.take() {
-            if let Some(place) = &self.place {
-                let cut_off = place.cut_off();
-                tracing::warn!(
-                    function = %self.function.name,
-                    cut_off,
-                    "a Python function outlived its caller and keeps its thread"
-                );
-            }
+        if let Some(started) = self.job.give_up() {
             // Not here: this may be a worker of the runtime, and the interpreter may be taken.
             drop(
                 io::runtime()

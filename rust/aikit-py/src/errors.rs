@@ -1,16 +1,9 @@
 //! Error kinds ↔ Python exceptions, by the table of `aikit_core::error`.
 
-use std::fmt;
-
 use aikit_core::{Error, ErrorKind};
-use pyo3::{
-    exceptions::PyKeyboardInterrupt,
-    intern,
-    prelude::*,
-    types::{PyDict, PyTraceback},
-};
+use pyo3::{exceptions::PyKeyboardInterrupt, intern, prelude::*, types::PyDict};
 
-use crate::{convert, interpreter};
+use crate::{convert, interpreter, raised::Raised};
 
 /// The table of error kinds: `(code, class, parent, built-in parent, exit status, retryable,
 /// summary)` each.
@@ -43,54 +36,17 @@ pub(crate) fn raise<T>(py: Python<'_>, result: aikit_core::Result<T>) -> PyResul
     result.map_err(|error| to_python(py, &error))
 }
 
-/// What a function of the user's raised, with the traceback it had then: each time an exception is
-/// raised again, Python adds to it.
-#[derive(Debug)]
-struct Raised {
-    error: PyErr,
-    traceback: Option<Py<PyTraceback>>,
-}
-
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for Raised {}
-
-impl Raised {
-    fn new(py: Python<'_>, error: PyErr) -> Self {
-        let traceback = error.traceback(py).map(Bound::unbind);
-        Self { error, traceback }
-    }
-
-    /// The very same exception, to be raised once more.
-    fn again(&self, py: Python<'_>) -> PyErr {
-        let with = intern!(py, "with_traceback");
-        // It takes a traceback of any exception, so this does not fail.
-        let _same = self.error.value(py).call_method1(with, (&self.traceback,));
-        self.error.clone_ref(py)
-    }
-}
-
-/// The exception of the user's function itself, where the error stands for nothing else; the one
-/// that carries the error otherwise.
-///
-/// `asyncio.CancelledError` is not raised again: it would end the task that waits, and not tell it
-/// that what it waits for was cancelled.
-pub(crate) fn original(py: Python<'_>, error: &Error) -> PyErr {
-    let source = std::error::Error::source(error);
-    match source.and_then(|it| it.downcast_ref::<Raised>()) {
-        Some(raised) if !is_cancellation(py, raised.error.value(py)) => raised.again(py),
-        _ => to_python(py, error),
-    }
-}
-
 /// Whether it is the exception by which asyncio ends a task.
 pub(crate) fn is_cancellation(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
-    let name = raised.get_type().name();
-    name.is_ok_and(|it| it == "CancelledError") && !is_ours(py, raised)
+    let is_one = || -> PyResult<bool> {
+        // Who has not imported asyncio raises none of its exceptions.
+        let loaded = py
+            .import(intern!(py, "sys"))?
+            .getattr(intern!(py, "modules"))?;
+        let asyncio = loaded.get_item(intern!(py, "asyncio"))?;
+        raised.is_instance(&asyncio.getattr(intern!(py, "CancelledError"))?)
+    };
+    is_one().unwrap_or(false) && !is_ours(py, raised)
 }
 
 fn is_ours(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
@@ -123,11 +79,7 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
 fn python_cause(py: Python<'_>, error: &Error) -> Option<PyErr> {
     let first = std::error::Error::source(error);
     let mut causes = std::iter::successors(first, |cause| cause.source());
-    causes.find_map(|cause| {
-        cause
-            .downcast_ref::<Raised>()
-            .map(|raised| raised.error.clone_ref(py))
-    })
+    causes.find_map(|cause| cause.downcast_ref::<Raised>()?.error(py))
 }
 
 /// The error that a function of the user's stands for by raising.
@@ -152,14 +104,14 @@ pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
         }
         return error.with_source(Raised::new(py, raised));
     }
+    if is_cancellation(py, &value) {
+        let message = format!("the Python function `{name}` was cancelled");
+        return Error::new(ErrorKind::Cancelled, message).with_source(Raised::new(py, raised));
+    }
     let kind = raised.get_type(py);
     let class = kind
         .name()
         .map_or_else(|_| "exception".to_owned(), |it| it.to_string());
-    if class == "CancelledError" {
-        let message = format!("the Python function `{name}` was cancelled");
-        return Error::new(ErrorKind::Cancelled, message).with_source(Raised::new(py, raised));
-    }
     let said = value.to_string();
     let message = if said.is_empty() {
         format!("the Python function `{name}` raised {class}")

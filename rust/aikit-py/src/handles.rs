@@ -7,17 +7,18 @@ use futures::{
     FutureExt as _,
     future::{Either, select},
 };
-use pyo3::{intern, prelude::*};
+use pyo3::{PyTraverseError, PyVisit, intern, prelude::*};
 use tokio::sync::watch;
 
-use crate::{context::Scope, convert::PyValue, errors, interpreter, wait};
+use crate::{context::Scope, convert::PyValue, errors, interpreter, raised::Original, wait};
 
 /// Started work.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Handle {
     work: Arc<procedure::Handle>,
     started_by: Process,
-    raise: wait::Raise,
+    /// What it raises, where that is what a Python function raised.
+    original: Option<Arc<Original>>,
 }
 
 impl Handle {
@@ -25,14 +26,14 @@ impl Handle {
         Self {
             work: Arc::new(handle),
             started_by: Process::this(),
-            raise: errors::to_python,
+            original: None,
         }
     }
 
     /// Of a Python function: what it raises is raised as it is.
     pub(crate) fn of_function(handle: procedure::Handle) -> Self {
         Self {
-            raise: errors::original,
+            original: Some(Arc::default()),
             ..Self::new(handle)
         }
     }
@@ -45,12 +46,27 @@ impl Handle {
         Ok(Arc::clone(&self.work))
     }
 
+    /// What makes the exception of the error that the work ends with.
+    fn raise(&self) -> impl FnOnce(Python<'_>, &Error) -> PyErr + Send + use<> {
+        let original = self.original.clone();
+        move |py, error| match original {
+            Some(original) => original.raise(py, error),
+            None => errors::to_python(py, error),
+        }
+    }
+
+    /// Whether a function belongs to the work itself, and not to what that has started beside it.
+    fn stands_at(&self, scope: &Scope) -> bool {
+        let (own, its) = (self.work.context(), scope.core());
+        let operations = own.operation_events().zip(its.operation_events());
+        operations.is_some_and(|(own, its)| Arc::ptr_eq(own, its))
+    }
+
     /// Refuses to block an event loop until work has ended that this loop has to go on with.
     fn check_loop(&self, py: Python<'_>) -> PyResult<()> {
         let here = interpreter::callbacks(py)?.call_method0(intern!(py, "begun_here"))?;
         let scopes: Vec<Bound<'_, Scope>> = here.extract()?;
-        let is_needed = |scope: &Scope| scope.core().is_below(self.work.context());
-        if self.work.is_finished() || !scopes.iter().any(|it| is_needed(it.get())) {
+        if self.work.is_finished() || !scopes.iter().any(|it| self.stands_at(it.get())) {
             return Ok(());
         }
         let message = "the work of the handle stands on this event loop, which a blocking wait \
@@ -68,14 +84,14 @@ impl Handle {
         let handle = self.here(py)?;
         self.check_loop(py)?;
         let work = |_| async move { handle.result().await };
-        wait::blocking_as(py, work, self.raise).map(PyValue)
+        wait::blocking_as(py, work, self.raise()).map(PyValue)
     }
 
     /// `result` as an awaitable.
     fn aresult<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let handle = self.here(py)?;
         let work = |_| async move { handle.result().await.map(PyValue) };
-        wait::awaitable_as(py, work, self.raise)
+        wait::awaitable_as(py, work, self.raise())
     }
 
     /// Waits for the event after position `after`; `None` after the last one.
@@ -101,8 +117,8 @@ impl Handle {
     }
 
     /// The events until now.
-    fn events(&self) -> Vec<PyValue> {
-        to_values(&self.work.events_until_now())
+    fn events(&self, py: Python<'_>) -> PyResult<Vec<PyValue>> {
+        Ok(to_values(&self.here(py)?.events_until_now()))
     }
 
     /// Where the work stands.
@@ -129,6 +145,17 @@ impl Handle {
     /// W3C trace id.
     fn trace_id(&self) -> String {
         self.work.context().trace_id().to_owned()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        let original = self.original.as_ref();
+        original.map_or(Ok(()), |it| it.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        if let Some(original) = &self.original {
+            original.clear();
+        }
     }
 }
 
@@ -167,18 +194,22 @@ impl HandleView {
     }
 
     /// The events until now.
-    fn events(&self) -> Vec<PyValue> {
-        to_values(&self.view.events_until_now())
+    fn events(&self, py: Python<'_>) -> PyResult<Vec<PyValue>> {
+        self.started_by.check(py)?;
+        Ok(to_values(&self.view.events_until_now()))
     }
 
     /// The same events, closed by themselves.
-    fn view(&self) -> Self {
-        Self::new(self.view.clone())
+    fn view(&self, py: Python<'_>) -> PyResult<Self> {
+        self.started_by.check(py)?;
+        Ok(Self::new(self.view.clone()))
     }
 
     /// Asks the work to end.
-    fn cancel(&self, reason: String) {
+    fn cancel(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        self.started_by.check(py)?;
         self.view.cancel(reason);
+        Ok(())
     }
 
     /// Ends the waits for events.

@@ -22,6 +22,7 @@ mod named;
 mod packages;
 mod procedures;
 mod rag;
+mod raised;
 mod replay;
 mod session;
 mod sessions;

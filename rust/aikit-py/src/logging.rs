@@ -20,6 +20,7 @@ use aikit_core::{
 };
 use log::{LevelFilter, Log, Metadata};
 use pyo3::{
+    exceptions::{PyException, PyKeyboardInterrupt},
     intern,
     prelude::*,
     sync::PyOnceLock,
@@ -152,15 +153,29 @@ impl Sink for PythonLogging {
     }
 
     fn write(&self, record: &Record<'_>) {
-        // A handler that raises reports it itself; there is nobody else to tell.
-        drop(interpreter::attach(|py| {
-            if silence::is_on(py) {
-                // What a handler itself brought about.
-                return Ok(());
+        interpreter::attach(|py| {
+            // Otherwise it is what a handler itself brought about.
+            if !silence::is_on(py) {
+                settle(py, deliver(py, record).err());
             }
-            deliver(py, record)
-        }));
+        });
     }
+}
+
+/// Deals with what a handler raised. The errors among it a handler reports itself; there is nobody
+/// else to tell.
+fn settle(py: Python<'_>, raised: Option<PyErr>) {
+    let ends = raised.filter(|it| !it.is_instance_of::<PyException>(py));
+    let Some(ends) = ends else { return };
+    if ends.is_instance_of::<PyKeyboardInterrupt>(py) {
+        // The main thread gets it at its next look, as if Ctrl-C had come a moment later.
+        let module = py.import(intern!(py, "_thread"));
+        let sent = module.and_then(|it| it.call_method0(intern!(py, "interrupt_main")));
+        if sent.is_ok() {
+            return;
+        }
+    }
+    ends.write_unraisable(py, None);
 }
 
 fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
@@ -241,7 +256,7 @@ impl Sink for ThroughLog {
                 silence::keep(py, send);
                 // It leaves what a handler raises to whoever looks next, which harms a call that
                 // has nothing to do with it.
-                drop(PyErr::take(py));
+                settle(py, PyErr::take(py));
             }
         });
     }

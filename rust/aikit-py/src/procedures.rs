@@ -29,7 +29,7 @@ use crate::{
     handles::Handle,
     interpreter,
     named::Named,
-    session, wait,
+    raised, session, wait,
 };
 
 /// What a procedure is made with.
@@ -128,7 +128,7 @@ impl ProcedureOptions {
         let work = |cx: ToolContext| async move {
             procedure.call(&cx.context, Value::Null).await.map(drop)
         };
-        wait::blocking_as(py, work, errors::original)
+        wait::blocking_as(py, work, raised::original)
     }
 
     /// `run_limited` as an awaitable.
@@ -141,7 +141,7 @@ impl ProcedureOptions {
         let work = |cx: ToolContext| async move {
             procedure.call(&cx.context, Value::Null).await.map(drop)
         };
-        wait::awaitable_as(py, work, errors::original)
+        wait::awaitable_as(py, work, raised::original)
     }
 
     /// Starts a function without arguments as a procedure.

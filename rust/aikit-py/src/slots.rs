@@ -106,8 +106,8 @@ impl Slots {
         let (count, names) = self.described();
         (count >= CUT_OFF_MAX).then(|| {
             let message = format!(
-                "no thread is free for the Python function `{name}`: {count} are kept by \
-                 functions that were cut off and have not returned: {names}"
+                "too many functions were cut off to call the Python function `{name}`: {count} \
+                 threads are kept by those that have not returned: {names}"
             );
             Error::new(ErrorKind::LimitExceeded, message).with_hint(
                 "have these functions call `Context.get().check()` now and then, or make them \
@@ -196,24 +196,25 @@ impl Drop for Slot {
 }
 
 /// What a function takes.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place(Arc<Taken>);
 
 impl Place {
     /// Says that nobody waits for the function any more, and gives its place to another. Answers
-    /// how many were cut off and have not returned.
-    pub(crate) fn cut_off(&self) -> usize {
+    /// how many were cut off and have not returned; `None` where it has returned itself.
+    pub(crate) fn cut_off(&self) -> Option<usize> {
         self.0.cut_off()
     }
 }
 
+#[derive(Debug)]
 struct Taken {
     slots: Arc<Slots>,
     name: String,
     state: Mutex<State>,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Runs,
     CutOff,
@@ -221,15 +222,17 @@ enum State {
 }
 
 impl Taken {
-    fn cut_off(&self) -> usize {
+    fn cut_off(&self) -> Option<usize> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if *state == State::Runs {
-            *state = State::CutOff;
-            *self.slots.names().entry(self.name.clone()).or_default() += 1;
-            self.slots.free.add_permits(1);
-            self.slots.changed.notify_waiters();
+        if *state != State::Runs {
+            return None;
         }
-        self.slots.names().values().sum()
+        *state = State::CutOff;
+        let mut names = self.slots.names();
+        *names.entry(self.name.clone()).or_default() += 1;
+        self.slots.free.add_permits(1);
+        self.slots.changed.notify_waiters();
+        Some(names.values().sum())
     }
 
     /// Notes that the function has returned; answers whether it had been cut off.

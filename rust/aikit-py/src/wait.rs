@@ -8,7 +8,10 @@ use std::{
 
 use aikit_core::{Error, ErrorKind, Result, io, tool::ToolContext};
 use futures::future::FutureExt as _;
-use pyo3::prelude::*;
+use pyo3::{
+    exceptions::{PyRuntimeError, PyStopIteration},
+    prelude::*,
+};
 use pyo3_async_runtimes::{
     TaskLocals,
     generic::{self, ContextExt, JoinError, Runtime},
@@ -30,10 +33,7 @@ where
     blocking_as(py, work, errors::to_python)
 }
 
-/// Makes the exception of an error.
-pub(crate) type Raise = fn(Python<'_>, &Error) -> PyErr;
-
-/// [`blocking`], with another exception for an error.
+/// [`blocking`], with the exception that `raise` makes of an error.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub(crate) type Raise = fn(Python<'_>, &Error) -> PyErr;
 pub(crate) fn blocking_as<T, F>(
     py: Python<'_>,
     work: impl FnOnce(ToolContext) -> F,
-    raise: Raise,
+    raise: impl FnOnce(Python<'_>, &Error) -> PyErr,
 ) -> PyResult<T>
 where
     T: Send + 'static,
@@ -88,7 +88,7 @@ where
     awaitable_as(py, work, errors::to_python)
 }
 
-/// [`awaitable`], with another exception for an error.
+/// [`awaitable`], with the exception that `raise` makes of an error.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ where
 pub(crate) fn awaitable_as<'py, T, F>(
     py: Python<'py>,
     work: impl FnOnce(ToolContext) -> F,
-    raise: Raise,
+    raise: impl FnOnce(Python<'_>, &Error) -> PyErr + Send + 'static,
 ) -> PyResult<Bound<'py, PyAny>>
 where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
@@ -120,12 +120,16 @@ pub(crate) fn started(py: Python<'_>) -> PyResult<ToolContext> {
 }
 
 /// A result that becomes an exception where the interpreter is at hand.
-struct Outcome<T> {
+struct Outcome<T, R> {
     result: Result<T>,
-    raise: Raise,
+    raise: R,
 }
 
-impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Outcome<T> {
+impl<'py, T, R> IntoPyObject<'py> for Outcome<T, R>
+where
+    T: IntoPyObject<'py>,
+    R: FnOnce(Python<'_>, &Error) -> PyErr,
+{
     type Target = PyAny;
     type Output = Bound<'py, PyAny>;
     type Error = PyErr;
@@ -133,9 +137,20 @@ impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Outcome<T> {
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
         match self.result {
             Ok(value) => pyo3::IntoPyObjectExt::into_bound_py_any(value, py),
-            Err(error) => Err((self.raise)(py, &error)),
+            Err(error) => Err(for_future(py, (self.raise)(py, &error))),
         }
     }
+}
+
+/// The exception as a future can hold it: none takes a `StopIteration`, of which a coroutine makes
+/// the same (PEP 479).
+fn for_future(py: Python<'_>, raised: PyErr) -> PyErr {
+    if !raised.is_instance_of::<PyStopIteration>(py) {
+        return raised;
+    }
+    let instead = PyRuntimeError::new_err("the function that was awaited raised StopIteration");
+    instead.set_cause(py, Some(raised));
+    instead
 }
 
 /// `aikit_core::io` as pyo3-async-runtimes sees it. Its own `tokio` module is not used: its
