@@ -86,7 +86,7 @@ async fn run_in(cx: Context, function: Value, args: MultiValue) -> mlua::Result<
             error::to_lua(Error::invalid_args(message).with_hint(hint))
         })?;
         let run = state.run()?.beside(cx);
-        Task::start_in(&state, run, function, args).into_lua()?
+        Task::start_in(&state, &run, function, args).into_lua()?
     };
     let task = CancelOnDrop(vec![task]);
     task::within(task.0[0].clone().result()).await

@@ -35,7 +35,7 @@ pub(super) fn start(function: Function, args: MultiValue) -> mlua::Result<LuaHan
         })
     });
     let run = run.beside(handle.context().clone());
-    let task = Task::start_in(&state, run, function, args).into_lua()?;
+    let task = Task::start_in(&state, &run, function, args).into_lua()?;
     let waited = task.clone();
     let telling = async move {
         let error = waited.settled().await;
@@ -103,10 +103,10 @@ impl LuaView {
                     return;
                 };
                 let args = MultiValue::from_iter([event]);
-                let task = Task::start_in(&state, Arc::clone(&run), listener.clone(), args);
+                let task = Task::start_in(&state, &run, listener.clone(), args);
                 let Ok(task) = task else { return };
                 // A listener only looks on: that it fails is a warning, and the next event comes.
-                if let Some(error) = task.failed().await {
+                if let Some(error) = task.untold().await {
                     task::warn(&run, "a listener of a handle failed", &error);
                 }
             }

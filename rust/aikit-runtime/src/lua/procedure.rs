@@ -379,7 +379,7 @@ async fn run_task(
 ) -> mlua::Result<MultiValue> {
     let task = {
         let run = begun.run.beside(begun.run.cx.clone());
-        Task::start_in(&*State::current()?, run, function, args).into_lua()?
+        Task::start_in(&*State::current()?, &run, function, args).into_lua()?
     };
     drop(begun);
     let task = CancelOnDrop(vec![task]);
