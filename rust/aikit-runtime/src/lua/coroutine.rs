@@ -318,6 +318,23 @@ unsafe extern "C-unwind" fn hand_out(state: *mut lua_State) -> c_int {
     }
 }
 
+/// A function that says whether whoever calls it can wait for an asynchronous function.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn can_wait(lua: &Lua) -> mlua::Result<Function> {
+    unsafe extern "C-unwind" fn answer(state: *mut lua_State) -> c_int {
+        // SAFETY: one value is pushed.
+        unsafe {
+            ffi::lua_pushboolean(state, ffi::lua_isyieldable(state));
+            1
+        }
+    }
+    // SAFETY: it keeps to the protocol of C functions of Lua.
+    unsafe { lua.create_c_function(answer) }
+}
+
 /// Whether the function was called by the code that waits.
 unsafe fn waits(state: *mut lua_State) -> bool {
     // SAFETY: the frame is read only when Lua has found it; a source lives as long as its frame.

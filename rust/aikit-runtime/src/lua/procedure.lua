@@ -239,15 +239,31 @@ local function stream_of(value, method)
     return own
 end
 
-local function close_stream(self)
-    local own = stream_of(self, "close")
-    if own.ended then return end
-    own.ended = true
+-- Closes what the code of a stream has open.
+local function unwind(own)
+    -- In a task, as in `advance`, where the code around can wait for one: a coroutine that is being
+    -- closed itself cannot.
+    if own.parts.is_limited and native.can_wait() then
+        local is_done, ok, failure = pcall(native.run_task, own.execution, close, own.co)
+        if not is_done then return false, ok end
+        return ok, failure
+    end
     native.enter(own.execution)
     local ok, failure = close(own.co)
     native.leave(own.execution)
-    native.abandon(own.execution)
-    if not ok then error(failure, 0) end
+    return ok, failure
+end
+
+-- `raised` is what ends the block that closes it, if something was raised there.
+local function close_stream(self, raised)
+    local own = stream_of(self, "close")
+    if own.ended then return end
+    own.ended = true
+    local ok, failure = unwind(own)
+    if ok then return native.abandon(own.execution) end
+    failure = native.fail(own.execution, failure)
+    -- What was raised first goes on.
+    if raised == nil then error(failure, 0) end
 end
 
 -- Lets the code of a stream run until it hands something out.

@@ -23,7 +23,7 @@ use mlua::{
 use super::{
     callable,
     context::{self, ContextHandle},
-    convert,
+    convert, coroutine,
     error::{self, Failure, IntoLua as _},
     handle, outline,
     state::{Run, State},
@@ -88,6 +88,7 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
     add_checks(lua, &set)?;
     set("run_task", lua.create_async_function(run_task))?;
     set(
+    set("can_wait", coroutine::can_wait(lua))?;
         "start",
         lua.create_function(|_, (function, args)| handle::start(function, args)),
     )?;
