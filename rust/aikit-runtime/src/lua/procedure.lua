@@ -5,7 +5,7 @@
 local native = ...
 
 local pack, unpack, type = table.pack, table.unpack, type
-local setmetatable, pcall, error, tostring = setmetatable, pcall, error, tostring
+local setmetatable, rawset, pcall, error, tostring = setmetatable, rawset, pcall, error, tostring
 local pairs, concat = pairs, table.concat
 local create, resume, status, close = coroutine.create, coroutine.resume, coroutine.status, coroutine.close
 
@@ -44,8 +44,12 @@ end
 
 local envelope_meta = {
     __index = function(self, key)
-        if key == "context" or key == "pid" or key == "handle" then
-            return native[key](self.execution)
+        if key == "context" or key == "pid" then return native[key](self.execution) end
+        if key == "handle" then
+            -- The same each time: it knows where whoever calls it stands.
+            local handle = native.handle(self.execution)
+            rawset(self, key, handle)
+            return handle
         end
         return self.own[key]
     end,

@@ -25,7 +25,8 @@ use super::{
     context::{self, ContextHandle},
     convert, coroutine,
     error::{self, Failure, IntoLua as _},
-    handle, outline,
+    handle::{self, LuaView},
+    outline,
     state::{Run, State},
     task::{self, CancelOnDrop, Task},
 };
@@ -87,8 +88,8 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
     add_execution(lua, &set)?;
     add_checks(lua, &set)?;
     set("run_task", lua.create_async_function(run_task))?;
-    set(
     set("can_wait", coroutine::can_wait(lua))?;
+    set(
         "start",
         lua.create_function(|_, (function, args)| handle::start(function, args)),
     )?;
@@ -178,7 +179,7 @@ fn add_execution(
     set(
         "handle",
         lua.create_function(|_, begun: UserDataRef<Begun>| {
-            Ok(HandleView::of(&begun.run.cx).map(handle::LuaView))
+            Ok(HandleView::of(&begun.run.cx).map(LuaView::new))
         }),
     )?;
     set(
