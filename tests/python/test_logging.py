@@ -200,7 +200,7 @@ def test_a_script_does_not_change_the_format_that_its_host_has_set(tmp_path: Pat
     (tmp_path / "log").unlink()
     written = script(asks("json") + hello, tmp_path, AIKIT_LOGGING__FORMAT="text")
     (line,) = [it for it in written if "hello" in it]
-    assert f"hello {json.dumps(FORGED)}=1" in line
+    assert f" {json.dumps(FORGED)}=1" in line
     assert "forged" not in "".join(it for it in written if it != line)
 
 

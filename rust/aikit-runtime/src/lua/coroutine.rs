@@ -5,7 +5,8 @@
 //! stopped would otherwise run its `__close` functions with hooks off, where nothing stops them.
 //! `coroutine.resume`, `wrap` and `close` tell the handler of [`interrupt`](super::interrupt) which
 //! coroutine runs, and pass on the waiting of an asynchronous function inside a coroutine of the
-//! script. `coroutine.yield` refuses to hand out what nobody takes, and `isyieldable` says so. `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
+//! script. `coroutine.yield` refuses to hand out what nobody takes, and `isyieldable` says so.
+//! `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
 //! `setmetatable` refuses `__gc`, whose functions would run with hooks off. Each is a port of the
 //! function of the same name in Lua 5.4.
 #![expect(
