@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .sessions import Session
     from .state import State
     from .tools import Tool, tool
+    from .tracking import track
     from .vectors import VectorIndex
 
 __all__ = [

@@ -35,7 +35,7 @@ def where() -> list[str]:
 async def leaf(tenant: str, middle: int, number: int) -> None:
     for _ in range((middle + number) % 4):
         ctx = Context.get()
-        assert (ctx.user.tenant, ctx.metadata["middle"], ctx.tick) == (tenant, middle, number)
+        assert (ctx.user.tenant, ctx.metadata["middle"], ctx.tick) == (tenant, middle, number + 1)
         assert ctx.node.parent.name == "middle"  # type: ignore[union-attr]
         assert ctx.origin_name == "root"
         await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def middle_of(tenant: str, number: int) -> bool:
     ctx = Context.get()
     is_doomed = number % 5 == 0
     calls = [
-        ctx.fork(leaf.arun, tenant, number, index, metadata={"middle": number}, tick=index)
+        ctx.fork(leaf.arun, tenant, number, index, metadata={"middle": number}, tick=index + 1)
         for index in range(LEAVES)
     ]
     if is_doomed:

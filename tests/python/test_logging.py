@@ -72,7 +72,7 @@ def test_the_level_of_the_logger_decides(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.DEBUG, logger="aikit"):
         run_agent()
     procedures = {it.procedure for it in records(caplog) if it.getMessage().startswith("ended")}  # type: ignore[attr-defined]
-    assert procedures == {"agent brief", "chat scripted:test"}
+    assert procedures == {"agent brief", "agent step", "chat scripted:test"}
 
 
 def python(program: str, folder: Path, **variables: str) -> str:
@@ -106,7 +106,7 @@ def test_json_lines_go_to_a_file_on_request(tmp_path: Path) -> None:
     (agent,) = [it for it in lines if it["message"] == AGENT]
     assert (agent["level"], agent["agent"], agent["requests"]) == ("info", "brief", 1)
     inside = [it for it in lines if it.get("trace_id") == agent["trace_id"]]
-    assert {"agent brief", "chat scripted:test"} == {it["procedure"] for it in inside}
+    assert {"agent brief", "agent step", "chat scripted:test"} == {it["procedure"] for it in inside}
     assert all(it["time"].endswith("Z") and it["target"].startswith("aikit.") for it in lines)
 
 
