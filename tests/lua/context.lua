@@ -85,6 +85,13 @@ Procedure.track("outer", function()
   assert(#Context.node():children() == 1 and Context.node():children()[1].status == "completed")
   local node = Context.node()
   node:add_metric("x", 1) node:merge_metrics({x = 2, y = 1}) node:set_metric("y", 5)
+  -- All or nothing, and no list.
+  for _, wrong in ipairs{{1, 2}, {a = 1, b = "x"}, {a = 1, b = -1/0}, {a = 1, [""] = 2}} do
+    local ok, why = pcall(node.merge_metrics, node, wrong)
+    assert(not ok and why.kind == "invalid_args", tostring(why))
+    assert(node:get_metric("a") == 0 and node:get_metric("1") == 0)
+  end
+  node:merge_metrics{}
   for _, wrong in ipairs{{"", 1}, {"a\nb", 1}, {"x", 0/0}, {"x", 1/0}, {"usage.requests", -1}} do
     for _, count in ipairs{Context.add_metric, Context.set_metric} do
       local ok, why = pcall(count, wrong[1], wrong[2])

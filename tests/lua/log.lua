@@ -22,7 +22,7 @@ Log.configure{level = "fatal", context_fields = {experiment = "a"}}
 assert(not Log.is_level_enabled("error"))
 Log.configure{replace = true}
 
--- Fields of several tables: the later wins. How a line looks is the script's own affair.
+-- Fields of several tables: the later wins. How a line looks then is tested in Python.
 local fields = Log.compose_context_fields{{run = 1, part = "a"}, {}, {run = 2}}
 assert(fields.run == 2 and fields.part == "a")
 Log.configure{context_fields = fields, format = "json"}

@@ -202,6 +202,20 @@ local ok, why = pcall(handle.on, handle, "stream.*", print)
 assert(not ok and why.message:find("stream.*", 1, true))
 for _ = 1, 2 do assert(listened:receive{timeout = 10}) end
 assert(chunks == 2)
+-- A call by hand gives the next event, and `nil` at the end; loops have places of their own.
+local function by_hand(next_event)
+  local kinds, event = {}, next_event()
+  while event do
+    kinds[#kinds + 1] = event.kind
+    assert(#kinds < 10, "it ends")
+    event = next_event()
+  end
+  return table.concat(kinds, " ")
+end
+local by_loop = {}
+for event in handle do by_loop[#by_loop + 1] = event.kind end
+assert(by_hand(handle) == table.concat(by_loop, " ") and #by_loop > 2)
+assert(handle() == nil and by_hand(handle) == "")
 -- Middleware sees the handle, when somebody holds one.
 local watched
 local watches = add:use(function(args, envelope, next)
@@ -210,6 +224,13 @@ local watches = add:use(function(args, envelope, next)
 end)
 assert(watches(1) == 2 and watched == nil)
 assert(watches:start(1):result() == 2 and #watched:events() >= 1)
+assert(by_hand(watched) == "procedure.start procedure.end")
+local through = add:use(function(args, envelope, next)
+  local first = envelope.handle()
+  assert(first.kind == "procedure.start" and envelope.handle == envelope.handle)
+  return next()
+end)
+assert(through:start(1):result() == 2)
 assert(#handle:events() == 4)
 local waiting = Procedure.create{name = "waiting", function() sleep(60) end}:with_handle()
 waiting:cancel("enough")
@@ -253,4 +274,12 @@ local ok, why = pcall(fetch)
 assert(not ok and why.message:find("fetch") and why.message:find("3"))
 assert(Procedure.is_procedure(add) and not Procedure.is_procedure(print))
 assert(not pcall(Procedure.create, {name = "none"}))
+-- Whether `coroutine.yield` hands something out is what `isyieldable` says.
+assert(not coroutine.isyieldable() and not pcall(coroutine.yield, 1))
+assert(coroutine.wrap(function() return coroutine.isyieldable() end)())
+local inside = coroutine.create(function() coroutine.yield(coroutine.isyieldable(), coroutine.isyieldable((coroutine.running()))) end)
+local _, first, second = coroutine.resume(inside)
+assert(first and second and coroutine.isyieldable(inside))
+assert(await(async(coroutine.isyieldable)) == false)
+assert(Procedure.create{name = "asks", generator = true, function() coroutine.yield(coroutine.isyieldable()) end}:stream()() == true)
 print("ok")

@@ -178,3 +178,45 @@ def test_records_of_a_lua_script_carry_its_fields(tmp_path: Path) -> None:
     ]
     assert (ours[0]["rows"], ours[1]["step"], ours[4]["experiment"]) == (3, 2, "a")
     assert len({it["request_id"] for it in ours}) == 1
+
+
+FORGED = "a\n2026-01-01T00:00:00.000000Z error aikit.security: forged x"
+
+
+def script(code: str, folder: Path, **variables: str) -> list[str]:
+    (folder / "script.lua").write_text(code)
+    runs = f"{RUN}[2] = 'script.lua'\nmain()"
+    said = python(runs, folder, AIKIT_LOGGING__FILE="log", **variables)
+    assert said == ""
+    return (folder / "log").read_text().splitlines()
+
+
+def test_a_script_does_not_change_the_format_that_its_host_has_set(tmp_path: Path) -> None:
+    hello = f"Log.info('hello', {{[{json.dumps(FORGED)}] = 1}})"
+    asks = "Log.configure{{format = '{}'}} ".format
+    written = script(asks("text") + hello, tmp_path, AIKIT_LOGGING__FORMAT="json")
+    (mine,) = [it for it in map(json.loads, written) if it["message"] == "hello"]
+    assert mine[FORGED] == 1
+    (tmp_path / "log").unlink()
+    written = script(asks("json") + hello, tmp_path, AIKIT_LOGGING__FORMAT="text")
+    (line,) = [it for it in written if "hello" in it]
+    assert f" {json.dumps(FORGED)}=1" in line
+    assert "forged" not in "".join(it for it in written if it != line)
+
+
+def test_the_format_of_a_script_counts_where_its_host_has_set_none(tmp_path: Path) -> None:
+    code = (
+        "Log.info('before')\n"
+        "Log.configure{format = 'json', context_fields = {part = 'a'}}\n"
+        "Log.info('inside', {rows = 3})\n"
+        "Log.for_component('loader'):info('inside too')\n"
+        "Log.configure{replace = true}\n"
+        "Log.info('after')\n"
+    )
+    written = script(code, tmp_path, AIKIT_LOGGING__LEVEL="info")
+    before, inside, too, after = [it for it in written if "aikit.script" in it or "loader" in it]
+    assert " info  aikit.script: before " in before
+    assert " info  aikit.script: after " in after
+    record = json.loads(inside)
+    assert (record["message"], record["rows"], record["part"]) == ("inside", 3, "a")
+    assert json.loads(too)["target"] == "aikit.loader"

@@ -9,6 +9,7 @@ use crate::{
     context::{Context, Overrides},
     hook::{CELL, Hooked, apart_from, around},
     progress::Progress,
+    tracker::{Operation, track},
     value::Map,
 };
 
@@ -218,14 +219,36 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
 /// Name of the procedure that a cell is, whoever runs it: a kernel, a script file, a prompt.
 pub const CELL_PROCEDURE: &str = "cell";
 
-/// Runs a cell with the hooks of `cx` around it; the only caller of [`ScriptEngine::execute`] in a
-/// program. A cell that only takes hooks away runs without those, so that nobody is locked up by a
-/// hook that refuses every cell.
+/// Runs a cell as a procedure below `root`, with the hooks around it; the only caller of
+/// [`ScriptEngine::execute`] in a program. A cell that only takes hooks away runs without those, so
+/// that nobody is locked up by a hook that refuses every cell. An engine that panics has lost its
+/// cell, not the program.
+///
+/// `begin` is given the Context of the cell, which an interrupt may cancel, before anything runs;
+/// what it answers lives until the cell has ended.
 ///
 /// # Errors
 ///
-/// The script's own, and those of [`around`].
-pub async fn run_cell(
+/// The script's own, and those of [`around`]; `internal` when the engine panicked.
+pub async fn run_cell<T>(
+    engine: &dyn ScriptEngine,
+    root: &Context,
+    cell: Cell,
+    sink: Arc<dyn OutputSink>,
+    begin: impl FnOnce(&Context) -> T,
+) -> Result<Option<Map>> {
+    let tracked = track(root, Operation::new(CELL_PROCEDURE), |cx| async move {
+        // One below: the procedure ends when the engine has, not when it is told to.
+        let cx = cx.child(Overrides::default());
+        let _running = begin(&cx);
+        cx.run(hooked(engine, &cx, cell, sink)).await
+    });
+    // A cell has room for its hooks, and whoever runs it for a cell.
+    Box::pin(tracked).await
+}
+
+/// Runs a cell with the hooks of `cx` around it.
+async fn hooked(
     engine: &dyn ScriptEngine,
     cx: &Context,
     cell: Cell,
@@ -303,4 +326,119 @@ impl Hooked for CellCall<'_> {
 
 fn plain(text: String) -> Map {
     Map::from_iter([("text/plain".to_owned(), Value::from(text))])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::graph::Status;
+
+    /// A language whose cells fail as their code says.
+    #[derive(Debug)]
+    struct Fragile;
+
+    impl ScriptEngine for Fragile {
+        fn language(&self) -> LanguageInfo {
+            LanguageInfo {
+                name: "fragile",
+                version: String::new(),
+                mimetype: "text/plain",
+                file_extension: ".txt",
+                pygments_lexer: "text",
+                codemirror_mode: "text",
+            }
+        }
+
+        fn execute<'a>(
+            &'a self,
+            cx: &'a Context,
+            cell: Cell,
+            _: Arc<dyn OutputSink>,
+        ) -> BoxFuture<'a, Result<Option<Map>>> {
+            Box::pin(async move {
+                assert!(cell.code != "panic", "as asked");
+                cx.check()?;
+                let name = cx.node().map(|node| node.name.to_string());
+                Ok(Some(plain(name.unwrap_or_default())))
+            })
+        }
+
+        fn complete<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<Completion>> {
+            Box::pin(async { Ok(Completion::default()) })
+        }
+
+        fn inspect<'a>(
+            &'a self,
+            _: &'a str,
+            _: usize,
+            _: u8,
+        ) -> BoxFuture<'a, Result<Option<Map>>> {
+            Box::pin(async { Ok(None) })
+        }
+
+        fn is_complete(&self, _: &str) -> Completeness {
+            Completeness::Complete
+        }
+
+        fn interrupt(&self) {}
+    }
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl OutputSink for Nowhere {
+        fn emit(&self, _: Output) {}
+    }
+
+    /// Says when it is dropped.
+    struct Guard(Arc<Mutex<bool>>);
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+    }
+
+    fn run<T>(
+        root: &Context,
+        code: &str,
+        begin: impl FnOnce(&Context) -> T,
+    ) -> Result<Option<Map>> {
+        let cell = Cell {
+            code: code.to_owned(),
+            name: "cell [1]".to_owned(),
+        };
+        block_on(run_cell(&Fragile, root, cell, Arc::new(Nowhere), begin))
+    }
+
+    fn status(root: &Context) -> Status {
+        root.graph().root().unwrap().status()
+    }
+
+    #[test]
+    fn a_cell_is_a_procedure_and_a_panic_of_its_engine_an_error() {
+        let root = Context::default();
+        let shown = run(&root, "name", |_| ()).unwrap();
+        assert_eq!(shown, Some(plain(CELL_PROCEDURE.to_owned())));
+        assert_eq!(status(&root), Status::Completed);
+        let (root, ended) = (Context::default(), Arc::new(Mutex::new(false)));
+        let error = run(&root, "panic", |_| Guard(Arc::clone(&ended))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert_eq!(error.message(), "`cell` panicked: as asked");
+        assert_eq!(status(&root), Status::Failed);
+        assert!(*ended.lock().unwrap());
+    }
+
+    #[test]
+    fn who_runs_a_cell_can_cancel_it_before_it_begins() {
+        let root = Context::default();
+        let cancel = |cx: &Context| cx.cancel(ErrorKind::Interrupted, "interrupted");
+        let error = run(&root, "name", cancel).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+        assert!(!root.is_cancelled());
+    }
 }

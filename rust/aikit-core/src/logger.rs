@@ -46,7 +46,8 @@ const ROOT: &str = "aikit";
 pub struct Settings {
     /// The least severe level that the writer is given.
     pub level: Option<Level>,
-    /// How a line of the writer looks.
+    /// How a line of the writer looks, whatever a logger's own format is; a line to read where
+    /// neither says anything.
     pub format: Option<Format>,
     /// Which fields of the Context each record gets.
     pub context_fields: Option<ContextFields>,
@@ -71,7 +72,8 @@ impl fmt::Debug for Settings {
 #[derive(Clone)]
 struct State {
     level: Level,
-    format: Format,
+    /// `None` where the host has not said it.
+    format: Option<Format>,
     context_fields: ContextFields,
     output: Option<Output>,
     writer: Option<Arc<Writer>>,
@@ -82,7 +84,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             level: Level::Info,
-            format: Format::Text,
+            format: None,
             context_fields: default_context_fields(),
             output: None,
             writer: None,
@@ -124,7 +126,7 @@ pub fn configure(settings: Settings) {
         };
         let output = settings.output.clone().or(kept.output);
         let level = settings.level.unwrap_or(kept.level);
-        let format = settings.format.unwrap_or(kept.format);
+        let format = settings.format.or(kept.format);
         let writer = output.clone().map(|it| Writer::new(it, format, level));
         State {
             level,
@@ -230,7 +232,8 @@ impl Logger {
         }
     }
 
-    /// One whose records are written so, whatever the writer's other lines look like.
+    /// One whose records are written so where [`configure`] was given no format: who reads the log
+    /// decides how it looks.
     #[must_use]
     pub fn with_format(&self, format: Format) -> Self {
         Self {

@@ -10,9 +10,8 @@ use std::{
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     context::Overrides,
-    engine::{CELL_PROCEDURE, Cell, ScriptEngine, run_cell},
+    engine::{Cell, ScriptEngine, run_cell},
     io,
-    tracker::{Operation, track},
     value::Map,
 };
 use aikit_kernel::boot::{self, Boot};
@@ -171,14 +170,7 @@ pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Resu
         let mut running = {
             let (engine, cx) = (Arc::clone(&engine), cx.clone());
             let output = Arc::clone(&output);
-            Box::pin(async move {
-                track(&cx, Operation::new(CELL_PROCEDURE), |cx| async move {
-                    // One below: the procedure ends when the engine has, not when it is told to.
-                    let cx = cx.child(Overrides::default());
-                    run_cell(&*engine, &cx, cell, output).await
-                })
-                .await
-            })
+            Box::pin(async move { run_cell(&*engine, &cx, cell, output, |_| ()).await })
         };
         let mut ending = Box::pin(sink.ending());
         loop {

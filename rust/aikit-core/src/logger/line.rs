@@ -50,7 +50,7 @@ pub(super) fn said(message: &str, fields: &Fields) -> String {
     let mut text = cut(message).to_owned();
     for (name, value) in fields.iter() {
         text.push(' ');
-        text.push_str(name);
+        write_name(&mut text, name);
         text.push('=');
         write_value(&mut text, value);
     }
@@ -69,7 +69,7 @@ fn text(line: &mut String, record: &Record<'_>) {
     line.pop();
     for (name, value) in pairs(record) {
         line.push(' ');
-        line.push_str(name);
+        write_name(line, name);
         line.push('=');
         write_value(line, value);
     }
@@ -107,6 +107,17 @@ fn pairs<'a>(record: &'a Record<'_>) -> impl Iterator<Item = (&'a str, &'a Value
 
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+}
+
+/// The name of a field: as it is when it is a plain word, else in quotes, so that it can neither
+/// end the line nor look like another field.
+fn write_name(line: &mut String, name: &str) {
+    let is_plain = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-' | '.' | ':' | '/');
+    if !name.is_empty() && name.chars().all(is_plain) {
+        line.push_str(name);
+    } else {
+        write_text(line, cut(name));
+    }
 }
 
 fn write_value(line: &mut String, value: &Value) {

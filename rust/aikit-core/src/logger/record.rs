@@ -12,7 +12,7 @@ pub struct Record<'a> {
     pub level: Level,
     /// Whose it is, such as `aikit.components.models`.
     pub target: &'a str,
-    /// How whoever made it wants its line to look; the writer decides when `None`.
+    /// How whoever made it wants its line to look, where the writer was not told.
     pub format: Option<Format>,
     /// What is said.
     pub message: &'a str,

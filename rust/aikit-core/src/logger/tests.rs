@@ -19,6 +19,10 @@ struct Lines {
 }
 
 fn lines(level: Level, format: Format) -> Lines {
+    lines_as(level, Some(format))
+}
+
+fn lines_as(level: Level, format: Option<Format>) -> Lines {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(install());
@@ -31,7 +35,7 @@ fn lines(level: Level, format: Format) -> Lines {
     };
     configure(Settings {
         level: Some(level),
-        format: Some(format),
+        format,
         output: Some(Output::Function(Arc::new(write))),
         replace: true,
         ..Settings::default()
@@ -200,14 +204,56 @@ fn every_record_inside_a_procedure_carries_the_fields_of_its_context() {
 }
 
 #[test]
-fn a_logger_with_a_format_of_its_own_writes_so_and_others_do_not() {
-    let lines = lines(Level::Info, Format::Text);
+fn a_logger_has_a_format_of_its_own_only_where_the_host_has_set_none() {
+    let lines = lines_as(Level::Info, None);
     let own = get().with_format(Format::Json).child(fields("a", "1"));
     own.info("mine", Map::new());
     get().info("others", Map::new());
     let written = lines.take();
     assert!(written[0].starts_with('{'), "{}", written[0]);
     assert!(!written[1].starts_with('{'), "{}", written[1]);
+    for (format, is_json) in [(Format::Json, true), (Format::Text, false)] {
+        configure(Settings {
+            format: Some(format),
+            ..Settings::default()
+        });
+        own.info("mine", Map::new());
+        let text = get().with_format(Format::Text);
+        text.info("mine too", Map::new());
+        for line in lines.take() {
+            assert_eq!(line.starts_with('{'), is_json, "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_name_of_a_field_forges_no_record() {
+    let lines = lines(Level::Info, Format::Text);
+    let forged = "a\n2026-01-01T00:00:00.000000Z error aikit.security: forged x";
+    let mut named = fields(forged, 1_i64);
+    named.extend(fields("b=2 c", 3_i64));
+    named.extend(fields("", 4_i64));
+    named.extend(fields("größe", 5_i64));
+    named.extend(fields("gen_ai.usage-x", 6_i64));
+    get().info("hello", named);
+    let line = &lines.take()[0];
+    let rest = line.split_once("hello ").unwrap().1;
+    let quoted = forged.replace('\n', "\\n");
+    let expected = format!("\"{quoted}\"=1 \"b=2 c\"=3 \"\"=4 größe=5 gen_ai.usage-x=6\n");
+    assert_eq!(rest, expected);
+    // What Python's `logging` is given.
+    let record = Record {
+        level: Level::Info,
+        target: "aikit",
+        format: None,
+        message: "m",
+        context: Fields::default(),
+        fields: Fields::from(fields(forged, 1_i64)),
+        file: None,
+        line: None,
+        time: SystemClock.now(),
+    };
+    assert_eq!(record.to_text(), format!("m \"{quoted}\"=1"));
 }
 
 #[test]

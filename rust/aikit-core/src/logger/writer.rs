@@ -44,7 +44,7 @@ impl Output {
 /// Writes records as lines.
 pub struct Writer {
     output: Output,
-    format: Format,
+    format: Option<Format>,
     level: Level,
 }
 
@@ -58,8 +58,8 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// A writer of records from `level` on.
-    pub const fn new(output: Output, format: Format, level: Level) -> Self {
+    /// A writer of records from `level` on; a record has its own format where none is given.
+    pub const fn new(output: Output, format: Option<Format>, level: Level) -> Self {
         Self {
             output,
             format,
@@ -74,7 +74,7 @@ impl Sink for Writer {
     }
 
     fn write(&self, record: &Record<'_>) {
-        let format = record.format.unwrap_or(self.format);
+        let format = self.format.or(record.format).unwrap_or_default();
         self.output.write(line::render(record, format).as_bytes());
     }
 }

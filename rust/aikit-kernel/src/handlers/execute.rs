@@ -1,19 +1,16 @@
 //! `execute`: runs a cell and tells everybody about it.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use aikit_core::{
-    Error, Result, Value,
+    Result, Value,
     context::Overrides,
-    engine::{CELL_PROCEDURE, Cell, run_cell},
-    tracker::{Operation, track},
+    engine::{Cell, run_cell},
     value::Map,
 };
-use futures::FutureExt;
 
 use super::{Desk, Request, input::FrontEnd};
 use crate::{
@@ -148,7 +145,7 @@ fn publish_result(output: &CellOutput, execution_count: u32, result: &Result<Opt
     }
 }
 
-/// Runs a cell as one procedure, under a Context of its own, which an interrupt cancels.
+/// Runs a cell under a Context of its own, which an interrupt cancels.
 async fn execute(
     desk: &Desk,
     request: &Request,
@@ -171,24 +168,11 @@ async fn execute(
         ..Overrides::default()
     };
     let root = desk.context.root_child(overrides);
-    // Boxed: a cell has room for its hooks, and the kernel for a cell.
-    let outcome = Box::pin(track(
-        &root,
-        Operation::new(CELL_PROCEDURE),
-        |cx| async move {
-            // One below: the procedure ends when the engine has, not when it is told to.
-            let context = cx.child(Overrides::default());
-            output.follow(&context);
-            let _running = desk.start(context.clone(), front_end);
-            let running = run_cell(&*desk.engine, &context, cell, Arc::new(output));
-            let running = context.run(running);
-            // An engine that panics has lost its cell, not the kernel.
-            AssertUnwindSafe(running)
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| Err(Error::internal("the script engine panicked")))
-        },
-    ))
+    let sink = Arc::new(output.clone());
+    let outcome = run_cell(&*desk.engine, &root, cell, sink, |cx| {
+        output.follow(cx);
+        desk.start(cx.clone(), front_end)
+    })
     .await;
     root.recent().push(Arc::clone(root.graph()));
     outcome

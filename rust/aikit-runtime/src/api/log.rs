@@ -54,7 +54,8 @@ const CONFIGURE: &[Param] = &[
     optional(
         "format",
         Kind::String,
-        "How its lines look where the host writes lines: `text`, or `json` for one object a line.",
+        "How its lines look where the host writes lines and has set no format: `text`, or `json` \
+         for one object a line.",
     ),
     optional(
         "context_fields",

@@ -306,7 +306,7 @@ const HANDLE_VIEW: ApiClass = ApiClass {
 const HANDLE: ApiClass = ApiClass {
     name: "Handle",
     summary: "Stands for a started procedure: `for event in handle do` gives its events, those \
-              until now included. Dropping it cancels the work.",
+              until now included, and `handle()` the next one. Dropping it cancels the work.",
     constructor: None,
     methods: &[
         row(

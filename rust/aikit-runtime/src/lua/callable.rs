@@ -103,6 +103,7 @@ impl Callable for LuaCallable {
             cx: cancel.cx.clone(),
             sink,
             failed_tasks: Arc::clone(&self.run.failed_tasks),
+            fate: None,
             frame: None,
         });
         let asked = self.jobs.send(Job::Call {

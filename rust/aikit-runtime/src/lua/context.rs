@@ -7,7 +7,7 @@ use aikit_core::{
     context::Overrides,
     event::EventKind,
     graph::{Pid, ProcedureGraph, ProcedureNode},
-    metrics::UsageSums,
+    metrics::{Metrics, UsageSums},
     value::Map,
 };
 use mlua::{
@@ -86,7 +86,7 @@ async fn run_in(cx: Context, function: Value, args: MultiValue) -> mlua::Result<
             error::to_lua(Error::invalid_args(message).with_hint(hint))
         })?;
         let run = state.run()?.beside(cx);
-        Task::start_in(&state, run, function, args).into_lua()?
+        Task::start_in(&state, &run, function, args).into_lua()?
     };
     let task = CancelOnDrop(vec![task]);
     task::within(task.0[0].clone().result()).await
@@ -367,6 +367,26 @@ impl NodeHandle {
     }
 }
 
+/// What `merge_metrics` was given; all of it is looked at before any of it counts.
+fn sums_of(given: &Table) -> mlua::Result<Metrics> {
+    let sums = Metrics::default();
+    let given = match convert::to_value(&Value::Table(given.clone())).into_lua()? {
+        Data::Map(given) => given,
+        // An empty table.
+        Data::List(list) if list.is_empty() => Map::new(),
+        other => {
+            let message = format!("`Node:merge_metrics`: `metrics` is a {}", other.type_name());
+            let hint = "give a table of numbers by the names of the metrics";
+            return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+        }
+    };
+    for (name, sum) in &given {
+        let number = sum.as_f64().ok_or_else(|| not_a_sum(name, sum))?;
+        sums.count(name, number).into_lua()?;
+    }
+    Ok(sums)
+}
+
 fn not_a_sum(name: &str, found: &Data) -> mlua::Error {
     let message = format!("the metric `{name}` is a {}", found.type_name());
     error::to_lua(Error::invalid_args(message).with_hint("give a number for each name"))
@@ -427,12 +447,7 @@ impl UserData for NodeHandle {
         });
         methods.add_method("merge_metrics", |lua, this, given: MultiValue| {
             let sums: Table = read("Node", "merge_metrics", lua, given)?;
-            let sums = convert::to_value(&Value::Table(sums)).into_lua()?;
-            let none = Map::new();
-            for (name, sum) in sums.as_map().unwrap_or(&none) {
-                let number = sum.as_f64().ok_or_else(|| not_a_sum(name, sum))?;
-                this.node.add_metric(name, number).into_lua()?;
-            }
+            this.node.merge_metrics(&sums_of(&sums)?);
             Ok(())
         });
         methods.add_method("metrics", |lua, this, ()| {

@@ -5,7 +5,8 @@
 //! stopped would otherwise run its `__close` functions with hooks off, where nothing stops them.
 //! `coroutine.resume`, `wrap` and `close` tell the handler of [`interrupt`](super::interrupt) which
 //! coroutine runs, and pass on the waiting of an asynchronous function inside a coroutine of the
-//! script. `coroutine.yield` refuses to hand out what nobody takes. `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
+//! script. `coroutine.yield` refuses to hand out what nobody takes, and `isyieldable` says so.
+//! `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
 //! `setmetatable` refuses `__gc`, whose functions would run with hooks off. Each is a port of the
 //! function of the same name in Lua 5.4.
 #![expect(
@@ -57,6 +58,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
             ffi::lua_pushcclosure(state, hand_out, 1);
         })?;
         coroutine.raw_set("yield", hand_out)?;
+        coroutine.raw_set("isyieldable", lua.create_c_function(is_yieldable)?)?;
         globals.raw_set("xpcall", lua.create_c_function(xpcall)?)?;
         globals.raw_set("setmetatable", lua.create_c_function(setmetatable)?)?;
     }
@@ -316,6 +318,35 @@ unsafe extern "C-unwind" fn hand_out(state: *mut lua_State) -> c_int {
         }
         ffi::lua_yield(state, count)
     }
+}
+
+/// `coroutine.isyieldable`: a coroutine of the engine is not, see [`hand_out`].
+unsafe extern "C-unwind" fn is_yieldable(state: *mut lua_State) -> c_int {
+    // SAFETY: the first argument is used only when it is a coroutine, as `luaB_yieldable` does.
+    unsafe {
+        let given = ffi::lua_tothread(state, 1);
+        let asked = if given.is_null() { state } else { given };
+        let is_so = ffi::lua_isyieldable(asked) != 0 && !interrupt::is_polled(asked);
+        ffi::lua_pushboolean(state, c_int::from(is_so));
+        1
+    }
+}
+
+/// A function that says whether whoever calls it can wait for an asynchronous function.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn can_wait(lua: &Lua) -> mlua::Result<Function> {
+    unsafe extern "C-unwind" fn answer(state: *mut lua_State) -> c_int {
+        // SAFETY: one value is pushed.
+        unsafe {
+            ffi::lua_pushboolean(state, ffi::lua_isyieldable(state));
+            1
+        }
+    }
+    // SAFETY: it keeps to the protocol of C functions of Lua.
+    unsafe { lua.create_c_function(answer) }
 }
 
 /// Whether the function was called by the code that waits.

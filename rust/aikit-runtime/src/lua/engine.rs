@@ -137,6 +137,7 @@ impl LuaEngine {
             cx: cx.clone(),
             sink,
             failed_tasks: Arc::new(FailedTasks::new()),
+            fate: None,
             frame: None,
         });
         let job = Job::Execute {

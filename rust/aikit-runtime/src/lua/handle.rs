@@ -34,7 +34,7 @@ pub(super) fn start(function: Function, args: MultiValue) -> mlua::Result<LuaHan
         })
     });
     let run = run.beside(handle.context().clone());
-    let task = Task::start_in(&state, run, function, args).into_lua()?;
+    let task = Task::start_in(&state, &run, function, args).into_lua()?;
     let waited = task.clone();
     let telling = async move {
         let error = waited.settled().await;
@@ -45,7 +45,21 @@ pub(super) fn start(function: Function, args: MultiValue) -> mlua::Result<LuaHan
     Ok(LuaHandle {
         handle: Arc::new(handle),
         task,
+        place: Place::default(),
     })
+}
+
+/// Where calls by hand stand, which come one at a time: each event is given once.
+#[derive(Clone, Debug, Default)]
+struct Place(Arc<tokio::sync::Mutex<u64>>);
+
+impl Place {
+    async fn next(&self, view: &HandleView) -> Option<Arc<Event>> {
+        let mut after = self.0.lock().await;
+        let event = view.event(*after).await?;
+        *after = event.sequence;
+        Some(event)
+    }
 }
 
 /// Stands for a started procedure.
@@ -53,6 +67,7 @@ pub(super) fn start(function: Function, args: MultiValue) -> mlua::Result<LuaHan
 pub(super) struct LuaHandle {
     handle: Arc<Handle>,
     task: Task,
+    place: Place,
 }
 
 impl Drop for LuaHandle {
@@ -69,56 +84,66 @@ fn event_to_lua(lua: &Lua, event: &Event) -> mlua::Result<Value> {
 
 /// The events and the cancellation of an operation, without its result.
 #[derive(Clone, Debug)]
-pub(super) struct LuaView(pub(super) HandleView);
+pub(super) struct LuaView {
+    view: HandleView,
+    place: Place,
+}
 
 impl LuaView {
-    /// The events until now.
-    fn events(&self, lua: &Lua) -> mlua::Result<Vec<Value>> {
-        let events = self.0.events_until_now();
-        events.iter().map(|it| event_to_lua(lua, it)).collect()
-    }
-
-    /// Calls `listener` with each event of that name, those until now included, until the end.
-    fn on(&self, name: &str, listener: Function) -> mlua::Result<()> {
-        let state = State::current()?;
-        let run = state.run()?;
-        let run = run.beside(run.cx.child(aikit_core::context::Overrides::default()));
-        let (wanted, view) = (name.replace(':', "."), self.0.clone());
-        let lua = state.lua.clone();
-        let listening = async move {
-            let mut position = 0;
-            while let Some(event) = view.event(position).await {
-                position = event.sequence;
-                if wanted != "*" && wanted != event.kind.name() {
-                    continue;
-                }
-                let Ok(state) = State::current() else { return };
-                let Ok(event) = event_to_lua(&lua, &event) else {
-                    return;
-                };
-                let args = MultiValue::from_iter([event]);
-                let task = Task::start_in(&state, Arc::clone(&run), listener.clone(), args);
-                let Ok(task) = task else { return };
-                // A listener only looks on: that it fails is a warning, and the next event comes.
-                if let Some(error) = task.failed().await {
-                    task::warn(&run, "a listener of a handle failed", &error);
-                }
-            }
-        };
-        state.spawn(listening).into_lua()
+    /// That of a handle.
+    pub(super) fn new(view: HandleView) -> Self {
+        let place = Place::default();
+        Self { view, place }
     }
 }
 
+/// The events until now.
+fn events(view: &HandleView, lua: &Lua) -> mlua::Result<Vec<Value>> {
+    let events = view.events_until_now();
+    events.iter().map(|it| event_to_lua(lua, it)).collect()
+}
+
+/// Calls `listener` with each event of that name, those until now included, until the end.
+fn on(view: &HandleView, name: &str, listener: Function) -> mlua::Result<()> {
+    let state = State::current()?;
+    let run = state.run()?;
+    let run = run.beside(run.cx.child(aikit_core::context::Overrides::default()));
+    let (wanted, view) = (name.replace(':', "."), view.clone());
+    let lua = state.lua.clone();
+    let listening = async move {
+        let mut position = 0;
+        while let Some(event) = view.event(position).await {
+            position = event.sequence;
+            if wanted != "*" && wanted != event.kind.name() {
+                continue;
+            }
+            let Ok(state) = State::current() else { return };
+            let Ok(event) = event_to_lua(&lua, &event) else {
+                return;
+            };
+            let args = MultiValue::from_iter([event]);
+            let task = Task::start_in(&state, &run, listener.clone(), args);
+            let Ok(task) = task else { return };
+            // A listener only looks on: that it fails is a warning, and the next event comes.
+            if let Some(error) = task.untold().await {
+                task::warn(&run, "a listener of a handle failed", &error);
+            }
+        }
+    };
+    state.spawn(listening).into_lua()
+}
+
 /// Where a loop over the events of a handle stands: `for` gives the last event back, so each loop
-/// has a position of its own.
-fn position(args: &MultiValue) -> mlua::Result<u64> {
+/// has a position of its own. `None` for a call by hand, without what `for` gives.
+fn position(args: &MultiValue) -> mlua::Result<Option<u64>> {
     let number = match args.iter().nth(1) {
-        None | Some(Value::Nil) => return Ok(0),
+        None => return Ok(None),
+        Some(Value::Nil) => return Ok(Some(0)),
         Some(Value::Table(event)) => event.raw_get::<Option<i64>>("sequence")?,
         Some(_) => None,
     };
     let number = number.and_then(|number| u64::try_from(number).ok());
-    number.ok_or_else(|| {
+    number.map(Some).ok_or_else(|| {
         let message = "the loop over a handle lost its place: its event has no `sequence` any more";
         let hint = "copy an event before you change it";
         error::to_lua(Error::invalid_args(message).with_hint(hint))
@@ -126,13 +151,17 @@ fn position(args: &MultiValue) -> mlua::Result<u64> {
 }
 
 /// What the methods of a handle and of a view are about.
-type Parts<T> = (fn(&T) -> &HandleView, fn(&T) -> Option<Task>);
+struct Parts<T> {
+    view: fn(&T) -> &HandleView,
+    place: fn(&T) -> &Place,
+    task: fn(&T) -> Option<Task>,
+}
 
 /// What a handle and the view of one have in common.
 fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
     methods: &mut M,
     class: &'static str,
-    (view, task): Parts<T>,
+    Parts { view, place, task }: Parts<T>,
 ) {
     methods.add_method("cancel", move |lua, this, given: MultiValue| {
         outline::check(class, "cancel", &given)?;
@@ -141,7 +170,7 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
         Ok(())
     });
     methods.add_method("events", move |lua, this, _: MultiValue| {
-        LuaView(view(this).clone()).events(lua)
+        events(view(this), lua)
     });
     methods.add_method("on", move |lua, this, given: MultiValue| {
         outline::check(class, "on", &given)?;
@@ -151,16 +180,18 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
             let hint = "give one name, such as `stream.chunk`, or `*` for every event";
             return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
         }
-        LuaView(view(this).clone()).on(&kind, listener)
+        on(view(this), &kind, listener)
     });
     methods.add_async_meta_method(MetaMethod::Call, move |lua, this, args: MultiValue| {
         // The handle is not held while waiting, so that it may be collected.
-        let (view, task) = (view(&this).clone(), task(&this));
+        let (view, place, task) = (view(&this).clone(), place(&this).clone(), task(&this));
         drop(this);
         async move {
-            let after = position(&args)?;
             let run = State::current()?.run()?;
-            let event = run.cx.within(view.event(after)).await.into_lua()?;
+            let event = match position(&args)? {
+                Some(after) => run.cx.within(view.event(after)).await.into_lua()?,
+                None => run.cx.within(place.next(&view)).await.into_lua()?,
+            };
             let Some(event) = event else {
                 // Whoever read to the end has read of a failure.
                 task.iter().for_each(Task::notice);
@@ -173,7 +204,12 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
 
 impl UserData for LuaView {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        add_view_methods(methods, "HandleView", (|this| &this.0, |_| None));
+        let parts = Parts {
+            view: |this: &Self| &this.view,
+            place: |this: &Self| &this.place,
+            task: |_: &Self| None,
+        };
+        add_view_methods(methods, "HandleView", parts);
         methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok("view of a handle"));
     }
 }
@@ -201,8 +237,12 @@ impl UserData for LuaHandle {
                 values
             })
         });
-        let task = |this: &Self| Some(this.task.clone());
-        add_view_methods(methods, "Handle", (|this| this.handle.view(), task));
+        let parts = Parts {
+            view: |this: &Self| this.handle.view(),
+            place: |this: &Self| &this.place,
+            task: |this: &Self| Some(this.task.clone()),
+        };
+        add_view_methods(methods, "Handle", parts);
         methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
             Ok(format!("handle ({})", this.handle.status().name()))
         });

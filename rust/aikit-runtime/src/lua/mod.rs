@@ -27,6 +27,7 @@ mod coroutine;
 mod display;
 mod engine;
 mod error;
+mod fate;
 mod grammar;
 mod handle;
 mod inspect;

@@ -5,7 +5,7 @@
 local native = ...
 
 local pack, unpack, type = table.pack, table.unpack, type
-local setmetatable, pcall, error, tostring = setmetatable, pcall, error, tostring
+local setmetatable, rawset, pcall, error, tostring = setmetatable, rawset, pcall, error, tostring
 local pairs, concat = pairs, table.concat
 local create, resume, status, close = coroutine.create, coroutine.resume, coroutine.status, coroutine.close
 
@@ -44,8 +44,12 @@ end
 
 local envelope_meta = {
     __index = function(self, key)
-        if key == "context" or key == "pid" or key == "handle" then
-            return native[key](self.execution)
+        if key == "context" or key == "pid" then return native[key](self.execution) end
+        if key == "handle" then
+            -- The same each time: it knows where whoever calls it stands.
+            local handle = native.handle(self.execution)
+            rawset(self, key, handle)
+            return handle
         end
         return self.own[key]
     end,
@@ -239,15 +243,31 @@ local function stream_of(value, method)
     return own
 end
 
-local function close_stream(self)
-    local own = stream_of(self, "close")
-    if own.ended then return end
-    own.ended = true
+-- Closes what the code of a stream has open.
+local function unwind(own)
+    -- In a task, as in `advance`, where the code around can wait for one: a coroutine that is being
+    -- closed itself cannot.
+    if own.parts.is_limited and native.can_wait() then
+        local is_done, ok, failure = pcall(native.run_task, own.execution, close, own.co)
+        if not is_done then return false, ok end
+        return ok, failure
+    end
     native.enter(own.execution)
     local ok, failure = close(own.co)
     native.leave(own.execution)
-    native.abandon(own.execution)
-    if not ok then error(failure, 0) end
+    return ok, failure
+end
+
+-- `raised` is what ends the block that closes it, if something was raised there.
+local function close_stream(self, raised)
+    local own = stream_of(self, "close")
+    if own.ended then return end
+    own.ended = true
+    local ok, failure = unwind(own)
+    if ok then return native.abandon(own.execution) end
+    failure = native.fail(own.execution, failure)
+    -- What was raised first goes on.
+    if raised == nil then error(failure, 0) end
 end
 
 -- Lets the code of a stream run until it hands something out.

@@ -23,9 +23,10 @@ use mlua::{
 use super::{
     callable,
     context::{self, ContextHandle},
-    convert,
+    convert, coroutine,
     error::{self, Failure, IntoLua as _},
-    handle, outline,
+    handle::{self, LuaView},
+    outline,
     state::{Run, State},
     task::{self, CancelOnDrop, Task},
 };
@@ -87,6 +88,7 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
     add_execution(lua, &set)?;
     add_checks(lua, &set)?;
     set("run_task", lua.create_async_function(run_task))?;
+    set("can_wait", coroutine::can_wait(lua))?;
     set(
         "start",
         lua.create_function(|_, (function, args)| handle::start(function, args)),
@@ -177,7 +179,7 @@ fn add_execution(
     set(
         "handle",
         lua.create_function(|_, begun: UserDataRef<Begun>| {
-            Ok(HandleView::of(&begun.run.cx).map(handle::LuaView))
+            Ok(HandleView::of(&begun.run.cx).map(LuaView::new))
         }),
     )?;
     set(
@@ -379,7 +381,7 @@ async fn run_task(
 ) -> mlua::Result<MultiValue> {
     let task = {
         let run = begun.run.beside(begun.run.cx.clone());
-        Task::start_in(&*State::current()?, run, function, args).into_lua()?
+        Task::start_in(&*State::current()?, &run, function, args).into_lua()?
     };
     drop(begun);
     let task = CancelOnDrop(vec![task]);

@@ -16,6 +16,7 @@ use mlua::{Function, Lua, MultiValue, Table};
 use super::{
     complete::Names,
     error::{self, Failure},
+    fate::Fate,
     interrupt::Tracked,
     suspended::Suspended,
     task::FailedTasks,
@@ -35,6 +36,8 @@ pub(super) struct Run {
     pub(super) sink: Arc<dyn OutputSink>,
     /// Failed tasks of the cell it belongs to.
     pub(super) failed_tasks: Arc<FailedTasks>,
+    /// The task that the code is, or is part of; `None` outside of tasks.
+    pub(super) fate: Option<Arc<Fate>>,
     /// The procedure that the code runs in, when it was begun by this run's coroutine.
     pub(super) frame: Option<Frame>,
 }
@@ -53,6 +56,18 @@ impl Run {
             cx,
             sink: Arc::clone(&self.sink),
             failed_tasks: Arc::clone(&self.failed_tasks),
+            fate: self.fate.clone(),
+            frame: None,
+        })
+    }
+
+    /// A run beside this one, of a task that begins inside of it.
+    pub(super) fn of_task(&self, fate: Arc<Fate>) -> Arc<Self> {
+        Arc::new(Self {
+            cx: self.cx.clone(),
+            sink: Arc::clone(&self.sink),
+            failed_tasks: Arc::clone(&self.failed_tasks),
+            fate: Some(fate),
             frame: None,
         })
     }
@@ -63,6 +78,7 @@ impl Run {
             cx: execution.context().clone(),
             sink: Arc::clone(&self.sink),
             failed_tasks: Arc::clone(&self.failed_tasks),
+            fate: self.fate.clone(),
             frame: Some(Frame {
                 execution: Mutex::new(Some(execution)),
                 outer: Arc::clone(self),

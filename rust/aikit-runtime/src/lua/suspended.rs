@@ -80,6 +80,7 @@ mod tests {
             cx: cx.clone(),
             sink: Arc::new(Nowhere),
             failed_tasks: Arc::new(FailedTasks::new()),
+            fate: None,
             frame: None,
         });
         around.within(Execution::begin(cx, &Operation::new("waits")).unwrap())

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::{
     callable, convert,
     error::{self, IntoLua as _},
+    fate::Fate,
     state::{Run, State},
     stop,
 };
@@ -36,6 +37,7 @@ struct Shared {
     cx: Context,
     done: watch::Receiver<bool>,
     outcome: Mutex<Outcome>,
+    fate: Arc<Fate>,
     /// How many wait for it.
     waiting: AtomicUsize,
     /// Whether it was told to end, so that nobody wants to know how it did.
@@ -99,27 +101,29 @@ impl Shared {
         matches!(&*lock(&self.outcome), Outcome::Failed(_, true))
     }
 
-    /// Prints the error where the cell that started the task prints, once.
-    fn report(&self) {
+    /// The error if nobody knows of it and somebody must; from then on somebody does.
+    fn untold(&self) -> Option<Error> {
         let mut outcome = lock(&self.outcome);
         let Outcome::Failed(error, seen @ false) = &mut *outcome else {
-            return;
+            return None;
         };
         *seen = true;
         // An error that nobody awaited must not vanish; one that was asked for may.
         let is_asked_for = match error.kind() {
             ErrorKind::Cancelled | ErrorKind::Interrupted => true,
-            // Its deadline is that of what it belongs to, which fails with it and says so.
-            ErrorKind::Timeout => self.cx.remaining().is_some_and(|it| it.is_zero()),
+            ErrorKind::Timeout => self.fate.is_that_of_owner(),
             _ => false,
         };
-        if is_asked_for || self.unwanted.load(Ordering::SeqCst) {
-            return;
+        let is_told = is_asked_for || self.unwanted.load(Ordering::SeqCst);
+        (!is_told).then(|| error.copy())
+    }
+
+    /// Prints the error where the cell that started the task prints, once.
+    fn report(&self) {
+        if let Some(error) = self.untold() {
+            warn(&self.run, "a task failed that nobody awaited", &error);
+            self.run.sink.task_failed(&error);
         }
-        let error = error.copy();
-        drop(outcome);
-        warn(&self.run, "a task failed that nobody awaited", &error);
-        self.run.sink.task_failed(&error);
     }
 }
 
@@ -163,23 +167,26 @@ impl Task {
             timeout: limit,
             ..Overrides::default()
         }));
-        Self::start_in(state, run, function, args)
+        Self::start_in(state, &run, function, args)
     }
 
     /// Starts a task whose Context is the one of `run`.
     pub(super) fn start_in(
         state: &State,
-        run: Arc<Run>,
+        run: &Run,
         function: Function,
         args: MultiValue,
     ) -> Result<Self> {
         let cx = run.cx.child(Overrides::default());
+        let fate = Fate::begin(&cx, run.fate.clone());
+        let run = run.of_task(Arc::clone(&fate));
         let (sender, done) = watch::channel(false);
         let task = Self(Arc::new(Shared {
             run: Arc::clone(&run),
             cx: cx.clone(),
             done,
             outcome: Mutex::default(),
+            fate,
             waiting: AtomicUsize::new(0),
             unwanted: AtomicBool::new(false),
         }));
@@ -187,6 +194,10 @@ impl Task {
         state.spawn(async move {
             let outcome = settle(&run, &cx, function, args).await;
             let has_failed = matches!(outcome, Outcome::Failed(..));
+            shared.fate.end(match &outcome {
+                Outcome::Failed(error, _) => Some(error),
+                Outcome::Values(_) | Outcome::Running => None,
+            });
             *lock(&shared.outcome) = outcome;
             if has_failed {
                 shared.run.failed_tasks.add(&shared);
@@ -227,19 +238,13 @@ impl Task {
         }
     }
 
-    /// Waits for the end, also outside of a run; answers the error, which is then the caller's to
-    /// tell.
-    pub(super) async fn failed(&self) -> Option<Error> {
+    /// Waits for the end, also outside of a run; answers the error if somebody must be told, which
+    /// is then the caller's to do.
+    pub(super) async fn untold(&self) -> Option<Error> {
         let _waiting = Waiting::new(&self.0.waiting);
         let mut done = self.0.done.clone();
         drop(done.wait_for(|done| *done).await);
-        match &mut *lock(&self.0.outcome) {
-            Outcome::Failed(error, seen) => {
-                *seen = true;
-                Some(error.copy())
-            }
-            Outcome::Values(_) | Outcome::Running => None,
-        }
+        self.0.untold()
     }
 
     /// Somebody knows how it ended.

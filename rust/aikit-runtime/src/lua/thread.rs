@@ -218,6 +218,7 @@ async fn call_back(
         cx: run.cx.clone(),
         sink: Arc::clone(&cell.sink),
         failed_tasks: Arc::clone(&cell.failed_tasks),
+        fate: None,
         frame: None,
     });
     let calling = async {

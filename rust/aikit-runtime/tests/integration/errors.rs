@@ -245,6 +245,60 @@ fn a_task_that_fails_unseen_says_so_once_when_its_cell_ends() {
 }
 
 #[test]
+fn a_task_that_runs_out_of_time_says_so_unless_what_it_belongs_to_does() {
+    let fixture = Fixture::new();
+    let unseen = [
+        // The limit is its own; that of the procedure passes later.
+        "Procedure.create{name = 'p', timeout = 0.05, function()
+           async(function() timeout(0.001, function() sleep(60) end) end) end}() sleep(0.1)",
+        // What has the limit has ended well before.
+        "Procedure.create{name = 'p', timeout = 0.02, function() async(sleep, 60) end}() sleep(0.1)",
+        "timeout(0.02, function() async(sleep, 60) end) sleep(0.1)",
+    ];
+    for code in unseen {
+        fixture.run(code).unwrap();
+        let text = fixture.sink.text();
+        assert_eq!(text.matches("nobody awaited").count(), 1, "{code}: {text}");
+    }
+    let told = [
+        "pcall(timeout, 0.02, function() timeout(60, function() async(sleep, 60) sleep(60) end) end)
+         sleep(0.1)",
+        "Tool.create{name = 'slow', summary = 'x', timeout_s = 0.02,
+           fn = function() async(sleep, 60) sleep(60) end} pcall(Tool.slow, {}) sleep(0.1)",
+    ];
+    for code in told {
+        fixture.run(code).unwrap();
+        assert_eq!(fixture.sink.text(), "", "{code}");
+    }
+}
+
+#[test]
+fn a_listener_that_is_cancelled_has_not_failed() {
+    let fixture = Fixture::new();
+    let listens = |ends: &str| {
+        format!(
+            "local cx, begun = Context.create{{}}, false
+             local h = Procedure.create{{name = 'h', function() return 1 end}}:start()
+             Context.run(cx, function()
+               h:on('*', function() begun = true {ends} end)
+             end)
+             h:result()
+             repeat sleep(0) until begun
+             cx:cancel('not wanted any more')
+             for _ = 1, 100 do sleep(0) end"
+        )
+    };
+    fixture.run(&listens("sleep(60)")).unwrap();
+    assert_eq!(fixture.sink.text(), "");
+    fixture.run(&listens("error('broken')")).unwrap();
+    let text = fixture.sink.text();
+    assert!(
+        text.starts_with("a listener of a handle failed: "),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_task_that_fails_after_its_cell_says_so_unless_somebody_waits() {
     let fixture = Fixture::new();
     fixture

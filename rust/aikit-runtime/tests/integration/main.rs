@@ -15,6 +15,8 @@ mod interrupts;
 #[cfg(test)]
 mod lua_files;
 #[cfg(test)]
+mod pipe;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod table;

@@ -85,6 +85,72 @@ fn a_time_limit_stops_its_own_run_only() {
 }
 
 #[test]
+fn the_time_limit_of_a_generator_ends_what_its_closing_runs() {
+    let fixture = Arc::new(Fixture::new());
+    let generator = |limit: f64, closes: &str| {
+        format!(
+            "local p = Procedure.create{{name = 'p', timeout = {limit}, generator = true, function()
+               local held <close> = setmetatable({{}}, {{__close = function() {closes} end}})
+               coroutine.yield(1) coroutine.yield(2) end}}
+             local s = p:stream() s()\n"
+        )
+    };
+    for closes in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+    ] {
+        shows(
+            &fixture,
+            &format!(
+                "{} local ok, err = pcall(s.close, s) return ok, err.kind, err.message, s()",
+                generator(0.05, closes)
+            ),
+            "(false, \"timeout\", \"`p` took longer than 50ms\", nil)",
+        );
+        // Left by a loop, or closed with whoever took its items.
+        shows(
+            &fixture,
+            &format!(
+                "{} local ok, err = pcall(function() for _ in s, nil, nil, s do break end end)
+                 return ok, err.kind",
+                generator(0.05, closes)
+            ),
+            "(false, \"timeout\")",
+        );
+    }
+    // What was raised before goes on.
+    shows(
+        &fixture,
+        &format!(
+            "{} return pcall(function() for _ in s, nil, nil, s do error('first', 0) end end)",
+            generator(0.05, "while true do end")
+        ),
+        "(false, \"first\")",
+    );
+    // What ends in time runs to its end, also where closing cannot be a task of its own.
+    shows(
+        &fixture,
+        &format!(
+            "closed = nil {} s:close() return closed, s()",
+            generator(60.0, "closed = Context.node().name")
+        ),
+        "(\"p\", nil)",
+    );
+    shows(
+        &fixture,
+        &format!(
+            "closed = nil
+             local co = coroutine.create(function()
+               {} for _ in s, nil, nil, s do coroutine.yield() end
+             end)
+             coroutine.resume(co) return coroutine.close(co), closed",
+            generator(60.0, "closed = Context.node().name")
+        ),
+        "(true, \"p\")",
+    );
+}
+
+#[test]
 fn a_limit_of_a_tool_and_of_an_agent_ends_a_loop_in_lua() {
     let fixture = Arc::new(Fixture::new());
     shows(

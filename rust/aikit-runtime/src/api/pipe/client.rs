@@ -246,6 +246,11 @@ fn answer(shared: &Shared, call: u64, reply: Reply) {
 #[derive(Debug)]
 struct Callback(u64);
 
+/// The callback that a Context belongs to.
+fn inside(cx: &Context) -> Option<u64> {
+    cx.host::<Callback>().map(|it| it.0)
+}
+
 fn call_back(
     shared: &Arc<Shared>,
     (callback, callable): (u64, u64),
@@ -289,10 +294,9 @@ impl Host for PipeHost {
                 let mut keep = |callable| self.shared.keep(cx, callable);
                 let args = args.into_iter();
                 let args = args.map(|arg| WireArg::new(arg, &mut keep)).collect();
-                let inside = cx.host::<Callback>().map(|it| it.0);
                 Frame::Call {
                     call,
-                    inside,
+                    inside: inside(cx),
                     target,
                     args,
                     metadata: cx.metadata().clone(),
@@ -311,7 +315,12 @@ impl Host for PipeHost {
         stream: StreamId,
     ) -> BoxFuture<'a, Result<Option<Value>>> {
         Box::pin(async move {
-            let asked = self.ask(|call| Frame::Next { call, stream });
+            let asked = self.ask(|call| Frame::Next {
+                call,
+                inside: inside(cx),
+                stream,
+                metadata: cx.metadata().clone(),
+            });
             match cx.within(asked).await?? {
                 Reply::Item(outcome) => outcome.into_result(),
                 Reply::Return(_) => Err(super::malformed("an item was answered by a return")),

@@ -39,7 +39,14 @@ enum Frame {
         metadata: Map,
     },
     /// Engine → session: give the next item of a stream.
-    Next { call: u64, stream: StreamId },
+    Next {
+        call: u64,
+        /// As of a call.
+        inside: Option<u64>,
+        stream: StreamId,
+        /// As of a call.
+        metadata: Map,
+    },
     /// Engine → session: nobody waits for the answer any more.
     Cancel { call: u64 },
     /// Engine → session: a handle was dropped.

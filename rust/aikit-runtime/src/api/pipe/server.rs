@@ -128,7 +128,15 @@ impl Server {
                 let cx = self.begin(call, inside, metadata)?;
                 self.start_call(call, cx, target, args);
             }
-            Frame::Next { call, stream } => self.start_next(call, stream)?,
+            Frame::Next {
+                call,
+                inside,
+                stream,
+                metadata,
+            } => {
+                let cx = self.begin(call, inside, metadata)?;
+                self.start_next(call, cx, stream);
+            }
             Frame::Cancel { call } => {
                 if let Some(cx) = self.state().calls.get(&call) {
                     cx.cancel(ErrorKind::Cancelled, "the script stopped waiting");
@@ -187,14 +195,12 @@ impl Server {
         }));
     }
 
-    fn start_next(self: &Arc<Self>, call: u64, stream: StreamId) -> Result<()> {
-        let cx = self.begin(call, None, Map::new())?;
+    fn start_next(self: &Arc<Self>, call: u64, cx: Context, stream: StreamId) {
         let server = Arc::clone(self);
         drop(io::spawn(async move {
             let outcome = Outcome::new(server.host.next(&cx, stream).await);
             server.answer(call, |outcome| Frame::Item { call, outcome }, outcome);
         }));
-        Ok(())
     }
 
     fn hold(&self, returned: &Return) -> Option<Resource> {
