@@ -151,9 +151,14 @@ def test_cancelling_goes_down_and_says_why() -> None:
 
 def test_a_chain_of_children_has_an_end() -> None:
     first = last = Context.create()
-    with pytest.raises(LimitExceededError, match="10000"):
+
+    def descend() -> None:
+        nonlocal last
         while True:
             last = last.child()
+
+    with pytest.raises(LimitExceededError, match="10000"):
+        descend()
     first.cancel("enough")
     with pytest.raises(CancelledError, match="enough"):
         last.check()
