@@ -9,6 +9,28 @@ use futures::{StreamExt as _, stream};
 use crate::support::Fixture;
 
 #[test]
+fn an_item_that_is_null_is_no_end() {
+    let session = Fixture::new().session;
+    let items = stream::iter([Ok(Value::Null), Ok(Value::Int(1))]);
+    let Return::Stream(items) = session.insert_stream(items.boxed()).unwrap() else {
+        panic!("it is a stream");
+    };
+    let (ours, theirs) = tokio::io::duplex(64);
+    let work = async move {
+        let (reader, writer) = tokio::io::split(theirs);
+        let cx = session.components().context.clone();
+        let serving = io::spawn(pipe::serve(session, cx.clone(), reader, writer));
+        let _serving = io::AbortOnDrop(serving.abort_handle());
+        let (reader, writer) = tokio::io::split(ours);
+        let host = pipe::PipeHost::new(reader, writer);
+        for expected in [Some(Value::Null), Some(Value::Int(1)), None] {
+            assert_eq!(host.next(&cx, items).await.unwrap(), expected);
+        }
+    };
+    io::wait(work, || Ok(())).unwrap();
+}
+
+#[test]
 fn the_metadata_of_a_caller_reach_the_items_of_a_stream() {
     let session = Fixture::new().session;
     let part = || {

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    CALLS_MAX, Frame, Outcome, WireArg, WireReturn, carried, closed, encode, read_frame,
+    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried, closed, encode, read_frame,
     write_frames,
 };
 use crate::api::{Arg, Host, Resource, Return, StreamId, Target};
@@ -48,7 +48,7 @@ struct State {
 #[derive(Debug)]
 enum Reply {
     Return(Outcome<WireReturn>),
-    Item(Outcome<Option<Value>>),
+    Item(Outcome<WireItem>),
 }
 
 impl PipeHost {
@@ -322,7 +322,7 @@ impl Host for PipeHost {
                 metadata: cx.metadata().clone(),
             });
             match cx.within(asked).await?? {
-                Reply::Item(outcome) => outcome.into_result(),
+                Reply::Item(outcome) => Ok(outcome.into_result()?.into_item()),
                 Reply::Return(_) => Err(super::malformed("an item was answered by a return")),
             }
         })

@@ -64,7 +64,7 @@ enum Frame {
     /// Session → engine: the next item; none at the end.
     Item {
         call: u64,
-        outcome: Outcome<Option<Value>>,
+        outcome: Outcome<WireItem>,
     },
     /// Session → engine: call a function of the script.
     Callback {
@@ -105,6 +105,26 @@ impl<T> Outcome<T> {
         match self {
             Self::Ok(value) => Ok(value),
             Self::Err(error) => Err(Error::from_value(&error)),
+        }
+    }
+}
+
+/// An item of a stream, which may be null, or its end; of an option JSON could not tell both.
+#[derive(Debug, Deserialize, Serialize)]
+enum WireItem {
+    Value(Value),
+    End,
+}
+
+impl WireItem {
+    fn new(item: Option<Value>) -> Self {
+        item.map_or(Self::End, Self::Value)
+    }
+
+    fn into_item(self) -> Option<Value> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::End => None,
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    CALLS_MAX, Frame, Outcome, WireArg, WireReturn, carried, closed, encode, read_frame,
+    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried, closed, encode, read_frame,
     write_frames,
 };
 use crate::api::{Arg, Host as _, LocalHost, Resource, Return, Session, StreamId, Target};
@@ -198,7 +198,7 @@ impl Server {
     fn start_next(self: &Arc<Self>, call: u64, cx: Context, stream: StreamId) {
         let server = Arc::clone(self);
         drop(io::spawn(async move {
-            let outcome = Outcome::new(server.host.next(&cx, stream).await);
+            let outcome = Outcome::new(server.host.next(&cx, stream).await.map(WireItem::new));
             server.answer(call, |outcome| Frame::Item { call, outcome }, outcome);
         }));
     }
