@@ -11,7 +11,7 @@ from .errors import InvalidArgsError
 from .middleware import Arguments, Envelope, awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from .procedures import Procedure
 
@@ -19,37 +19,51 @@ T = TypeVar("T")
 
 
 class Next:
-    """The rest of the way to the function."""
+    """The rest of the way to the function.
 
-    __slots__ = ("_arguments", "_envelope", "_position", "_procedure")
+    Each middleware has one, so it is made and called as often as there is middleware: what is the
+    same for all of them is handed on, and the usual `next()` asks nothing about its arguments.
+    """
+
+    __slots__ = ("_arguments", "_check", "_envelope", "_position", "_procedure")
 
     def __init__(
-        self, procedure: Procedure[Any], envelope: Envelope, position: int, arguments: Arguments
+        self,
+        procedure: Procedure[Any],
+        envelope: Envelope,
+        check: Callable[[], None],
+        position: int,
+        arguments: Arguments,
     ) -> None:
         self._procedure = procedure
         self._envelope = envelope
+        self._check = check
         self._position = position
         self._arguments = arguments
 
     def __call__(self, args: Arguments | tuple[Any, ...] | list[Any] | None = None) -> Any:  # noqa: ANN401
-        arguments = self._arguments
-        if isinstance(args, Arguments):
-            arguments = args
-        elif isinstance(args, (tuple, list)):
-            arguments = Arguments(*args, **arguments.kwargs)
-        elif args is not None:
-            raise InvalidArgsError(
-                f"`next` was given `{args!r}`",
-                hint="call `next()` for the same arguments, or give `Arguments` or a tuple",
-            )
+        arguments = self._arguments if args is None else self._changed(args)
+        check = self._check
         # Nothing further in is called once the call was cancelled.
-        self._envelope.context.check()
+        check()
         procedure = self._procedure
         all_middleware = procedure._middleware  # noqa: SLF001  # one class in two parts
-        if self._position == len(all_middleware):
+        position = self._position
+        if position == len(all_middleware):
             return procedure._function(*arguments.args, **arguments.kwargs)  # noqa: SLF001
-        following = Next(procedure, self._envelope, self._position + 1, arguments)
-        return all_middleware[self._position](arguments, self._envelope, following)
+        envelope = self._envelope
+        following = Next(procedure, envelope, check, position + 1, arguments)
+        return all_middleware[position](arguments, envelope, following)
+
+    def _changed(self, args: object) -> Arguments:
+        if isinstance(args, Arguments):
+            return args
+        if isinstance(args, (tuple, list)):
+            return Arguments(*args, **self._arguments.kwargs)
+        raise InvalidArgsError(
+            f"`next` was given `{args!r}`",
+            hint="call `next()` for the same arguments, or give `Arguments` or a tuple",
+        )
 
 
 class AsyncCall(Generic[T]):

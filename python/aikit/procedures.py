@@ -357,7 +357,8 @@ class Procedure(Generic[T]):
         if not self._middleware:
             return self._function(*arguments.args, **arguments.kwargs)
         envelope = Envelope(self.name, self._options, execution)
-        return Next(self, envelope, 0, arguments)()
+        check = envelope.context.check if execution is None else execution.check
+        return Next(self, envelope, check, 0, arguments)()
 
 
 # Decorators --------------------------------------------------------------------------------------
