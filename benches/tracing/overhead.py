@@ -24,8 +24,8 @@ COUNTS = {
     "idle": (1_000, 11_000),
     "bare": (1_000, 11_000),
 }
-# Procedures of an agent run: itself, a step, two requests to the model, one call of a tool.
-PROCEDURES_OF_A_RUN = 5
+# Procedures of an agent run: itself, two steps, a request to the model in each, one call of a tool.
+PROCEDURES_OF_A_RUN = 6
 VALGRIND = shutil.which("valgrind") or "valgrind"
 SUBSCRIBER_MAX = 0.02
 IDLE_MAX = 0.002
