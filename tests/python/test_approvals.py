@@ -12,11 +12,10 @@ from jupyter_client.manager import start_new_kernel
 
 import aikit
 from aikit import _ask, errors
+from shell import AIKIT, run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-AIKIT = [sys.executable, "-m", "aikit"]
 
 
 def agent(path: str, **options: Any) -> aikit.Agent:  # noqa: ANN401  # of the agent
@@ -191,16 +190,7 @@ def test_in_a_terminal_the_user_is_asked(
 
 def test_arguments_of_a_tool_come_from_standard_input_and_in_one_form_only(folder: Path) -> None:
     def invoke(*arguments: str, text: str = "") -> tuple[int, str, str]:
-        done = subprocess.run(  # noqa: S603
-            [*AIKIT, "tool", "invoke", *arguments],
-            cwd=folder,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
+        return run("tool", "invoke", *arguments, folder=folder, text=text)
 
     status, out, _ = invoke("count_words", "-", "--json", text='{"text": "a b"}')
     assert (status, '"words":2' in out) == (0, True)

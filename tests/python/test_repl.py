@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 import stat
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
+from shell import AIKIT, run
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-AIKIT = [sys.executable, "-m", "aikit"]
 PROMPT = r"aikit> "
 # What a terminal is asked for its cursor, and what it answers.
 ASKED, ANSWER = "\x1b[6n", "\x1b[1;1R"
@@ -239,16 +238,7 @@ def test_colours_are_off_when_asked_for(tmp_path: Path, environment: dict[str, s
 
 
 def pipe(text: str, folder: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(  # noqa: S603
-        [*AIKIT, *arguments],
-        cwd=folder,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    return run(*arguments, folder=folder, text=text)
 
 
 def test_piped_lines_are_cells(tmp_path: Path) -> None:
