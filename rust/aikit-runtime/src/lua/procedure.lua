@@ -15,12 +15,18 @@ local bundles = setmetatable({}, { __mode = "k" })
 local Procedure, Pipeline = {}, {}
 local methods = {}
 
-local function parts_of(value, method)
-    local own = parts[value]
+-- What stands behind a value that `method` was called on.
+local function behind(all, value, noun, method)
+    local own = all[value]
     if not own then
-        native.refuse("`" .. method .. "` was not called on a procedure", "write `procedure:" .. method .. "(…)`, with a colon")
+        local hint = "write `" .. noun .. ":" .. method .. "(…)`, with a colon"
+        native.refuse("`" .. method .. "` was not called on a " .. noun, hint)
     end
     return own
+end
+
+local function parts_of(value, method)
+    return behind(parts, value, "procedure", method)
 end
 
 -- The rest of the way from the middleware at `position` on.
@@ -236,11 +242,7 @@ methods.with_handle = methods.start
 local streams = setmetatable({}, { __mode = "k" })
 
 local function stream_of(value, method)
-    local own = streams[value]
-    if not own then
-        native.refuse("`" .. method .. "` was not called on a stream", "write `stream:" .. method .. "()`, with a colon")
-    end
-    return own
+    return behind(streams, value, "stream", method)
 end
 
 -- Closes what the code of a stream has open.
