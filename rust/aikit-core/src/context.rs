@@ -459,11 +459,6 @@ impl Context {
         self.0.shared.is_silent
     }
 
-    /// Whether cancelling `other` cancels this one: it is the same, or above.
-    pub fn is_below(&self, other: &Self) -> bool {
-        self.0.cancel.is_below(&other.0.cancel)
-    }
-
     /// Whether both are one Context, not only equal.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -82,13 +82,6 @@ impl Cancel {
         self.token.get_or_init(|| made)
     }
 
-    /// Whether `other` is this one or above it.
-    pub(super) fn is_below(&self, other: &Self) -> bool {
-        let up = self.level.checked_sub(other.level);
-        let same_level = up.and_then(|it| self.chain().nth(it));
-        same_level.is_some_and(|it| std::ptr::eq(it, other))
-    }
-
     /// Why it was cancelled: what was said furthest above.
     pub(super) fn error(&self) -> Error {
         let reasons = self.chain().filter_map(|it| {

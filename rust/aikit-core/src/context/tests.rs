@@ -238,8 +238,6 @@ fn a_cancelled_execution_takes_along_what_it_called_and_not_its_caller() {
         assert!(cx.check().is_ok());
         assert!(cx.stopped().now_or_never().is_none());
     }
-    assert!(below.context().is_below(own.context()) && below.context().is_below(&root));
-    assert!(!own.context().is_below(below.context()) && !root.is_below(sibling.context()));
     root.cancel(ErrorKind::Cancelled, "all");
     assert_eq!(sibling.context().check().unwrap_err().message(), "all");
 }
@@ -263,7 +261,6 @@ fn a_chain_of_children_may_be_longer_than_a_stack_is_deep() {
     assert_eq!(waits.now_or_never().unwrap().message(), "enough");
     assert_eq!(last.check().unwrap_err().message(), "enough");
     assert!(root.check().is_ok() && middle.check().is_err());
-    assert!(last.is_below(&middle) && middle.is_below(&root) && !root.is_below(&middle));
     assert!(format!("{last:?}").len() < 10_000);
 }
 
