@@ -12,6 +12,7 @@ mod miss;
 mod playing;
 mod request;
 mod scrub;
+mod secret_forms;
 mod secret_text;
 mod taped;
 mod wildcard;
@@ -62,7 +63,7 @@ pub(crate) fn hide_secrets(name: &str, text: &str) -> Option<String> {
     if !name.is_empty() && is_secret_name(name) {
         return Some(HIDDEN.to_owned());
     }
-    if !secret_text::may_hold(text) {
+    if !secret_forms::may_hold(text) {
         return None;
     }
     let hidden = secret_text::hide(text.to_owned());
