@@ -337,6 +337,17 @@ fn callees() -> Vec<(String, String, &'static ApiFunction)> {
     callees
 }
 
+/// The line with every `0x…` cut down to `0x`.
+fn without_addresses(line: &str) -> String {
+    let mut parts = line.split("0x");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept.push_str("0x");
+        kept.push_str(part.trim_start_matches(|digit: char| digit.is_ascii_hexdigit()));
+    }
+    kept
+}
+
 #[test]
 fn no_message_of_a_wrong_call_names_what_is_within() {
     let fixture = Fixture::new();
@@ -379,6 +390,8 @@ fn no_message_of_a_wrong_call_names_what_is_within() {
             .unwrap_or_else(|error| panic!("{name}: {error:?}"));
         for line in fixture.sink.text().lines() {
             failed += 1;
+            // `f64` may be digits of an address (`table: 0x7fcfa40f6410`).
+            let line = without_addresses(line);
             for word in WITHIN {
                 assert!(!line.contains(word), "{word}: {line}");
             }
