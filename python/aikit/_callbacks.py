@@ -50,6 +50,18 @@ def current_scope() -> object:
     return SCOPE.get()
 
 
+def calls_handlers() -> bool:
+    """Returns whether this thread is that of a ``logging.handlers.QueueListener``."""
+    module = sys.modules.get("logging.handlers")
+    if module is None:
+        return False
+    monitor = module.QueueListener._monitor.__code__  # noqa: SLF001  # what its thread runs
+    frame = sys._getframe()  # noqa: SLF001
+    while frame is not None and frame.f_code is not monitor:
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None
+
+
 def is_async(function: Callable[..., object]) -> bool:
     """Returns whether calling ``function`` gives a coroutine, as far as one can see."""
     while hasattr(function, "func") and hasattr(function, "keywords"):  # functools.partial
@@ -465,7 +477,7 @@ def _after_fork() -> None:
     _blocked.clear()
     _waiting.clear()
     _begun.clear()
-    _aikit.forget_visits()
+    _aikit.forget_parent()
 
 
 atexit.register(_aikit.close_interpreter)

@@ -214,3 +214,39 @@ use()
 print(told.count(SystemExit))
 """
     assert told(program, calls=False, bridge=bridge) == [1, 1]
+
+
+LISTENER = """
+import logging.handlers, queue, time
+
+class Handler(logging.Handler):
+    count = 0
+    def emit(self, record):
+        Handler.count += 1
+        inside()
+
+waiting = queue.Queue()
+logger = logging.getLogger("aikit")
+logger.setLevel(logging.DEBUG)
+logger.addHandler(logging.handlers.QueueHandler(waiting))
+use()
+made = waiting.qsize()
+listener = logging.handlers.QueueListener(waiting, Handler())
+listener.start()
+deadline = time.monotonic() + 60
+while Handler.count < made and time.monotonic() < deadline:
+    time.sleep(0.001)
+listener.stop()
+assert made > 0 and (Handler.count, waiting.qsize()) == (made, 0), (made, Handler.count)
+# Elsewhere records are made as before.
+use()
+assert waiting.qsize() == made
+"""
+
+
+def test_what_the_thread_of_a_queue_listener_calls_brings_about_no_records() -> None:
+    program = PRELUDE + LISTENER + CHECK
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

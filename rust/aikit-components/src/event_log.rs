@@ -65,10 +65,21 @@ pub struct EventLog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     project: Project,
+    /// What the writer reads; `None` where the configuration keeps nothing.
+    events: Option<Arc<BroadcastSubscription<Event>>>,
     /// The way to the writer; `None` where the configuration keeps nothing.
     flushes: Option<Flushes>,
     /// Ends the writer when it is dropped, after what was published is written.
     _end: Option<oneshot::Sender<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // In a forked child nobody reads what would come.
+        if let Some(events) = &self.events {
+            events.end();
+        }
+    }
 }
 
 /// Asks a writer to say when what was published is written.
@@ -143,6 +154,7 @@ impl EventLog {
         if config.persist.is_empty() {
             return Ok(Self(Arc::new(Inner {
                 project,
+                events: None,
                 flushes: None,
                 _end: None,
             })));
@@ -158,13 +170,14 @@ impl EventLog {
             let hint = error.hint().unwrap_or_default().to_owned();
             Error::new(ErrorKind::Config, message).with_hint(hint)
         })?;
+        let events = Arc::new(events.into_queue());
         let (flushes, asked) = mpsc::channel(FLUSHES_MAX);
         let (end, ended) = oneshot::channel();
         let writer = Writer {
             project: project.clone(),
             cx: cx.clone(),
             retention: config.retention,
-            events: events.into_queue(),
+            events: Arc::clone(&events),
             dropped_seen: 0,
             lost: 0,
             is_failing: false,
@@ -175,6 +188,7 @@ impl EventLog {
         writers.push(flushes.clone());
         Ok(Self(Arc::new(Inner {
             project,
+            events: Some(events),
             flushes: Some(flushes),
             _end: Some(end),
         })))
@@ -304,7 +318,7 @@ struct Writer {
     project: Project,
     cx: Context,
     retention: u64,
-    events: BroadcastSubscription<Event>,
+    events: Arc<BroadcastSubscription<Event>>,
     /// Drops of the queue that were told.
     dropped_seen: u64,
     /// Events that could not be kept and were not told yet.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, mem, sync::Arc};
 
-use crate::{Value, context::Context, value::Map};
+use crate::{Value, context::Context, quote, value::Map};
 
 /// How many fields a record has room for without asking for more memory: those of a Context.
 const USUAL: usize = 9;
@@ -117,7 +117,7 @@ pub fn default_context_fields() -> ContextFields {
             add("span_id", Value::from(span.span_id().to_string()));
         }
         if let Some(node) = cx.node() {
-            add("procedure", Value::from(&*node.name));
+            add("procedure", Value::from(&*quote::cut(&node.name)));
             add("procedure_id", Value::from(node.pid.to_string()));
         }
         let principal = cx.principal();

@@ -14,7 +14,7 @@ use tracing::{
 };
 
 use super::{Fields, Level, THRESHOLD, emit, is_level_enabled};
-use crate::Value;
+use crate::{Value, quote};
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -155,6 +155,11 @@ impl Said {
             ("message", Value::String(text)) => self.message = text,
             // What `tracing-log` adds about where a record came from.
             (name, _) if name.starts_with("log.") => {}
+            // An error has cut already what it quotes.
+            ("error", value) => self.fields.set("error", value),
+            (name, Value::String(text)) => {
+                self.fields.set(name, Value::from(&*quote::cut(&text)));
+            }
             (name, value) => self.fields.set(name, value),
         }
     }
