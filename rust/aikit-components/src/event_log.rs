@@ -16,7 +16,7 @@ use aikit_core::{
     clock::{Clock as _, SystemClock, UnixMicros},
     event::{Event, EventKind, Pattern, seconds},
     io,
-    per_process::PerProcess,
+    per_process::{self, PerProcess},
     storage::{Batch, KeyValueStore, Revision},
 };
 use futures::future::select;
@@ -67,6 +67,8 @@ struct Inner {
     project: Project,
     /// What the writer reads; `None` where the configuration keeps nothing.
     events: Option<Arc<BroadcastSubscription<Event>>>,
+    /// The process of the writer.
+    generation: u32,
     /// The way to the writer; `None` where the configuration keeps nothing.
     flushes: Option<Flushes>,
     /// Ends the writer when it is dropped, after what was published is written.
@@ -75,8 +77,10 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // In a forked child nobody reads what would come.
-        if let Some(events) = &self.events {
+        // In a forked child nobody reads what would come: the writer is in the parent.
+        if let Some(events) = &self.events
+            && self.generation != per_process::generation()
+        {
             events.end();
         }
     }
@@ -155,6 +159,7 @@ impl EventLog {
             return Ok(Self(Arc::new(Inner {
                 project,
                 events: None,
+                generation: per_process::generation(),
                 flushes: None,
                 _end: None,
             })));
@@ -189,6 +194,7 @@ impl EventLog {
         Ok(Self(Arc::new(Inner {
             project,
             events: Some(events),
+            generation: per_process::generation(),
             flushes: Some(flushes),
             _end: Some(end),
         })))

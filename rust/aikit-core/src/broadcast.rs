@@ -236,6 +236,7 @@ impl<T> Broadcast<T> {
         let queue = Arc::new(Queue::new(options, filter, state.is_closed, live));
         // Here too: nobody may publish while many come and go.
         state.clean();
+        state.follow();
         if !state.is_closed {
             state.queues.push(Arc::downgrade(&queue));
         }
@@ -293,7 +294,11 @@ impl<T> Broadcast<T> {
     where
         T: Send + Sync + 'static,
     {
-        let queues = self.state().queues.clone();
+        let queues = {
+            let mut state = self.state();
+            state.follow();
+            state.queues.clone()
+        };
         let queues = queues.iter().filter_map(Weak::upgrade);
         let called = queues.filter(|it| it.runner.get().is_some());
         called.map(|it| it as Arc<dyn Backlog>).collect()

@@ -24,7 +24,7 @@ pub use self::{
     principal::{Caller, Principal},
 };
 use crate::{
-    Error, ErrorKind, Result, Value,
+    Value,
     clock::{Clock, SystemClock},
     event::{Event, EventBus, EventKind, EventLog},
     graph::{Pid, ProcedureGraph, ProcedureNode, Recent},

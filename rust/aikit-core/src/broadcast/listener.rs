@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{BroadcastSubscription, backlog, queue::Queue};
@@ -123,7 +123,8 @@ struct Runner<T, F> {
     name: String,
     /// Another one in a forked child.
     queue: ArcSwap<Queue<T>>,
-    function: F,
+    /// `None` when it is called no more, so that what it holds goes with it.
+    function: ArcSwapOption<F>,
     failures: Failures,
 }
 
@@ -140,21 +141,23 @@ where
         backlog::note(Arc::downgrade(&queue) as _);
         let runner = Arc::clone(self);
         let _task = io::spawn(async move {
-            while let Some(item) = queue.next_call().await {
-                let goes_on = runner.call(&queue, item).await;
+            let function = runner.function.load_full();
+            while let (Some(function), Some(item)) = (&function, queue.next_call().await) {
+                let goes_on = runner.call(&**function, &queue, item).await;
                 queue.called();
                 if !goes_on {
                     break;
                 }
             }
             queue.abandon();
+            runner.function.store(None);
         });
     }
 
     /// Calls the function; answers whether it may be called again.
-    async fn call(&self, queue: &Queue<T>, item: Arc<T>) -> bool {
+    async fn call(&self, function: &F, queue: &Queue<T>, item: Arc<T>) -> bool {
         // Made inside: the function may panic before its future is there.
-        let calling = AssertUnwindSafe(async { (self.function)(item).await }).catch_unwind();
+        let calling = AssertUnwindSafe(async { function(item).await }).catch_unwind();
         let panicked = |_| Err(Error::internal("the subscriber panicked"));
         let called = SUBSCRIBER.scope(queue.id(), calling).await;
         let Err(error) = called.unwrap_or_else(panicked) else {
@@ -220,7 +223,7 @@ where
     let runner = Arc::new(Runner {
         name: name.to_owned(),
         queue: ArcSwap::new(Arc::clone(&queue)),
-        function,
+        function: ArcSwapOption::from_pointee(function),
         failures: Failures::default(),
     });
     runner.start(queue);

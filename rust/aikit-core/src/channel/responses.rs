@@ -12,12 +12,12 @@ use crate::{Error, ErrorKind, Result};
 /// Responses that a channel remembers.
 pub(super) const REMEMBERED_MAX: usize = 256;
 
-/// Requests without a response that a channel watches; the loss of one more is noticed at the time
-/// limit of its wait.
-const OPEN_MAX: usize = 1 << 16;
-
 /// Waits that a channel has at once.
 pub(super) const WAITS_MAX: usize = 10_000;
+
+/// Requests without a response that a channel watches; the loss of one more is noticed at the time
+/// limit of its wait.
+const OPEN_MAX: usize = 2 * WAITS_MAX;
 
 /// The waits and the remembered responses of one channel.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use crate::{
 
 /// How many Contexts may be above one that a program makes below another. Each keeps what cancels
 /// it alive, which the memory limit of a script does not count.
-const LEVELS_MAX: usize = 10_000;
+pub(super) const LEVELS_MAX: usize = 10_000;
 
 impl Context {
     /// Makes a Context below this one. It shares events, graph and cancellation (cancelling the
