@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
     from queue import SimpleQueue
+    from types import FrameType
 
 # What a function called by Rust belongs to: an `_aikit.Scope`, read by the next call into Rust.
 SCOPE: contextvars.ContextVar[object] = contextvars.ContextVar("aikit_scope", default=None)
@@ -56,10 +57,12 @@ def calls_handlers() -> bool:
     if module is None:
         return False
     monitor = module.QueueListener._monitor.__code__  # noqa: SLF001  # what its thread runs
-    frame = sys._getframe()  # noqa: SLF001
-    while frame is not None and frame.f_code is not monitor:
-        frame = frame.f_back  # type: ignore[assignment]
-    return frame is not None
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001
+    while frame is not None:
+        if frame.f_code is monitor:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_async(function: Callable[..., object]) -> bool:

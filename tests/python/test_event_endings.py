@@ -142,7 +142,7 @@ def test_a_flush_waits_for_functions_and_says_what_they_have_not_had() -> None:
         seen.append(event)
 
     channel = Channel("flushed")
-    subscriptions = [events.subscribe("flushed.*", hold), channel.subscribe(hold)]
+    subscriptions: list[Any] = [events.subscribe("flushed.*", hold), channel.subscribe(hold)]
     assert events.flush() == 0
     for number in range(3):
         events.publish("flushed.it", number)
@@ -250,6 +250,7 @@ FORK = """
     channel = Channel("asked")
     channel.subscribe(lambda it: it.type == "request" and channel.respond(it, it.payload + 1))
     events.publish("sync.it", 1)
+    assert events.flush(timeout=30) == 0
     events.publish("async.it", 2)
     assert events.flush(timeout=30) == 0
     for child in range(2):

@@ -240,7 +240,7 @@ def test_records_stand_in_order_with_the_programs_own_when_the_call_returns(
             caplog.clear()
             assert noting.invoke({}) == 2
             told = [
-                it.getMessage().split()[0] if it.name == own.name else it.procedure
+                it.getMessage().split()[0] if it.name == own.name else vars(it)["procedure"]
                 for it in caplog.records
                 if it.name == own.name or it.getMessage().startswith("ended")
             ]

@@ -64,9 +64,9 @@ def test_no_tool_quotes_an_argument_whole() -> None:
             tools.invoke(tool.name, texts)
         except errors.AikitError as error:
             told[tool.name] = error
-    for name, error in told.items():
-        assert len(str(error)) < LONGEST, f"{name}: {str(error)[:LONGEST]}"
-        assert len(str(error.hint or "")) < LONGEST, name
+    for name, said in told.items():
+        assert len(str(said)) < LONGEST, f"{name}: {str(said)[:LONGEST]}"
+        assert len(str(said.hint or "")) < LONGEST, name
     assert len(told) > 10
 
 

@@ -1,6 +1,6 @@
 //! Quoted text in messages: what a user or a model wrote, cut to what a person reads.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 /// Longest quoted text, in characters.
 pub const QUOTE_CHARS_MAX: usize = 200;
@@ -39,7 +39,8 @@ pub fn cut_quotes(message: String) -> String {
         match shown {
             None => cut.push_str(piece),
             Some((head, tail, count)) => {
-                cut.push_str(&format!("{head}…{tail}` ({count} characters)"));
+                // Writing to a text cannot fail.
+                let _ = write!(cut, "{head}…{tail}` ({count} characters)");
                 // The backtick at its end is written.
                 if let Some((_, next)) = pieces.next() {
                     cut.push_str(next);
@@ -52,7 +53,7 @@ pub fn cut_quotes(message: String) -> String {
     }
     if cut.len() > MESSAGE_BYTES_MAX {
         cut.truncate(cut.floor_char_boundary(MESSAGE_BYTES_MAX));
-        cut.push_str(&format!("… ({} bytes)", message.len()));
+        let _ = write!(cut, "… ({} bytes)", message.len());
     }
     cut
 }
