@@ -146,12 +146,17 @@ pub(super) fn is_context(lua: &Lua) -> mlua::Result<Function> {
 /// `Context.emit`.
 pub(super) fn emit(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, (kind, data, source): (String, Value, Option<String>)| {
-        publish(&current()?, &kind, &data, source)
+        publish("Context.emit", &current()?, (&kind, &data), source)
     })
 }
 
-fn publish(cx: &Context, kind: &str, data: &Value, source: Option<String>) -> mlua::Result<()> {
-    let data = convert::named("Context.emit", convert::to_value(data)).into_lua()?;
+fn publish(
+    function: &str,
+    cx: &Context,
+    (kind, data): (&str, &Value),
+    source: Option<String>,
+) -> mlua::Result<()> {
+    let data = convert::argument(function, "data", data).into_lua()?;
     let kind = EventKind::custom(&kind.replace(':', ".")).into_lua()?;
     let _sequence = match source {
         Some(source) => cx.emit_from(kind, data, Some(source)),
@@ -331,7 +336,7 @@ impl UserData for ContextHandle {
         });
         methods.add_method("emit", |lua, this, given: MultiValue| {
             let (kind, data, source): (String, Value, _) = read("Context", "emit", lua, given)?;
-            publish(&this.0, &kind, &data, source)
+            publish("Context:emit", &this.0, (&kind, &data), source)
         });
         methods.add_meta_method(MetaMethod::Eq, |_, this, other: mlua::UserDataRef<Self>| {
             Ok(this.0.is_same(&other.0))

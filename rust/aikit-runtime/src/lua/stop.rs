@@ -16,7 +16,7 @@ use std::{
     task::{Context as TaskContext, Poll, Wake, Waker},
 };
 
-use aikit_core::{Context, Result, io};
+use aikit_core::{Context, Error, ErrorKind, Result, io};
 use futures::task::AtomicWaker;
 
 use super::{
@@ -65,8 +65,14 @@ impl Stop {
     /// What the run ends with: one that was interrupted, or that was told by what it waited for,
     /// may have caught the error.
     fn judge<T>(&self, outcome: Result<T>) -> Result<T> {
-        if !self.asked.load(Ordering::SeqCst) && self.cx.check().is_ok() {
-            return outcome;
+        if !self.asked.load(Ordering::SeqCst) {
+            // Whether its time was up was asked as the poll began: work that has ended well since
+            // has ended in time, and what it took, such as an event, nobody else would get.
+            let ended = self.cx.check().err();
+            let is_in_time = outcome.is_ok() && ended.as_ref().is_some_and(is_late);
+            if ended.is_none() || is_in_time {
+                return outcome;
+            }
         }
         let reason = thread::stopped(&self.cx);
         match outcome {
@@ -75,6 +81,11 @@ impl Stop {
             _ => Err(reason),
         }
     }
+}
+
+/// Whether the time of a Context is up.
+fn is_late(reason: &Error) -> bool {
+    reason.kind() == ErrorKind::Timeout
 }
 
 /// Says that a run is being polled, until dropped.

@@ -209,11 +209,18 @@ impl Task {
     }
 
     pub(super) async fn result(self) -> mlua::Result<MultiValue> {
+        self.result_of("task").await
+    }
+
+    /// The result of what the script calls a `noun`.
+    pub(super) async fn result_of(self, noun: &str) -> mlua::Result<MultiValue> {
         let _waiting = Waiting::new(&self.0.waiting);
-        let _wait = State::current()?.wait_for(&self.0.run)?;
         let mut done = self.0.done.clone();
-        // A sender that is gone belongs to a thread that ends.
-        drop(done.wait_for(|done| *done).await);
+        if !*done.borrow() {
+            let _wait = State::current()?.wait_for(&self.0.run, noun)?;
+            // A sender that is gone belongs to a thread that ends.
+            drop(done.wait_for(|done| *done).await);
+        }
         let mut outcome = lock(&self.0.outcome);
         match &mut *outcome {
             Outcome::Values(values) => Ok(values.clone()),
@@ -245,6 +252,16 @@ impl Task {
         let mut done = self.0.done.clone();
         drop(done.wait_for(|done| *done).await);
         self.0.untold()
+    }
+
+    /// Whether it has.
+    pub(super) fn has_ended(&self) -> bool {
+        *self.0.done.borrow()
+    }
+
+    /// What it runs as.
+    pub(super) fn run(&self) -> &Arc<Run> {
+        &self.0.run
     }
 
     /// Somebody knows how it ended.
