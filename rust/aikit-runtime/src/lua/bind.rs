@@ -10,7 +10,9 @@ use super::{
     error::{self, IntoLua as _},
     natives,
     object::{ObjectHandle, StreamHandle},
-    outline, raw,
+    outline,
+    pending::held,
+    raw,
     state::State,
 };
 use crate::api::{ApiFunction, ApiModule, Call, Host, MODULES, Param, Return, Target};
@@ -252,7 +254,7 @@ fn bind_call(
             Ok((Arc::clone(&state.host), state.run()?, target, all))
         };
         let prepared: mlua::Result<_> = call();
-        async move {
+        held(async move {
             let (host, run, target, args) = prepared?;
             let again = is_counted.then(|| (target.clone(), args.clone()));
             let mut returned = host.call(&run.cx, target, args).await;
@@ -264,7 +266,7 @@ fn bind_call(
             let returned = returned.into_lua()?;
             clock::follow(&*State::current()?, &run.cx)?;
             give(&lua, returned, host)
-        }
+        })
     })
 }
 

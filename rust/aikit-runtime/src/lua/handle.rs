@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::{
     error::{self, IntoLua as _},
     listener, outline,
+    pending::held,
     state::State,
     task::{self, Task},
 };
@@ -152,7 +153,7 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
         // The handle is not held while waiting, so that it may be collected.
         let (view, place, task) = (view(&this).clone(), place(&this).clone(), task(&this));
         drop(this);
-        async move {
+        held(async move {
             let run = State::current()?.run()?;
             let event = match position(&args)? {
                 Some(after) => run.cx.within(view.event(after)).await.into_lua()?,
@@ -164,7 +165,7 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
                 return Ok(Value::Nil);
             };
             listener::event_to_lua(&lua, &event)
-        }
+        })
     });
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Control {
     stopped_poll: AtomicU64,
     /// The innermost run that is polled; null between polls. Read on the thread itself only.
     run: AtomicPtr<PolledRun>,
+    /// How often the hook has raised. Read and written on the thread itself only.
+    raised: AtomicU64,
     /// Where the registry keeps the prebuilt error.
     error: AtomicI32,
     /// Held while a signal is sent, so that the thread cannot end meanwhile.
@@ -142,6 +144,7 @@ impl Control {
             poll: AtomicU64::new(NO_POLL),
             stopped_poll: AtomicU64::new(NO_POLL),
             run: AtomicPtr::default(),
+            raised: AtomicU64::new(0),
             error: AtomicI32::new(0),
             sending: Mutex::new(()),
             sent: AtomicBool::new(false),
@@ -311,6 +314,7 @@ unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
     // SAFETY: Lua calls a hook with the running state and room on its stack.
     unsafe {
         if control.is_asked() {
+            control.raised.fetch_add(1, Ordering::Relaxed);
             let error = control.error.load(Ordering::Relaxed);
             ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ffi::lua_Integer::from(error));
             ffi::lua_error(state);
@@ -393,6 +397,12 @@ pub(super) fn stop_here() -> mlua::Error {
         control.signal_unless(&|| false);
     }
     mlua::Error::external(Interrupted)
+}
+
+/// How often code of this thread was stopped so far.
+pub(super) fn raised() -> u64 {
+    OWN.get()
+        .map_or(0, |control| control.raised.load(Ordering::Relaxed))
 }
 
 /// Whether the run on this thread was asked to stop.

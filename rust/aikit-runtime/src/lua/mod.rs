@@ -9,7 +9,7 @@
 //! polled
 //! yields  coroutine | source  spans
 //! raw
-//! error  object  callable  convert  suspended  state  thread  stop
+//! error  object  callable  convert  pending  suspended  state  thread  stop
 //! text  records  display  complete  inspect  outline
 //! clock  task  cell  listener
 //! context  handle  procedure
@@ -38,6 +38,7 @@ mod listener;
 mod natives;
 mod object;
 mod outline;
+mod pending;
 mod polled;
 mod procedure;
 mod progress;

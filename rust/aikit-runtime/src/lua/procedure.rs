@@ -26,7 +26,9 @@ use super::{
     convert,
     error::{self, Failure, IntoLua as _},
     handle::{self, LuaView},
-    outline, raw,
+    outline,
+    pending::held,
+    raw,
     state::{Run, State},
     task::{self, CancelOnDrop, Task},
     yields,
@@ -89,7 +91,10 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
     add_execution(lua, &set)?;
     add_checks(lua, &set)?;
     set("runs", raw::runs(lua))?;
-    set("run_task", lua.create_async_function(run_task))?;
+    set(
+        "run_task",
+        lua.create_async_function(|lua, args| held(run_task(lua, args))),
+    )?;
     set("can_wait", yields::can_wait(lua))?;
     set("generates", yields::generates(lua))?;
     set(

@@ -19,6 +19,7 @@ use super::{
     error::{self, Failure},
     fate::Fate,
     listener::Listeners,
+    pending::Pending,
     polled::Tracked,
     suspended::Suspended,
     task::FailedTasks,
@@ -153,9 +154,8 @@ pub(super) struct State {
     protected_call: Function,
     spawner: LocalSpawner,
     current: RefCell<Option<Arc<Run>>>,
-    /// The run that [`State::drive`] began with what is polled now; it stays while procedures
-    /// begin and end inside.
-    driven: RefCell<Option<Arc<Run>>>,
+    /// What [`State::drive`] drives now; it stays while procedures begin and end inside.
+    driven: RefCell<Option<Driven>>,
     /// Listeners of handles that have more to come.
     pub(super) listeners: Listeners,
     /// Which run waits for which, by their addresses; both live as long as they stand here.
@@ -261,7 +261,7 @@ impl State {
     ///
     /// `invalid_args` when that waits for this one, over others or itself: neither would end.
     pub(super) fn wait_for(&self, awaited: &Arc<Run>, noun: &str) -> mlua::Result<Wait> {
-        let waiter = self.driven.borrow().clone();
+        let waiter = self.driven.borrow().as_ref().map(|it| Arc::clone(&it.run));
         let waiter = waiter.ok_or_else(|| error::to_lua(Error::internal("nobody waits")))?;
         if !self.would_end(&waiter, awaited) {
             let message = format!("the {noun} waits for itself");
@@ -269,6 +269,12 @@ impl State {
             return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
         }
         Ok(self.note_wait(&waiter, awaited))
+    }
+
+    /// What the coroutines wait for that are polled now.
+    pub(super) fn pending(&self) -> Option<Arc<Pending>> {
+        let driven = self.driven.borrow();
+        driven.as_ref().map(|it| Arc::clone(&it.pending))
     }
 
     /// Notes that one run waits for another, until the answer is dropped.
@@ -313,8 +319,12 @@ impl State {
             Tracked::<mlua::thread::AsyncThread<MultiValue>>::new(thread, all)
         });
         let future = tracked.map_err(Failure::from)?;
+        let driven = Driven {
+            run: Arc::clone(&run),
+            pending: Arc::default(),
+        };
         let mut values = Scoped {
-            base: Arc::clone(&run),
+            driven,
             run,
             future,
         }
@@ -393,11 +403,19 @@ impl Drop for Wait {
     }
 }
 
+/// A function that the engine drives.
+#[derive(Clone, Debug)]
+struct Driven {
+    /// The run it began with; what stands around that is not its own.
+    run: Arc<Run>,
+    /// What its coroutines wait for.
+    pending: Arc<Pending>,
+}
+
 /// Polls Lua code while the state knows on whose behalf.
 struct Scoped<F> {
     run: Arc<Run>,
-    /// The run it began with; what stands around that is not its own.
-    base: Arc<Run>,
+    driven: Driven,
     future: F,
 }
 
@@ -409,7 +427,7 @@ impl<F: Future + Unpin> Future for Scoped<F> {
             return Pin::new(&mut self.future).poll(cx);
         };
         let previous = state.current.replace(Some(Arc::clone(&self.run)));
-        let driven = state.driven.replace(Some(Arc::clone(&self.base)));
+        let driven = state.driven.replace(Some(self.driven.clone()));
         let polled = Pin::new(&mut self.future).poll(cx);
         let _own = state.driven.replace(driven);
         // It may be inside of a procedure now, and is so when it is polled again.
@@ -424,11 +442,12 @@ impl<F: Future + Unpin> Future for Scoped<F> {
 impl<F> Drop for Scoped<F> {
     /// Ends what the coroutine had begun, as cancelled; its values go at the next collection only.
     fn drop(&mut self) {
+        self.driven.pending.give_up();
         let mut run = Arc::clone(&self.run);
         while let Some(frame) = run
             .frame
             .as_ref()
-            .filter(|_| !Arc::ptr_eq(&run, &self.base))
+            .filter(|_| !Arc::ptr_eq(&run, &self.driven.run))
         {
             let outer = Arc::clone(&frame.outer);
             drop(run.take_execution());

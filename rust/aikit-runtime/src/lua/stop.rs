@@ -63,16 +63,15 @@ impl Stop {
     }
 
     /// What the run ends with: one that was interrupted, or that was told by what it waited for,
-    /// may have caught the error.
-    fn judge<T>(&self, outcome: Result<T>) -> Result<T> {
-        if !self.asked.load(Ordering::SeqCst) {
-            // Whether its time was up was asked as the poll began: work that has ended well since
-            // has ended in time, and what it took, such as an event, nobody else would get.
-            let ended = self.cx.check().err();
-            let is_in_time = outcome.is_ok() && ended.as_ref().is_some_and(is_late);
-            if ended.is_none() || is_in_time {
-                return outcome;
-            }
+    /// may have caught the error. `is_undisturbed` says that no code was stopped in this poll.
+    fn judge<T>(&self, outcome: Result<T>, is_undisturbed: bool) -> Result<T> {
+        let ended = self.cx.check().err();
+        // Whether its time was up was asked as the poll began: work that has ended well since has
+        // ended in time, and what it took, such as an event, nobody else would get.
+        let is_in_time = outcome.is_ok() && is_undisturbed && ended.as_ref().is_some_and(is_late);
+        let is_asked = self.asked.load(Ordering::SeqCst);
+        if is_in_time || (ended.is_none() && !is_asked) {
+            return outcome;
         }
         let reason = thread::stopped(&self.cx);
         match outcome {
@@ -129,8 +128,9 @@ pub(super) async fn until_stopped<T>(
         if let Err(reason) = stop.cx.check() {
             return Poll::Ready(Err(reason));
         }
+        let raised = interrupt::raised();
         let polled = interrupt::within_run(&stop.asked, || work.as_mut().poll(task));
-        polled.map(|outcome| stop.judge(outcome))
+        polled.map(|outcome| stop.judge(outcome, interrupt::raised() == raised))
     })
     .await
 }

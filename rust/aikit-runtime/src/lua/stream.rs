@@ -16,6 +16,7 @@ use super::{
     convert,
     error::{self, IntoLua as _},
     object::StreamHandle,
+    pending::held,
     state::{Run, State},
     stop, text,
 };
@@ -338,12 +339,12 @@ impl UserData for Merged {
             // The handle is not held while waiting, so that it may be closed and collected.
             let asked = this.ask();
             drop(this);
-            next(lua, asked)
+            held(next(lua, asked))
         });
         methods.add_async_method("next", |lua, this, ()| {
             let asked = this.ask();
             drop(this);
-            next(lua, asked)
+            held(next(lua, asked))
         });
         methods.add_method("close", |_, this, ()| {
             this.close();

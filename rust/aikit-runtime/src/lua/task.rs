@@ -22,6 +22,7 @@ use super::{
     callable, convert,
     error::{self, IntoLua as _},
     fate::Fate,
+    pending::held,
     state::{Run, State},
     stop,
 };
@@ -320,9 +321,11 @@ impl UserData for Task {
 }
 
 /// Waits, but not longer than the run that waits may.
-pub(super) async fn within<T>(future: impl Future<Output = mlua::Result<T>>) -> mlua::Result<T> {
+pub(super) async fn within<T: Send + 'static>(
+    future: impl Future<Output = mlua::Result<T>> + Send + 'static,
+) -> mlua::Result<T> {
     let run = State::current()?.run()?;
-    run.cx.within(future).await.into_lua()?
+    held(async move { run.cx.within(future).await.into_lua()? }).await
 }
 
 /// A task, or a function that becomes one.
@@ -405,7 +408,7 @@ pub(super) fn wait(lua: &Lua) -> mlua::Result<Function> {
 pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|lua, list: Table| {
         let tasks = tasks_of("gather", &list);
-        async move {
+        held(async move {
             let tasks = CancelOnDrop(tasks?);
             let waiting = tasks.0.iter().map(|task| task.clone().result());
             let results = within(futures::future::try_join_all(waiting)).await?;
@@ -415,7 +418,7 @@ pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
                 gathered.raw_set(index + 1, first)?;
             }
             Ok(gathered)
-        }
+        })
     })
 }
 
@@ -423,7 +426,7 @@ pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
 pub(super) fn race(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|_, list: Table| {
         let tasks = tasks_of("race", &list);
-        async move {
+        held(async move {
             let tasks = CancelOnDrop(tasks?);
             if tasks.0.is_empty() {
                 let message = "`race` needs at least one task";
@@ -431,9 +434,10 @@ pub(super) fn race(lua: &Lua) -> mlua::Result<Function> {
                 return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
             }
             let waiting = tasks.0.iter().map(|task| Box::pin(task.clone().result()));
+            let waiting: Vec<_> = waiting.collect();
             let (first, _, _) = within(async { Ok(select_all(waiting).await) }).await?;
             first
-        }
+        })
     })
 }
 
@@ -444,10 +448,10 @@ pub(super) fn timeout(lua: &Lua) -> mlua::Result<Function> {
             let state = State::current()?;
             Task::start(&state, function, MultiValue::new(), Some(limit)).into_lua()
         });
-        async move {
+        held(async move {
             let task = CancelOnDrop(vec![task?]);
             within(task.0[0].clone().result()).await
-        }
+        })
     })
 }
 

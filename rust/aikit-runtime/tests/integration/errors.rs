@@ -172,7 +172,7 @@ fn wrong_arguments_name_function_argument_expected_and_found() {
         ),
         (
             "t = {} t.t = t Tool.invoke('a', t)",
-            "`Tool.invoke`: `t` contains itself, which cannot be handed over",
+            "`Tool.invoke`: `args.t` contains itself, which cannot be handed over",
         ),
         (
             "Tool.get('count_words').invoke()",
