@@ -73,7 +73,7 @@ impl Inside {
         // SAFETY: as promised.
         let previous = unsafe { switch(state) };
         let outermost = interrupt::own().filter(|_| previous.is_null());
-        outermost.iter().for_each(|it| it.count_poll());
+        outermost.into_iter().for_each(Control::count_poll);
         Self {
             previous,
             polled: POLLED.replace(state),
@@ -84,7 +84,7 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.outermost.iter().for_each(|it| it.count_poll());
+        self.outermost.into_iter().for_each(Control::count_poll);
         POLLED.set(self.polled);
         // SAFETY: it was running before and is on the stack below this poll, or is null.
         unsafe { switch(self.previous) };

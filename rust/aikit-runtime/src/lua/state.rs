@@ -324,8 +324,8 @@ impl State {
             pending: Arc::default(),
         };
         let mut values = Scoped {
-            driven,
             run,
+            driven,
             future,
         }
         .await
