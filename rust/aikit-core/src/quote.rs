@@ -21,6 +21,14 @@ pub fn cut(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Cuts what a text has from `start` on, which is the end of what was there before.
+pub(crate) fn cut_from(text: &mut String, start: usize) {
+    if let Some(Cow::Owned(short)) = text.get(start..).map(cut) {
+        text.truncate(start);
+        text.push_str(&short);
+    }
+}
+
 /// A message in which everything between backticks is cut as [`cut`] does, and which is not longer
 /// than [`MESSAGE_BYTES_MAX`] itself.
 pub fn cut_quotes(message: String) -> String {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, Either, select};
 
-use super::{BroadcastSubscription, Listener, Wait, Weigh};
+use super::{BroadcastSubscription, Delivery, Listener, Wait, Weigh};
 use crate::{
     Error, Result, Value,
     clock::{self, Clock},
@@ -141,6 +141,22 @@ impl Feed {
             Either::Left((has_come, _)) => has_come,
             Either::Right(_) => Ok(false),
         }
+    }
+
+    /// As [`Feed::receive`], with the item on its way: what is dropped before it is kept is the next
+    /// one again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Feed::next`].
+    pub async fn deliver(
+        &self,
+        clock: &dyn Clock,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Delivery>> {
+        let wait = Wait::default();
+        self.take_within(clock, timeout, &wait).await?;
+        Ok(wait.take())
     }
 
     /// Ends the subscription. What waits in it can still be taken, and then the end is told; a

@@ -103,8 +103,13 @@ enum Waited {
 impl Wait {
     /// The item, once, when one has come; it has arrived.
     pub fn keep(&self) -> Option<Value> {
+        self.take().map(Delivery::keep)
+    }
+
+    /// What has come, on its way to elsewhere.
+    pub(super) fn take(&self) -> Option<Delivery> {
         match std::mem::replace(&mut *self.state(), Waited::Over) {
-            Waited::Arrived(delivery) => Some(delivery.keep()),
+            Waited::Arrived(delivery) => Some(delivery),
             Waited::Open | Waited::Over => None,
         }
     }
@@ -143,6 +148,11 @@ impl Delivery {
             value: taken.item.as_deref().map(show).unwrap_or_default(),
             arrival: Box::new(taken),
         }
+    }
+
+    /// The item, which has not arrived yet.
+    pub const fn value(&self) -> &Value {
+        &self.value
     }
 
     /// The item; it has arrived.
