@@ -6,7 +6,13 @@ use super::{
     responses::{REMEMBERED_MAX, WAITS_MAX},
     *,
 };
-use crate::{Value, broadcast::DropPolicy, clock::SystemClock, io, value::Map};
+use crate::{
+    Value,
+    broadcast::{DropPolicy, flush},
+    clock::SystemClock,
+    io,
+    value::Map,
+};
 
 fn channel() -> Channel {
     Channel::new("user:input", Arc::new(SystemClock)).unwrap()
@@ -471,6 +477,8 @@ fn the_responses_of_a_function_take_no_place_in_its_own_queue() {
         );
         wait(async move { channel.request(None, event, None).await }).unwrap();
     }
+    // Who asked has its answer before those who watch.
+    assert_eq!(wait(flush(channel.backlogs(), None)), 0);
     assert_eq!(*seen.lock().unwrap(), [REQUEST; 3]);
     assert_eq!((listener.unwrap().waiting(), watching.waiting()), (0, 6));
 }
