@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._functions import GENERATORS
 from .errors import InvalidArgsError
 from .middleware import awaited
-from .procedures import GENERATORS, Procedure
+from .procedures import Procedure
 
 
 def pipe(*procedures: Procedure[Any]) -> Procedure[Any]:

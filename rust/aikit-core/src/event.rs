@@ -306,7 +306,14 @@ mod tests {
             EventKind::custom("build.done").unwrap().name(),
             "build.done"
         );
-        for wrong in ["policy.decision", "procedure.start", "", "a..b", "a.*"] {
+        for wrong in [
+            "policy.decision",
+            "procedure.start",
+            "",
+            "a..b",
+            "a.*",
+            "a:b",
+        ] {
             let error = EventKind::custom(wrong).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgs);
             assert!(error.hint().is_some(), "{error}");

@@ -19,8 +19,8 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part or with a
-    /// `*` inside of a part.
+    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part, with a
+    /// colon or with a `*` inside of a part.
     pub fn parse(pattern: &str) -> Result<Self> {
         check_name("pattern", pattern)?;
         let is_mixed = |part: &&str| part.contains('*') && !matches!(*part, "*" | "**");
@@ -80,6 +80,8 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
         "has an empty part".to_owned()
     } else if name.chars().any(|it| it.is_control() || it.is_whitespace()) {
         "has a space or a control character".to_owned()
+    } else if name.contains(':') {
+        "has a colon".to_owned()
     } else {
         return Ok(());
     };
@@ -169,7 +171,7 @@ mod tests {
     fn what_no_name_can_fit_is_refused() {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
         for wrong in [
-            "", "a..b", ".", "a.", "a b", "a\n", "a*", "a.*b", "***", &long,
+            "", "a..b", ".", "a.", "a b", "a\n", "a*", "a.*b", "***", "a:b", "*:b", &long,
         ] {
             let error = Pattern::parse(wrong).unwrap_err();
             assert!(
