@@ -7,6 +7,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _aikit
+from . import _given as given
 from ._callbacks import SCOPE, leave
 from ._watched import cancellations, watched
 from .errors import InvalidArgsError
@@ -66,20 +67,21 @@ def go_on(
     return value
 
 
-def _changed(arguments: Arguments, given: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
-    if given == (None,) and [*named] == ["args"]:
-        given, named = (named["args"],), {}
-    if len(given) == 1 and not named:
-        (args,) = given
+def _changed(arguments: Arguments, positional: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
+    if positional == (None,) and [*named] == ["args"]:
+        positional, named = (named["args"],), {}
+    if len(positional) == 1 and not named:
+        (args,) = positional
         if args is None:
             return arguments
         if isinstance(args, Arguments):
             return args
         if isinstance(args, (tuple, list)):
             return Arguments(*args, **arguments.kwargs)
-    shown = [*map(repr, given), *(f"{name}={it!r}" for name, it in named.items())]
+    parts = [given.shown(it)[1:-1] for it in (() if positional == (None,) else positional)]
+    parts += [f"{name}={given.shown(it)[1:-1]}" for name, it in named.items()]
     raise InvalidArgsError(
-        f"`next` was given `{', '.join(shown)}`",
+        f"`next` was given `{', '.join(parts)}`",
         hint="call `next()` for the same arguments, or give one thing: a tuple of those by "
         "position, or `Arguments`",
     )

@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ._callbacks import is_async
+from ._given import InvalidTypeError, shown
 from .errors import InvalidArgsError
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def unwrapped(function: Any) -> tuple[str, Callable[..., Any]]:  # noqa: ANN401 
             hint="write `@property` above `@aikit.procedure`",
         )
     if not callable(function):
-        raise InvalidArgsError(
-            f"`{function}` cannot be called", hint="pass a function, not its result"
+        raise InvalidTypeError(
+            f"{shown(function)} cannot be called", hint="pass a function, not its result"
         )
     return "instance", function
 
@@ -59,4 +60,8 @@ def marks_of(function: Callable[..., Any]) -> dict[str, Any]:
     while isinstance(target, functools.partial):
         target = target.func
     target = getattr(target, "__func__", target)
-    return {name: getattr(target, name) for name in _MARKS if hasattr(target, name)}
+    marks = {name: getattr(target, name) for name in _MARKS if hasattr(target, name)}
+    if marks and not hasattr(function, "__name__"):
+        # What `functools.partial` gives has no name, which `inspect` asks for as well.
+        marks["__name__"] = target.__name__
+    return marks

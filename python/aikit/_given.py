@@ -69,6 +69,14 @@ def whole(name: str, value: Any) -> int:  # noqa: ANN401  # what is given
     return int(value)
 
 
+def count(name: str, value: Any) -> int:  # noqa: ANN401  # what is given
+    """Returns a whole number that is not negative."""
+    number_of = whole(name, value)
+    if number_of < 0:
+        raise InvalidArgsError(f"`{name}` is {shown(value)}", hint="give a whole number from 0 on")
+    return number_of
+
+
 def mapping(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401  # what is given
     """Returns a mapping of names to values, as a `dict`."""
     if not isinstance(value, Mapping) and not hasattr(type(value), "keys"):

@@ -415,7 +415,7 @@ _LOOKS: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("name", "level", "callers"), given.text),
     **dict.fromkeys(
         ("entries_max", "bytes_max", "calls", "burst", "attempts", "tokens", "requests"),
-        given.whole,
+        given.count,
     ),
     **dict.fromkeys(
         ("timeout_s", "ttl_s", "per_s", "wait_max_s", "delay_s", "delay_max_s", "usd"),

@@ -150,7 +150,7 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
         Middleware that raises `DeniedError`.
     """
     given.function("allows", allows)
-    label = given.optional_text("name", name) or getattr(allows, "__name__", "guard")
+    label: str = given.text("name", name or getattr(allows, "__name__", "guard"))
     denied = functools.partial(_denied, label)
     if is_async(allows):
 

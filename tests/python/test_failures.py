@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 import aikit
 from aikit import Context, Procedure
 from aikit.errors import InvalidArgsError, ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONG = "x" * 1_000_000
 # More than what is kept of a message, and of the lines of a traceback.
@@ -94,7 +98,7 @@ def test_a_traceback_is_written_down_from_within_up_to_a_length() -> None:
         with pytest.raises(ValueError, match="deep"):
             nest(40)
 
-    handle = Procedure(watched, name="watched", schema=False).start()
+    handle: aikit.Handle[None] = Procedure(watched, name="watched", schema=False).start()
     handle.result()
     failed = [it.data["error"] for it in handle.events if it.kind == "procedure.error"]
     assert len(failed) == 41
@@ -108,13 +112,13 @@ def test_a_traceback_is_written_down_from_within_up_to_a_length() -> None:
 
 @pytest.mark.parametrize("way", ["call", "run", "handle"])
 def test_a_long_message_is_raised_whole_and_noted_in_part(way: str) -> None:
-    with Context.create() as ctx, pytest.raises(ValueError, match="^xxx") as caught:
-        if way == "call":
-            fail(LONG)
-        elif way == "run":
-            fail.with_timeout(60).run(LONG)
-        else:
-            fail.start(LONG).result()
+    ways: dict[str, Callable[[str], object]] = {
+        "call": fail,
+        "run": fail.with_timeout(60).run,
+        "handle": lambda message: fail.start(message).result(),
+    }
+    with Context.create() as ctx, pytest.raises(ValueError, match="xxx") as caught:
+        ways[way](LONG)
     assert str(caught.value) == LONG
     (node,) = ctx.graph
     said = node.error or ""
