@@ -299,7 +299,7 @@ def calls(ctx: Context, channel: Channel) -> dict[str, tuple[Callable[..., Any],
         "streams.merge": (_merge, {"sources": [[1]]}),
         "OtlpProvider": (
             telemetry.OtlpProvider,
-            {"endpoint": "http://x", "headers": {}, "service_name": "a", "resource": {}},
+            {"endpoint": "http://127.0.0.1:9", "headers": {}, "service_name": "a", "resource": {}},
         ),
         "set_provider": (telemetry.set_provider, {"provider": object()}),
         "telemetry.flush": (telemetry.flush, {"seconds": 0.0}),
