@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from types import CoroutineType
+from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _aikit
@@ -25,9 +24,9 @@ T = TypeVar("T")
 # Middleware, and what follows it on the way in; None at the function.
 Way: TypeAlias = "tuple[Middleware, Way] | None"
 
-# What all steps of one call have in common: the function, the envelope, what raises once the call
-# was cancelled.
-_Call: TypeAlias = "tuple[Callable[..., Any], Envelope, Callable[[], None]]"
+# Where a call stands: the function, the envelope, what raises once the call was cancelled, the way
+# that is left and the arguments.
+_Stand: TypeAlias = "tuple[Callable[..., Any], Envelope, Callable[[], None], Way, Arguments]"
 
 
 def way_of(middleware: tuple[Middleware, ...]) -> Way:
@@ -39,27 +38,26 @@ def way_of(middleware: tuple[Middleware, ...]) -> Way:
 
 
 def go_on(
-    call: _Call,
-    way: Way,
-    arguments: Arguments,
+    stand: _Stand,
     args: Any = None,  # noqa: ANN401  # what middleware has given
     /,
     *more: Any,  # noqa: ANN401
     **named: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401  # as the function
-    """Goes the rest of the way; with the first three given, it is what middleware calls ``next``.
+    """Goes the rest of the way; as a method of where the call stands, middleware calls it ``next``.
 
-    It is called as often as there is middleware: so what is the same for all of them is handed on,
-    and the usual `next()` asks nothing about its arguments.
+    It is made and called as often as there is middleware. Nothing in Python is made and called as
+    quickly as a method of a tuple, and the usual `next()` asks nothing about its arguments.
     """
+    function, envelope, check, way, arguments = stand
     if args is not None or more or named:
         arguments = _changed(arguments, (args, *more), named)
-    function, envelope, check = call
     # Nothing further in is called once the call was cancelled.
     check()
     if way is not None:
         middleware, rest = way
-        return middleware(arguments, envelope, partial(go_on, call, rest, arguments))
+        following = MethodType(go_on, (function, envelope, check, rest, arguments))
+        return middleware(arguments, envelope, following)
     value = function(*arguments.args, **arguments.kwargs)
     if type(value) is CoroutineType:
         # A sync function may give one; middleware around it may not make one.

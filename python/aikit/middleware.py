@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from . import _aikit
+    from .procedures import Procedure
 
 # A call of middleware: what it gets is described at `Middleware`.
 Middleware = Any
@@ -66,32 +67,29 @@ class Arguments:
 class Envelope:
     """What middleware knows about the call it wraps."""
 
-    __slots__ = ("_execution", "_given", "_is_async", "_options", "operation_name")
+    __slots__ = ("_execution", "_given", "_procedure")
 
-    def __init__(
-        self,
-        name: str,
-        options: _aikit.ProcedureOptions,
-        execution: _aikit.Execution | None,
-        *,
-        is_async: bool,
-    ) -> None:
-        self.operation_name = name
-        self._is_async = is_async
+    # One is made for each call: what it tells is found when it is asked.
+    def __init__(self, procedure: Procedure[Any], execution: _aikit.Execution | None) -> None:
         # The coroutine that the function gave, where it gave one.
         self._given: object = None
-        self._options = options
+        self._procedure = procedure
         self._execution = execution
+
+    @property
+    def operation_name(self) -> str:
+        """Name of the procedure."""
+        return self._procedure.name
 
     @property
     def source_type(self) -> str:
         """``procedure`` or ``hook``."""
-        return self._options.source_type
+        return self._procedure._options.source_type  # noqa: SLF001  # of this package
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What the procedure's metadata are."""
-        metadata: dict[str, Any] = self._options.metadata
+        metadata: dict[str, Any] = self._procedure._options.metadata  # noqa: SLF001  # as above
         return metadata
 
     @property
@@ -169,7 +167,7 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
     def check(args: Arguments, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
         answer = allows(args, envelope)
         if inspect.isawaitable(answer):
-            if not envelope._is_async:  # noqa: SLF001  # its own
+            if not envelope._procedure._gives_awaitable:  # noqa: SLF001  # of this package
                 raise refusal(answer, f"the guard `{label}`", envelope.operation_name)
             # An async function that does not look like one; what is not awaited is not called.
             return decide(answer, envelope, following)

@@ -116,6 +116,11 @@ class Procedure(Generic[T]):
         return self._kind == "async"
 
     @property
+    def _gives_awaitable(self) -> bool:
+        """Whether what middleware answers is awaited."""
+        return self._kind in {"async", "async generator"}
+
+    @property
     def name(self) -> str:
         """Name in the graph, in spans and in events."""
         name: str = self._settings["name"]
@@ -363,12 +368,13 @@ class Procedure(Generic[T]):
         way = self._way
         if way is None:
             return self._function(*arguments.args, **arguments.kwargs)
-        is_async = self._kind in {"async", "async generator"}
-        envelope = Envelope(self.name, self._options, execution, is_async=is_async)
+        envelope = Envelope(self, execution)
         check = envelope.context.check if execution is None else execution.check
-        value = go_on((self._function, envelope, check), way, arguments)
-        if type(value) is CoroutineType and not is_async and value is not envelope._given:  # noqa: SLF001
-            raise refusal(value, "a middleware", self.name)
+        value = go_on((self._function, envelope, check, way, arguments))
+        if type(value) is CoroutineType and not self._gives_awaitable:
+            is_own = value is envelope._given  # noqa: SLF001  # one class in two parts
+            if not is_own:
+                raise refusal(value, "a middleware", self.name)
         return value
 
 
