@@ -161,10 +161,10 @@ impl ProcedureOptions {
         let mut options = procedure::ProcedureOptions::clone(&self.0);
         options.schema = None;
         let handler = move |call: Call| {
-            let called = callable.call(&call.cx, Vec::new());
+            let answer = callable.call(&call.cx, Vec::new());
             let caller = Caller(Some(call.cx));
             async move {
-                let answer = called.await;
+                let answer = answer.await;
                 caller.has_its_answer();
                 answer
             }
@@ -259,15 +259,14 @@ impl Execution {
         let is_cancelled = errors::is_cancellation(py, raised.as_any());
         let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
         let is_stopped = stopped.is_some();
-        let error = match stopped {
+        let error = if let Some(stopped) = stopped {
             // The Context ended, and so its task was cancelled.
-            Some(stopped) => stopped,
-            None => {
-                // Every procedure around has the exception anew. So what it costs to write its
-                // frames down is paid where somebody sees them.
-                let is_seen = self.scope.core().is_observed();
-                errors::described(py, name, PyErr::from_value(raised.into_any()), is_seen)
-            }
+            stopped
+        } else {
+            // Every procedure around has the exception anew. So what it costs to write its frames
+            // down is paid where somebody sees them.
+            let is_seen = self.scope.core().is_observed();
+            errors::described(py, name, PyErr::from_value(raised.into_any()), is_seen)
         };
         let is_timeout = error.kind() == ErrorKind::Timeout;
         let said = is_timeout.then(|| error.message().to_owned());
