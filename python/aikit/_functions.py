@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._callbacks import is_async
@@ -53,8 +54,7 @@ def kind_of(function: Callable[..., Any]) -> str:
 def marks_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Returns attributes by which `inspect` sees that what wraps ``function`` is of its kind.
 
-    A callable without code of its own has none; of an object whose class has an async ``__call__``
-    `inspect` itself does not say that it is async.
+    A callable without code of its own has none.
     """
     target: Any = function
     while isinstance(target, functools.partial):
@@ -65,3 +65,16 @@ def marks_of(function: Callable[..., Any]) -> dict[str, Any]:
         # What `functools.partial` gives has no name, which `inspect` asks for as well.
         marks["__name__"] = target.__name__
     return marks
+
+
+def mark_async(procedure: object) -> None:
+    """Tells `inspect` that a call gives an awaitable, from Python 3.12 on; see `asyncio_mark`."""
+    mark = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:
+        mark(procedure)
+
+
+def asyncio_mark() -> object:
+    """Returns what `asyncio` marks coroutine functions with that are no functions."""
+    coroutines = getattr(sys.modules.get("asyncio"), "coroutines", None)
+    return getattr(coroutines, "_is_coroutine", None)

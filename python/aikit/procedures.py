@@ -11,7 +11,7 @@ from . import _aikit
 from . import _given as given
 from ._callbacks import SCOPE, is_async, leave
 from ._calls import AsyncCall, go_on, way_of
-from ._functions import kind_of, marks_of, unwrapped
+from ._functions import asyncio_mark, kind_of, mark_async, marks_of, unwrapped
 from ._given import InvalidTypeError
 from ._parameters import parameters_of
 from ._work import Work
@@ -109,11 +109,18 @@ class Procedure(Generic[T]):
         self._options = _aikit.ProcedureOptions({**self._settings, "schema": schema})
         functools.update_wrapper(self, function, updated=())
         self.__dict__.update(marks_of(function))
+        if self._kind == "async":
+            mark_async(self)
 
     @property
     def _is_async(self) -> bool:
         """Whether a call gives an awaitable; read by `is_async`."""
         return self._kind == "async"
+
+    @property
+    def _is_coroutine(self) -> object:
+        """What `asyncio.iscoroutinefunction` looks at, before Python 3.14."""
+        return asyncio_mark() if self._kind == "async" else None
 
     @property
     def _gives_awaitable(self) -> bool:

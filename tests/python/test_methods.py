@@ -242,8 +242,8 @@ def _generator() -> Iterator[int]:
 
 
 KINDS: list[Callable[[Any], bool]] = [
+    inspect.iscoroutinefunction if sys.version_info >= (3, 14) else asyncio.iscoroutinefunction,
     inspect.iscoroutinefunction,
-    asyncio.iscoroutinefunction if sys.version_info < (3, 14) else inspect.iscoroutinefunction,
     inspect.isasyncgenfunction,
     inspect.isgeneratorfunction,
 ]
@@ -276,6 +276,13 @@ def test_what_has_no_code_of_its_own_is_a_procedure_all_the_same() -> None:
     assert Procedure(Calls())() == 1
     assert Procedure(len, schema=False)("abc") == 3
     assert not inspect.iscoroutinefunction(Procedure(Calls()))
+
+    class Waits:
+        async def __call__(self) -> int:
+            return 2
+
+    assert asyncio.run(Procedure(Waits()).arun()) == 2
+    assert KINDS[0](Procedure(Waits()))
 
 
 def test_methods_are_equal_as_those_of_python_are() -> None:
