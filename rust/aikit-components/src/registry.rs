@@ -147,7 +147,7 @@ impl Components {
         let (deck, network) = (Arc::clone(&carried.deck), Arc::clone(&carried.network));
         let hooks = Arc::clone(&carried.hooks);
         let config = Config::load(&setup.working_directory, &setup.variables, setup.profile)?;
-        logger::set_scrubber(cassette::hide_secrets);
+        logger::set_scrubber(cassette::SCRUBBER);
         telemetry::apply(&config, &network)?;
         let mut folders = vec![setup.working_directory];
         folders.extend_from_slice(&config.security.roots);

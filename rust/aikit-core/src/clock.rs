@@ -1,7 +1,8 @@
 //! Time, randomness and identities, behind a trait that recordings and simulations replace.
 
 use std::{
-    fmt,
+    cell::RefCell,
+    fmt::{self, Write as _},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -86,16 +87,50 @@ impl Clock for SystemClock {
 }
 
 /// A time as ISO 8601 in UTC with microseconds; `unix_micros` counts from 1970.
-///
-/// Days become a date by the algorithm `civil_from_days` of Howard Hinnant, "chrono-Compatible
-/// Low-Level Date Algorithms".
 pub fn iso8601(unix_micros: UnixMicros) -> String {
-    const DAY_MICROS: i64 = 86_400_000_000;
-    const DIGITS: &[u8; 10] = b"0123456789";
-    let (days, micros) = (
-        unix_micros.div_euclid(DAY_MICROS),
-        unix_micros.rem_euclid(DAY_MICROS),
+    let mut text = String::new();
+    write_iso8601(&mut text, unix_micros);
+    text
+}
+
+/// As [`iso8601`], behind a text.
+pub fn write_iso8601(line: &mut String, unix_micros: UnixMicros) {
+    thread_local! {
+        /// A second and how it is written: most times are of the same one as the last.
+        static LAST: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    let (second, mut micros) = (
+        unix_micros.div_euclid(1_000_000),
+        unix_micros.rem_euclid(1_000_000),
     );
+    // A thread that ends remembers nothing any more.
+    let known = LAST.try_with(|last| {
+        let mut last = last.try_borrow_mut().ok()?;
+        if last.0 != second {
+            last.1.clear();
+            write_second(&mut last.1, second);
+            last.0 = second;
+        }
+        line.push_str(&last.1);
+        Some(())
+    });
+    if known.ok().flatten().is_none() {
+        write_second(line, second);
+    }
+    let mut unit = 100_000;
+    while unit > 0 {
+        line.push(char::from(b'0' + u8::try_from(micros / unit).unwrap_or_default()));
+        micros %= unit;
+        unit /= 10;
+    }
+    line.push('Z');
+}
+
+/// A second, with the point before its fraction. Days become a date by the algorithm
+/// `civil_from_days` of Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+fn write_second(text: &mut String, second: i64) {
+    const DAY: i64 = 86_400;
+    let (days, second) = (second.div_euclid(DAY), second.rem_euclid(DAY));
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -110,33 +145,9 @@ pub fn iso8601(unix_micros: UnixMicros) -> String {
         month_from_march - 9
     };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    if !(0..10_000).contains(&year) {
-        return format!(
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z"
-        );
-    }
-    // Each record has one: the machinery of `format!` would take most of its time.
-    let mut text = *b"0000-00-00T00:00:00.000000Z";
-    let parts = [
-        (year, 0..4),
-        (month, 5..7),
-        (day, 8..10),
-        (hour, 11..13),
-        (minute, 14..16),
-        (second, 17..19),
-        (fraction, 20..26),
-    ];
-    for (number, place) in parts {
-        // All of them have at most six digits.
-        let mut rest = u32::try_from(number).unwrap_or_default();
-        for digit in text[place].iter_mut().rev() {
-            *digit = DIGITS[(rest % 10) as usize];
-            rest /= 10;
-        }
-    }
-    String::from_utf8_lossy(&text).into_owned()
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    // Writing to a text cannot fail.
+    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.");
 }
 
 #[cfg(test)]

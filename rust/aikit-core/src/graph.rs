@@ -29,6 +29,11 @@ impl fmt::Display for Pid {
 }
 
 impl Pid {
+    /// The number behind the `p`.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
     /// Reads what [`fmt::Display`] writes: `p` and a number.
     pub fn parse(text: &str) -> Option<Self> {
         text.strip_prefix('p')?.parse().ok().map(Self)

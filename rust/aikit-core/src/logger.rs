@@ -8,6 +8,7 @@ mod fields;
 mod level;
 mod line;
 mod record;
+mod room;
 mod secrets;
 mod subscriber;
 mod writer;
@@ -22,12 +23,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+use self::fields::Draft;
 pub use self::{
-    fields::{ContextFields, Fields, compose_context_fields, default_context_fields},
+    fields::{ContextFields, FieldValue, Fields, compose_context_fields, default_context_fields},
     level::Level,
     line::Format,
     record::{Record, Sink},
-    secrets::{HIDDEN, hide, scrub, set_scrubber},
+    secrets::{HIDDEN, Scrubber, hide, scrub, set_scrubber},
     subscriber::install,
     writer::{Output, Writer},
 };
@@ -272,14 +274,20 @@ impl Logger {
         if !self.is_level_enabled(level) {
             return;
         }
-        let mut own = Fields::from((*self.bindings).clone());
-        if let Some(component) = &self.component {
-            own.set("component", Value::from(&**component));
-        }
-        own.merge(Fields::from(fields));
         // The name of a component comes from data, unlike those of crates.
-        let target = scrub("", &target);
-        emit(level, (&target, self.own_format), message, own, None);
+        let is_made = self.component.is_none();
+        let mut draft = Draft::new(is_made, |text| text.push_str(&target));
+        draft.set_message(|text| text.push_str(message));
+        for (name, value) in self.bindings.iter() {
+            draft.fields.set(name.clone(), value.clone());
+        }
+        if let Some(component) = &self.component {
+            draft.fields.set("component", Value::from(&**component));
+        }
+        for (name, value) in fields {
+            draft.fields.set(name, value);
+        }
+        emit(level, self.own_format, draft, None);
     }
 
     fn target(&self) -> String {
@@ -316,38 +324,27 @@ levels! {
 /// whoever wants it.
 pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u32)>) {
     if is_level_enabled(level) && subscriber::is_heard(level, target) {
-        emit(
-            level,
-            (&subscriber::rename(target), None),
-            message,
-            Fields::default(),
-            place,
-        );
+        let mut draft = subscriber::draft(target);
+        draft.set_message(|text| text.push_str(message));
+        emit(level, None, draft, place);
     }
 }
 
 /// Adds the fields of the Context and gives the record to whoever wants it.
-fn emit(
-    level: Level,
-    (target, format): (&str, Option<Format>),
-    message: &str,
-    mut own: Fields,
-    place: Option<(&str, u32)>,
-) {
+fn emit(level: Level, format: Option<Format>, mut draft: Draft, place: Option<(&str, u32)>) {
     let state = STATE.load();
     let context = Context::try_get();
     // What the host's own handler calls would come back to it without an end.
     let is_silent = context.as_ref().is_some_and(Context::is_silent);
     let mut context = context.map_or_else(Fields::default, |it| (state.context_fields)(&it));
-    secrets::clean(&mut context);
-    secrets::clean(&mut own);
+    secrets::clean(&mut draft, &mut context);
     let record = Record {
         level,
-        target,
+        target: draft.target(),
         format,
-        message: &scrub("", message),
-        context,
-        fields: own,
+        message: draft.message(),
+        context: &context,
+        fields: &draft.fields,
         file: place.map(|(file, _)| file),
         line: place.map(|(_, line)| line),
         time: SystemClock.now(),

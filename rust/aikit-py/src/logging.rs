@@ -14,9 +14,8 @@ use std::{
 
 use aikit_components::config::PythonBridge;
 use aikit_core::{
-    Value,
     clock::{Clock as _, SystemClock},
-    logger::{self, Record, Sink},
+    logger::{self, FieldValue, Record, Sink},
 };
 use log::{LevelFilter, Log, Metadata};
 use pyo3::{
@@ -24,7 +23,7 @@ use pyo3::{
     intern,
     prelude::*,
     sync::PyOnceLock,
-    types::{PyDict, PyTuple},
+    types::{PyDict, PyString, PyTuple},
 };
 use pyo3_log::Caching;
 
@@ -211,8 +210,11 @@ fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
 }
 
 /// Sets a field as an attribute; one that `logging` has a meaning for gets a longer name.
-fn set(record: &Bound<'_, PyAny>, name: &str, value: &Value) -> PyResult<()> {
-    let value = convert::to_python(record.py(), value)?;
+fn set(record: &Bound<'_, PyAny>, name: &str, value: FieldValue<'_>) -> PyResult<()> {
+    let value = match value {
+        FieldValue::Text(text) => PyString::new(record.py(), text).into_any(),
+        FieldValue::Data(value) => convert::to_python(record.py(), value)?,
+    };
     let is_taken = matches!(name, "message" | "asctime") || record.hasattr(name)?;
     if is_taken && !CONTEXT_FIELDS.contains(&name) {
         return record.setattr(format!("aikit_{name}"), value);

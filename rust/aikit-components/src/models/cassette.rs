@@ -28,6 +28,7 @@ use std::{
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     clock::{Clock, SystemClock},
+    logger,
     tape::{self, Beginning, Tape, TapeCall},
 };
 
@@ -57,9 +58,15 @@ pub enum Mode {
     Auto,
 }
 
+/// What is known of the forms and the names of secrets.
+pub(crate) const SCRUBBER: logger::Scrubber = logger::Scrubber {
+    may_hold: secret_forms::may_hold,
+    hide: hide_secrets,
+};
+
 /// A text without what looks like a secret, by its form or by the name of its field (empty for
 /// none); `None` when nothing does.
-pub(crate) fn hide_secrets(name: &str, text: &str) -> Option<String> {
+fn hide_secrets(name: &str, text: &str) -> Option<String> {
     if !name.is_empty() && is_secret_name(name) {
         return Some(HIDDEN.to_owned());
     }

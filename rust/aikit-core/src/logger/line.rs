@@ -2,8 +2,8 @@
 
 use std::{fmt::Write as _, str::FromStr};
 
-use super::{Fields, Record};
-use crate::{Error, Result, Value, clock::iso8601};
+use super::{FieldValue, Fields, Record, fields::Origin, room::Text};
+use crate::{Error, Result, Value, clock::write_iso8601};
 
 /// Longest text of one field or message in bytes; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 16 << 10;
@@ -35,8 +35,8 @@ impl FromStr for Format {
 }
 
 /// The line of a record, its end included.
-pub(super) fn render(record: &Record<'_>, format: Format) -> String {
-    let mut line = String::with_capacity(512);
+pub(super) fn render(record: &Record<'_>, format: Format) -> Text {
+    let mut line = Text::default();
     match format {
         Format::Text => text(&mut line, record),
         Format::Json => json(&mut line, record),
@@ -58,7 +58,7 @@ pub(super) fn said(message: &str, fields: &Fields) -> String {
 }
 
 fn text(line: &mut String, record: &Record<'_>) {
-    line.push_str(&iso8601(record.time));
+    write_iso8601(line, record.time);
     // Writing to a text cannot fail.
     let _ = write!(line, " {:5} {}: ", record.level, record.target);
     // A record is one line, whatever stands in it.
@@ -77,28 +77,55 @@ fn text(line: &mut String, record: &Record<'_>) {
 
 fn json(line: &mut String, record: &Record<'_>) {
     line.push_str("{\"time\":\"");
-    line.push_str(&iso8601(record.time));
+    write_iso8601(line, record.time);
     line.push_str("\",\"level\":\"");
     line.push_str(record.level.name());
+    // Nearly all texts are plain: one look at all of them instead of one at each.
+    let are_plain = plain(record.fields.given_texts().as_bytes()).is_none();
+    let write = if are_plain { write_plain } else { write_text };
     line.push_str("\",\"target\":");
-    write_text(line, record.target);
+    write(line, record.target);
     line.push_str(",\"message\":");
-    write_text(line, cut(record.message));
-    for (name, value) in pairs(record) {
-        // The four above are the record's own.
-        if matches!(name, "time" | "level" | "target" | "message") {
-            continue;
-        }
-        line.push(',');
-        write_text(line, name);
-        line.push(':');
-        write_value(line, value);
-    }
+    write(line, cut(record.message));
+    let is_hidden = |name: &str| record.fields.get(name).is_some();
+    let are_context_plain = plain(record.context.given_texts().as_bytes()).is_none();
+    json_fields(line, record.context, are_context_plain, is_hidden);
+    json_fields(line, record.fields, are_plain, |_| false);
     line.push('}');
 }
 
+/// The fields whose names are not hidden; `are_plain` says that nothing in their texts is written
+/// otherwise.
+fn json_fields(
+    line: &mut String,
+    fields: &Fields,
+    are_plain: bool,
+    is_hidden: impl Fn(&str) -> bool,
+) {
+    for field in fields.fields() {
+        let name = &*field.name;
+        // These four are the record's own.
+        if matches!(name, "time" | "level" | "target" | "message") || is_hidden(name) {
+            continue;
+        }
+        if field.origin == Origin::Other {
+            line.push(',');
+            write_text(line, name);
+            line.push(':');
+        } else {
+            line.push_str(",\"");
+            line.push_str(name);
+            line.push_str("\":");
+        }
+        match fields.value(field) {
+            FieldValue::Text(text) if are_plain => write_plain(line, cut(text)),
+            value => write_value(line, value),
+        }
+    }
+}
+
 /// The fields of the Context and the record's own, each name once.
-fn pairs<'a>(record: &'a Record<'_>) -> impl Iterator<Item = (&'a str, &'a Value)> {
+fn pairs<'a>(record: &'a Record<'_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let is_hidden = |name: &str| record.fields.get(name).is_some();
     let context = record.context.iter();
     let context = context.filter(move |(name, _)| !is_hidden(name));
@@ -120,12 +147,12 @@ fn write_name(line: &mut String, name: &str) {
     }
 }
 
-fn write_value(line: &mut String, value: &Value) {
+fn write_value(line: &mut String, value: FieldValue<'_>) {
     match value {
-        Value::String(text) => write_text(line, cut(text)),
-        Value::Int(number) => write_integer(line, *number),
-        Value::Bool(is) => line.push_str(if *is { "true" } else { "false" }),
-        other => {
+        FieldValue::Text(text) => write_text(line, cut(text)),
+        FieldValue::Data(Value::Int(number)) => write_integer(line, *number),
+        FieldValue::Data(Value::Bool(is)) => line.push_str(if *is { "true" } else { "false" }),
+        FieldValue::Data(other) => {
             let text = other.to_string();
             if text.len() > TEXT_BYTES_MAX {
                 write_text(line, cut(&text));
@@ -138,23 +165,30 @@ fn write_value(line: &mut String, value: &Value) {
 
 /// An integer; the machinery of `write!` takes several times as long.
 fn write_integer(line: &mut String, number: i64) {
-    // The longest is -9223372036854775808.
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    let mut rest = number.unsigned_abs();
-    loop {
-        start -= 1;
-        digits[start] = b"0123456789"[(rest % 10) as usize];
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
     if number < 0 {
-        start -= 1;
-        digits[start] = b'-';
+        line.push('-');
     }
-    line.extend(digits[start..].iter().map(|it| char::from(*it)));
+    write_digits(line, number.unsigned_abs());
+}
+
+/// A number without a sign.
+pub(super) fn write_digits(line: &mut String, number: u64) {
+    let mut unit = 1;
+    while number / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        let digit = b"0123456789"[(number / unit % 10) as usize];
+        line.push(char::from(digit));
+        unit /= 10;
+    }
+}
+
+/// A JSON string of what has nothing that is written otherwise.
+fn write_plain(line: &mut String, text: &str) {
+    line.push('"');
+    line.push_str(text);
+    line.push('"');
 }
 
 /// A JSON string.
@@ -180,34 +214,42 @@ fn write_text(line: &mut String, text: &str) {
 
 /// How many bytes stand before the first that is written otherwise; `None` when none is.
 fn plain(bytes: &[u8]) -> Option<usize> {
-    let is_other = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f);
-    let (words, rest) = bytes.as_chunks::<8>();
-    // Most texts are plain: eight bytes are looked at at once, and one by one where one of them
-    // is not, or where there are fewer.
-    let Some(word) = words
-        .iter()
-        .position(|it| has_other(u64::from_ne_bytes(*it)))
-    else {
-        let place = rest.iter().position(is_other);
-        return place.map(|it| bytes.len() - rest.len() + it);
-    };
-    let place = words[word].iter().position(is_other);
-    place.map(|it| 8 * word + it)
+    // Most texts are plain: their bytes are looked at many at once, and one by one only behind
+    // the place up to which they are plain.
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let plain = blocks.iter().take_while(|it| is_plain(it)).count();
+    if plain == blocks.len() && is_end_plain(bytes) {
+        return None;
+    }
+    let at = 16 * plain;
+    let place = bytes[at..].iter().position(|it| is_other(*it));
+    place.map(|it| at + it)
 }
 
-/// Whether one of eight bytes is a control character, a quote or a backslash ("Bit Twiddling
-/// Hacks" of Sean Eron Anderson: a byte less than n, a byte that is zero).
-const fn has_other(word: u64) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
-    const fn zero(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word
+/// Whether what no block of 16 bytes covers is plain.
+fn is_end_plain(bytes: &[u8]) -> bool {
+    match (
+        bytes.last_chunk::<16>(),
+        bytes.first_chunk::<8>(),
+        bytes.last_chunk::<8>(),
+    ) {
+        (Some(end), ..) => is_plain(end),
+        (None, Some(start), Some(end)) => is_plain(start) && is_plain(end),
+        _ => !bytes.iter().any(|it| is_other(*it)),
     }
-    let quote = zero(word ^ (ONES * b'"' as u64));
-    let backslash = zero(word ^ (ONES * b'\\' as u64));
-    let delete = zero(word ^ (ONES * 0x7f));
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (quote | backslash | delete | control) & HIGHS != 0
+}
+
+// Without a branch for each byte, so that one instruction does many.
+fn is_plain<const N: usize>(bytes: &[u8; N]) -> bool {
+    !bytes.iter().fold(false, |found, it| found | is_other(*it))
+}
+
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch for each byte would keep one instruction from doing many"
+)]
+const fn is_other(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{Fields, Format, Level, line};
 use crate::clock::UnixMicros;
 
 /// One record. Its texts hold no secret that is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// How severe it is.
     pub level: Level,
@@ -17,9 +17,9 @@ pub struct Record<'a> {
     /// What is said.
     pub message: &'a str,
     /// Fields of the Context.
-    pub context: Fields,
+    pub context: &'a Fields,
     /// Fields of its own; they go before those of the Context.
-    pub fields: Fields,
+    pub fields: &'a Fields,
     /// The source file, where it is known.
     pub file: Option<&'a str>,
     /// The line in it, from 1.
@@ -31,7 +31,7 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// The message with the record's own fields: `loaded rows=3`.
     pub fn to_text(&self) -> String {
-        line::said(self.message, &self.fields)
+        line::said(self.message, self.fields)
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 use aho_corasick::{AhoCorasick, MatchKind};
 use arc_swap::ArcSwap;
 
-use super::Fields;
+use super::{
+    Fields,
+    fields::{Draft, Origin},
+};
 use crate::{Value, value::Map};
 
 /// What stands where a secret was.
@@ -25,9 +28,16 @@ const SECRETS_MAX: usize = 256;
 /// Deepest data that is looked through; what lies deeper is left out.
 const DEPTH_MAX: usize = 16;
 
-/// Takes the name of a field (empty for a message) and a text that is no known secret; answers
-/// the text without what looks like one, or `None` when it may stay.
-pub(super) type Scrubber = fn(&str, &str) -> Option<String>;
+/// What a host knows of the forms of secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct Scrubber {
+    /// Whether a text, or a name in it, may tell of a secret; where it does not, `hide` finds none
+    /// in any part of it.
+    pub may_hold: fn(&str) -> bool,
+    /// Takes the name of a field (empty for a message) and a text that is no known secret; answers
+    /// the text without what looks like one, or `None` when it may stay.
+    pub hide: fn(&str, &str) -> Option<String>,
+}
 
 static KNOWN: LazyLock<ArcSwap<Known>> = LazyLock::new(ArcSwap::default);
 static SCRUBBER: OnceLock<Scrubber> = OnceLock::new();
@@ -69,9 +79,40 @@ impl Known {
             Some(_) => Cow::Borrowed(text),
             None => self.replace_each(text),
         };
-        match SCRUBBER.get().and_then(|scrub| scrub(name, &text)) {
+        let host = SCRUBBER.get();
+        match host.and_then(|it| (it.hide)(name, &text)) {
             Some(scrubbed) => Cow::Owned(scrubbed),
             None => text,
+        }
+    }
+
+    /// Whether a text or a name may be or tell of a secret.
+    fn may_be_in(&self, fields: &Fields) -> bool {
+        let texts = fields.texts();
+        let is_known = match &self.finder {
+            Some(finder) => finder.is_match(texts),
+            None => self.secrets.iter().any(|it| texts.contains(&**it)),
+        };
+        // What aikit itself made has no form of a secret.
+        let has_form = |it: &Scrubber| (it.may_hold)(fields.given_texts());
+        is_known
+            || SCRUBBER.get().is_some_and(has_form)
+            || fields.fields().iter().any(Fields::is_looked_into)
+    }
+
+    /// Sets the fields of another without secrets.
+    fn clean_into(&self, cleaned: &mut Fields, fields: &Fields) {
+        for field in fields.fields() {
+            let mut value = fields.value(field).to_value();
+            let tells = field.origin != Origin::Context;
+            self.clean(if tells { &field.name } else { "" }, &mut value, 0);
+            let name = match &field.name {
+                Cow::Borrowed(name) => Cow::Borrowed(*name),
+                Cow::Owned(name) => {
+                    Cow::Owned(self.hide_in_name(name).unwrap_or_else(|| name.clone()))
+                }
+            };
+            cleaned.set_as(name, value, field.origin);
         }
     }
 
@@ -154,23 +195,26 @@ pub fn scrub<'a>(name: &str, text: &'a str) -> Cow<'a, str> {
     KNOWN.load().scrub(name, text)
 }
 
-/// Hides the secrets in fields, their names included. Names that stand in source code are no
-/// secrets, and those that aikit itself gives tell of none.
-pub(super) fn clean(fields: &mut Fields) {
+/// Hides the secrets in what a record says and in the fields of its Context, their names included.
+/// Names that stand in source code are no secrets, and those that aikit itself gives tell of none.
+pub(super) fn clean(draft: &mut Draft, context: &mut Fields) {
     let known = KNOWN.load();
-    let mut is_renamed = false;
-    for field in fields.iter_mut() {
-        let name = if field.is_ours { "" } else { &field.name };
-        known.clean(name, &mut field.value, 0);
-        if let Cow::Owned(name) = &field.name
-            && let Some(hidden) = known.hide_in_name(name)
-        {
-            field.name = Cow::Owned(hidden);
-            is_renamed = true;
-        }
+    if known.may_be_in(&draft.fields) {
+        let target = known.scrub("", draft.target());
+        let target = if draft.is_made() {
+            Cow::Borrowed(draft.target())
+        } else {
+            target
+        };
+        let mut cleaned = Draft::new(draft.is_made(), |text| text.push_str(&target));
+        cleaned.set_message(|text| text.push_str(&known.scrub("", draft.message())));
+        known.clean_into(&mut cleaned.fields, &draft.fields);
+        *draft = cleaned;
     }
-    if is_renamed {
-        fields.unite();
+    if known.may_be_in(context) {
+        let mut cleaned = Fields::new();
+        known.clean_into(&mut cleaned, context);
+        *context = cleaned;
     }
 }
 

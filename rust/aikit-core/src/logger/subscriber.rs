@@ -1,7 +1,10 @@
 //! Takes the `tracing` events of every crate of the process.
 
 use std::{
+    borrow::Cow,
+    cell::RefCell,
     fmt::{self, Write as _},
+    ptr,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -13,7 +16,11 @@ use tracing::{
     subscriber::Interest,
 };
 
-use super::{Fields, Level, THRESHOLD, emit, is_level_enabled};
+use super::{
+    Level, THRESHOLD, emit,
+    fields::{Draft, Origin},
+    is_level_enabled,
+};
 use crate::Value;
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -60,24 +67,54 @@ fn is_ours(target: &str) -> bool {
     target.starts_with("aikit") || target.starts_with("_aikit")
 }
 
-/// Gives the crates of aikit the names of one package: `aikit_core::io` is `aikit.core.io`.
-pub(super) fn rename(target: &str) -> String {
-    let (start, rest) = if let Some(rest) = target.strip_prefix("_aikit") {
-        ("aikit.python", rest)
-    } else if let Some(rest) = target.strip_prefix("aikit_") {
-        ("aikit.", rest)
-    } else {
-        ("", target)
-    };
-    let mut name = Vec::with_capacity(start.len() + rest.len());
-    name.extend_from_slice(start.as_bytes());
-    let mut bytes = rest.bytes().peekable();
-    while let Some(byte) = bytes.next() {
-        let is_double = byte == b':' && bytes.next_if_eq(&b':').is_some();
-        name.push(if is_double { b'.' } else { byte });
+/// Writes whose a record is; the crates of aikit have names of one package: `aikit_core::io` is
+/// `aikit.core.io`.
+fn write_target(text: &mut String, target: &str) {
+    let mut rest = target;
+    if let Some(of_python) = target.strip_prefix("_aikit") {
+        text.push_str("aikit.python");
+        rest = of_python;
+    } else if let Some(of_crate) = target.strip_prefix("aikit_") {
+        text.push_str("aikit.");
+        rest = of_crate;
     }
-    // Nothing but letters of ASCII was replaced, by one.
-    String::from_utf8(name).unwrap_or_default()
+    while let Some(place) = rest.bytes().position(|it| it == b':') {
+        text.push_str(&rest[..place]);
+        rest = &rest[place..];
+        let (shown, length) = if rest.starts_with("::") {
+            ('.', 2)
+        } else {
+            (':', 1)
+        };
+        text.push(shown);
+        rest = &rest[length..];
+    }
+    text.push_str(rest);
+}
+
+/// What a record of this target says, to be filled in.
+pub(super) fn draft(target: &str) -> Draft {
+    Draft::new(is_ours(target), |text| write_target(text, target))
+}
+
+/// The same for one that stands in the source code: most records of a thread have the same one as
+/// the last, and reading it again takes longer than the name of a field does.
+fn draft_static(target: &'static str) -> Draft {
+    thread_local! {
+        static LAST: RefCell<(&'static str, bool, String)> =
+            const { RefCell::new(("", false, String::new())) };
+    }
+    let drafted = LAST.try_with(|last| {
+        let mut last = last.try_borrow_mut().ok()?;
+        let (known, is_made, written) = &mut *last;
+        if !ptr::eq(*known, target) {
+            written.clear();
+            write_target(written, target);
+            (*known, *is_made) = (target, is_ours(target));
+        }
+        Some(Draft::new(*is_made, |text| text.push_str(written)))
+    });
+    drafted.ok().flatten().unwrap_or_else(|| draft(target))
 }
 
 /// The subscriber. It wants events alone: what a span would tell stands in the Context.
@@ -124,17 +161,10 @@ impl Subscriber for Events {
 
     fn event(&self, event: &Event<'_>) {
         let metadata = event.metadata();
-        let mut said = Said::default();
-        event.record(&mut said);
+        let mut heard = Heard::new(metadata.target());
+        event.record(&mut heard);
         let place = metadata.file().zip(metadata.line());
-        let level = Level::from(*metadata.level());
-        emit(
-            level,
-            (&rename(metadata.target()), None),
-            &said.message,
-            said.fields,
-            place,
-        );
+        emit(Level::from(*metadata.level()), None, heard.draft, place);
     }
 
     fn enter(&self, _span: &Id) {}
@@ -142,34 +172,61 @@ impl Subscriber for Events {
     fn exit(&self, _span: &Id) {}
 }
 
-/// What an event says.
-#[derive(Default)]
-struct Said {
-    message: String,
-    fields: Fields,
+/// Takes what an event says.
+struct Heard {
+    draft: Draft,
+    origin: Origin,
 }
 
-impl Said {
+impl Heard {
+    fn new(target: &'static str) -> Self {
+        let draft = draft_static(target);
+        let origin = if draft.is_made() {
+            Origin::Aikit
+        } else {
+            Origin::Other
+        };
+        Self { draft, origin }
+    }
+
+    #[inline]
     fn note(&mut self, field: &Field, value: Value) {
-        match (field.name(), value) {
-            ("message", Value::String(text)) => self.message = text,
-            // What `tracing-log` adds about where a record came from.
-            (name, _) if name.starts_with("log.") => {}
-            (name, value) => self.fields.set(name, value),
+        let name = field.name();
+        if is_said(name) {
+            self.draft
+                .fields
+                .set_as(Cow::Borrowed(name), value, self.origin);
+        }
+    }
+
+    fn note_text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
+        match field.name() {
+            "message" => self.draft.set_message(write),
+            name if is_said(name) => {
+                self.draft
+                    .fields
+                    .write(Cow::Borrowed(name), self.origin, write);
+            }
+            _ => {}
         }
     }
 }
 
-impl Visit for Said {
+/// Not what `tracing-log` adds about where a record came from.
+fn is_said(name: &str) -> bool {
+    !name.starts_with("log.")
+}
+
+impl Visit for Heard {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = String::new();
         // A value whose `Debug` fails is cut off there.
-        let _ = write!(text, "{value:?}");
-        self.note(field, Value::String(text));
+        self.note_text(field, |text| {
+            let _ = write!(text, "{value:?}");
+        });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.note(field, Value::from(value));
+        self.note_text(field, |text| text.push_str(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

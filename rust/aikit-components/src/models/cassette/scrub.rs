@@ -18,7 +18,7 @@ const WORD_CHARS_MIN: usize = 4;
 
 /// How names of members, headers and variables end that hold secrets: in lower case, without what
 /// is no letter or digit and without digits at the end.
-const SECRET_ENDS: [&str; 35] = [
+pub(super) const SECRET_ENDS: [&str; 35] = [
     "accesskey",
     "accesskeyid",
     "accesstokens",
@@ -57,7 +57,7 @@ const SECRET_ENDS: [&str; 35] = [
 ];
 
 /// Last words of such names, or whole ones.
-const SECRET_WORDS: [&str; 6] = ["auth", "jwt", "otp", "pin", "psk", "pw"];
+pub(super) const SECRET_WORDS: [&str; 6] = ["auth", "jwt", "otp", "pin", "psk", "pw"];
 
 /// Replaces secrets in what is recorded, and in what is looked for.
 #[derive(Default)]
