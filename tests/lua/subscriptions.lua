@@ -12,6 +12,10 @@ assert(not pcall(Event.receive, "count.other", {timeout = 0}))
 held[1]:stop()
 held[1] = Event.subscribe("count.held")
 assert(not pcall(Event.subscribe, "count.held"))
+held[1]:stop()
+-- Functions that are stopped give their place back.
+for _ = 1, MOST + 10 do Event.subscribe("count.stopped", print):stop() end
+held[1] = Event.subscribe("count.held")
 -- What was dropped does not count, whether or not it was collected.
 held = nil
 assert(Event.subscribe("count.held") and Event.receive("count.other", {timeout = 0}) == nil)
