@@ -191,7 +191,10 @@ print(min(Handler.count, 1))
 @pytest.mark.parametrize("bridge", ["aikit", "pyo3-log"])
 def test_a_handler_that_ends_the_program_is_heard(bridge: str) -> None:
     program = """
-import sys, time
+import signal, sys, time
+
+# Whoever began the tests in the background had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Handler(logging.Handler):
     raised = [SystemExit(3), KeyboardInterrupt()]
