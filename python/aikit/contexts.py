@@ -183,8 +183,8 @@ class Context(Metrics):
         """Makes a Context below this one.
 
         It shares events, channels, graph and cancellation (cancelling this one cancels it, not the
-        other way round) and owns its metrics. Roles and deadline can be narrowed, never widened;
-        metadata are added.
+        other way round) and owns its metrics: what is added counts in the procedure around too,
+        what is set does not. Roles and deadline can be narrowed, never widened; metadata are added.
         """
         given_options = options(
             None, None, roles, metadata, request_id, trace_id, traceparent, timeout, tick

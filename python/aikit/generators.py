@@ -118,8 +118,9 @@ class SyncStream(ProcedureStream[T]):
             self._scope = SCOPE.get()
             execution.chunk(value)
         except StopIteration as stop:
-            self._has_ended, self.returned = True, stop.value
+            self._has_ended = True
             execution.end()
+            self.returned = stop.value
             raise StopIteration(stop.value) from None
         except BaseException as error:
             self._has_ended = True

@@ -81,11 +81,12 @@ class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
         """Ends the execution; returns what to raise in place of ``error``, if anything."""
         execution, self._execution = self._execution, None
         instead = None
+        if self._token is not None:
+            leave(self._token)
         if execution is not None:
             if error is None:
+                # Raises where the block came to its end too late.
                 execution.end()
             else:
                 instead = execution.fail(error)
-        if self._token is not None:
-            leave(self._token)
         return instead

@@ -63,6 +63,24 @@ Context.check()
 local ok, why = pcall(Context.fork, {timeout = 0.01}, function() while true do end end)
 assert(not ok and why.kind == "timeout", tostring(why))
 
+-- Forks of one procedure count for themselves, and what they add for it as well.
+Procedure.track("forks", function()
+  local function counts(pages)
+    Context.add_metric("pages", pages)
+    Context.set_metric("latency_ms", pages)
+    sleep(0.001)
+    Procedure.track("below", function() Context.add_metric("pages", 10) end)
+    return {Context.get_metric("pages"), Context.metrics().latency_ms}
+  end
+  local counted = gather{
+    function() return Context.fork({}, counts, 1) end,
+    function() return Context.fork({}, counts, 2) end,
+  }
+  assert(counted[1][1] == 11 and counted[1][2] == 1, counted[1][1])
+  assert(counted[2][1] == 12 and counted[2][2] == 2, counted[2][1])
+  assert(Context.get_metric("pages") == 23 and Context.get_metric("latency_ms") == 0)
+end)
+
 -- Metrics and where we are.
 Procedure.track("outer", function()
   Context.add_metric("pages.read", 2)

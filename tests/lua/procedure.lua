@@ -292,4 +292,20 @@ local _, first, second = coroutine.resume(inside)
 assert(first and second and coroutine.isyieldable(inside))
 assert(await(async(coroutine.isyieldable)) == false)
 assert(Procedure.create{name = "asks", generator = true, function() coroutine.yield(coroutine.isyieldable()) end}:stream()() == true)
+-- A result that comes too late is none.
+for kind, call in pairs{
+  cancelled = function()
+    Procedure.create{name = "late", function()
+      Context.get():cancel("not wanted")
+      return 1
+    end}()
+  end,
+  cancelled_block = function()
+    Procedure.track("late", function() Context.get():cancel("not wanted") end)
+  end,
+} do
+  local ok, why = pcall(call)
+  assert(not ok and why.kind == "cancelled" and why.message == "not wanted", kind .. tostring(why))
+end
+
 print("ok")

@@ -205,6 +205,31 @@ def test_metrics_go_up_and_nest() -> None:
     assert ctx.graph.all() == []
 
 
+def test_forks_of_one_procedure_count_for_themselves_and_for_it() -> None:
+    @aikit.procedure
+    def calls() -> None:
+        Context.get().add_metric("pages", 10)
+
+    async def forked(pages: int) -> tuple[float, float]:
+        here = Context.get()
+        here.add_metric("pages", pages)
+        here.set_metric("latency_ms", pages)
+        await asyncio.sleep(0)
+        calls()
+        return here.get_metric("pages"), here.get_metric("latency_ms")
+
+    async def main() -> None:
+        with Context.create(), aikit.track("outer") as outer:
+            here = Context.get()
+            counted = await asyncio.gather(*(here.fork(forked, it) for it in (1, 2)))
+            assert counted == [(11, 1), (12, 2)]
+            assert outer.get_metric("pages") == 23
+            assert here.get_metric("pages") == 23
+            assert outer.get_metric("latency_ms") == 0
+
+    asyncio.run(main())
+
+
 def test_a_block_that_fails_is_a_failed_node() -> None:
     with Context.create() as ctx:
         with pytest.raises(ZeroDivisionError), aikit.track("bad"):

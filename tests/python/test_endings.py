@@ -17,7 +17,7 @@ from aikit import Context, Procedure
 from aikit.errors import AikitError, CancelledError, DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from aikit.middleware import Arguments, Envelope
 
@@ -337,6 +337,44 @@ def test_a_cancelled_context_ends_a_coroutine_and_a_sync_wait() -> None:
     assert called == []
 
 
+def test_a_result_that_comes_too_late_is_none() -> None:
+    @aikit.procedure
+    def cancels() -> str:
+        Context.get().cancel("not wanted")
+        return "done"
+
+    @aikit.procedure(timeout=0.05)
+    def computes() -> str:
+        time.sleep(0.2)
+        return "done"
+
+    @aikit.procedure
+    async def acancels() -> str:
+        Context.get().cancel("not wanted")
+        return "done"
+
+    @aikit.procedure
+    def counts() -> Iterator[int]:
+        yield 1
+        Context.get().cancel("not wanted")
+
+    with Context.create() as ctx:
+        with pytest.raises(CancelledError, match="not wanted"):
+            cancels()
+        with pytest.raises(DeadlineError, match="computes"):
+            computes()
+        with pytest.raises(CancelledError, match="not wanted"):
+            asyncio.run(acancels())
+        stream = counts()
+        assert next(stream) == 1
+        with pytest.raises(CancelledError, match="not wanted"):
+            next(stream)
+        with pytest.raises(CancelledError, match="not wanted"), aikit.track("block"):
+            Context.get().cancel("not wanted")
+        names = ["cancels", "computes", "acancels", "counts", "block"]
+        assert nodes(ctx) == [(name, "cancelled") for name in names]
+
+
 def test_a_deadline_leaves_the_task_as_it_was() -> None:
     @aikit.procedure
     async def waits() -> None:
@@ -369,8 +407,11 @@ def test_a_deadline_leaves_the_task_as_it_was() -> None:
         for _ in range(3):
             with pytest.raises(DeadlineError, match="limited"):
                 await limited()
-            assert await blocks() == "ok"
-            assert await stubborn() == "caught"
+            # What comes too late is no result.
+            with pytest.raises(DeadlineError, match="blocks"):
+                await blocks()
+            with pytest.raises(DeadlineError, match="stubborn"):
+                await stubborn()
             # Nothing of it is left for what comes next.
             await asyncio.sleep(0)
             await asyncio.sleep(0)

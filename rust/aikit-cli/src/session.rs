@@ -106,7 +106,7 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    let cx = cx.child(Overrides::default());
+    let cx = cx.part(Overrides::default());
     let running = work(cx.clone());
     let waited = async move {
         let (mut running, pressed) = (Box::pin(running), pin!(tokio::signal::ctrl_c()));

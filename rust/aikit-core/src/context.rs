@@ -55,7 +55,16 @@ struct Inner {
     tick: Option<u64>,
     /// How many procedures stand around what runs here.
     depth: usize,
-    metrics: Metrics,
+    metrics: Counters,
+}
+
+/// Whose metrics those of a Context are.
+#[derive(Clone, Debug)]
+enum Counters {
+    /// Those of the execution that it stands for.
+    Execution(Arc<ProcedureNode>),
+    /// Its own.
+    Own(Arc<Metrics>),
 }
 
 /// What seldom differs between a Context and those below it; one allocation for all of them.
@@ -118,7 +127,7 @@ impl Context {
             span: None,
             tick: overrides.tick,
             depth: 0,
-            metrics: Metrics::default(),
+            metrics: Counters::default(),
             shared: Arc::new(Shared {
                 request_id: identity(overrides.request_id),
                 trace_id: identity(trace_id),
@@ -170,8 +179,13 @@ impl Context {
             return shared.events.publish_with(make);
         };
         let event = make(0);
-        operation.log.push(event.clone());
-        shared.events.publish(event)
+        // A copy is made for those only who listen beside the handle.
+        let number = shared.events.publish_with(|sequence| Event {
+            sequence,
+            ..event.clone()
+        });
+        operation.log.push(event);
+        number
     }
 
     /// Whether anybody would see an event.
@@ -299,12 +313,13 @@ impl Context {
         self.0.depth
     }
 
-    /// Counters of the current execution, or of this Context outside one.
+    /// Counters of this Context: an execution's, or a child's own. What is added to a child's
+    /// reaches those of the execution around it at once; what is set stays its own.
     pub fn metrics(&self) -> &Metrics {
-        self.0
-            .node
-            .as_ref()
-            .map_or(&self.0.metrics, |node| &node.metrics)
+        match &self.0.metrics {
+            Counters::Execution(node) => &node.metrics,
+            Counters::Own(own) => own,
+        }
     }
 
     /// Whether what runs here is told neither to the host of the logger nor to telemetry; see
@@ -325,6 +340,32 @@ impl Context {
 
     pub(crate) fn execution(&self) -> Option<ExecutionIds> {
         self.0.execution
+    }
+
+    /// The execution around, and the metrics of its that what begins here reports to first.
+    pub(crate) fn caller_node(&self) -> (Option<Arc<ProcedureNode>>, Option<Arc<Metrics>>) {
+        let own = match (&self.0.node, &self.0.metrics) {
+            (Some(_), Counters::Own(own)) => Some(Arc::clone(own)),
+            _ => None,
+        };
+        (self.0.node.clone(), own)
+    }
+}
+
+impl Counters {
+    /// Those of a child of a Context whose counters these are, which belongs to `node`.
+    fn below(&self, node: Option<&Arc<ProcedureNode>>) -> Self {
+        match (self, node) {
+            (_, None) => Self::default(),
+            (Self::Own(around), Some(_)) => Self::Own(Metrics::below(around)),
+            (Self::Execution(node), Some(_)) => Self::Own(Metrics::within(Arc::clone(node) as _)),
+        }
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::Own(Arc::default())
     }
 }
 

@@ -239,7 +239,7 @@ pub async fn run_cell<T>(
 ) -> Result<Option<Map>> {
     let tracked = track(root, Operation::new(CELL_PROCEDURE), |cx| async move {
         // One below: the procedure ends when the engine has, not when it is told to.
-        let cx = cx.child(Overrides::default());
+        let cx = cx.part(Overrides::default());
         let _running = begin(&cx);
         cx.run(hooked(engine, &cx, cell, sink)).await
     });
@@ -254,7 +254,7 @@ async fn hooked(
     cell: Cell,
     sink: Arc<dyn OutputSink>,
 ) -> Result<Option<Map>> {
-    let cx = cx.child(Overrides {
+    let cx = cx.part(Overrides {
         host: Some(Arc::new(CellSink(Arc::clone(&sink)))),
         ..Overrides::default()
     });

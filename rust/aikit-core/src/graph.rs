@@ -10,7 +10,7 @@ use std::{
 };
 
 pub use self::{node::ProcedureNode, recent::Recent};
-use crate::{Error, ErrorKind, clock::UnixMicros};
+use crate::{Error, ErrorKind, clock::UnixMicros, metrics::Metrics};
 
 /// Nodes one graph keeps; beyond this finished ones are folded into their parents.
 const NODES_MAX: usize = 10_000;
@@ -129,7 +129,18 @@ impl ProcedureGraph {
         parent: Option<Arc<ProcedureNode>>,
         started: UnixMicros,
     ) -> Arc<ProcedureNode> {
-        let node = ProcedureNode::new(name, parent, started, Arc::downgrade(self));
+        self.register_in(name, (parent, None), started)
+    }
+
+    /// As [`ProcedureGraph::register`]; what it counts goes to the metrics of the Context it was
+    /// called in, and so to its parent's.
+    pub(crate) fn register_in(
+        self: &Arc<Self>,
+        name: Arc<str>,
+        around: (Option<Arc<ProcedureNode>>, Option<Arc<Metrics>>),
+        started: UnixMicros,
+    ) -> Arc<ProcedureNode> {
+        let node = ProcedureNode::new(name, around, started, Arc::downgrade(self));
         let mut kept = self.kept();
         if node.parent.is_none() && kept.root.is_none() {
             kept.root = Some(Arc::clone(&node));

@@ -1,6 +1,9 @@
 //! Counters of one Context; tokens, requests and money are counters with fixed names.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt, iter,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use indexmap::IndexMap;
 
@@ -27,7 +30,24 @@ pub type Sums = IndexMap<String, f64>;
 
 /// Named sums. Reading an unknown name gives 0.
 #[derive(Debug, Default)]
-pub struct Metrics(Mutex<Sums>);
+pub struct Metrics {
+    sums: Mutex<Sums>,
+    /// What is added here as well counts there, at once.
+    above: Option<Above>,
+}
+
+/// Where what is added counts as well.
+#[derive(Clone, Debug)]
+enum Above {
+    Context(Arc<Metrics>),
+    Execution(Arc<dyn Counting>),
+}
+
+/// What has metrics of its own: an execution.
+pub(crate) trait Counting: fmt::Debug + Send + Sync {
+    /// What it counted.
+    fn metrics(&self) -> &Metrics;
+}
 
 /// What calls of models used, read from the metrics `usage.*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,9 +63,28 @@ pub struct UsageSums {
 }
 
 impl Metrics {
+    /// Those of a Context below another, whose metrics are `above`.
+    pub(crate) fn below(above: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self {
+            sums: Mutex::default(),
+            above: Some(Above::Context(Arc::clone(above))),
+        })
+    }
+
+    /// Those of a Context inside of an execution.
+    pub(crate) fn within(execution: Arc<dyn Counting>) -> Arc<Self> {
+        Arc::new(Self {
+            sums: Mutex::default(),
+            above: Some(Above::Execution(execution)),
+        })
+    }
+
     /// Adds `amount` to the metric `name`. What is no number is left out.
+    ///
+    /// What is added to the metrics of a Context counts in those around it too, up to the
+    /// execution's; what is set does not.
     pub fn add(&self, name: &str, amount: f64) {
-        add_to(&mut self.sums(), name, amount);
+        self.add_all([(name, amount)]);
     }
 
     /// As [`Metrics::add`], of what a script or a program counts.
@@ -69,10 +108,7 @@ impl Metrics {
         for (name, amount) in sums {
             check(name, ("amount", *amount))?;
         }
-        let mut own = self.sums();
-        for (name, amount) in sums {
-            add_to(&mut own, name, *amount);
-        }
+        self.add_all(sums.iter().map(|(name, amount)| (name.as_str(), *amount)));
         Ok(())
     }
 
@@ -103,10 +139,7 @@ impl Metrics {
             return;
         }
         let other = other.sums().clone();
-        let mut sums = self.sums();
-        for (name, amount) in other {
-            add_to(&mut sums, &name, amount);
-        }
+        self.add_all(other.iter().map(|(name, amount)| (name.as_str(), *amount)));
     }
 
     /// Adds to `other` what has come since the last time; `told` is what it has already.
@@ -116,13 +149,11 @@ impl Metrics {
             return;
         }
         let sums = sums.clone();
-        let mut others = other.sums();
-        for (name, sum) in &sums {
+        let differences = sums.iter().filter_map(|(name, sum)| {
             let difference = sum - told.get(name).copied().unwrap_or(0.0);
-            if difference != 0.0 {
-                add_to(&mut others, name, difference);
-            }
-        }
+            (difference != 0.0).then_some((name.as_str(), difference))
+        });
+        other.add_all(differences);
         *told = sums;
     }
 
@@ -141,12 +172,11 @@ impl Metrics {
 
     /// Adds what a call of a model used.
     pub fn add_usage(&self, usage: &UsageSums) {
-        let mut sums = self.sums();
-        for (name, amount) in usage.named() {
-            if amount != 0.0 {
-                add_to(&mut sums, &format!("usage.{name}"), amount);
-            }
-        }
+        let used = usage
+            .named()
+            .map(|(name, amount)| (format!("usage.{name}"), amount));
+        let used = used.iter().filter(|(_, amount)| *amount != 0.0);
+        self.add_all(used.map(|(name, amount)| (name.as_str(), *amount)));
     }
 
     /// What calls of models used.
@@ -187,8 +217,36 @@ impl Metrics {
         names + sums.len() * (size_of::<String>() + 3 * size_of::<f64>())
     }
 
+    /// Adds here and in all above, one lock after the other.
+    fn add_all<'a>(&self, added: impl IntoIterator<Item = (&'a str, f64), IntoIter: Clone>) {
+        let added = added.into_iter();
+        for metrics in iter::successors(Some(self), |it| it.above()) {
+            let mut sums = metrics.sums();
+            for (name, amount) in added.clone() {
+                add_to(&mut sums, name, amount);
+            }
+        }
+    }
+
+    fn above(&self) -> Option<&Self> {
+        match self.above.as_ref()? {
+            Above::Context(metrics) => Some(metrics),
+            Above::Execution(execution) => Some(execution.metrics()),
+        }
+    }
+
     fn sums(&self) -> MutexGuard<'_, Sums> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        // One after the other: each would drop the next inside of itself, deeper than a stack is.
+        let mut above = self.above.take();
+        while let Some(Above::Context(metrics)) = above {
+            above = Arc::into_inner(metrics).and_then(|mut last| last.above.take());
+        }
     }
 }
 

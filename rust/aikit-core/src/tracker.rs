@@ -1,112 +1,27 @@
 //! Records one execution: a node in the graph, a span, events, and its end in every case.
 
-use std::{
-    any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
-};
+mod limit;
+mod operation;
+#[cfg(test)]
+mod tests;
+
+use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures::FutureExt as _;
+
+pub use self::{
+    limit::{Limited, explain},
+    operation::{Boundary, Operation},
+};
 
 use crate::{
     Error, ErrorKind, Result, Value,
     context::{Context, ExecutionIds},
     event::EventKind,
     graph::{ProcedureNode, Status},
-    span::{Span, SpanDescription},
+    span::Span,
     telemetry,
 };
-
-/// What is about to be executed.
-#[derive(Clone, Debug)]
-pub struct Operation {
-    /// Name of the procedure, such as `tool:count_words`.
-    pub name: Arc<str>,
-    /// Longest time it may take; `None` for no limit of its own.
-    pub timeout: Option<Duration>,
-    /// When the call begins a new execution.
-    pub boundary: Boundary,
-    /// How its span is called and what it carries; as the procedure when `None`.
-    pub span: Option<Box<SpanDescription>>,
-}
-
-/// When a call begins a new execution, whose identity its events carry.
-///
-/// An execution is what belongs together for those who watch: by default all that one cell, one
-/// request or one outermost call brings about.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Boundary {
-    /// Always, and the chain of calls begins anew: the execution around it is not its parent.
-    Always,
-    /// Always; inside of another execution it is a child of that one.
-    Child,
-    /// When there is none yet.
-    #[default]
-    Auto,
-    /// Never: its events carry the identity of the execution around it, or none.
-    Never,
-}
-
-impl Boundary {
-    /// Every boundary.
-    pub const ALL: [Self; 4] = [Self::Always, Self::Child, Self::Auto, Self::Never];
-
-    /// The word that scripts write.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::Child => "child",
-            Self::Auto => "auto",
-            Self::Never => "never",
-        }
-    }
-
-    /// Finds a boundary by its word.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_args` for another word.
-    pub fn from_name(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|it| it.name() == name);
-        found.ok_or_else(|| {
-            Error::invalid_args(format!("`boundary` is `{name}`"))
-                .with_hint("the boundaries are `always`, `child`, `auto` and `never`")
-        })
-    }
-}
-
-impl Operation {
-    /// An operation without a time limit of its own.
-    pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self {
-            name: name.into(),
-            timeout: None,
-            boundary: Boundary::Auto,
-            span: None,
-        }
-    }
-
-    /// Limits its time.
-    #[must_use]
-    pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Says when it begins a new execution.
-    #[must_use]
-    pub const fn with_boundary(mut self, boundary: Boundary) -> Self {
-        self.boundary = boundary;
-        self
-    }
-
-    /// Says how its span is called and what it carries; asked only while somebody records.
-    #[must_use]
-    pub fn with_span(mut self, describe: impl FnOnce() -> SpanDescription) -> Self {
-        if telemetry::is_on() {
-            self.span = Some(Box::new(describe()));
-        }
-        self
-    }
-}
 
 /// Deepest nesting of procedures: tools that call tools, agents that call agents. Without a bound a
 /// tool that calls itself would take memory and threads until its time limit.
@@ -119,8 +34,9 @@ const DEPTH_MAX: usize = 64;
 ///
 /// # Errors
 ///
-/// The body's, those of [`Context::check`] before and while it runs; `limit_exceeded` when too many
-/// procedures stand around it; `internal` when the body panics, which harms this call only.
+/// The body's, those of [`Context::check`] before it runs, while it does and after it: what comes
+/// past the deadline, or when the Context was cancelled, is no result. `limit_exceeded` when too
+/// many procedures stand around it; `internal` when the body panics, which harms this call only.
 pub async fn track<T, F>(
     cx: &Context,
     operation: Operation,
@@ -146,9 +62,7 @@ where
     .await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&operation.name, &*panic)));
     let outcome = outcome.and_then(|result| result);
-    let outcome = outcome.map_err(|error| execution.explain(cx, &operation, error));
-    execution.end(outcome.as_ref().err());
-    outcome
+    execution.settle(cx, &operation, outcome)
 }
 
 /// One execution that has begun; dropping it before its end means that it was cancelled.
@@ -173,7 +87,7 @@ impl Execution {
         check_depth(cx, &operation.name)?;
         let name = Arc::clone(&operation.name);
         let started = cx.clock().wall();
-        let node = cx.graph().register(name, cx.node().cloned(), started);
+        let node = cx.graph().register_in(name, cx.caller_node(), started);
         let ids = ids(cx, &node, operation.boundary);
         let span = telemetry::begin(cx, &node, operation.span.as_deref());
         let cx = cx.child_at(node, ids, operation.timeout, span.clone());
@@ -211,7 +125,25 @@ impl Execution {
         explain(&self.cx, caller, operation, error)
     }
 
-    /// Ends the execution.
+    /// Ends the execution with its outcome, which is an error where it came too late.
+    ///
+    /// # Errors
+    ///
+    /// The one of `outcome`, or those of [`Context::check`], explained as
+    /// [`Execution::explain`] does.
+    pub fn settle<T>(
+        self,
+        caller: &Context,
+        operation: &Operation,
+        outcome: Result<T>,
+    ) -> Result<T> {
+        let outcome = limit::in_time(&self.cx, outcome);
+        let outcome = outcome.map_err(|error| self.explain(caller, operation, error));
+        self.end(outcome.as_ref().err());
+        outcome
+    }
+
+    /// Ends the execution as it is told, in time or not.
     pub fn end(mut self, error: Option<&Error>) {
         self.has_ended = true;
         self.close(error);
@@ -230,24 +162,6 @@ impl Drop for Execution {
             let error = Error::new(ErrorKind::Cancelled, "the caller stopped waiting");
             self.close(Some(&error));
         }
-    }
-}
-
-/// Says of the passed deadline of `cx` that it was the operation's own and not the caller's, where
-/// it was.
-#[must_use]
-pub fn explain(cx: &Context, caller: &Context, operation: &Operation, error: Error) -> Error {
-    let is_own = error.kind() == ErrorKind::Timeout
-        && cx.remaining().is_some_and(|it| it.is_zero())
-        && caller.check().is_ok();
-    match operation.timeout {
-        Some(timeout) if is_own => {
-            let message = format!("`{}` took longer than {timeout:?}", operation.name);
-            Error::new(ErrorKind::Timeout, message)
-                .with_hint("raise its time limit, or ask for less in one call")
-                .with_source(error)
-        }
-        _ => error,
     }
 }
 
@@ -320,185 +234,4 @@ fn describe(cx: &Context, error: Option<&Error>) -> Value {
         }
     }
     data
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use futures::future::BoxFuture;
-
-    use super::*;
-    use crate::{context::Overrides, io};
-
-    #[test]
-    fn a_nested_execution_stands_below_its_caller_and_reports_upwards() {
-        let cx = Context::default();
-        let tracked = track(&cx, Operation::new("outer"), |outer| async move {
-            track(&outer, Operation::new("inner"), |inner| async move {
-                inner.metrics().add("x", 2.0);
-                Ok(Context::get()?.node().unwrap().name.to_string())
-            })
-            .await
-        });
-        assert_eq!(tracked.now_or_never().unwrap().unwrap(), "inner");
-        let nodes = cx.graph().all();
-        assert_eq!(
-            nodes.iter().map(|node| &*node.name).collect::<Vec<_>>(),
-            ["outer", "inner"]
-        );
-        assert_eq!((nodes[0].metrics.get("x"), nodes[1].depth()), (2.0, 1));
-        assert!(nodes.iter().all(|node| node.status() == Status::Completed));
-    }
-
-    fn nested(cx: Context, deepest: Arc<AtomicUsize>) -> BoxFuture<'static, Result<()>> {
-        Box::pin(async move {
-            track(&cx, Operation::new("again"), |inner| {
-                deepest.fetch_max(inner.depth(), Ordering::Relaxed);
-                // A graph of its own is no way around the limit.
-                nested(inner.root_child(Overrides::default()), deepest)
-            })
-            .await
-        })
-    }
-
-    #[test]
-    fn an_execution_that_calls_itself_ends_at_the_limit() {
-        let deepest = Arc::default();
-        let ended = nested(Context::default(), Arc::clone(&deepest)).now_or_never();
-        let error = ended.unwrap().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
-        assert!(error.message().contains("`again`") && error.hint().is_some());
-        assert_eq!(deepest.load(Ordering::Relaxed), DEPTH_MAX);
-    }
-
-    #[test]
-    fn a_dropped_execution_is_cancelled() {
-        let cx = Context::default();
-        let tracked = track(&cx, Operation::new("slow"), |_| {
-            std::future::pending::<Result<()>>()
-        });
-        assert!(tracked.now_or_never().is_none());
-        assert_eq!(cx.graph().all()[0].status(), Status::Cancelled);
-    }
-
-    #[test]
-    fn start_and_error_are_events() {
-        let cx = Context::default();
-        let mut events = cx.events().subscribe("procedure.*");
-        let failing = track(&cx, Operation::new("bad"), |_| async {
-            Err::<(), _>(Error::new(ErrorKind::ToolFailed, "broken"))
-        });
-        assert!(failing.now_or_never().unwrap().is_err());
-        assert_eq!(events.try_next().unwrap().kind, EventKind::ProcedureStart);
-        let ended = events.try_next().unwrap();
-        assert_eq!(ended.kind, EventKind::ProcedureError);
-        assert_eq!(
-            ended.data.get("error").unwrap().get("kind"),
-            Some(&Value::from("tool_failed"))
-        );
-    }
-
-    #[test]
-    fn a_panic_harms_only_its_own_call() {
-        let cx = Context::default();
-        for waits in [false, true] {
-            let broken = track(&cx, Operation::new("broken"), |_| async move {
-                if waits {
-                    std::future::ready(()).await;
-                }
-                assert!(std::hint::black_box(false), "as wanted");
-                Ok(())
-            });
-            let error = broken.now_or_never().unwrap().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Internal);
-            assert_eq!(error.message(), "`broken` panicked: as wanted");
-        }
-        let early = track(
-            &cx,
-            Operation::new("early"),
-            |_| -> BoxFuture<'_, Result<()>> { panic!("before the first wait") },
-        );
-        assert!(early.now_or_never().unwrap().is_err());
-        let statuses: Vec<_> = cx.graph().all().iter().map(|it| it.status()).collect();
-        assert_eq!(statuses, [Status::Failed; 3]);
-        assert!(cx.check().is_ok());
-    }
-
-    #[test]
-    fn an_own_time_limit_is_named_and_the_callers_is_not() {
-        let slow = |cx: Context, timeout| async move {
-            let operation = Operation::new("slow").with_timeout(Some(timeout));
-            track(&cx, operation, |_| std::future::pending::<Result<()>>()).await
-        };
-        let short = Duration::from_millis(5);
-        let own = slow(Context::default(), short);
-        let own = io::wait(own, || Ok(())).unwrap().unwrap_err();
-        assert_eq!(own.message(), "`slow` took longer than 5ms");
-        let cx = Context::create(Overrides {
-            timeout: Some(short),
-            ..Overrides::default()
-        });
-        let callers = slow(cx, Duration::from_mins(1));
-        let callers = io::wait(callers, || Ok(())).unwrap().unwrap_err();
-        assert_eq!(
-            (callers.kind(), callers.message()),
-            (ErrorKind::Timeout, "the deadline has passed")
-        );
-    }
-
-    /// The execution id, its parent's and the origin that a call below two others sees.
-    fn innermost(boundaries: [Boundary; 3]) -> (Option<String>, Option<String>, String) {
-        let cx = Context::create(Overrides {
-            request_id: Some("r".to_owned()),
-            ..Overrides::default()
-        });
-        let [outer, middle, inner] = ["outer", "middle", "inner"];
-        let outer = Execution::begin(&cx, &Operation::new(outer).with_boundary(boundaries[0]));
-        let outer = outer.unwrap();
-        let middle = Operation::new(middle).with_boundary(boundaries[1]);
-        let middle = Execution::begin(outer.context(), &middle).unwrap();
-        let inner = Operation::new(inner).with_boundary(boundaries[2]);
-        let inner = Execution::begin(middle.context(), &inner).unwrap();
-        let names = |id: Option<String>| {
-            let pid = id?.strip_prefix("r-").and_then(crate::graph::Pid::parse)?;
-            cx.graph().get(pid).map(|node| node.name.to_string())
-        };
-        let cx = inner.context();
-        let ids = (names(cx.execution_id()), names(cx.parent_execution_id()));
-        (ids.0, ids.1, cx.origin_name().unwrap().to_owned())
-    }
-
-    #[test]
-    fn a_boundary_says_where_an_execution_begins() {
-        use Boundary::{Always, Auto, Child, Never};
-        let some = |name: &str| Some(name.to_owned());
-        let cases = [
-            ([Auto, Auto, Auto], (some("outer"), None, "outer")),
-            (
-                [Auto, Child, Auto],
-                (some("middle"), some("outer"), "outer"),
-            ),
-            ([Auto, Always, Auto], (some("middle"), None, "middle")),
-            (
-                [Auto, Child, Child],
-                (some("inner"), some("middle"), "outer"),
-            ),
-            ([Never, Never, Never], (None, None, "outer")),
-            ([Never, Auto, Never], (some("middle"), None, "middle")),
-        ];
-        for (boundaries, (own, parent, origin)) in cases {
-            let expected = (own, parent, origin.to_owned());
-            assert_eq!(innermost(boundaries), expected, "{boundaries:?}");
-        }
-        for boundary in Boundary::ALL {
-            assert_eq!(Boundary::from_name(boundary.name()).unwrap(), boundary);
-        }
-        assert!(
-            Boundary::from_name("often")
-                .unwrap_err()
-                .message()
-                .contains("`often`")
-        );
-    }
 }

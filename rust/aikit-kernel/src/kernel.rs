@@ -142,7 +142,7 @@ impl Kernel {
             program.engine,
             Arc::new(self.sockets),
             self.codec,
-            program.context.child(Overrides::default()),
+            program.context.part(Overrides::default()),
             stdin,
         );
         let desk = Arc::new(desk.with_archive(program.history.map(Archive::new)));

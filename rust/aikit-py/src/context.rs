@@ -49,7 +49,7 @@ pub(crate) fn calling_scope(py: Python<'_>) -> PyResult<Option<Scope>> {
             silent: true,
             ..Overrides::default()
         };
-        scope.with_context(scope.context.child(silent))
+        scope.with_context(scope.context.part(silent))
     }))
 }
 
@@ -148,7 +148,7 @@ impl Entry {
         };
         let base = session::current(py)?.tool_context();
         let context = match &self.parent {
-            Some(scope) => scope.context.child(overrides),
+            Some(scope) => scope.context.part(overrides),
             None => base
                 .context
                 .root_child(rooted(py, overrides, &base.context)),

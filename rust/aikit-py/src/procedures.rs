@@ -245,11 +245,12 @@ impl Execution {
         Watch::new(self.scope.core().clone(), stopped)
     }
 
-    /// Ends it well.
-    fn end(&self) {
-        if let Some(running) = self.take() {
-            running.end(None);
-        }
+    /// Ends it with a result; raises where that came too late.
+    fn end(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(running) = self.take() else {
+            return Ok(());
+        };
+        errors::raise(py, running.settle(&self.caller, &self.operation, Ok(())))
     }
 
     /// Ends it with an exception; answers the one to raise in its place, where that says more.
@@ -308,7 +309,7 @@ fn begin(
         let overrides = rooted(py, context::Overrides::default(), &base);
         (base.root_child(overrides), None)
     };
-    let caller = overrides.map_or(caller.clone(), |it| caller.child(it.clone()));
+    let caller = overrides.map_or(caller.clone(), |it| caller.part(it.clone()));
     let running = tracker::Execution::begin(&caller, &operation);
     let running = running.map_err(|error| errors::to_python(py, &error))?;
     let cx = running.context().clone();

@@ -5,7 +5,7 @@ mod step;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value,
+    Error, ErrorKind, Result, Value,
     agent::{AgentRun, Step, ToolUse},
     context::{Caller, Overrides},
     event::EventKind,
@@ -15,7 +15,7 @@ use aikit_core::{
         ToolResult,
     },
     tool::{DynTool, ToolContext},
-    tracker::{Operation, track},
+    tracker::{Limited, Operation, track},
     value::Map,
 };
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -43,6 +43,8 @@ pub(super) async fn run(parts: &Parts, cx: &ToolContext, input: Input) -> Result
             done: Mutex::default(),
         };
         let ended = around(&cx.context, &AGENT, &mut call, input).await;
+        // Hooks that took too long lose no run either.
+        let ended = ended.and_then(|run| cx.context.check().map(|()| run));
         let done = call.done.into_inner();
         let run = ended.map_err(|error| match done.unwrap_or_else(PoisonError::into_inner) {
             Some(run) if error.run().is_none() => with_run(error, &run),
@@ -148,16 +150,16 @@ fn with_run(error: Error, run: &AgentRun) -> Error {
 async fn looped(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRun> {
     let options = &parts.options;
     // Arguments that a model chose are never the user's, and the time limit is the run's own.
-    let limited = cx.context.child(Overrides {
+    let overrides = Overrides {
         caller: Some(Caller::Agent),
         approver: parts.options.approver.clone(),
         timeout: limits::time(&options.limits)?,
         ..Overrides::default()
-    });
+    };
+    let limited = Limited::new(&cx.context, overrides);
     let mut running = Running {
         parts,
-        outer: &cx.context,
-        cx: cx.with_context(limited),
+        cx: cx.with_context(limited.context().clone()),
         run: AgentRun {
             agent: options.name.clone(),
             messages: input.history,
@@ -166,17 +168,20 @@ async fn looped(parts: &Parts, cx: &ToolContext, input: Input) -> Result<AgentRu
     };
     let prompt = Message::text(Role::User, input.prompt);
     running.run.messages.push(prompt);
-    match running.until_answer().await {
+    let outcome = running.until_answer().await;
+    // An answer that came too late is in the error, with all that led to it.
+    let settled = limited.settle(outcome, |_| {
+        limits::out_of_time(&options.limits, &options.name)
+    });
+    match settled {
         Ok(()) => Ok(running.run),
-        Err(error) => Err(with_run(running.explained(error), &running.run)),
+        Err(error) => Err(with_run(error, &running.run)),
     }
 }
 
 /// A run that has not ended.
 struct Running<'a> {
     parts: &'a Parts,
-    /// The Context of the caller, without the limits of this run.
-    outer: &'a Context,
     cx: ToolContext,
     run: AgentRun,
 }
@@ -195,7 +200,7 @@ impl Running<'_> {
     async fn stepped(&mut self) -> Result<Done> {
         let around_step = self.cx.clone();
         let (number, name) = (self.run.steps.len() + 1, &self.parts.options.name);
-        let at = around_step.context.child(Overrides {
+        let at = around_step.context.part(Overrides {
             tick: Some(number as u64),
             ..Overrides::default()
         });
@@ -401,18 +406,6 @@ impl Running<'_> {
             return Err(Error::invalid_args(message).with_hint(tool.spec().usage()));
         }
         Ok((tool, call.arguments.clone()))
-    }
-
-    /// The error of this run: its own time limit is not the caller's deadline.
-    fn explained(&self, error: Error) -> Error {
-        let options = &self.parts.options;
-        let is_own = options.limits.seconds.is_some()
-            && self.cx.context.check().is_err()
-            && self.outer.check().is_ok();
-        if error.kind() == ErrorKind::Timeout && is_own {
-            return limits::out_of_time(&options.limits, &options.name);
-        }
-        error
     }
 
     fn tell_usage(&self) {

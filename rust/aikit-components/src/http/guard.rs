@@ -251,7 +251,7 @@ struct Budget<'a> {
 impl Budget<'_> {
     async fn spend<T>(&mut self, url: &Url, work: impl Future<Output = Result<T>>) -> Result<T> {
         let started = self.cx.clock().monotonic();
-        let limited = self.cx.child(Overrides {
+        let limited = self.cx.part(Overrides {
             timeout: Some(self.left),
             ..Overrides::default()
         });

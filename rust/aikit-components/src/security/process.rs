@@ -147,7 +147,7 @@ impl Processes for ProcessGuard {
                 Target::Process(&request),
             )
             .await?;
-            let limited = cx.child(Overrides {
+            let limited = cx.part(Overrides {
                 timeout: Some(request.timeout),
                 ..Overrides::default()
             });

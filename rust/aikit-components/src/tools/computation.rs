@@ -115,7 +115,7 @@ pub(super) async fn run<T: Send + 'static>(
 ) -> Result<T> {
     let turn = cx.within(turns().acquire_owned()).await?;
     let turn = turn.map_err(|error| Error::internal("nobody computes").with_source(error))?;
-    let cx = cx.child(Overrides::default());
+    let cx = cx.part(Overrides::default());
     let guard = CancelOnDrop(cx.clone());
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new()

@@ -8,7 +8,7 @@ use aikit_core::{
     hook::{Hooked, TOOL, around},
     services::{Decision, Services, Target},
     tool::{DynTool, ToolContext, ToolSpec},
-    tracker::{Operation, track},
+    tracker::{Limited, Operation, track},
     value::Map,
 };
 
@@ -123,7 +123,7 @@ fn bound(inner: &Context, spec: &ToolSpec, args: &Value) -> Context {
     if inner.caller() == Caller::User || spec.permissions.is_empty() {
         return inner.clone();
     }
-    inner.child(Overrides {
+    inner.part(Overrides {
         invocation: Some(Arc::new(approval::invocation(&spec.name, args))),
         ..Overrides::default()
     })
@@ -165,27 +165,19 @@ async fn call(
     args: Value,
 ) -> Result<Value> {
     let timeout = tool.spec().timeout.unwrap_or(TIMEOUT);
-    let limited = inner.child(Overrides {
+    let overrides = Overrides {
         timeout: Some(timeout),
         ..Overrides::default()
-    });
-    let cx = cx.with_context(limited.clone());
-    let outcome = limited.run(limited.within(tool.call(&cx, args))).await;
-    let outcome = outcome.and_then(|answer| answer);
-    match outcome {
-        // The caller's own deadline and cancellation say so themselves.
-        Err(error)
-            if error.kind() == ErrorKind::Timeout
-                && limited.remaining().is_some_and(|it| it.is_zero())
-                && inner.check().is_ok() =>
-        {
-            let message = format!("`{}` took longer than {timeout:?}", tool.spec().name);
-            Err(Error::new(ErrorKind::Timeout, message)
-                .with_hint("ask for less in one call")
-                .with_source(error))
-        }
-        outcome => outcome,
-    }
+    };
+    let limited = Limited::new(inner, overrides);
+    let cx = cx.with_context(limited.context().clone());
+    let outcome = limited.run(tool.call(&cx, args)).await;
+    limited.settle(outcome, |error| {
+        let message = format!("`{}` took longer than {timeout:?}", tool.spec().name);
+        Error::new(ErrorKind::Timeout, message)
+            .with_hint("ask for less in one call")
+            .with_source(error)
+    })
 }
 
 /// Refuses at once a tool none of whose permissions can be granted. What it touches in the end is

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Context, ExecutionIds, HostData, Inner, Operation, Overrides, Shared, deadline};
+use super::{
+    Context, Counters, ExecutionIds, HostData, Inner, Operation, Overrides, Shared, deadline,
+};
 use crate::{
     Error, ErrorKind, Result,
     event::EventLog,
     graph::ProcedureNode,
     hook::Asking,
-    metrics::Metrics,
     span::{Span, TraceParent},
 };
 
@@ -18,12 +19,22 @@ pub(super) const LEVELS_MAX: usize = 10_000;
 
 impl Context {
     /// Makes a Context below this one. It shares events, graph and cancellation (cancelling the
-    /// parent cancels it, not the other way round) and owns its metrics. It can narrow the caller,
-    /// the roles and the deadline, never widen them.
+    /// parent cancels it, not the other way round) and owns its metrics: what is added to them, and
+    /// what is called in it, counts in the execution around too, what is set does not. It can
+    /// narrow the caller, the roles and the deadline, never widen them.
     ///
     /// With a `traceparent` in its metadata it belongs to that trace, below that span.
     #[must_use]
-    pub fn child(&self, mut overrides: Overrides) -> Self {
+    pub fn child(&self, overrides: Overrides) -> Self {
+        self.changed(overrides, |inner| {
+            inner.metrics = self.0.metrics.below(inner.node.as_ref());
+        })
+    }
+
+    /// As [`Context::child`], for a part of what this Context stands for: another deadline, another
+    /// cancellation, other data. It has the same metrics.
+    #[must_use]
+    pub fn part(&self, mut overrides: Overrides) -> Self {
         let parent = &self.0;
         let mut span = parent.span.clone();
         if let Some(remote) = TraceParent::of(&overrides.metadata) {
@@ -42,7 +53,7 @@ impl Context {
             span,
             tick: overrides.tick.or(parent.tick),
             depth: parent.depth,
-            metrics: Metrics::default(),
+            metrics: parent.metrics.clone(),
             shared: parent.shared.with(overrides),
         }))
     }
@@ -85,17 +96,17 @@ impl Context {
             cancel: parent.cancel.child(),
             operation: parent.operation.clone(),
             graph: Arc::clone(&parent.graph),
+            metrics: Counters::Execution(Arc::clone(&node)),
             node: Some(node),
             origin: Some(origin),
             execution,
             span: span.or_else(|| parent.span.clone()),
             tick: parent.tick,
             depth: parent.depth + 1,
-            metrics: Metrics::default(),
         }))
     }
 
-    /// A child whose events are also kept in `log`, so that a late reader finds them.
+    /// A part whose events are also kept in `log`, so that a late reader finds them.
     #[must_use]
     pub(crate) fn child_with_log(&self, log: Arc<EventLog>) -> Self {
         self.changed(Overrides::default(), |inner| {
@@ -104,7 +115,7 @@ impl Context {
         })
     }
 
-    /// A child in which a hook does what it does.
+    /// A part in which a hook does what it does.
     #[must_use]
     pub(crate) fn child_asking(&self, asking: Arc<Asking>) -> Self {
         self.changed(Overrides::default(), |inner| {
@@ -125,6 +136,7 @@ impl Context {
             inner.node = None;
             inner.origin = None;
             inner.execution = None;
+            inner.metrics = Counters::default();
         })
     }
 
@@ -151,12 +163,12 @@ impl Context {
             span: None,
             tick: None,
             depth: 0,
-            metrics: Metrics::default(),
+            metrics: Counters::default(),
         }))
     }
 
     fn changed(&self, overrides: Overrides, change: impl FnOnce(&mut Inner)) -> Self {
-        let mut child = self.child(overrides);
+        let mut child = self.part(overrides);
         // Nobody else has it yet.
         if let Some(inner) = Arc::get_mut(&mut child.0) {
             change(inner);

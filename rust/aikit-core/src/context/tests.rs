@@ -8,6 +8,10 @@ use crate::{
     tracker::{Execution, Operation},
 };
 
+fn begin(cx: &Context, name: &str) -> Execution {
+    Execution::begin(cx, &Operation::new(name)).unwrap()
+}
+
 #[test]
 fn outside_a_run_there_is_no_context() {
     assert!(Context::try_get().is_none());
@@ -220,7 +224,6 @@ fn what_outlives_a_call_has_its_principal_and_the_end_of_the_session() {
 #[test]
 fn a_cancelled_execution_takes_along_what_it_called_and_not_its_caller() {
     let root = Context::default();
-    let begin = |cx: &Context, name: &str| Execution::begin(cx, &Operation::new(name)).unwrap();
     let above = begin(&root, "above");
     let own = begin(above.context(), "own");
     let sibling = begin(above.context(), "sibling");
@@ -315,4 +318,104 @@ fn the_trace_of_a_caller_elsewhere_goes_on() {
         assert_eq!(error.kind(), ErrorKind::InvalidArgs);
         assert!(error.message().contains("`traceparent`") && error.hint().is_some());
     }
+}
+
+#[test]
+fn forks_of_one_execution_count_for_themselves_and_for_it() {
+    let cx = Context::default();
+    let outer = begin(&cx, "outer");
+    let outer = outer.context();
+    let [first, second] = [0, 1].map(|_| outer.child(Overrides::default()));
+    first.metrics().add("pages", 2.0);
+    second.metrics().add("pages", 3.0);
+    first.metrics().set("latency_ms", 10.0).unwrap();
+    second.metrics().set("latency_ms", 20.0).unwrap();
+    let of = |cx: &Context, name| cx.metrics().get(name);
+    assert_eq!((of(&first, "pages"), of(&second, "pages")), (2.0, 3.0));
+    assert_eq!(
+        (of(&first, "latency_ms"), of(&second, "latency_ms")),
+        (10.0, 20.0)
+    );
+    // What was added counts around at once; what was set is its own.
+    assert_eq!((of(outer, "pages"), of(outer, "latency_ms")), (5.0, 0.0));
+    // What is called in a fork counts there, and around, once.
+    let inner = begin(&first, "inner");
+    inner.context().metrics().add("pages", 10.0);
+    inner
+        .context()
+        .child(Overrides::default())
+        .metrics()
+        .add("pages", 1.0);
+    assert_eq!((of(&first, "pages"), of(outer, "pages")), (2.0, 5.0));
+    inner.end(None);
+    assert_eq!(
+        (
+            of(&first, "pages"),
+            of(&second, "pages"),
+            of(outer, "pages")
+        ),
+        (13.0, 3.0, 16.0)
+    );
+    // A fork of a fork is no other than a fork.
+    let below = second.child(Overrides::default());
+    below.metrics().add("pages", 1.0);
+    let sums = [&below, &second, outer].map(|cx| of(cx, "pages"));
+    assert_eq!(sums, [1.0, 4.0, 17.0]);
+    // A part is the same place.
+    let part = second.part(Overrides::default());
+    part.metrics().set("latency_ms", 30.0).unwrap();
+    assert_eq!(of(&second, "latency_ms"), 30.0);
+    // A graph of its own has nothing to do with it.
+    let apart = outer.root_child(Overrides::default());
+    apart.metrics().add("pages", 1.0);
+    assert_eq!((of(&apart, "pages"), of(outer, "pages")), (1.0, 17.0));
+}
+
+#[test]
+fn a_child_shares_events_graph_channels_and_cancellation_and_owns_node_origin_and_metrics() {
+    let parent = Context::create(Overrides {
+        channels: Some(Arc::new(Channels::default())),
+        ..Overrides::default()
+    });
+    let children = [0, 1].map(|_| parent.child(Overrides::default()));
+    for child in &children {
+        assert!(Arc::ptr_eq(parent.events(), child.events()));
+        assert!(Arc::ptr_eq(parent.graph(), child.graph()));
+        let channels = [&parent, child].map(|cx| Arc::as_ptr(cx.channels().unwrap()).cast::<()>());
+        assert_eq!(channels[0], channels[1]);
+        child.metrics().add("x", 1.0);
+    }
+    assert!(
+        [&parent, &children[0], &children[1]].map(|cx| cx.metrics().get("x")) == [0.0, 1.0, 1.0]
+    );
+    // Node and origin of what begins in one are those of nobody else.
+    let [first, second] = children.each_ref().map(|child| begin(child, "root"));
+    let below = begin(first.context(), "below");
+    let places = [&first, &second, &below].map(|it| it.context());
+    let nodes = places.map(|cx| cx.node().unwrap().pid);
+    let origins = places.map(|cx| cx.origin().unwrap().pid);
+    assert_ne!(nodes[0], nodes[1]);
+    assert_eq!(origins, [nodes[0], nodes[1], nodes[0]]);
+    for cx in [&parent, &children[0], &children[1]] {
+        assert!(cx.node().is_none() && cx.origin().is_none());
+    }
+    // Cancellation goes down only.
+    children[0].cancel(ErrorKind::Cancelled, "this one");
+    assert!(places[0].is_cancelled() && places[2].is_cancelled());
+    assert!(!parent.is_cancelled() && !places[1].is_cancelled());
+    parent.cancel(ErrorKind::Cancelled, "all");
+    assert!(children[1].is_cancelled() && places[1].is_cancelled());
+}
+
+#[test]
+fn a_long_chain_of_children_counts_and_is_dropped() {
+    let outer = begin(&Context::default(), "outer");
+    let first = outer.context();
+    let mut last = first.clone();
+    for _ in 0..LEVELS_MAX {
+        last = last.child(Overrides::default());
+    }
+    last.metrics().add("x", 1.0);
+    assert_eq!(first.metrics().get("x"), 1.0);
+    drop(last);
 }

@@ -9,7 +9,7 @@ use super::{Pid, ProcedureGraph, Status};
 use crate::{
     Error, Result,
     clock::UnixMicros,
-    metrics::{Metrics, Sums},
+    metrics::{Counting, Metrics, Sums},
 };
 
 /// One execution of a procedure.
@@ -25,6 +25,9 @@ pub struct ProcedureNode {
     pub started: UnixMicros,
     /// What it counted, its finished children included.
     pub metrics: Metrics,
+    /// Metrics of the Context it was called in, where those are not the parent's own; what is
+    /// added there reaches the parent.
+    around: Option<Arc<Metrics>>,
     graph: Weak<ProcedureGraph>,
     state: Mutex<State>,
 }
@@ -41,7 +44,7 @@ struct State {
 impl ProcedureNode {
     pub(super) fn new(
         name: Arc<str>,
-        parent: Option<Arc<Self>>,
+        (parent, around): (Option<Arc<Self>>, Option<Arc<Metrics>>),
         started: UnixMicros,
         graph: Weak<ProcedureGraph>,
     ) -> Arc<Self> {
@@ -52,6 +55,7 @@ impl ProcedureNode {
             parent,
             started,
             metrics: Metrics::default(),
+            around,
             graph,
             state: Mutex::new(State {
                 status: Status::Running,
@@ -112,7 +116,8 @@ impl ProcedureNode {
     pub fn propagate_metrics(&self) {
         let mut node = self;
         while let Some(parent) = node.parent.as_deref() {
-            node.metrics.tell(&parent.metrics, &mut node.state().told);
+            let told = node.around.as_deref().unwrap_or(&parent.metrics);
+            node.metrics.tell(told, &mut node.state().told);
             if parent.status() == Status::Running {
                 return;
             }
@@ -172,10 +177,18 @@ impl ProcedureNode {
     pub(super) fn footprint(&self) -> usize {
         let error = self.state().error.as_ref().map_or(0, String::len);
         // What was told of the metrics takes as much again.
-        size_of::<Self>() + self.name.len() + error + 2 * self.metrics.footprint()
+        let metrics = 2 * self.metrics.footprint();
+        let around = self.around.as_ref().map_or(0, |it| it.footprint());
+        size_of::<Self>() + self.name.len() + error + metrics + around
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counting for ProcedureNode {
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 }

@@ -107,7 +107,8 @@ const TRY_GET: ApiFunction = row(
 const CHILD: ApiFunction = row(
     "child",
     "Makes a Context below this one, or the current one. It shares events, channels, graph and \
-     cancellation and owns its metrics; roles and deadline can be narrowed only.",
+     cancellation and owns its metrics: what is added counts in the procedure around too, what is \
+     set does not. Roles and deadline can be narrowed only.",
     OVERRIDES,
     "a `Context`",
     "Context.child{timeout = 5}",

@@ -93,7 +93,7 @@ impl Callable for LuaCallable {
     fn call(&self, cx: &Context, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
         let (reply, answer) = oneshot::channel();
         let mut cancel = CancelOnDrop {
-            cx: cx.child(Overrides::default()),
+            cx: cx.part(Overrides::default()),
             is_answered: false,
         };
         // A hook of a cell prints where that cell does, before it runs and after it has.

@@ -126,7 +126,7 @@ impl LuaEngine {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         // It may have been cancelled while it waited for its turn.
         cx.check()?;
-        let cx = cx.child(Overrides {
+        let cx = cx.part(Overrides {
             progress: Some(Arc::new(Shown(Arc::clone(&sink)))),
             ..Overrides::default()
         });

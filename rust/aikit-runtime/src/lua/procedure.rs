@@ -159,7 +159,7 @@ fn add_execution(
 ) -> mlua::Result<()> {
     set(
         "finish",
-        lua.create_function(|_, begun: UserDataRef<Begun>| begun.end(None)),
+        lua.create_function(|_, begun: UserDataRef<Begun>| begun.finish()),
     )?;
     set(
         "fail",
@@ -274,7 +274,7 @@ impl Begun {
     fn new(options: &Options) -> mlua::Result<Self> {
         let outer = State::current()?.run()?;
         let own = options.0.context.as_deref();
-        let own = own.map(|overrides| outer.cx.child(overrides.clone()));
+        let own = own.map(|overrides| outer.cx.part(overrides.clone()));
         let caller = own.unwrap_or_else(|| outer.cx.clone());
         let operation = options.0.operation();
         let execution = Execution::begin(&caller, &operation).into_lua()?;
@@ -307,17 +307,30 @@ impl Begun {
         Ok(())
     }
 
-    /// Ends the execution, once; the code goes on outside of it.
-    fn end(&self, error: Option<&Error>) -> mlua::Result<()> {
+    /// Ends the execution with a result, which fails where that came too late.
+    fn finish(&self) -> mlua::Result<()> {
+        let settled =
+            self.close(|execution| execution.settle(&self.caller, &self.operation, Ok(())))?;
+        settled.unwrap_or(Ok(())).into_lua()
+    }
+
+    /// Ends the execution with an error, once; the code goes on outside of it.
+    fn end(&self, error: &Error) -> mlua::Result<()> {
+        self.close(|execution| execution.end(Some(error)))?;
+        Ok(())
+    }
+
+    /// Ends the execution, if it has not ended.
+    fn close<T>(&self, end: impl FnOnce(Execution) -> T) -> mlua::Result<Option<T>> {
         let Some((execution, outer)) = self.run.take_execution() else {
-            return Ok(());
+            return Ok(None);
         };
-        execution.end(error);
+        let ended = end(execution);
         let state = State::current()?;
         if state.run().is_ok_and(|run| Arc::ptr_eq(&run, &self.run)) {
             state.set_run(outer.still_open());
         }
-        Ok(())
+        Ok(Some(ended))
     }
 
     /// Ends the execution as cancelled, if it has not ended.
@@ -331,7 +344,7 @@ impl Begun {
         let kind = error.kind();
         let error = tracker::explain(&self.run.cx, &self.caller, &self.operation, error);
         let says_more = kind == ErrorKind::Timeout && std::error::Error::source(&error).is_some();
-        self.end(Some(&error))?;
+        self.end(&error)?;
         Ok(if says_more {
             Value::Error(Box::new(error::to_lua(error)))
         } else {
@@ -374,13 +387,11 @@ impl UserData for Begun {
         methods.add_meta_method(MetaMethod::Close, |_, this, raised: Value| {
             if raised.is_nil() {
                 // Closed before its end; one that has ended already stays as it is.
-                return this.end(Some(&Error::new(
-                    ErrorKind::Cancelled,
-                    "the coroutine was closed",
-                )));
+                let closed = Error::new(ErrorKind::Cancelled, "the coroutine was closed");
+                return this.end(&closed);
             }
             let error = this.read(raised)?;
-            this.end(Some(&error))
+            this.end(&error)
         });
     }
 }

@@ -245,7 +245,7 @@ impl Merged {
         };
         let lua_state = State::current()?;
         let parent = lua_state.run()?;
-        let cx = parent.cx.child(Overrides::default());
+        let cx = parent.cx.part(Overrides::default());
         // One at a time: each source waits until its item was taken, in the order of their coming.
         let (sender, items) = mpsc::channel(1);
         for (number, source) in sources.into_iter().enumerate() {

@@ -164,7 +164,7 @@ impl Task {
         let parent = state
             .run()
             .map_err(|error| Error::internal("a task began outside of a run").with_source(error))?;
-        let run = parent.beside(parent.cx.child(Overrides {
+        let run = parent.beside(parent.cx.part(Overrides {
             timeout: limit,
             ..Overrides::default()
         }));
@@ -178,7 +178,7 @@ impl Task {
         function: Function,
         args: MultiValue,
     ) -> Result<Self> {
-        let cx = run.cx.child(Overrides::default());
+        let cx = run.cx.part(Overrides::default());
         let fate = Fate::begin(&cx, run.fate.clone());
         let run = run.of_task(Arc::clone(&fate));
         let (sender, done) = watch::channel(false);

@@ -292,7 +292,7 @@ fn call_back(
     let running = io::spawn(async move {
         // Begins only when it is listed, so that a quick end finds itself in the list.
         drop(started.await);
-        let cx = cx.child(Overrides {
+        let cx = cx.part(Overrides {
             host: Some(Arc::new(Callback(callback))),
             ..carried(&cx, metadata)
         });

@@ -42,7 +42,7 @@ pub async fn serve(
     let _writing = io::AbortOnDrop(writing.abort_handle());
     let server = Arc::new(Server {
         host: LocalHost::new(session),
-        cx: cx.child(Overrides::default()),
+        cx: cx.part(Overrides::default()),
         outgoing: Outgoing::new(outgoing),
         next: AtomicU64::new(1),
         state: Mutex::default(),
@@ -211,11 +211,11 @@ impl Server {
         let metadata = state.metadata.at(metadata)?;
         let around = inside.map(|callback| state.inside(callback));
         let cx = match around {
-            None => self.cx.child(carried(&self.cx, metadata)),
-            Some(Some(cx)) => cx.child(carried(cx, metadata)),
+            None => self.cx.part(carried(&self.cx, metadata)),
+            Some(Some(cx)) => cx.part(carried(cx, metadata)),
             // Nobody waited for its answer, or it is long over, so its calls end as well.
             Some(None) => {
-                let cx = self.cx.child(Overrides::default());
+                let cx = self.cx.part(Overrides::default());
                 cx.cancel(ErrorKind::Cancelled, "the caller stopped waiting");
                 cx
             }
