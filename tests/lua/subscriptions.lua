@@ -66,8 +66,7 @@ end
 
 -- A pattern that fits no name is refused, with the reason.
 for pattern, reason in pairs{
-  ["procedure:start"] = "`procedure.start`",
-  ["a:**"] = "`a.**`",
+  ["a:"] = "",
   ["a b"] = "",
   ["a."] = "",
 } do
@@ -77,6 +76,22 @@ for pattern, reason in pairs{
     assert(why.message:find(pattern, 1, true) and why.hint:find(reason, 1, true), why.message .. " " .. tostring(why.hint))
   end
 end
+
+-- A colon is a dot, in names and in patterns.
+for _, pattern in ipairs{"colon.*", "colon:*", "colon:done"} do
+  local found = Event.subscribe(pattern)
+  Event.publish("colon:done", 1)
+  Context.emit("colon:done", 2)
+  for at = 1, 2 do
+    local event = found:receive{timeout = 10}
+    assert(event.kind == "colon.done" and event.data == at, pattern)
+  end
+  found:stop()
+end
+local starts = Event.subscribe("procedure:start")
+Procedure.track("begins", function() end)
+assert(starts:receive{timeout = 10}.kind == "procedure.start")
+starts:stop()
 
 -- An empty table is a list or a map, whichever a tool asks for.
 local lists = Tool.create{name = "lists", summary = "takes a list", schema = {type = "object", properties = {

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 pub use self::{
     log::EventLog,
-    pattern::{NAME_BYTES_MAX, Pattern},
+    pattern::{NAME_BYTES_MAX, Pattern, dotted},
 };
 use crate::{
     Error, Result,
@@ -77,7 +77,7 @@ event_kinds! {
 }
 
 impl EventKind {
-    /// An event of a script or a program.
+    /// An event of a script or a program; a colon in its name is a dot, see [`dotted`].
     ///
     /// # Errors
     ///
@@ -85,8 +85,8 @@ impl EventKind {
     /// only aikit publishes.
     pub fn custom(name: &str) -> Result<Self> {
         pattern::check_name("name of an event", name)?;
-        // Not with colons either: whoever means that one writes it so.
-        if Self::NAMES.contains(&&*name.replace(':', ".")) {
+        let dotted = dotted(name);
+        if Self::NAMES.contains(&&*dotted) {
             let message = format!("`{name}` is an event of aikit itself");
             return Err(Error::invalid_args(message)
                 .with_hint("give the event a name of your own, such as `build.step.done`"));
@@ -96,7 +96,7 @@ impl EventKind {
             return Err(Error::invalid_args(message)
                 .with_hint("`*` and `**` stand in patterns of subscriptions only"));
         }
-        Ok(Self::Custom(name.to_owned()))
+        Ok(Self::Custom(dotted.into_owned()))
     }
 }
 
@@ -317,12 +317,14 @@ mod tests {
             EventKind::custom("build.done").unwrap().name(),
             "build.done"
         );
+        assert_eq!(EventKind::custom("a:b.c").unwrap().name(), "a.b.c");
         for wrong in [
             "policy.decision",
             "procedure.start",
             "procedure:start",
             "",
             "a..b",
+            "a:",
             "a.*",
         ] {
             let error = EventKind::custom(wrong).unwrap_err();

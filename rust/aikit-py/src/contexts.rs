@@ -203,12 +203,7 @@ impl Context {
         data: &Bound<'_, PyAny>,
         source: Option<String>,
     ) -> PyResult<()> {
-        let read = || {
-            Ok((
-                from_python(data)?,
-                EventKind::custom(&kind.replace(':', "."))?,
-            ))
-        };
+        let read = || Ok((from_python(data)?, EventKind::custom(&kind)?));
         let (data, kind) = read().map_err(|error| errors::to_python(py, &error))?;
         let _sequence = match source {
             Some(source) => self.inner.emit_from(kind, data, Some(source)),

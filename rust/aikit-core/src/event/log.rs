@@ -8,7 +8,10 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{Event, EventKind};
-use crate::Value;
+use crate::{
+    Value,
+    broadcast::{BYTES_MAX, Weigh as _},
+};
 
 /// Everything one operation published, kept for readers that come late.
 #[derive(Debug, Default)]
@@ -19,13 +22,18 @@ pub struct EventLog {
 
 #[derive(Debug, Default)]
 struct LogState {
-    events: VecDeque<Arc<Event>>,
+    /// Each with its weight.
+    events: VecDeque<(Arc<Event>, usize)>,
+    /// What all of them weigh, in bytes.
+    bytes: usize,
     /// Events forgotten at the front; positions count from the very first.
     forgotten: u64,
+    /// Operations that publish here and have not ended.
+    open: usize,
     closed: bool,
 }
 
-/// Events one operation keeps; the oldest is forgotten beyond this.
+/// Events that are kept; the oldest is forgotten beyond this, and beyond [`BYTES_MAX`].
 const LOG_MAX: usize = 65_536;
 
 impl EventLog {
@@ -36,19 +44,30 @@ impl EventLog {
             if state.closed {
                 return;
             }
-            if state.events.len() == LOG_MAX {
-                state.events.pop_front();
-                state.forgotten += 1;
-            }
+            let weight = event.weight();
+            state.make_room(weight);
             event.sequence = state.forgotten + state.events.len() as u64 + 1;
-            state.events.push_back(Arc::new(event));
+            state.bytes += weight;
+            state.events.push_back((Arc::new(event), weight));
         }
         self.changed.notify_waiters();
     }
 
-    /// Ends the log: readers finish when they have read what is there.
+    /// Says that one more operation publishes here, until [`EventLog::close`].
+    pub fn open(&self) {
+        let mut state = self.state();
+        state.open += 1;
+        state.closed = false;
+    }
+
+    /// Says that an operation has ended. With the last one the log ends: readers finish when they
+    /// have read what is there.
     pub fn close(&self) {
-        self.state().closed = true;
+        {
+            let mut state = self.state();
+            state.open = state.open.saturating_sub(1);
+            state.closed = state.open == 0;
+        }
         self.changed.notify_waiters();
     }
 
@@ -63,7 +82,7 @@ impl EventLog {
         let state = self.state();
         let lost = state.lost_after(0);
         lost.into_iter()
-            .chain(state.events.iter().cloned())
+            .chain(state.events.iter().map(|(event, _)| Arc::clone(event)))
             .collect()
     }
 
@@ -79,7 +98,7 @@ impl EventLog {
                     return Some(lost);
                 }
                 let index = usize::try_from(after - state.forgotten).ok()?;
-                if let Some(event) = state.events.get(index) {
+                if let Some((event, _)) = state.events.get(index) {
                     return Some(Arc::clone(event));
                 }
                 if state.closed {
@@ -96,11 +115,22 @@ impl EventLog {
 }
 
 impl LogState {
+    /// Forgets the oldest until one more of that weight has room; the newest is always kept.
+    fn make_room(&mut self, weight: usize) {
+        while self.events.len() >= LOG_MAX || self.bytes + weight > BYTES_MAX {
+            let Some((_, weight)) = self.events.pop_front() else {
+                return;
+            };
+            self.bytes -= weight;
+            self.forgotten += 1;
+        }
+    }
+
     /// What stands for the forgotten events after position `after`, if there are any. Its position
     /// is that of the last of them.
     fn lost_after(&self, after: u64) -> Option<Arc<Event>> {
         let count = self.forgotten.checked_sub(after).filter(|it| *it > 0)?;
-        let next = self.events.front()?;
+        let (next, _) = self.events.front()?;
         Some(Arc::new(Event {
             sequence: self.forgotten,
             kind: EventKind::EventsLost,
@@ -120,19 +150,23 @@ mod tests {
     fn filled(count: usize) -> EventLog {
         let log = EventLog::default();
         for number in 0..count {
-            log.push(Event {
-                sequence: 0,
-                kind: EventKind::Custom("x".to_owned()),
-                time: 0,
-                request_id: Arc::from("r"),
-                trace_id: Arc::from("t"),
-                execution_id: None,
-                source: Some("loop".to_owned()),
-                data: Value::from(number),
-            });
+            log.push(event(Value::from(number)));
         }
         log.close();
         log
+    }
+
+    fn event(data: Value) -> Event {
+        Event {
+            sequence: 0,
+            kind: EventKind::Custom("x".to_owned()),
+            time: 0,
+            request_id: Arc::from("r"),
+            trace_id: Arc::from("t"),
+            execution_id: None,
+            source: Some("loop".to_owned()),
+            data,
+        }
     }
 
     /// The events after a position: kinds, positions and data.
@@ -161,5 +195,39 @@ mod tests {
         // Who was not too late is told nothing.
         assert_eq!(read(&log, 3)[0].1, 4);
         assert_eq!(read(&log, LOG_MAX as u64 + 9), []);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes_as_well() {
+        let log = EventLog::default();
+        let large = || event(Value::Bytes(vec![0; BYTES_MAX / 4].into()));
+        for _ in 0..10 {
+            log.push(large());
+        }
+        // Three quarters and what the events weigh themselves.
+        assert_eq!((log.dropped(), log.until_now().len()), (7, 4));
+        assert!(log.state().bytes <= BYTES_MAX);
+        // One that is too large by itself is kept alone.
+        log.push(event(Value::Bytes(vec![0; BYTES_MAX + 1].into())));
+        assert_eq!((log.dropped(), log.until_now().len()), (10, 2));
+        log.push(event(Value::Null));
+        assert_eq!((log.dropped(), log.until_now().len()), (11, 2));
+    }
+
+    #[test]
+    fn a_log_ends_with_the_last_of_its_operations() {
+        let log = EventLog::default();
+        log.open();
+        log.open();
+        log.close();
+        log.push(event(Value::Null));
+        assert_eq!(log.next(0).now_or_never().unwrap().unwrap().sequence, 1);
+        assert!(log.next(1).now_or_never().is_none());
+        log.close();
+        assert!(log.next(1).now_or_never().unwrap().is_none());
+        // One that comes later goes on in it.
+        log.open();
+        log.push(event(Value::Null));
+        assert_eq!(log.next(1).now_or_never().unwrap().unwrap().sequence, 2);
     }
 }

@@ -1,45 +1,48 @@
 //! Which dotted names a subscription means.
 
-use super::EventKind;
+use std::borrow::Cow;
+
 use crate::{Error, Result};
+
+/// What stands between the parts of a name, see [`dotted`].
+const SEPARATORS: [char; 2] = ['.', ':'];
 
 /// Longest pattern and longest name, in bytes.
 pub const NAME_BYTES_MAX: usize = 256;
+
+/// The name that is meant: a colon stands for a dot, so that `procedure:start` is
+/// `procedure.start`. The one place where the two spellings become one.
+pub fn dotted(name: &str) -> Cow<'_, str> {
+    if name.contains(':') {
+        Cow::Owned(name.replace(':', "."))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
 
 /// A dotted name where `*` stands for one part and `**` for any number of parts, none included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern(Vec<String>);
 
 impl Pattern {
-    /// Takes a pattern as it is; one that no name can fit fits none.
+    /// Takes a pattern as it is, see [`dotted`]; one that no name can fit fits none.
     pub fn new(pattern: &str) -> Self {
-        Self(pattern.split('.').map(str::to_owned).collect())
+        Self(dotted(pattern).split('.').map(str::to_owned).collect())
     }
 
     /// Reads a pattern that somebody wrote.
     ///
     /// # Errors
     ///
-    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part, with a `*`
-    /// inside of a part, or with colons for the dots of an event of aikit.
+    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part, or with a `*`
+    /// inside of a part.
     pub fn parse(pattern: &str) -> Result<Self> {
         check_name("pattern", pattern)?;
         let is_mixed = |part: &&str| part.contains('*') && !matches!(*part, "*" | "**");
-        if let Some(part) = pattern.split('.').find(is_mixed) {
+        if let Some(part) = pattern.split(SEPARATORS).find(is_mixed) {
             let message = format!("the pattern `{pattern}` fits no name, because of `{part}`");
             let hint = "`*` stands for a whole part between dots and `**` for any number of parts";
-            let hint = if part.contains(':') {
-                format!("{hint}: write `{}`", pattern.replace(':', "."))
-            } else {
-                hint.to_owned()
-            };
             return Err(Error::invalid_args(message).with_hint(hint));
-        }
-        // No event can have the name of one of ours with colons, see `EventKind::custom`.
-        let dotted = pattern.replace(':', ".");
-        if dotted != pattern && EventKind::NAMES.contains(&&*dotted) {
-            let message = format!("the pattern `{pattern}` fits no event: their names have dots");
-            return Err(Error::invalid_args(message).with_hint(format!("write `{dotted}`")));
         }
         Ok(Self::new(pattern))
     }
@@ -87,7 +90,7 @@ impl Pattern {
 pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     let problem = if name.len() > NAME_BYTES_MAX {
         format!("is longer than {NAME_BYTES_MAX} bytes")
-    } else if name.split('.').any(str::is_empty) {
+    } else if name.split(SEPARATORS).any(str::is_empty) {
         "has an empty part".to_owned()
     } else if name.chars().any(|it| it.is_control() || it.is_whitespace()) {
         "has a space or a control character".to_owned()
@@ -180,17 +183,7 @@ mod tests {
     fn what_no_name_can_fit_is_refused() {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
         for wrong in [
-            "",
-            "a..b",
-            ".",
-            "a.",
-            "a b",
-            "a\n",
-            "a*",
-            "a.*b",
-            "***",
-            "a:*",
-            "procedure:start",
+            "", "a..b", ".", "a.", "a b", "a\n", "a*", "a.*b", "***", "a:", ":", "a.:b", "a:b*",
             &long,
         ] {
             let error = Pattern::parse(wrong).unwrap_err();
@@ -200,5 +193,20 @@ mod tests {
             );
         }
         assert!(Pattern::parse("a.**.ö").is_ok());
+    }
+
+    #[test]
+    fn a_colon_is_a_dot() {
+        for (pattern, name) in [
+            ("procedure:start", "procedure.start"),
+            ("procedure:*", "procedure.end"),
+            ("a:**", "a.b.c"),
+            ("a.b:c", "a.b.c"),
+        ] {
+            for made in [Pattern::new(pattern), Pattern::parse(pattern).unwrap()] {
+                assert_eq!(made, Pattern::new(&dotted(pattern)));
+                assert!(made.matches(name), "{pattern} {name}");
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::{
     Error, ErrorKind, Result, Value,
     context::{Context, Overrides},
-    event::{Event, EventLog},
+    event::{Event, EventLog, dotted},
     graph::Status,
     io,
 };
@@ -91,7 +91,7 @@ impl HandleView {
         name: &str,
         mut listener: impl FnMut(Arc<Event>) + Send + 'static,
     ) -> io::AbortOnDrop {
-        let wanted = name.replace(':', ".");
+        let wanted = dotted(name).into_owned();
         let log = Arc::clone(&self.log);
         let listening = async move {
             let mut position = 0;
@@ -117,10 +117,7 @@ pub trait HandleFactory: fmt::Debug + Send + Sync {
     /// The Context below `cx` in which `operation` runs, and where its events are kept.
     fn open(&self, cx: &Context, operation: &str) -> (Context, Arc<EventLog>) {
         let _ = operation;
-        (
-            cx.child(Overrides::default()),
-            Arc::new(EventLog::default()),
-        )
+        (cx.part(Overrides::default()), Arc::new(EventLog::default()))
     }
 }
 
@@ -149,6 +146,7 @@ impl Handle {
         F: Future<Output = Result<Value>> + Send + 'static,
     {
         let (cx, log) = factory.open(cx, operation);
+        log.open();
         let cx = cx.child_with_log(Arc::clone(&log));
         let (sender, outcome) = watch::channel(None);
         let work = body(cx.clone());

@@ -1,6 +1,6 @@
 //! What a procedure does around its handler.
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, channel::mpsc};
 
 use super::*;
 use crate::{ErrorKind, event::EventKind, graph::Status, io};
@@ -391,10 +391,17 @@ fn a_handle_factory_keeps_the_events_of_several_operations_together() {
     let together = Together::default();
     let log = Arc::clone(&together.0);
     let marked = add(1).with_handle_factory(Arc::new(together));
-    let handle = marked.start(&Context::default(), Value::Int(1));
-    let kind = wait(async move {
-        handle.result().await.unwrap();
-        log.next(1).await.unwrap().kind.clone()
+    let handles = [1, 2].map(|it| marked.start(&Context::default(), Value::Int(it)));
+    let results = handles.map(|handle| wait(async move { handle.result().await }).unwrap());
+    assert_eq!(results, [Value::Int(2), Value::Int(3)]);
+    let kinds = wait(async move {
+        let mut kinds = Vec::new();
+        for place in 0..4 {
+            kinds.push(log.next(place).await.unwrap().kind.clone());
+        }
+        kinds
     });
-    assert_eq!(kind, EventKind::ProcedureEnd);
+    let count = |kind: &EventKind| kinds.iter().filter(|it| *it == kind).count();
+    assert_eq!(count(&EventKind::ProcedureStart), 2, "{kinds:?}");
+    assert_eq!(count(&EventKind::ProcedureEnd), 2, "{kinds:?}");
 }

@@ -158,7 +158,7 @@ fn publish(
     source: Option<String>,
 ) -> mlua::Result<()> {
     let data = convert::argument(function, "data", data).into_lua()?;
-    let kind = EventKind::custom(&kind.replace(':', ".")).into_lua()?;
+    let kind = EventKind::custom(kind).into_lua()?;
     let _sequence = match source {
         Some(source) => cx.emit_from(kind, data, Some(source)),
         None => cx.publish(kind, data),

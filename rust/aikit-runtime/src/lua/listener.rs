@@ -6,7 +6,12 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use aikit_core::{Result, context::Overrides, event::Event, procedure::HandleView};
+use aikit_core::{
+    Result,
+    context::Overrides,
+    event::{Event, dotted},
+    procedure::HandleView,
+};
 use mlua::{Function, Lua, MultiValue, Value};
 use tokio::sync::watch;
 
@@ -70,9 +75,9 @@ pub(super) fn start(view: &HandleView, name: &str, function: Function) -> mlua::
     let run = state.run()?;
     let listener = Arc::new(Listener {
         view: view.clone(),
-        wanted: name.replace(':', "."),
+        wanted: dotted(name).into_owned(),
         function,
-        run: run.beside(run.cx.child(Overrides::default())),
+        run: run.beside(run.cx.part(Overrides::default())),
         had: watch::Sender::new(0),
     });
     state.listeners.0.borrow_mut().push(Arc::clone(&listener));
