@@ -340,6 +340,49 @@ def checks_in_tools(sources: Sources) -> list[str]:
     )
 
 
+_REEXPORTED = {
+    "Context": "context",
+    "Error": "error",
+    "ErrorKind": "error",
+    "Result": "error",
+    "Value": "value",
+}
+# A Context carries the hooks, and a hook is called with a Context.
+_UPWARD = {("context", "hook")}
+
+
+def core_order(sources: Sources) -> list[str]:
+    """12: a module of the core uses those above it and beside it, in the order that it states."""
+    folder = "rust/aikit-core/src/"
+    crate = sources.get(f"{folder}lib.rs", "")
+    lines = re.findall(r"^//! ((?:[a-z_]+ *)+)$", crate.partition("```text")[2], re.MULTILINE)
+    level = {name: number for number, line in enumerate(lines) for name in line.split()}
+    declared = set(re.findall(r"^pub mod (\w+);", crate, re.MULTILINE))
+    violations = [f"{folder}lib.rs: `{it}` is in no line" for it in sorted(declared - set(level))]
+    for path, text in sources.items():
+        name = path.removeprefix(folder).partition("/")[0].removesuffix(".rs")
+        if path.startswith(folder) and name in level and not path.endswith("/tests.rs"):
+            violations += [
+                f"{path}: uses `{it}`, which is below `{name}`"
+                for it in sorted(_core_names(rust_code(text)) & set(level))
+                if level[it] > level[name] and (name, it) not in _UPWARD
+            ]
+    return violations
+
+
+def _core_names(code: str) -> set[str]:
+    """The modules of its own crate that a file names."""
+    names = set(re.findall(r"\bcrate::(\w+)", code))
+    for group in re.findall(r"\bcrate::\{(.*?)\};", code, re.DOTALL):
+        while "{" in group:
+            shorter = re.sub(r"\{[^{}]*\}", "", group)
+            if shorter == group:
+                break
+            group = shorter  # noqa: PLW2901  # without its innermost braces
+        names |= {it.strip().partition("::")[0] for it in group.split(",")}
+    return {_REEXPORTED.get(it, it) for it in names}
+
+
 def opening_and_size(sources: Sources) -> list[str]:
     """10: every source file says in its first line what it is, and has at most 800 lines."""
     violations = []

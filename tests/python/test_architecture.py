@@ -89,6 +89,8 @@ def test_an_upward_arrow_is_found() -> None:
 TOOLS = invariants.TOOLS
 API = "rust/aikit-runtime/src/api"
 LUA = "rust/aikit-runtime/src/lua"
+CORE = "rust/aikit-core/src"
+ORDER = "//! ```text\n//! error  value\n//! io\n//! ```\n"
 WIRE = "rust/aikit-kernel/src/wire"
 HANDLERS = "rust/aikit-kernel/src/handlers"
 
@@ -142,6 +144,12 @@ SAMPLES: dict[Callable[[dict[str, str]], list[str]], list[dict[str, str]]] = {
         {f"{TOOLS}/file/mod.rs": "", f"{TOOLS}/file/read_file.rs": "cx.deadline()"},
         {f"{TOOLS}/web/mod.rs": "", f"{TOOLS}/web/request_http.rs": "use crate::security::Policy;"},
     ],
+    invariants.core_order: [
+        {f"{CORE}/lib.rs": ORDER, f"{CORE}/value.rs": "use crate::io::spawn;"},
+        {f"{CORE}/lib.rs": ORDER, f"{CORE}/value/json.rs": "use crate::{Error, io::{a, b}};"},
+        {f"{CORE}/lib.rs": ORDER, f"{CORE}/value.rs": "use crate::{io, Error};"},
+        {f"{CORE}/lib.rs": ORDER + "pub mod graph;\n"},
+    ],
     invariants.opening_and_size: [
         {"rust/aikit-core/src/io.rs": "use std::io;\n"},
         {"python/aikit/tools.py": "import os\n"},
@@ -161,6 +169,7 @@ SHIPPED_RULES = [
     invariants.behaviour_in_wire,
     invariants.engines_that_name_modules,
     invariants.checks_in_tools,
+    invariants.core_order,
 ]
 
 

@@ -3,7 +3,7 @@
 //! Each module may use those above it and beside it:
 //!
 //! ```text
-//! error  value  choice  per_process  progress  schema
+//! error  value  choice  per_process  progress  quote  schema
 //! io  metrics
 //! clock  tape  span
 //! stream  broadcast  event  channel  graph
@@ -15,6 +15,9 @@
 //! tool  agent
 //! engine
 //! ```
+//!
+//! One thing goes the other way: a [`Context`] carries the hooks, whose functions are called with
+//! one.
 //!
 //! The crate depends on no other crate of the workspace and does no network I/O.
 

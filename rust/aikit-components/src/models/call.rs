@@ -1,12 +1,6 @@
 //! The one place where a model is called: hooks, recording, retries, tracking, time limit and usage.
 
-use std::{
-    collections::HashSet,
-    pin::Pin,
-    sync::Arc,
-    task::{Context as TaskContext, Poll},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
@@ -16,17 +10,18 @@ use aikit_core::{
         ChatEvent, ChatModel, ChatRequest, ChatResponse, EmbeddingModel, FinishReason, Message,
         Part,
     },
+    procedure::{Chunks, ProcedureStream},
     tape::Found,
     tool::ToolContext,
     tracker::{Operation, track},
     value::Map,
 };
 use futures::{
-    FutureExt as _, SinkExt as _, Stream, StreamExt as _, channel::mpsc, future::BoxFuture,
-    stream::BoxStream,
+    StreamExt as _,
+    stream::{BoxStream, unfold},
 };
 
-use super::{cassette, hooked, retry::Attempts, scripted::in_pieces};
+use super::{cassette, describe, hooked, retry::Attempts, scripted::in_pieces};
 use crate::telemetry::genai::{self, Measurement, Operation as Kind};
 
 /// Longest time for one call of a model, the whole answer included.
@@ -129,16 +124,16 @@ pub fn stream(
     model: &Arc<dyn ChatModel>,
     request: ChatRequest,
 ) -> BoxStream<'static, Result<ChatEvent>> {
-    let (sender, events) = mpsc::channel(0);
     let (cx, model) = (cx.clone(), Arc::clone(model));
-    let work = async move {
+    let pieces = ProcedureStream::new(|chunks| async move {
         check(&request)?;
         let operation = chat(model.name(), &request);
         let model = &*model;
         track(&cx.context, operation, |inner| async move {
             let mut measured = Measurement::begin(&inner, Kind::Chat, model.name());
             let sender = Sender {
-                pieces: sender,
+                cx: &inner,
+                chunks,
                 measured: measured.as_mut(),
             };
             let outcome = pump(&inner, model, request, sender).await;
@@ -146,10 +141,16 @@ pub fn stream(
             outcome
         })
         .await
-    };
-    let work = Some(work.boxed());
-    let end = None;
-    Pumped { work, events, end }.boxed()
+    });
+    // The answer itself is the last event.
+    let with_end = unfold(pieces, |mut pieces| async {
+        let event = pieces.next().await.or_else(|| {
+            let answer = pieces.take_returned()?;
+            Some(Ok(ChatEvent::Done(Box::new(answer))))
+        });
+        Some((event?, pieces))
+    });
+    with_end.boxed()
 }
 
 /// Embeds each text with `model`; one vector of the same dimension each, in order.
@@ -369,7 +370,8 @@ async fn pieces(
 
 /// Where the pieces of an answer go.
 struct Sender<'a> {
-    pieces: mpsc::Sender<ChatEvent>,
+    cx: &'a Context,
+    chunks: Chunks<ChatEvent>,
     measured: Option<&'a mut Measurement>,
 }
 
@@ -378,8 +380,9 @@ impl Sender<'_> {
         if let Some(measured) = &mut self.measured {
             measured.piece();
         }
-        // The receiver lives as long as the one who polls this future.
-        drop(self.pieces.send(piece).await);
+        // A call that has ended meanwhile says so where it waits next, or at its end; who reads lives
+        // as long as the one who polls this future.
+        drop(self.chunks.push_as(self.cx, piece, describe::piece).await);
     }
 }
 
@@ -440,47 +443,4 @@ fn make_ids_unique(message: &mut Message) {
 )]
 fn count(number: u64) -> f64 {
     number as f64
-}
-
-/// A stream that itself drives the work that fills it: no task is left behind when it is dropped.
-/// The answer is the work's result, so that a reader who stops at it has let the work end.
-struct Pumped {
-    work: Option<BoxFuture<'static, Result<ChatResponse>>>,
-    events: mpsc::Receiver<ChatEvent>,
-    end: Option<Result<ChatEvent>>,
-}
-
-impl Stream for Pumped {
-    type Item = Result<ChatEvent>;
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut TaskContext<'_>,
-    ) -> Poll<Option<Self::Item>> {
-        loop {
-            match self.events.poll_next_unpin(context) {
-                Poll::Ready(Some(event)) => return Poll::Ready(Some(Ok(event))),
-                // The sender is gone with the work: every piece was read.
-                Poll::Ready(None) => return Poll::Ready(self.end.take()),
-                Poll::Pending => {}
-            }
-            let Some(work) = &mut self.work else {
-                return Poll::Pending;
-            };
-            match work.poll_unpin(context) {
-                Poll::Ready(outcome) => {
-                    self.end = Some(outcome.map(|answer| ChatEvent::Done(Box::new(answer))));
-                    self.work = None;
-                }
-                Poll::Pending => {
-                    // The work may have sent something and now waits for room.
-                    let sent = self.events.poll_next_unpin(context);
-                    return match sent {
-                        Poll::Ready(Some(event)) => Poll::Ready(Some(Ok(event))),
-                        _ => Poll::Pending,
-                    };
-                }
-            }
-        }
-    }
 }

@@ -31,6 +31,11 @@ pub fn describe(response: &ChatResponse) -> Result<Value> {
     ]))
 }
 
+/// A piece of an answer as an event shows it, see [`describe_event`].
+pub(super) fn piece(event: &ChatEvent) -> Value {
+    describe_event(event.clone()).unwrap_or_default()
+}
+
 /// A piece of an answer: `kind` (`text`, `reasoning`, `done`), its `text`, and with `done` the
 /// whole `response`. The pieces have said the text, so that of `done` is empty: whoever writes
 /// every piece writes everything once.

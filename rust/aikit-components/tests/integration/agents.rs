@@ -326,6 +326,18 @@ fn a_started_run_tells_its_events_in_order_and_can_be_asked_for_its_result() {
     assert_eq!(told, expected);
     let texts = events.iter().filter_map(|it| it.data.get("text")?.as_str());
     assert_eq!(texts.collect::<String>(), "it is 5");
+    // The pieces of the model's answer are chunks of a stream, as those of any generator.
+    let chunks = events.iter().filter(|it| it.kind.name() == "stream.chunk");
+    let chunks: Vec<_> = chunks
+        .map(|it| {
+            let text = it.data.get("value").and_then(|it| it.get("text")?.as_str());
+            let index = it.data.get("index").and_then(Value::as_i64).unwrap();
+            (it.source.as_deref().unwrap(), index, text.unwrap())
+        })
+        .collect();
+    let model = "chat scripted:test";
+    let expected = [(model, 0, "it "), (model, 1, "is "), (model, 2, "5")];
+    assert_eq!(chunks, expected);
 }
 
 #[test]

@@ -389,6 +389,32 @@ mod tests {
     }
 
     #[test]
+    fn the_points_are_those_that_the_page_lists() {
+        let names: Vec<_> = HookPoint::ALL
+            .iter()
+            .copied()
+            .map(HookPoint::name)
+            .collect();
+        #[rustfmt::skip]
+        let expected = [
+            "cell.before", "cell.after", "cell.error",
+            "tool.before", "tool.after", "tool.error",
+            "model.before", "model.after", "model.error",
+            "agent.before", "agent.after", "agent.error",
+            "agent.step.before", "agent.step.after", "agent.step.error",
+            "rag.ingest.before", "rag.ingest.after", "rag.ingest.error",
+            "rag.retrieve.before", "rag.retrieve.after", "rag.retrieve.error",
+            "state.read.before", "state.read.after", "state.read.error",
+            "state.write.before", "state.write.after", "state.write.error",
+            "session.start.before", "session.start.after", "session.start.error",
+            "session.end.before", "session.end.after", "session.end.error",
+            "session.checkpoint.before", "session.checkpoint.after", "session.checkpoint.error",
+            "security.violation", "limit.exceeded",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
     fn a_pattern_stands_for_every_point_that_fits() {
         let names = |pattern: &str| {
             let points = Points::parse(pattern).unwrap();

@@ -12,29 +12,14 @@ use futures::{
 
 use crate::{Error, ErrorKind, Result, Value, context::Context, event::EventKind};
 
-/// Takes the chunks of one call of a generator.
+/// Takes the chunks of one call that hands out one after the other.
 #[derive(Debug)]
-pub struct Chunks {
-    reader: Option<mpsc::Sender<Value>>,
+pub struct Chunks<T = Value> {
+    reader: Option<mpsc::Sender<T>>,
     count: u64,
 }
 
 impl Chunks {
-    /// Of a call whose chunks are events only.
-    pub(super) const fn unread() -> Self {
-        Self {
-            reader: None,
-            count: 0,
-        }
-    }
-
-    pub(super) const fn read_by(reader: mpsc::Sender<Value>) -> Self {
-        Self {
-            reader: Some(reader),
-            count: 0,
-        }
-    }
-
     /// Hands `value` out, as the event `stream.chunk` and to whoever reads the stream; waits until
     /// that one wants more.
     ///
@@ -43,8 +28,34 @@ impl Chunks {
     /// Those of [`Context::check`]; `cancelled` when the reader is gone. A generator that gets one
     /// ends.
     pub async fn push(&mut self, cx: &Context, value: Value) -> Result<()> {
+        self.push_as(cx, value, Value::clone).await
+    }
+}
+
+impl<T> Chunks<T> {
+    /// Of a call whose chunks are events only.
+    pub(super) const fn unread() -> Self {
+        Self {
+            reader: None,
+            count: 0,
+        }
+    }
+
+    /// As [`Chunks::push`], of what `show` makes data of, where somebody observes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Chunks::push`].
+    pub async fn push_as(
+        &mut self,
+        cx: &Context,
+        value: T,
+        show: impl FnOnce(&T) -> Value,
+    ) -> Result<()> {
         cx.check()?;
-        emit(cx, self.count, &value);
+        if cx.is_observed() {
+            emit(cx, self.count, &show(&value));
+        }
         self.count += 1;
         let Some(reader) = &mut self.reader else {
             // Nobody reads the stream itself: its chunks are events only, and nothing is waited for.
@@ -68,14 +79,14 @@ pub fn emit(cx: &Context, index: u64, value: &Value) {
 
 /// The chunks of one call. The call makes progress while the stream is polled, and is cancelled
 /// when it is dropped before its end.
-pub struct ProcedureStream {
-    work: Option<BoxFuture<'static, Result<Value>>>,
-    chunks: mpsc::Receiver<Value>,
-    returned: Option<Value>,
+pub struct ProcedureStream<T = Value, R = Value> {
+    work: Option<BoxFuture<'static, Result<R>>>,
+    chunks: mpsc::Receiver<T>,
+    returned: Option<R>,
     error: Option<Error>,
 }
 
-impl fmt::Debug for ProcedureStream {
+impl<T, R> fmt::Debug for ProcedureStream<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcedureStream")
             .field("is_running", &self.work.is_some())
@@ -83,32 +94,43 @@ impl fmt::Debug for ProcedureStream {
     }
 }
 
-impl ProcedureStream {
-    pub(super) fn new(
-        chunks: mpsc::Receiver<Value>,
-        work: BoxFuture<'static, Result<Value>>,
-    ) -> Self {
+impl<T, R> ProcedureStream<T, R> {
+    /// The chunks that `body` hands out until it ends with what it returns.
+    pub fn new<F>(body: impl FnOnce(Chunks<T>) -> F) -> Self
+    where
+        F: Future<Output = Result<R>> + Send + 'static,
+    {
+        let (sender, chunks) = mpsc::channel(0);
+        let work = body(Chunks {
+            reader: Some(sender),
+            count: 0,
+        });
         Self {
-            work: Some(work),
+            work: Some(work.boxed()),
             chunks,
             returned: None,
             error: None,
         }
     }
 
-    /// What the generator returned; `None` before its end, and when it failed.
-    pub const fn returned(&self) -> Option<&Value> {
+    /// What the call returned; `None` before its end, and when it failed.
+    pub const fn returned(&self) -> Option<&R> {
         self.returned.as_ref()
+    }
+
+    /// As [`ProcedureStream::returned`], to keep; it is not there any more afterwards.
+    pub const fn take_returned(&mut self) -> Option<R> {
+        self.returned.take()
     }
 }
 
-impl Stream for ProcedureStream {
-    type Item = Result<Value>;
+// Nothing in it is pinned in place: the work is boxed.
+impl<T, R> Unpin for ProcedureStream<T, R> {}
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Value>>> {
+impl<T, R> Stream for ProcedureStream<T, R> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Result<T>>> {
         loop {
             // What was handed out comes before the end.
             if let Poll::Ready(Some(chunk)) = self.chunks.poll_next_unpin(cx) {

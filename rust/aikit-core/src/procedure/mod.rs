@@ -10,7 +10,7 @@ mod tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, channel::mpsc, future::BoxFuture};
+use futures::{FutureExt as _, future::BoxFuture};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -279,10 +279,9 @@ impl Procedure {
     /// Executes a generator below `cx` while the stream is polled; what it hands out are the items,
     /// what it returns is [`ProcedureStream::returned`]. Dropping the stream cancels the call.
     pub fn stream(&self, cx: &Context, args: Value) -> ProcedureStream {
-        let (sender, chunks) = mpsc::channel(0);
         let (procedure, cx) = (self.clone(), cx.clone());
-        let work = async move { procedure.execute(&cx, args, Chunks::read_by(sender)).await };
-        ProcedureStream::new(chunks, work.boxed())
+        let body = |chunks| async move { procedure.execute(&cx, args, chunks).await };
+        ProcedureStream::new(body)
     }
 
     /// Starts the procedure on the I/O runtime and answers its handle at once.
@@ -300,7 +299,7 @@ impl Procedure {
     async fn execute(&self, cx: &Context, args: Value, chunks: Chunks) -> Result<Value> {
         let parts = &self.0;
         let own = parts.options.context.as_deref();
-        let own = own.map(|overrides| cx.child(overrides.clone()));
+        let own = own.map(|overrides| cx.part(overrides.clone()));
         let cx = own.as_ref().unwrap_or(cx);
         track(cx, parts.options.operation(), |cx| async move {
             parts.options.check(&args)?;
