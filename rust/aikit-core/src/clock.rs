@@ -119,7 +119,9 @@ pub fn write_iso8601(line: &mut String, unix_micros: UnixMicros) {
     }
     let mut unit = 100_000;
     while unit > 0 {
-        line.push(char::from(b'0' + u8::try_from(micros / unit).unwrap_or_default()));
+        line.push(char::from(
+            b'0' + u8::try_from(micros / unit).unwrap_or_default(),
+        ));
         micros %= unit;
         unit /= 10;
     }
@@ -147,7 +149,10 @@ fn write_second(text: &mut String, second: i64) {
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     // Writing to a text cannot fail.
-    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.");
+    let _ = write!(
+        text,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}."
+    );
 }
 
 #[cfg(test)]
