@@ -3,14 +3,15 @@
     python benches/core/procedures.py [--runs 15]
 
 Targets: an empty procedure at most 5 µs from Python and 3 µs from Lua; ten middlewares at most
-twice the cost of none; what waits ends within 100 ms of the cancellation. Rust's own figures are
-those of `procedure_call.rs`.
+twice the cost of none; a failure at most 30 µs, each of sixty nested ones as well; what waits ends
+within 100 ms of the cancellation. Rust's own figures are those of `procedure_call.rs`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import statistics
 import subprocess
@@ -32,6 +33,9 @@ CANCELS = 50
 TARGETS_US = {"python": 5.0, "lua": 3.0}
 MIDDLEWARE_RATIO = 2.0
 CANCEL_MS = 100.0
+FAILURE_US = 30.0
+FAILURES = 500
+NESTED = 60
 
 LUA = """
 local function plain() end
@@ -94,6 +98,38 @@ def lua_costs(runs: int) -> dict[str, list[float]]:
     return costs
 
 
+def failure_us(runs: int) -> dict[str, float]:
+    """Microseconds of one failure, of each of sixty nested ones, and of one that says much."""
+
+    def fail(message: str) -> None:
+        raise ValueError(message)
+
+    def nest(depth: int) -> None:
+        if depth == 1:
+            raise ValueError("deep")
+        nested(depth - 1)
+
+    failing: aikit.Procedure[None] = aikit.Procedure(fail, name="fail", schema=False)
+    nested: aikit.Procedure[None] = aikit.Procedure(nest, name="nest", schema=False)
+    long = "x" * 1_000_000
+    ways: dict[str, tuple[Callable[[], object], int]] = {
+        "failure": (lambda: failing("no"), 1),
+        f"{NESTED} nested failures, each": (lambda: nested(NESTED), NESTED),
+        "failure, message of 1 MB": (lambda: failing(long), 1),
+    }
+    costs: dict[str, list[float]] = {name: [] for name in ways}
+    with aikit.track("bench"):
+        for _ in range(runs):
+            for name, (call, count) in ways.items():
+                times = FAILURES // count
+                began = time.process_time()
+                for _ in range(times):
+                    with contextlib.suppress(ValueError):
+                        call()
+                costs[name].append((time.process_time() - began) / (times * count) * 1e6)
+    return {name: statistics.median(it) for name, it in costs.items()}
+
+
 def cancel_ms(way: str) -> float:
     """Milliseconds from a cancellation to the error of what waits."""
     entered, release = threading.Event(), threading.Event()
@@ -151,6 +187,13 @@ def main() -> None:
         print(
             f"{face:7} empty procedure {cost:6.2f} µs (target {TARGETS_US[face]:.0f}), with ten "
             f"middlewares {ratio:5.2f} times that (target {MIDDLEWARE_RATIO:.0f})"
+            f"{'   MISSED' if is_missed else ''}"
+        )
+    for name, cost in failure_us(runs).items():
+        is_missed = cost > FAILURE_US
+        missed |= is_missed
+        print(
+            f"python  {name} {cost:6.2f} µs (target {FAILURE_US:.0f})"
             f"{'   MISSED' if is_missed else ''}"
         )
     for way in ("coroutine", "sync tool"):

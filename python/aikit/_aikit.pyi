@@ -553,7 +553,9 @@ class ProcedureNode:
     @property
     def error(self, /) -> str | None: ...
     def get_metric(self, /, name: str) -> float: ...
-    def merge_metrics(self, /, sums: dict[str, SupportsFloat | SupportsIndex]) -> None:
+    def merge_metrics(
+        self, /, sums: SupportsGetItem[int, tuple[str, SupportsFloat | SupportsIndex]]
+    ) -> None:
         """
         Adds sums by name.
         """

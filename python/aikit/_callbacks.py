@@ -78,8 +78,15 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 # Sync functions ----------------------------------------------------------------------------------
 
 
+# Seconds after which a thread ends that has nothing to do.
+IDLE_S = 10.0
+
+
 class _Threads:
-    """Daemon threads that run sync functions; Rust bounds how many calls there are at a time."""
+    """Daemon threads that run sync functions; Rust bounds how many calls there are at a time.
+
+    One that has run its function takes the next; one that gets none in time ends.
+    """
 
     def __init__(self) -> None:
         from queue import SimpleQueue  # noqa: PLC0415  # needed with the first call only
@@ -105,11 +112,27 @@ class _Threads:
 
     def _work(self) -> None:
         while True:
-            call = self._calls.get()
+            call = self._next()
+            if call is None:
+                return
             call.run()
             del call  # an idle thread keeps nothing alive
             with self._lock:
                 self._idle += 1
+
+    def _next(self) -> _SyncCall | None:
+        """The next call; None when the thread is not needed any more."""
+        from queue import Empty  # noqa: PLC0415  # as `SimpleQueue`
+
+        while True:
+            try:
+                return self._calls.get(timeout=IDLE_S)
+            except Empty:  # noqa: PERF203  # seconds later
+                with self._lock:
+                    # Otherwise there are as many calls as threads that wait for one.
+                    if self._idle > 0:
+                        self._idle -= 1
+                        return None
 
 
 class _SyncCall:

@@ -2,68 +2,87 @@
 
 from __future__ import annotations
 
+from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _aikit
+from . import _given as given
 from ._callbacks import SCOPE, leave
 from ._watched import cancellations, watched
 from .errors import InvalidArgsError
-from .middleware import Arguments, Envelope, awaited
+from .middleware import Arguments, awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from typing import TypeAlias
 
+    from .middleware import Envelope, Middleware
     from .procedures import Procedure
 
 T = TypeVar("T")
 
+# Middleware, and what follows it on the way in; None at the function.
+Way: TypeAlias = "tuple[Middleware, Way] | None"
 
-class Next:
-    """The rest of the way to the function.
+# Where a call stands: the function, the envelope, what raises once the call was cancelled, the way
+# that is left and the arguments.
+_Stand: TypeAlias = "tuple[Callable[..., Any], Envelope, Callable[[], None], Way, Arguments]"
 
-    Each middleware has one, so it is made and called as often as there is middleware: what is the
-    same for all of them is handed on, and the usual `next()` asks nothing about its arguments.
+
+def way_of(middleware: tuple[Middleware, ...]) -> Way:
+    """The way to the function, outermost first."""
+    way: Way = None
+    for it in reversed(middleware):
+        way = (it, way)
+    return way
+
+
+def go_on(
+    stand: _Stand,
+    args: Any = None,  # noqa: ANN401  # what middleware has given
+    /,
+    *more: Any,  # noqa: ANN401
+    **named: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401  # as the function
+    """Goes the rest of the way; as a method of where the call stands, middleware calls it ``next``.
+
+    It is made and called as often as there is middleware. Nothing in Python is made and called as
+    quickly as a method of a tuple, and the usual `next()` asks nothing about its arguments.
     """
+    function, envelope, check, way, arguments = stand
+    if args is not None or more or named:
+        arguments = _changed(arguments, (args, *more), named)
+    # Nothing further in is called once the call was cancelled.
+    check()
+    if way is not None:
+        middleware, rest = way
+        following = MethodType(go_on, (function, envelope, check, rest, arguments))
+        return middleware(arguments, envelope, following)
+    value = function(*arguments.args, **arguments.kwargs)
+    if type(value) is CoroutineType:
+        # A sync function may give one; middleware around it may not make one.
+        envelope._given = value  # noqa: SLF001  # for its procedure
+    return value
 
-    __slots__ = ("_arguments", "_check", "_envelope", "_position", "_procedure")
 
-    def __init__(
-        self,
-        procedure: Procedure[Any],
-        envelope: Envelope,
-        check: Callable[[], None],
-        position: int,
-        arguments: Arguments,
-    ) -> None:
-        self._procedure = procedure
-        self._envelope = envelope
-        self._check = check
-        self._position = position
-        self._arguments = arguments
-
-    def __call__(self, args: Arguments | tuple[Any, ...] | list[Any] | None = None) -> Any:  # noqa: ANN401
-        arguments = self._arguments if args is None else self._changed(args)
-        check = self._check
-        # Nothing further in is called once the call was cancelled.
-        check()
-        procedure = self._procedure
-        all_middleware = procedure._middleware  # noqa: SLF001  # one class in two parts
-        position = self._position
-        if position == len(all_middleware):
-            return procedure._function(*arguments.args, **arguments.kwargs)  # noqa: SLF001
-        envelope = self._envelope
-        following = Next(procedure, envelope, check, position + 1, arguments)
-        return all_middleware[position](arguments, envelope, following)
-
-    def _changed(self, args: object) -> Arguments:
+def _changed(arguments: Arguments, positional: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
+    if positional == (None,) and [*named] == ["args"]:
+        positional, named = (named["args"],), {}
+    if len(positional) == 1 and not named:
+        (args,) = positional
+        if args is None:
+            return arguments
         if isinstance(args, Arguments):
             return args
         if isinstance(args, (tuple, list)):
-            return Arguments(*args, **self._arguments.kwargs)
-        raise InvalidArgsError(
-            f"`next` was given `{args!r}`",
-            hint="call `next()` for the same arguments, or give `Arguments` or a tuple",
-        )
+            return Arguments(*args, **arguments.kwargs)
+    parts = [given.shown(it)[1:-1] for it in (() if positional == (None,) else positional)]
+    parts += [f"{name}={given.shown(it)[1:-1]}" for name, it in named.items()]
+    raise InvalidArgsError(
+        f"`next` was given `{', '.join(parts)}`",
+        hint="call `next()` for the same arguments, or give one thing: a tuple of those by "
+        "position, or `Arguments`",
+    )
 
 
 class AsyncCall(Generic[T]):

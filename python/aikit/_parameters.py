@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import _given as given
 from ._schema import schema_of_parameters
 from .errors import InvalidArgsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 class Parameters:
@@ -45,6 +47,13 @@ def parameters_of(
     """What is checked of a call, and by which schema."""
     if schema is False:
         return None, None
+    if schema is not None and schema is not True and not isinstance(schema, Mapping):
+        given.refuse(
+            "schema",
+            schema,
+            "JSON Schema",
+            "give a mapping, None to have it made of the type hints, or False for no schema",
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

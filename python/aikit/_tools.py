@@ -8,6 +8,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, overload
 
 from . import _aikit
+from . import _given as given
 from .errors import InvalidArgsError
 from .records import Record, table
 
@@ -83,11 +84,12 @@ class Tool:
             DeniedError: If the policy forbids it.
             ToolError: If the tool fails.
         """
-        return self._wrap(self.native.invoke(dict(args or {})))
+        return self._wrap(self.native.invoke(given.optional_mapping("args", args) or {}))
 
     async def ainvoke(self, args: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401
         """Is ``invoke`` for async code; cancelling it ends the tool."""
-        return self._wrap(await self.native.ainvoke(dict(args or {})))
+        arguments = given.optional_mapping("args", args) or {}
+        return self._wrap(await self.native.ainvoke(arguments))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the tool's own
         if self._function is not None:
@@ -219,7 +221,7 @@ def get(name: str) -> Tool:
     Raises:
         NotFoundError: If there is none; the hint has the nearest names.
     """
-    return Tool(_aikit.find_tool(name))
+    return Tool(_aikit.find_tool(given.text("name", name)))
 
 
 def invoke(name: str, args: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401  # the tool's

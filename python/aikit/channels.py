@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import _aikit
+from . import _given as given
 from .records import Record
-from .subscriptions import CAPACITY, Events, Subscription, subscriber
+from .subscriptions import CAPACITY, DROPS, Events, Subscription, subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
 class ChannelEvent(Record):
@@ -64,7 +66,7 @@ class Channel:
     """
 
     def __init__(self, name: str) -> None:
-        self._native = _aikit.Channel(name)
+        self._native = _aikit.Channel(given.text("name", name))
 
     @classmethod
     def _of(cls, native: _aikit.Channel) -> Channel:
@@ -75,7 +77,7 @@ class Channel:
     @classmethod
     def try_get(cls, name: str) -> Channel | None:
         """Returns a channel, or None where there are no channels."""
-        native = _aikit.try_channel(name)
+        native = _aikit.try_channel(given.text("name", name))
         return None if native is None else cls._of(native)
 
     @staticmethod
@@ -86,7 +88,7 @@ class Channel:
     @staticmethod
     def remove(name: str) -> bool:
         """Destroys a channel and returns whether there was one."""
-        return _aikit.remove_channel(name)
+        return _aikit.remove_channel(given.text("name", name))
 
     @property
     def name(self) -> str:
@@ -119,7 +121,7 @@ class Channel:
             InvalidArgsError: If it is no event.
             UnavailableError: If the channel was destroyed.
         """
-        whole = event if isinstance(event, str) else dict(event)
+        whole = _text_or_mapping("event", event)
         return self._native.publish(whole, payload, _given(id, metadata, target))
 
     def subscribe(
@@ -141,7 +143,8 @@ class Channel:
             UnavailableError: If the channel was destroyed.
         """
         function = subscriber(fn, ChannelEvent)
-        return Subscription(self._native.subscribe(function, capacity, drop), ChannelEvent)
+        size, lost = given.whole("capacity", capacity), given.one_of("drop", drop, DROPS)
+        return Subscription(self._native.subscribe(function, size, lost), ChannelEvent)
 
     def receive(self, *, timeout: float | None = None) -> ChannelEvent | None:
         """Waits for the next event; the first call subscribes.
@@ -152,12 +155,12 @@ class Channel:
         Returns:
             The event; None when none came in time, or the channel was destroyed.
         """
-        found = self._native.receive(timeout)
+        found = self._native.receive(given.seconds("timeout", timeout))
         return None if found is None else ChannelEvent(found)
 
     async def areceive(self, *, timeout: float | None = None) -> ChannelEvent | None:
         """Is ``receive`` for async code; a wait that is cancelled loses no event."""
-        found = await self._native.areceive(timeout)
+        found = await self._native.areceive(given.seconds("timeout", timeout))
         event = None if found is None else found.keep()
         return None if event is None else ChannelEvent(event)
 
@@ -168,7 +171,7 @@ class Channel:
             timeout: After how many seconds without an event it ends; None for never. It ends with
                 the channel in any case.
         """
-        return Events(self.subscribe(), timeout, is_own=True)
+        return Events(self.subscribe(), given.seconds("timeout", timeout), is_own=True)
 
     def request(
         self,
@@ -193,7 +196,8 @@ class Channel:
             CancelledError: If the channel is destroyed meanwhile.
         """
         options = _given(id, metadata, target)
-        return ChannelEvent(self._native.request(payload, options, timeout))
+        limit = given.seconds("timeout", timeout)
+        return ChannelEvent(self._native.request(payload, options, limit))
 
     async def arequest(
         self,
@@ -206,7 +210,8 @@ class Channel:
     ) -> ChannelEvent:
         """Is ``request`` for async code."""
         options = _given(id, metadata, target)
-        return ChannelEvent(await self._native.arequest(payload, options, timeout))
+        limit = given.seconds("timeout", timeout)
+        return ChannelEvent(await self._native.arequest(payload, options, limit))
 
     def respond(
         self,
@@ -222,10 +227,9 @@ class Channel:
         Returns:
             The number of the response on the channel.
         """
-        if isinstance(request, str):
-            return self._native.respond(request, payload)
-        whole = request.to_dict() if isinstance(request, ChannelEvent) else dict(request)
-        return self._native.respond(whole, payload)
+        if isinstance(request, ChannelEvent):
+            return self._native.respond(request.to_dict(), payload)
+        return self._native.respond(_text_or_mapping("request", request), payload)
 
     def wait_for_response(
         self,
@@ -243,7 +247,8 @@ class Channel:
             DeadlineError: If no response came in time.
             CancelledError: If the channel is destroyed meanwhile.
         """
-        return ChannelEvent(self._native.wait_for_response(id, timeout))
+        limit = given.seconds("timeout", timeout)
+        return ChannelEvent(self._native.wait_for_response(given.text("id", id), limit))
 
     async def await_for_response(
         self,
@@ -252,7 +257,8 @@ class Channel:
         timeout: float | None = None,  # as `wait_for_response`
     ) -> ChannelEvent:
         """Is ``wait_for_response`` for async code."""
-        return ChannelEvent(await self._native.await_for_response(id, timeout))
+        limit = given.seconds("timeout", timeout)
+        return ChannelEvent(await self._native.await_for_response(given.text("id", id), limit))
 
     def subscriber_count(self) -> int:
         """Returns how many subscriptions there are, those of front ends included."""
@@ -277,9 +283,17 @@ def _given(
     metadata: Mapping[str, Any] | None,
     target: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    options = {"id": id, "metadata": metadata, "target": target}
-    return {
-        name: value if isinstance(value, str) else dict(value)
-        for name, value in options.items()
-        if value is not None
+    options = {
+        "id": given.optional_text("id", id),
+        "metadata": given.optional_mapping("metadata", metadata),
+        "target": given.optional_mapping("target", target),
     }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _text_or_mapping(name: str, value: Any) -> str | dict[str, Any]:  # noqa: ANN401  # given
+    if isinstance(value, str):
+        return given.text(name, value)
+    if not isinstance(value, Mapping):
+        given.refuse(name, value, "text and no mapping", "give its type or id, or all of it")
+    return given.mapping(name, value)

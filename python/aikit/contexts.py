@@ -8,9 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import _aikit
+from . import _given as given
 from ._callbacks import SCOPE, leave, place
+from ._given import InvalidTypeError
 from ._watched import Watch
-from .errors import AikitError, InvalidArgsError, NotFoundError
+from .errors import AikitError, NotFoundError
 from .graph import ProcedureGraph, ProcedureNode
 from .metrics import Metrics
 from .records import Record
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 T = TypeVar("T")
+
+# What may differ in a Context below another.
+CHILD_OPTIONS = frozenset(
+    {"roles", "metadata", "request_id", "trace_id", "traceparent", "timeout", "tick"}
+)
 
 
 class User(Record):
@@ -131,10 +138,10 @@ class Context(Metrics):
             InvalidArgsError: If an identity or the timeout is none.
             DeniedError: If a call would get another user.
         """
-        options = _options(
+        given_options = options(
             user, tenant, roles, metadata, request_id, trace_id, traceparent, timeout, tick
         )
-        return cls(_aikit.Context.create(options))
+        return cls(_aikit.Context.create(given_options))
 
     @classmethod
     def get(cls) -> Self:
@@ -179,10 +186,10 @@ class Context(Metrics):
         other way round) and owns its metrics. Roles and deadline can be narrowed, never widened;
         metadata are added.
         """
-        options = _options(
+        given_options = options(
             None, None, roles, metadata, request_id, trace_id, traceparent, timeout, tick
         )
-        return type(self)(self._native.child(options))
+        return type(self)(self._native.child(given_options))
 
     def fork(self, function: Callable[..., T], *args: object, **overrides: Any) -> T:  # noqa: ANN401
         """Runs ``function(*args)`` in a child of this Context; an async one gives its awaitable.
@@ -192,6 +199,12 @@ class Context(Metrics):
             args: Its arguments.
             overrides: Options of the child, as for ``child``.
         """
+        unknown = sorted(set(overrides) - CHILD_OPTIONS)
+        if unknown:
+            raise InvalidTypeError(
+                f"`{unknown[0]}` is no option of a child",
+                hint=f"the options are {', '.join(sorted(CHILD_OPTIONS))}",
+            )
         return self.child(**overrides).run(function, *args)
 
     def run(self, function: Callable[..., T], *args: object, **kwargs: Any) -> T:  # noqa: ANN401
@@ -199,6 +212,7 @@ class Context(Metrics):
 
         The awaitable ends with the Context, as an ``async with`` block does.
         """
+        given.function("function", function)
         result = contextvars.copy_context().run(self._run, function, args, kwargs)
         # Work that begins when it is awaited begins in this Context all the same.
         return self._awaited(result) if inspect.isawaitable(result) else result  # type: ignore[return-value]
@@ -219,6 +233,7 @@ class Context(Metrics):
             data: What belongs to the event.
             source: Who publishes it; the current procedure when None.
         """
+        kind, source = given.text("kind", kind), given.optional_text("source", source)
         self._native.emit(kind, data, source)
 
     def cancel(self, reason: str = "cancelled by the program") -> None:
@@ -227,7 +242,7 @@ class Context(Metrics):
         The Context of a running procedure is that of this one execution: its caller gets a
         ``CancelledError`` and may go on. The first reason stays.
         """
-        self._native.cancel(reason)
+        self._native.cancel(given.text("reason", reason))
 
     def check(self) -> None:
         """Raises if this Context was cancelled or its deadline has passed.
@@ -293,7 +308,13 @@ class Context(Metrics):
         Raises:
             InvalidArgsError: If a sum is negative or not finite.
         """
-        self._native.add_usage((input_tokens, output_tokens, requests, cost_usd))
+        sums = (
+            given.number("input_tokens", input_tokens),
+            given.number("output_tokens", output_tokens),
+            given.number("requests", requests),
+            given.number("cost_usd", cost_usd),
+        )
+        self._native.add_usage(sums)
 
     @property
     def usage(self) -> UsageSums:
@@ -324,11 +345,11 @@ class Context(Metrics):
 
     def is_within(self, name: str) -> bool:
         """Returns whether the current procedure or a caller of it has that name."""
-        return self._native.is_within(name)
+        return self._native.is_within(given.text("name", name))
 
     def has_ancestor_named(self, name: str) -> bool:
         """Returns whether a caller of the procedure, or a caller's caller, has that name."""
-        return self._native.has_ancestor_named(name)
+        return self._native.has_ancestor_named(given.text("name", name))
 
     @property
     def origin_name(self) -> str | None:
@@ -413,7 +434,7 @@ def _block() -> int:
         return 0
 
 
-def _options(  # noqa: PLR0913, PLR0917  # one for each option
+def options(  # noqa: PLR0913, PLR0917  # one for each option
     user: str | None,
     tenant: str | None,
     roles: Iterable[str] | None,
@@ -424,16 +445,15 @@ def _options(  # noqa: PLR0913, PLR0917  # one for each option
     timeout: float | None,
     tick: int | None,
 ) -> dict[str, Any]:
-    if isinstance(roles, str):
-        raise InvalidArgsError(f"`roles` is the text `{roles}`", hint="give a list of roles")
+    """Returns the options of a Context, each looked at."""
     return {
-        "user": user,
-        "tenant": tenant,
-        "roles": None if roles is None else list(roles),
-        "metadata": None if metadata is None else dict(metadata),
-        "request_id": request_id,
-        "trace_id": trace_id,
-        "traceparent": traceparent,
-        "timeout": timeout,
-        "tick": tick,
+        "user": given.optional_text("user", user),
+        "tenant": given.optional_text("tenant", tenant),
+        "roles": None if roles is None else given.texts("roles", roles),
+        "metadata": given.optional_mapping("metadata", metadata),
+        "request_id": given.optional_text("request_id", request_id),
+        "trace_id": given.optional_text("trace_id", trace_id),
+        "traceparent": given.optional_text("traceparent", traceparent),
+        "timeout": given.seconds("timeout", timeout),
+        "tick": None if tick is None else given.whole("tick", tick),
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _aikit
+from . import _given as given
 from .handles import Event
-from .subscriptions import CAPACITY, Subscription, subscriber
+from .subscriptions import CAPACITY, DROPS, Subscription, subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ def publish(kind: str, data: Any = None) -> int:  # noqa: ANN401  # any data
     Raises:
         InvalidArgsError: If the name is none, or that of an event of aikit itself.
     """
-    return _aikit.publish_event(kind, data)
+    return _aikit.publish_event(given.text("kind", kind), data)
 
 
 def subscribe(
@@ -49,8 +50,9 @@ def subscribe(
     Raises:
         InvalidArgsError: If no event can fit the pattern.
     """
-    function = subscriber(fn, Event)
-    return Subscription(_aikit.subscribe_events(pattern, function, capacity, drop), Event)
+    pattern, function = given.text("pattern", pattern), subscriber(fn, Event)
+    size, lost = given.whole("capacity", capacity), given.one_of("drop", drop, DROPS)
+    return Subscription(_aikit.subscribe_events(pattern, function, size, lost), Event)
 
 
 def receive(pattern: str, *, timeout: float | None = None) -> Event | None:
@@ -89,9 +91,16 @@ def replay(*, after: int = 0, pattern: str = "**", limit: int = 1000) -> list[Ev
     Raises:
         UnavailableError: If no events are kept.
     """
-    return [Event(it) for it in _aikit.replay_events(after, pattern, limit)]
+    found = _aikit.replay_events(*_replayed(after, pattern, limit))
+    return [Event(it) for it in found]
 
 
 async def areplay(*, after: int = 0, pattern: str = "**", limit: int = 1000) -> list[Event]:
     """Is ``replay`` for async code."""
-    return [Event(it) for it in await _aikit.areplay_events(after, pattern, limit)]
+    found = await _aikit.areplay_events(*_replayed(after, pattern, limit))
+    return [Event(it) for it in found]
+
+
+def _replayed(after: int, pattern: str, limit: int) -> tuple[int, str, int]:
+    pattern = given.text("pattern", pattern)
+    return given.whole("after", after), pattern, given.whole("limit", limit)

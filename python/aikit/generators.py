@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _aikit
 from ._callbacks import SCOPE, leave
 from ._watched import STREAM, StreamWatches, cancellations, watched
 from .contexts import Context
+from .errors import InvalidArgsError
 from .middleware import Arguments, awaited
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 
     from typing_extensions import Self
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from .procedures import Procedure
 
 T = TypeVar("T")
+
+
+class BusyError(InvalidArgsError, RuntimeError):
+    """A stream was asked for an item while it was at work on another; to Python a RuntimeError."""
 
 
 class ProcedureStream(Generic[T]):
@@ -42,6 +48,8 @@ class ProcedureStream(Generic[T]):
         self._has_ended = False
         # Where the generator stands, which may be within a block that it has begun.
         self._scope: object = None
+        # Held by whoever has asked for an item, until it is there.
+        self._turn = threading.Lock()
 
     def _begin(self) -> _aikit.Execution:
         if self._execution is None:
@@ -52,6 +60,14 @@ class ProcedureStream(Generic[T]):
         args, kwargs = self._call
         self._procedure._check(args, kwargs)  # noqa: SLF001  # one class in two parts
         return self._procedure._through(Arguments(*args, **kwargs), execution)  # noqa: SLF001
+
+    def _take_turn(self) -> None:
+        if not self._turn.acquire(blocking=False):
+            raise BusyError(
+                f"the stream of `{self._procedure.name}` is at work on an item already",
+                hint="ask for the next item when that one is there, or begin a stream for each "
+                "reader",
+            )
 
     def _abandon(self) -> None:
         self._has_ended = True
@@ -69,14 +85,36 @@ class SyncStream(ProcedureStream[T]):
         return self
 
     def __next__(self) -> T:
+        return self._ask(next)
+
+    def send(self, value: Any) -> T:  # noqa: ANN401  # what `yield` gives
+        """Goes on with ``value`` as what the ``yield`` gives, to the next item."""
+        return self._ask(lambda generator: generator.send(value))
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None) -> T:  # noqa: ANN401
+        """Raises an exception where the generator stands; returns the item that comes then."""
+        thrown = _thrown(error, value, traceback)
+        if self._has_ended:
+            raise thrown
+        return self._ask(lambda generator: _throw_into(generator, thrown))
+
+    def _ask(self, ask: Callable[[Any], T]) -> T:
+        """The item that the generator gives when it is asked like this."""
         if self._has_ended:
             raise StopIteration
+        self._take_turn()
+        try:
+            return self._step(ask)
+        finally:
+            self._turn.release()
+
+    def _step(self, ask: Callable[[Any], T]) -> T:
         execution = self._begin()
         token = SCOPE.set(self._scope or execution.scope)
         try:
             if self._generator is None:
                 self._generator = iter(self._open(execution))
-            value: T = next(self._generator)
+            value = ask(self._generator)
             self._scope = SCOPE.get()
             execution.chunk(value)
         except StopIteration as stop:
@@ -95,12 +133,14 @@ class SyncStream(ProcedureStream[T]):
     def close(self) -> None:
         """Ends the generator and, if it had not ended, the call as cancelled."""
         if not self._has_ended:
+            self._take_turn()
             token = SCOPE.set(self._scope or self._begin().scope)
             try:
                 self._close_generator()
             finally:
                 leave(token)
                 self._abandon()
+                self._turn.release()
 
     def _close_generator(self) -> None:
         _close(self._generator)
@@ -132,29 +172,43 @@ class AsyncStream(ProcedureStream[T]):
         return self
 
     async def __anext__(self) -> T:
+        return await self._ask(lambda generator: generator.__anext__())
+
+    async def asend(self, value: Any) -> T:  # noqa: ANN401  # what `yield` gives
+        """Goes on with ``value`` as what the ``yield`` gives, to the next item."""
+        return await self._ask(lambda generator: generator.asend(value))
+
+    async def athrow(self, error: Any, value: Any = None, traceback: Any = None) -> T:  # noqa: ANN401
+        """Raises an exception where the generator stands; returns the item that comes then."""
+        thrown = _thrown(error, value, traceback)
+        return await self._ask(lambda generator: _athrow_into(generator, thrown))
+
+    async def _ask(self, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """The item that the generator gives when it is asked like this."""
         if self._has_ended:
             raise StopAsyncIteration
-        return await _AsyncNext(self)
+        self._take_turn()
+        try:
+            return await _AsyncNext(self, ask)
+        finally:
+            self._turn.release()
 
-    async def _next(self, ended: AikitError | None) -> T:
+    async def _next(self, ask: Callable[[Any], Awaitable[T]], ended: AikitError | None) -> T:
         """The next item; one of its blocks may have ended."""
         execution = self._begin()
         if self._generator is None:
             opened = self._open(execution)
             self._generator = (await awaited(opened)).__aiter__()
-        following = self._generator.__anext__() if ended is None else self._cancel(ended)
+        following = ask(self._generator) if ended is None else self._cancel(ended)
         value: T = await following
         execution.chunk(value)
         return value
 
     async def _cancel(self, ended: AikitError) -> T:
         """Cancels the generator where it stands, which is where it has yielded."""
-        throw = getattr(self._generator, "athrow", None)
-        if throw is None:
-            raise ended
         cancellation = sys.modules["asyncio"].CancelledError()
         try:
-            value: T = await throw(cancellation)
+            value: T = await _athrow_into(self._generator, cancellation)
         except BaseException as error:
             if error is cancellation:
                 raise ended from error
@@ -164,12 +218,14 @@ class AsyncStream(ProcedureStream[T]):
     async def aclose(self) -> None:
         """Ends the generator and, if it had not ended, the call as cancelled."""
         if not self._has_ended:
+            self._take_turn()
             token = SCOPE.set(self._scope or self._begin().scope)
             try:
                 await self._close_generator()
             finally:
                 leave(token)
                 self._abandon()
+                self._turn.release()
 
     async def _close_generator(self) -> None:
         await _aclose(self._generator)
@@ -187,10 +243,11 @@ class AsyncStream(ProcedureStream[T]):
 class _AsyncNext(Generic[T]):
     """The next item of an async stream, within its execution."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_ask", "_stream")
 
-    def __init__(self, stream: AsyncStream[T]) -> None:
+    def __init__(self, stream: AsyncStream[T], ask: Callable[[Any], Awaitable[T]]) -> None:
         self._stream = stream
+        self._ask = ask
 
     def __await__(self) -> Generator[Any, Any, T]:
         stream = self._stream
@@ -200,7 +257,7 @@ class _AsyncNext(Generic[T]):
         running = STREAM.set(stream._watches)  # noqa: SLF001
         ended = stream._watches.resume()  # noqa: SLF001
         try:
-            value: T = yield from watched(execution, stream._next(ended))  # noqa: SLF001
+            value: T = yield from watched(execution, stream._next(self._ask, ended))  # noqa: SLF001
             stream._scope = SCOPE.get()  # noqa: SLF001
         except StopAsyncIteration:
             stream._has_ended = True  # noqa: SLF001
@@ -224,6 +281,34 @@ class _AsyncNext(Generic[T]):
             leave(running)
             leave(token)
         return value
+
+
+def _thrown(error: Any, value: Any, traceback: Any) -> BaseException:  # noqa: ANN401  # as Python's
+    """The exception of the three things that ``throw`` of a generator takes."""
+    thrown = value
+    if not isinstance(thrown, BaseException):
+        is_class = isinstance(error, type) and issubclass(error, BaseException)
+        thrown = (error() if value is None else error(value)) if is_class else error
+    if not isinstance(thrown, BaseException):
+        raise InvalidArgsError(
+            f"`{error!r:.80}` is no exception", hint="give an exception, or the class of one"
+        )
+    return thrown if traceback is None else thrown.with_traceback(traceback)
+
+
+def _throw_into(generator: Any, error: BaseException) -> Any:  # noqa: ANN401  # an item
+    # What middleware gives in a generator's place may be any iterator.
+    throw = getattr(generator, "throw", None)
+    if throw is None:
+        raise error
+    return throw(error)
+
+
+async def _athrow_into(generator: Any, error: BaseException) -> Any:  # noqa: ANN401  # an item
+    throw = getattr(generator, "athrow", None)
+    if throw is None:
+        raise error
+    return await throw(error)
 
 
 def exhaust(generator: Any) -> Any:  # noqa: ANN401  # what the function gives

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import _given as given
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -73,11 +74,17 @@ class ProcedureNode(Metrics):
 
     def has_ancestor(self, predicate: Callable[[ProcedureNode], bool]) -> bool:
         """Returns whether a caller, or a caller's caller, fits ``predicate``."""
+        given.function("predicate", predicate)
         return any(predicate(ProcedureNode(node)) for node in self._native.ancestors)
 
     def merge_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Adds sums by name."""
-        self._native.merge_metrics(dict(metrics))
+        """Adds sums by name: all of them, or none when one does not fit.
+
+        Raises:
+            InvalidArgsError: As of ``add_metric``.
+        """
+        sums = given.mapping("metrics", metrics)
+        self._native.merge_metrics([(name, given.number(name, it)) for name, it in sums.items()])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ProcedureNode) and self.pid == other.pid
@@ -103,7 +110,7 @@ class ProcedureGraph:
 
     def get(self, pid: str) -> ProcedureNode | None:
         """Returns the node of that identity, if it is kept."""
-        node = self._native.find_node(pid)
+        node = self._native.find_node(given.text("pid", pid))
         return None if node is None else ProcedureNode(node)
 
     @property
@@ -119,6 +126,7 @@ class ProcedureGraph:
     def has_ancestor_named(self, pid: str, name: str) -> bool:
         """Returns whether a caller of ``pid``, or a caller's caller, has that name."""
         node = self.get(pid)
+        given.text("name", name)
         return node is not None and node.has_ancestor(lambda it: it.name == name)
 
     def clear(self) -> None:

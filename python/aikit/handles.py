@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from . import _given as given
+from ._work import Waiting
+from .errors import InvalidArgsError
 from .records import Record
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from . import _aikit
+    from ._work import Work
 
 ResultT = TypeVar("ResultT")
 
@@ -65,16 +68,32 @@ class Events(list[Event]):
         """Calls ``listener`` with each event of that name, those until now included.
 
         It runs on a thread of its own until the run ends or the answer is closed; what it raises
-        is reported as by ``threading.excepthook`` and harms nothing else.
+        is logged as a warning of ``aikit.handles`` and harms nothing else.
 
         Args:
             kind: The name, such as ``stream.chunk``, or ``*`` for every one. A colon means a dot.
             listener: Gets the event.
+
+        Raises:
+            InvalidArgsError: If no event can have the name, or the listener cannot be called.
         """
-        return Listening(self._native, kind.replace(":", "."), listener)
+        given.function("listener", listener)
+        return Listening(self._native, _name_of(kind), listener)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return _aeach(self._native)
+
+
+def _name_of(kind: str) -> str:
+    """The name of an event, as somebody wrote it, or ``*``."""
+    name = given.text("kind", kind).replace(":", ".")
+    is_one = all(part.isprintable() and part.split() == [part] for part in name.split("."))
+    if name != "*" and (not is_one or "*" in name):
+        raise InvalidArgsError(
+            f"`kind` is {given.shown(kind)}, which no event is called",
+            hint="give the name of an event, such as `stream.chunk`, or `*` for every one",
+        )
+    return name
 
 
 class Listening:
@@ -103,8 +122,8 @@ class Listening:
             if kind in {"*", event.kind}:
                 try:
                     listener(event)
-                except Exception:  # noqa: BLE001  # the others are still told
-                    _report(self._thread)
+                except Exception as error:  # noqa: BLE001  # the others are still told
+                    _report(listener, event, error)
 
     def close(self) -> None:
         """Calls the listener no more, and ends its thread."""
@@ -117,14 +136,15 @@ class Listening:
         Args:
             timeout: Longest time to wait, in seconds.
         """
-        self._thread.join(timeout)
+        self._thread.join(given.seconds("timeout", timeout))
 
 
-def _report(thread: threading.Thread) -> None:
-    import sys  # noqa: PLC0415
-    import threading  # noqa: PLC0415
+def _report(listener: Callable[[Event], object], event: Event, error: Exception) -> None:
+    import logging  # noqa: PLC0415  # needed where something is wrong only
 
-    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+    name = getattr(listener, "__name__", None) or type(listener).__name__
+    logger = logging.getLogger("aikit.handles")
+    logger.warning("the listener `%s` failed at the event `%s`", name, event.kind, exc_info=error)
 
 
 # Of a usage, what is always there, and what stands in it when it is not 0.
@@ -159,9 +179,15 @@ class Handle(Generic[ResultT]):
     the work; several iterations may run side by side. Dropping the handle cancels the work.
     """
 
-    def __init__(self, native: _aikit.Handle, wrap: Callable[[Any], ResultT]) -> None:
+    def __init__(
+        self,
+        native: _aikit.Handle,
+        wrap: Callable[[Any], ResultT],
+        work: Work[ResultT] | None = None,
+    ) -> None:
         self._native = native
         self._wrap = wrap
+        self._work = work
 
     def result(self) -> ResultT:
         """Waits for the result; may be asked again.
@@ -169,14 +195,18 @@ class Handle(Generic[ResultT]):
         Raises:
             AikitError: What ended the work, if it failed; of a procedure, what its function raised,
                 as it is.
-            InvalidArgsError: On the event loop that does the work: there, await the handle.
+            InvalidArgsError: On the event loop that does the work: there, await the handle. In the
+                function that is the work, which would wait for itself, over others or at once.
             UnavailableError: In a forked process: the work goes on in the one that started it.
         """
-        return self._wrap(self._native.result())
+        if self._work is None:
+            return self._wrap(self._native.result())
+        with Waiting(self._work):
+            return self._wrap(self._native.result())
 
     def cancel(self, reason: str = "cancelled by the program") -> None:
         """Asks the work to end; its result is then a ``CancelledError`` with this reason."""
-        self._native.cancel(reason)
+        self._native.cancel(given.text("reason", reason))
 
     @property
     def is_finished(self) -> bool:
@@ -213,7 +243,10 @@ class Handle(Generic[ResultT]):
         return self._aresult().__await__()
 
     async def _aresult(self) -> ResultT:
-        return self._wrap(await self._native.aresult())
+        if self._work is None:
+            return self._wrap(await self._native.aresult())
+        with Waiting(self._work):
+            return self._wrap(await self._native.aresult())
 
     def __iter__(self) -> Iterator[Event]:
         return _each(self._native)
@@ -235,7 +268,7 @@ class HandleView:
 
     def cancel(self, reason: str = "cancelled by the program") -> None:
         """Asks the work to end; its result is then a ``CancelledError`` with this reason."""
-        self._native.cancel(reason)
+        self._native.cancel(given.text("reason", reason))
 
     @property
     def events(self) -> Events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _aikit, _callbacks
+from . import _given as given
 from .records import Record
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class Stop(_Answer):
     """
 
     def __init__(self, reason: str, kind: str = "denied") -> None:
+        reason, kind = given.text("reason", reason), given.text("kind", kind)
         super().__init__({"stop": reason, "kind": kind})
 
 
@@ -166,7 +168,8 @@ class Retry(_Answer):
     """
 
     def __init__(self, *, delay_s: float = 0.0, max: int = 3) -> None:  # noqa: A002  # as in Lua
-        super().__init__({"retry": {"delay_s": delay_s, "max": max}})
+        times = given.whole("max", max)
+        super().__init__({"retry": {"delay_s": given.number("delay_s", delay_s), "max": times}})
 
 
 class Registration:
@@ -233,13 +236,14 @@ def register(  # noqa: PLR0913  # keyword arguments
         InvalidArgsError: If an option does not fit.
         NotFoundError: If there is no such point.
     """
+    given.function("fn", fn)
     options = {
-        "name": name or _name(fn),
-        "priority": priority,
-        "timeout_s": timeout_s,
-        "required": required,
+        "name": given.optional_text("name", name) or _name(fn),
+        "priority": _priority(priority),
+        "timeout_s": given.number("timeout_s", timeout_s),
+        "required": given.flag("required", required),
     }
-    return Registration([_aikit.register_hook(_plain(point), _shown(fn), options)])
+    return Registration([_aikit.register_hook(_plain("point", point), _shown(fn), options)])
 
 
 def hook(
@@ -257,6 +261,11 @@ def hook(
     """
     from .procedures import Procedure  # noqa: PLC0415  # hooks may be used without procedures
 
+    # What is wrong is said here, and not where a function is decorated.
+    _plain("point", point)
+    _priority(priority)
+    given.number("timeout_s", timeout_s)
+
     def registered(function: Callable[..., Any]) -> Procedure[Any]:
         # Of a function nothing but the call is left, and that is a procedure by itself already.
         asked = function
@@ -269,7 +278,7 @@ def hook(
         register(
             point,
             asked,
-            name=name or made.name,
+            name=name or _name(made),
             priority=priority,
             timeout_s=timeout_s,
             required=required,
@@ -281,7 +290,7 @@ def hook(
 
 def unregister(name: str) -> int:
     """Takes the hooks of a name away and returns how many there were."""
-    return _aikit.unregister_hook(name)
+    return _aikit.unregister_hook(given.text("name", name))
 
 
 def list() -> Sequence[HookInfo]:  # noqa: A001  # the name of the script API
@@ -300,7 +309,7 @@ def enable(name: str) -> int:
     Returns:
         How many hooks have that name.
     """
-    return _aikit.enable_hook(name)
+    return _aikit.enable_hook(given.text("name", name))
 
 
 def use(  # noqa: PLR0913  # keyword arguments
@@ -368,12 +377,12 @@ def use(  # noqa: PLR0913  # keyword arguments
         NotFoundError: If there is no such hook.
         InvalidArgsError: If an option does not fit.
     """
-    given = {
+    options = {
         "name": name,
-        "priority": priority,
+        "priority": None if priority is None else _priority(priority),
         "timeout_s": timeout_s,
-        "on": None if on is None else _plain(on),
-        "names": None if names is None else _plain(names),
+        "on": None if on is None else _plain("on", on),
+        "names": None if names is None else _plain("names", names),
         "level": level,
         "ttl_s": ttl_s,
         "entries_max": entries_max,
@@ -390,21 +399,51 @@ def use(  # noqa: PLR0913  # keyword arguments
         "usd": usd,
         "tokens": tokens,
         "requests": requests,
-        "prices": prices,
+        "prices": given.optional_mapping("prices", prices),
         "callers": callers,
     }
-    options = {key: value for key, value in given.items() if value is not None}
-    return Registration(_aikit.use_hook(built_in, options, approve))
+    for key, look in _LOOKS.items():
+        if options[key] is not None:
+            options[key] = look(key, options[key])
+    given.optional_function("approve", approve)
+    options = {key: value for key, value in options.items() if value is not None}
+    return Registration(_aikit.use_hook(given.text("built_in", built_in), options, approve))
 
 
-def _plain(point: str | Sequence[str]) -> str | Sequence[str]:
-    return point if isinstance(point, str) else [*point]
+# How options of the built-in hooks are looked at.
+_LOOKS: Mapping[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(("name", "level", "callers"), given.text),
+    **dict.fromkeys(
+        ("entries_max", "bytes_max", "calls", "burst", "attempts", "tokens", "requests"),
+        given.count,
+    ),
+    **dict.fromkeys(
+        ("timeout_s", "ttl_s", "per_s", "wait_max_s", "delay_s", "delay_max_s", "usd"),
+        given.number,
+    ),
+    **dict.fromkeys(("wait", "each"), given.flag),
+}
 
 
-def _name(function: Callable[..., object]) -> str | None:
-    name = getattr(function, "__name__", None)
+def _plain(name: str, point: str | Sequence[str]) -> str | Sequence[str]:
+    return given.text(name, point) if isinstance(point, str) else given.texts(name, point)
+
+
+def _priority(priority: str | int) -> str | int:
+    if isinstance(priority, str):
+        return given.text("priority", priority)
+    if not hasattr(type(priority), "__index__"):
+        given.refuse(
+            "priority", priority, "priority", "give a word such as `high`, or a whole number"
+        )
+    return given.whole("priority", priority)
+
+
+def _name(function: Callable[..., object]) -> str:
+    """What the hook of a function is called, wherever it is named."""
+    name = getattr(function, "name" if hasattr(function, "with_handle") else "__name__", None)
     # Two lambdas are two hooks.
-    return "anonymous" if name in {None, "<lambda>"} else name
+    return name if isinstance(name, str) and name != "<lambda>" else "anonymous"
 
 
 def _shown(function: Any) -> Any:  # noqa: ANN401  # what is no function is refused in Rust
@@ -420,7 +459,7 @@ def _shown(function: Any) -> Any:  # noqa: ANN401  # what is no function is refu
 
     shown = ask_async if _callbacks.is_async(function) else ask
     # What errors call it.
-    shown.__name__ = shown.__qualname__ = _name(function) or "anonymous"
+    shown.__name__ = shown.__qualname__ = _name(function)
     return shown
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import _given as given
+
 if TYPE_CHECKING:
     from . import _aikit
+
+# What Python says of a wrong type. These functions are called often, so what is right is not looked
+# at twice.
+_WRONG = (TypeError, OverflowError, UnicodeEncodeError)
 
 
 class Metrics:
@@ -28,7 +34,12 @@ class Metrics:
             InvalidArgsError: If the name is empty, longer than 255 bytes or has control characters;
                 if the amount is not finite, or negative for one of ``usage.*``.
         """
-        self._native.add_metric(name, amount)
+        try:
+            self._native.add_metric(name, amount)
+        except _WRONG:
+            given.text("name", name)
+            given.number("amount", amount)
+            raise
 
     def set_metric(self, name: str, value: float) -> None:
         """Replaces the metric ``name``.
@@ -36,8 +47,17 @@ class Metrics:
         Raises:
             InvalidArgsError: As of ``add_metric``.
         """
-        self._native.set_metric(name, value)
+        try:
+            self._native.set_metric(name, value)
+        except _WRONG:
+            given.text("name", name)
+            given.number("value", value)
+            raise
 
     def get_metric(self, name: str) -> float:
         """Returns the metric ``name``; 0 when nothing was added to it."""
-        return self._native.get_metric(name)
+        try:
+            return self._native.get_metric(name)
+        except _WRONG:
+            given.text("name", name)
+            raise

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from . import _given as given
 from ._callbacks import is_async
+from ._given import InvalidTypeError
 from .contexts import Context
 from .errors import DeniedError, InvalidArgsError
 from .handles import HandleView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from . import _aikit
+    from .procedures import Procedure
 
 # A call of middleware: what it gets is described at `Middleware`.
 Middleware = Any
@@ -62,24 +67,29 @@ class Arguments:
 class Envelope:
     """What middleware knows about the call it wraps."""
 
-    __slots__ = ("_execution", "_options", "operation_name")
+    __slots__ = ("_execution", "_given", "_procedure")
 
-    def __init__(
-        self, name: str, options: _aikit.ProcedureOptions, execution: _aikit.Execution | None
-    ) -> None:
-        self.operation_name = name
-        self._options = options
+    # One is made for each call: what it tells is found when it is asked.
+    def __init__(self, procedure: Procedure[Any], execution: _aikit.Execution | None) -> None:
+        # The coroutine that the function gave, where it gave one.
+        self._given: object = None
+        self._procedure = procedure
         self._execution = execution
+
+    @property
+    def operation_name(self) -> str:
+        """Name of the procedure."""
+        return self._procedure.name
 
     @property
     def source_type(self) -> str:
         """``procedure`` or ``hook``."""
-        return self._options.source_type
+        return self._procedure._options.source_type  # noqa: SLF001  # of this package
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What the procedure's metadata are."""
-        metadata: dict[str, Any] = self._options.metadata
+        metadata: dict[str, Any] = self._procedure._options.metadata  # noqa: SLF001  # as above
         return metadata
 
     @property
@@ -137,14 +147,9 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
     Returns:
         Middleware that raises `DeniedError`.
     """
-    label = name or getattr(allows, "__name__", "guard")
-
-    def denied(envelope: Envelope) -> DeniedError:
-        return DeniedError(
-            f"guard `{label}` does not let `{envelope.operation_name}` be called",
-            hint="call it with what the guard asks for, or as somebody who may",
-        )
-
+    given.function("allows", allows)
+    label: str = given.text("name", name or getattr(allows, "__name__", "guard"))
+    denied = functools.partial(_denied, label)
     if is_async(allows):
 
         async def check_async(args: Arguments, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
@@ -162,6 +167,8 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
     def check(args: Arguments, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
         answer = allows(args, envelope)
         if inspect.isawaitable(answer):
+            if not envelope._procedure._gives_awaitable:  # noqa: SLF001  # of this package
+                raise refusal(answer, f"the guard `{label}`", envelope.operation_name)
             # An async function that does not look like one; what is not awaited is not called.
             return decide(answer, envelope, following)
         if not answer:
@@ -171,10 +178,19 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
     return check
 
 
+def _denied(label: str, envelope: Envelope) -> DeniedError:
+    return DeniedError(
+        f"guard `{label}` does not let `{envelope.operation_name}` be called",
+        hint="call it with what the guard asks for, or as somebody who may",
+    )
+
+
 def flatten(middleware: Iterable[Middleware]) -> tuple[Middleware, ...]:
     """Returns middleware with every bundle's parts in its place."""
     if isinstance(middleware, Pipeline):
         return middleware.middleware
+    if isinstance(middleware, str) or not isinstance(middleware, Iterable):
+        given.refuse("middleware", middleware, "list of middleware", "give a list of functions")
     flat: list[Middleware] = []
     for it in middleware:
         if isinstance(it, Pipeline):
@@ -182,11 +198,22 @@ def flatten(middleware: Iterable[Middleware]) -> tuple[Middleware, ...]:
         elif callable(it):
             flat.append(it)
         else:
-            raise InvalidArgsError(
-                f"the middleware `{it!r}` cannot be called",
+            raise InvalidTypeError(
+                f"the middleware {given.shown(it)} cannot be called",
                 hint="write `def middleware(args, envelope, next): return next(args)`",
             )
     return tuple(flat)
+
+
+def refusal(answer: Any, what: str, function: str) -> InvalidArgsError:  # noqa: ANN401  # an awaitable
+    """The error of what turned out to be async around a function that is not; closes its answer."""
+    close = getattr(answer, "close", None)
+    if close is not None:
+        close()
+    return InvalidArgsError(
+        f"{what} around `{function}` is async, but `{function}` is not",
+        hint="write it with `def`, or the function with `async def`",
+    )
 
 
 async def awaited(value: Any) -> Any:  # noqa: ANN401  # an answer, or an awaitable of one

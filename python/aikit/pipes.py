@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._functions import GENERATORS
+from ._given import shown
 from .errors import InvalidArgsError
 from .middleware import awaited
-from .procedures import GENERATORS, Procedure
+from .procedures import Procedure
 
 
 def pipe(*procedures: Procedure[Any]) -> Procedure[Any]:
@@ -50,7 +52,7 @@ def pipe(*procedures: Procedure[Any]) -> Procedure[Any]:
 def _check(it: Procedure[Any]) -> None:
     if not isinstance(it, Procedure):
         raise InvalidArgsError(
-            f"`{it!r}` is no procedure", hint="make one with `aikit.procedure` or `Procedure`"
+            f"{shown(it)} is no procedure", hint="make one with `aikit.procedure` or `Procedure`"
         )
     if it._kind in GENERATORS:  # noqa: SLF001  # its own package
         raise InvalidArgsError(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _aikit
+from . import _given as given
 from ._callbacks import SCOPE, is_async, leave
-from ._calls import AsyncCall, Next
+from ._calls import AsyncCall, go_on, way_of
+from ._functions import asyncio_mark, kind_of, mark_async, marks_of, unwrapped
+from ._given import InvalidTypeError
 from ._parameters import parameters_of
+from ._work import Work
+from .contexts import CHILD_OPTIONS
+from .contexts import options as context_options
 from .errors import InvalidArgsError
 from .generators import AsyncStream, SyncStream, aexhaust, exhaust
 from .handles import Handle
-from .middleware import Arguments, Envelope, Middleware, awaited, flatten
+from .middleware import Arguments, Envelope, Middleware, awaited, flatten, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,20 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What has many results: the kinds of generator functions.
-GENERATORS = frozenset({"generator", "async generator"})
-
-_CONTEXT_OPTIONS = {
-    "user": None,
-    "tenant": None,
-    "roles": None,
-    "metadata": None,
-    "request_id": None,
-    "trace_id": None,
-    "traceparent": None,
-    "timeout": None,
-    "tick": None,
-}
+# When a call begins a new execution.
+BOUNDARIES = ("always", "child", "auto", "never")
 
 
 class Procedure(Generic[T]):
@@ -75,6 +69,7 @@ class Procedure(Generic[T]):
         "_parameters",
         "_settings",
         "_taken_from",
+        "_way",
     )
 
     def __init__(  # noqa: PLR0913  # each is an option of its own
@@ -89,18 +84,18 @@ class Procedure(Generic[T]):
         boundary: str = "auto",
         _settings: dict[str, Any] | None = None,
     ) -> None:
-        binding, function = _unwrapped(function)
+        binding, function = unwrapped(function)
         name = name or getattr(function, "__name__", None) or type(function).__name__
         self._function = function
-        self._kind = _kind_of(function)
+        self._kind = kind_of(function)
         # The procedure and the object, of a method that was taken from one.
         self._taken_from: tuple[Procedure[T], object] | None = None
         self._settings = {
-            "name": name,
+            "name": given.text("name", name),
             "schema": schema,
-            "timeout": timeout,
-            "metadata": None if metadata is None else dict(metadata),
-            "boundary": boundary,
+            "timeout": given.seconds("timeout", timeout),
+            "metadata": given.optional_mapping("metadata", metadata),
+            "boundary": given.one_of("boundary", boundary, BOUNDARIES),
             "is_hook": False,
             "context": None,
             "binding": binding,
@@ -108,15 +103,29 @@ class Procedure(Generic[T]):
         }
         self._binding: str = self._settings["binding"]
         self._middleware = flatten(middleware)
+        self._way = way_of(self._middleware)
         self._check_middleware()
         self._parameters, schema = parameters_of(function, self._settings["schema"])
         self._options = _aikit.ProcedureOptions({**self._settings, "schema": schema})
         functools.update_wrapper(self, function, updated=())
+        self.__dict__.update(marks_of(function))
+        if self._kind == "async":
+            mark_async(self)
 
     @property
     def _is_async(self) -> bool:
         """Whether a call gives an awaitable; read by `is_async`."""
         return self._kind == "async"
+
+    @property
+    def _is_coroutine(self) -> object:
+        """What `asyncio.iscoroutinefunction` looks at, before Python 3.14."""
+        return asyncio_mark() if self._kind == "async" else None
+
+    @property
+    def _gives_awaitable(self) -> bool:
+        """Whether what middleware answers is awaited."""
+        return self._kind in {"async", "async generator"}
 
     @property
     def name(self) -> str:
@@ -142,26 +151,26 @@ class Procedure(Generic[T]):
         if self._kind == "sync":
             value: T = self._call(args, kwargs)
             return value
-        box: list[T] = []
-        self._options.run_limited(self._boxed(args, kwargs, box))
-        return box[0]
+        work, function = self._work(args, kwargs)
+        self._options.run_limited(function)
+        return work.value()
 
     async def arun(self, *args: Any, **kwargs: Any) -> T:  # noqa: ANN401  # as the function
         """Calls it without blocking the event loop; a sync function runs on another thread."""
         if self._kind == "async":
             return await self._acall(args, kwargs)
-        box: list[T] = []
-        await self._options.arun_limited(self._boxed(args, kwargs, box))
-        return box[0]
+        work, function = self._work(args, kwargs)
+        await self._options.arun_limited(function)
+        return work.value()
 
     def start(self, *args: Any, **kwargs: Any) -> Handle[T]:  # noqa: ANN401  # as the function
         """Starts it beside the caller and gives its handle: events, result, cancellation.
 
         The seed's name for it, ``with_handle``, is an alias.
         """
-        box: list[T] = []
-        native = self._options.start(self._boxed(args, kwargs, box))
-        return Handle(native, lambda _: box[0])
+        work, function = self._work(args, kwargs)
+        native = self._options.start(function)
+        return Handle(native, lambda _: work.value(), work)
 
     with_handle = start
 
@@ -191,11 +200,12 @@ class Procedure(Generic[T]):
 
     def with_timeout(self, seconds: float | None) -> Self:
         """Limits the time of a call; 0 and None mean no limit."""
-        return self._changed(timeout=seconds)
+        return self._changed(timeout=given.seconds("seconds", seconds))
 
     def with_metadata(self, metadata: Mapping[str, Any] | None = None, **more: Any) -> Self:  # noqa: ANN401
         """Adds data that middleware sees."""
-        merged = {**(self._settings["metadata"] or {}), **(metadata or {}), **more}
+        added = given.optional_mapping("metadata", metadata) or {}
+        merged = {**(self._settings["metadata"] or {}), **added, **more}
         return self._changed(metadata=merged)
 
     def with_context(self, **overrides: Any) -> Self:  # noqa: ANN401  # options of `Context.child`
@@ -205,16 +215,15 @@ class Procedure(Generic[T]):
             overrides: ``metadata``, ``trace_id``, ``traceparent``, ``request_id``, ``timeout``,
                 ``roles``, ``tick``.
         """
-        unknown = sorted(
-            set(overrides) - set(_CONTEXT_OPTIONS) | {"user", "tenant"} & set(overrides)
-        )
+        unknown = sorted(set(overrides) - CHILD_OPTIONS)
         if unknown:
-            known = ", ".join(sorted(set(_CONTEXT_OPTIONS) - {"user", "tenant"}))
             raise InvalidArgsError(
                 f"`{unknown[0]}` is no option of a Context for a call",
-                hint=f"the options are {known}",
+                hint=f"the options are {', '.join(sorted(CHILD_OPTIONS))}",
             )
-        return self._changed(context={**_CONTEXT_OPTIONS, **overrides})
+        names = ("roles", "metadata", "request_id", "trace_id", "traceparent", "timeout", "tick")
+        context = context_options(None, None, *(overrides.get(name) for name in names))
+        return self._changed(context=context)
 
     def pipe(self, *following: Procedure[Any]) -> Procedure[Any]:
         """Makes a procedure that passes its result to the next one, and so on."""
@@ -269,6 +278,21 @@ class Procedure(Generic[T]):
             bound._parameters = self._parameters.bound()
         return bound
 
+    def __eq__(self, other: object) -> bool:
+        if self._taken_from is None or not isinstance(other, Procedure):
+            return self is other
+        if other._taken_from is None:
+            return False
+        # As of methods that Python binds.
+        (procedure, owner), (others, its) = self._taken_from, other._taken_from
+        return procedure is others and owner is its
+
+    def __hash__(self) -> int:
+        if self._taken_from is None:
+            return object.__hash__(self)
+        procedure, owner = self._taken_from
+        return hash((id(procedure), id(owner)))
+
     # Copies --------------------------------------------------------------------------------------
 
     def __copy__(self) -> Self:
@@ -297,9 +321,9 @@ class Procedure(Generic[T]):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         options = self._options
         if options.is_limited():
-            box: list[Any] = []
-            options.run_limited(self._boxed(args, kwargs, box))
-            return box[0]
+            work, function = self._work(args, kwargs)
+            options.run_limited(function)
+            return work.value()
         execution = _aikit.Execution.begin(options)
         token = SCOPE.set(execution.scope)
         try:
@@ -320,46 +344,49 @@ class Procedure(Generic[T]):
     async def _acall(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         return await AsyncCall(self, args, kwargs)
 
-    def _boxed(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], box: list[T]
-    ) -> Callable[[], object]:
-        """A function without arguments that puts what this one gives into ``box``."""
+    def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Work[T], Any]:
+        """A call beside the caller, and the function without arguments that makes it."""
+        work: Work[T] = Work(self.name)
         if self._kind in {"sync", "generator"}:
 
-            def call() -> None:
+            def call() -> T:
                 self._check(args, kwargs)
                 value = self._through(Arguments(*args, **kwargs), None)
                 if self._kind == "generator":
                     value = exhaust(value)
-                box.append(value)
+                return value  # type: ignore[no-any-return]  # as the function
 
-            call.__name__ = self.name
-            return call
+            return work, work.function(call)
 
-        async def acall() -> None:
+        async def acall() -> T:
             self._check(args, kwargs)
             value = self._through(Arguments(*args, **kwargs), None)
             if self._kind == "async generator":
-                await aexhaust(value)
-                value = None
-            else:
-                value = await awaited(value)
-            box.append(value)
+                value = aexhaust(value)
+            return await awaited(value)  # type: ignore[no-any-return]  # as the function
 
-        acall.__name__ = self.name
-        return acall
+        return work, work.async_function(acall)
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._parameters is not None:
             self._options.check(self._parameters.named(self.name, args, kwargs))
 
     def _through(self, arguments: Arguments, execution: _aikit.Execution | None) -> Any:  # noqa: ANN401
-        if not self._middleware:
+        way = self._way
+        if way is None:
             return self._function(*arguments.args, **arguments.kwargs)
-        envelope = Envelope(self.name, self._options, execution)
+        envelope = Envelope(self, execution)
         check = envelope.context.check if execution is None else execution.check
-        return Next(self, envelope, check, 0, arguments)()
+        value = go_on((self._function, envelope, check, way, arguments))
+        if type(value) is CoroutineType and not self._gives_awaitable:
+            is_own = value is envelope._given  # noqa: SLF001  # one class in two parts
+            if not is_own:
+                raise refusal(value, "a middleware", self.name)
+        return value
 
+
+# What `procedure` takes besides the function.
+_OPTIONS = frozenset({"name", "schema", "middleware", "timeout", "metadata", "boundary"})
 
 # Decorators --------------------------------------------------------------------------------------
 
@@ -389,9 +416,20 @@ def procedure(
         function: The function, when used without options.
         options: As for `Procedure`.
     """
+    _check_options("procedure", options)
     if function is not None:
         return Procedure(function, **options)
     return lambda decorated: Procedure(decorated, **options)
+
+
+def _check_options(what: str, options: Mapping[str, Any]) -> None:
+    """Refuses what is no option here, before there is a function to decorate."""
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        raise InvalidTypeError(
+            f"`{unknown[0]}` is no option of `{what}`",
+            hint=f"the options are {', '.join(sorted(_OPTIONS))}",
+        )
 
 
 def procedure_factory(*middleware: Middleware, is_hook: bool = False) -> Callable[..., Any]:
@@ -404,6 +442,7 @@ def procedure_factory(*middleware: Middleware, is_hook: bool = False) -> Callabl
     common = flatten(middleware)
 
     def factory(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # noqa: ANN401
+        _check_options("procedure", options)
         if function is None:
             return lambda decorated: factory(decorated, **options)
         own = flatten(options.pop("middleware", ()))
@@ -411,35 +450,3 @@ def procedure_factory(*middleware: Middleware, is_hook: bool = False) -> Callabl
         return made._changed(is_hook=is_hook)  # noqa: SLF001  # its own module
 
     return factory
-
-
-# What functions are ------------------------------------------------------------------------------
-
-
-def _unwrapped(function: Any) -> tuple[str, Callable[..., Any]]:  # noqa: ANN401  # anything
-    """What the function of a method gets first (``instance``, ``class``, ``none``), and it."""
-    if isinstance(function, classmethod):
-        return "class", function.__func__
-    if isinstance(function, staticmethod):
-        return "none", function.__func__
-    if isinstance(function, property):
-        raise InvalidArgsError(
-            "a property cannot be made a procedure",
-            hint="write `@property` above `@aikit.procedure`",
-        )
-    if not callable(function):
-        raise InvalidArgsError(
-            f"`{function}` cannot be called", hint="pass a function, not its result"
-        )
-    return "instance", function
-
-
-def _kind_of(function: Callable[..., Any]) -> str:
-    target: Any = function
-    while isinstance(target, functools.partial):
-        target = target.func
-    if inspect.isasyncgenfunction(target):
-        return "async generator"
-    if inspect.isgeneratorfunction(target):
-        return "generator"
-    return "async" if is_async(target) else "sync"

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from .errors import InvalidArgsError
+from . import _given as given
+from ._given import InvalidTypeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,6 +56,7 @@ async def map(  # noqa: A001  # the name in every language
     Yields:
         The new items, in order.
     """
+    given.function("fn", fn)
     async with _opened(source) as items:
         async for item in items:
             made = fn(item)
@@ -74,6 +76,7 @@ async def tap(source: Source[ItemT], fn: Callable[[ItemT], object]) -> AsyncGene
     Yields:
         The items, in order.
     """
+    given.function("fn", fn)
     async with _opened(source) as items:
         async for item in items:
             seen = fn(item)
@@ -106,14 +109,16 @@ def merge(
     """
     if isinstance(sources, Mapping):
         return _merge({name: _checked(it) for name, it in sources.items()}, Tagged)
+    if not isinstance(sources, Iterable):
+        given.refuse("sources", sources, "list or mapping of sources", "give a list of sources")
     numbered = {str(number): _checked(it) for number, it in enumerate(sources)}
     return _merge(numbered, lambda _, item: item)
 
 
 def _checked(source: Source[ItemT]) -> Source[ItemT]:
     if not is_async_iterable(source) and not isinstance(source, Iterable):
-        raise InvalidArgsError(
-            f"`{source!r:.40}` is no source of items",
+        raise InvalidTypeError(
+            f"{given.shown(source)} is no source of items",
             hint="give an async iterator, such as a channel, or an iterable",
         )
     return source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from . import _given as given
 from .records import Record
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ ItemT = TypeVar("ItemT")
 
 # Events that wait for one subscriber, unless it says otherwise.
 CAPACITY = 1024
+
+# What is lost when more wait.
+DROPS = ("oldest", "newest")
 
 
 class SubscriptionStats(Record):
@@ -63,7 +67,7 @@ class Subscription(Generic[ItemT]):
         Raises:
             InvalidArgsError: If a function gets the events.
         """
-        found = self._native.receive(timeout)
+        found = self._native.receive(given.seconds("timeout", timeout))
         return None if found is None else self._wrap(found)
 
     async def areceive(self, *, timeout: float | None = None) -> ItemT | None:
@@ -71,7 +75,7 @@ class Subscription(Generic[ItemT]):
 
         One that was on its way then is given to the next wait, after what was taken meanwhile.
         """
-        found = await self._native.areceive(timeout)
+        found = await self._native.areceive(given.seconds("timeout", timeout))
         event = None if found is None else found.keep()
         return None if event is None else self._wrap(event)
 
@@ -132,7 +136,7 @@ class Events(Generic[ItemT]):
         self, subscription: Subscription[ItemT], timeout: float | None, *, is_own: bool = False
     ) -> None:
         self._subscription = subscription
-        self._timeout = timeout
+        self._timeout = given.seconds("timeout", timeout)
         self._is_own = is_own
         self._is_closed = False
 
@@ -173,8 +177,9 @@ def subscriber(
     fn: Callable[[ItemT], object] | None, wrap: Callable[[dict[str, Any]], ItemT]
 ) -> Callable[[dict[str, Any]], object] | None:
     """Returns what the binding calls: a function of a mapping, async when ``fn`` is."""
-    if fn is None or not callable(fn):
-        return fn
+    if fn is None:
+        return None
+    given.function("fn", fn)
 
     def call(data: dict[str, Any]) -> None:
         fn(wrap(data))

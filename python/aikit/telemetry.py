@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from typing_extensions import Self
 
 from . import _aikit, _callbacks
+from . import _given as given
 from .errors import InvalidArgsError
 
 if TYPE_CHECKING:
@@ -162,10 +163,11 @@ class OtlpProvider:
         resource: Mapping[str, str] | None = None,
         timeout: float = 10.0,
     ) -> None:
-        self.endpoint = endpoint.rstrip("/")
-        self._headers = dict(headers or {})
-        self._resource = {"service.name": service_name, **(resource or {})}
-        self._timeout = timeout
+        self.endpoint = given.text("endpoint", endpoint).rstrip("/")
+        self._headers = _texts("headers", headers)
+        named = {"service.name": given.text("service_name", service_name)}
+        self._resource = named | _texts("resource", resource)
+        self._timeout = given.number("timeout", timeout)
 
     def __repr__(self) -> str:
         return f"OtlpProvider({self._resource['service.name']!r})"
@@ -192,8 +194,9 @@ def set_provider(
         InvalidArgsError: If the object lacks a method.
         ConfigError: If the address of an ``OtlpProvider`` is none.
     """
+    capture = given.flag("capture_content", capture_content)
     if isinstance(provider, OtlpProvider):
-        provider._set(capture_content=capture_content)  # noqa: SLF001  # our own
+        provider._set(capture_content=capture)  # noqa: SLF001  # our own
         return
     for method in ("start_span", "record_error", "counter", "histogram"):
         if not callable(getattr(provider, method, None)):
@@ -201,7 +204,7 @@ def set_provider(
                 f"the provider `{type(provider).__name__}` has no method `{method}`",
                 hint="give it the methods of `aikit.telemetry.TelemetryProvider`",
             )
-    _aikit.set_telemetry_provider(_Adapter(provider), capture_content)
+    _aikit.set_telemetry_provider(_Adapter(provider), capture)
 
 
 def reset_provider() -> None:
@@ -211,7 +214,7 @@ def reset_provider() -> None:
 
 def flush(seconds: float = 5.0) -> None:
     """Hands over what the provider still keeps; waits at most this long."""
-    _aikit.flush_telemetry(seconds)
+    _aikit.flush_telemetry(given.number("seconds", seconds))
 
 
 def start_trace(name: str = "trace") -> str:
@@ -220,7 +223,7 @@ def start_trace(name: str = "trace") -> str:
     Returns:
         The trace id, 32 hexadecimal digits.
     """
-    trace_id = _aikit.start_trace(name)
+    trace_id = _aikit.start_trace(given.text("name", name))
     _callbacks.open_trace.set(trace_id)
     return trace_id
 
@@ -241,11 +244,13 @@ def start_span(name: str, attributes: Mapping[str, Any] | None = None) -> Span:
     Returns:
         The span, which ``with`` ends; an exception that leaves the block is noted on it.
     """
-    return Span(_aikit.TelemetrySpan(name, dict(attributes or {})))
+    carried = given.optional_mapping("attributes", attributes) or {}
+    return Span(_aikit.TelemetrySpan(given.text("name", name), carried))
 
 
 def record_error(error: BaseException) -> None:
     """Notes an exception on the span of what runs."""
+    _exception(error)
     _aikit.record_telemetry_error(error)
 
 
@@ -294,10 +299,11 @@ class Span:
 
     def set_attribute(self, key: str, value: Any) -> None:  # noqa: ANN401  # any data
         """Sets what belongs to it; the last value stays."""
-        self._native.set_attribute(key, value)
+        self._native.set_attribute(given.text("key", key), value)
 
     def record_error(self, error: BaseException) -> None:
         """Notes an exception: the span has failed."""
+        _exception(error)
         self._native.record_error(error)
 
     def finish(self) -> None:
@@ -335,7 +341,9 @@ class Counter:
         Raises:
             InvalidArgsError: If the amount is negative or not finite.
         """
-        _aikit.add_to_counter(_named(self._instrument), amount, dict(attributes or {}))
+        carried = given.optional_mapping("attributes", attributes) or {}
+        sum_of = _named(self._instrument)
+        _aikit.add_to_counter(sum_of, given.number("amount", amount), carried)
 
 
 class Histogram:
@@ -355,10 +363,24 @@ class Histogram:
         Raises:
             InvalidArgsError: If the value is not finite.
         """
-        _aikit.record_in_histogram(_named(self._instrument), value, dict(attributes or {}))
+        carried = given.optional_mapping("attributes", attributes) or {}
+        values_of = _named(self._instrument)
+        _aikit.record_in_histogram(values_of, given.number("value", value), carried)
+
+
+def _texts(name: str, value: Mapping[str, str] | None) -> dict[str, str]:
+    texts = given.optional_mapping(name, value) or {}
+    return {key: given.text(f"{name}.{key}", it) for key, it in texts.items()}
+
+
+def _exception(error: object) -> None:
+    if not isinstance(error, BaseException):
+        given.refuse("error", error, "exception", "give what `except … as error` gives")
 
 
 def _checked(instrument: Instrument) -> Instrument:
+    for name in ("name", "unit", "description"):
+        given.text(name, getattr(instrument, name))
     _aikit.check_instrument(_named(instrument))
     return instrument
 

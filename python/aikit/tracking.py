@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _aikit
+from . import _given as given
 from ._callbacks import SCOPE, leave
 from ._watched import Watch
 from .errors import InvalidArgsError
@@ -34,7 +35,7 @@ class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
     __slots__ = ("_execution", "_name", "_token", "_watch")
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._name = given.text("name", name)
         self._execution: _aikit.Execution | None = None
         self._token: contextvars.Token[object] | None = None
         self._watch: Watch | None = None

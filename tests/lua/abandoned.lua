@@ -12,10 +12,12 @@ local hands_out = Procedure.create{name = "hands out", generator = true, functio
   coroutine.yield(1)
 end}
 
+-- What stands around this file may be a procedure too.
+local OWN = {waits = true, outer = true, ["hands out"] = true}
 local function running()
   local found = 0
   for _, node in ipairs(Context.nodes()) do
-    if node.status == "running" and node.name ~= "all" then found = found + 1 end
+    if node.status == "running" and OWN[node.name] then found = found + 1 end
   end
   return found
 end

@@ -325,6 +325,10 @@ def test_what_counts_nothing_is_refused(name: str, amount: float) -> None:
                 count(name, amount)
         with pytest.raises(InvalidArgsError):
             node.merge_metrics({name: amount})
+        # All or nothing: what comes before it does not count either.
+        with pytest.raises(InvalidArgsError):
+            node.merge_metrics({"good": 1.0, name: amount})
+        assert node.get_metric("good") == 0
         with pytest.raises(InvalidArgsError, match="only grows"):
             context.add_usage(input_tokens=-1)
         assert context.metrics == {}

@@ -115,13 +115,17 @@ async def test_who_cancels_the_task_gets_the_cancellation_of_asyncio(
         with pytest.raises(asyncio.CancelledError):
             await task
         assert task.cancelled()
-    # Both at once: somebody else has cancelled as well.
+    # Both at once: somebody else has cancelled as well. Python 3.10 does not count who has asked:
+    # there it may be the end of the Context, too.
+    ends: tuple[type[BaseException], ...] = (asyncio.CancelledError,)
+    if not hasattr(asyncio.Task, "cancelling"):
+        ends = (asyncio.CancelledError, CancelledError)
     ctx = Context.create()
     task = asyncio.ensure_future(_awaited(kind(ctx)))
     await asyncio.sleep(0)
     task.cancel()
     ctx.cancel("enough")
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(ends):
         await task
 
 

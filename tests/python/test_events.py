@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import aikit
-from aikit import Channel, _callbacks, errors, events
+from aikit import Channel, Context, _callbacks, errors, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -289,3 +290,25 @@ def test_an_async_function_ends_with_its_loop_and_one_warning(
         assert loop not in _callbacks._waiting  # noqa: SLF001
         warnings = [it for it in caplog.records if "a subscriber failed" in it.getMessage()]
         assert len(warnings) == 1
+
+
+def test_what_no_event_can_be_called_is_refused_with_the_reason() -> None:
+    wrong = {
+        "procedure:start": "`procedure:start`",
+        "a..b": "has an empty part",
+        "a b": "has a space",
+        "a.*b": "because of `*b`",
+    }
+    for pattern, reason in wrong.items():
+        for call in (events.subscribe, lambda it: events.receive(it, timeout=0)):
+            with pytest.raises(errors.InvalidArgsError, match=re.escape(reason)) as caught:
+                call(pattern)
+            assert caught.value.hint
+    with pytest.raises(errors.InvalidArgsError, match="an event of aikit itself"):
+        events.publish("procedure:start")
+    # Where the seed writes colons, they mean dots.
+    with Context.create() as ctx, events.subscribe("build.*") as found:
+        ctx.emit("build:done")
+        event = found.receive(timeout=30)
+    assert event is not None
+    assert event.kind == "build.done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -230,3 +231,143 @@ def test_a_generator_whose_call_ends_between_two_items_cleans_up(way: str) -> No
         assert (standing.count, ended) == (0, [True])
         assert first.value is not second.value
     assert nodes(ctx) == [("count", "cancelled"), ("acount", "cancelled")]
+
+
+async def test_of_two_reads_at_once_the_second_is_refused_and_the_first_goes_on() -> None:
+    go_on = asyncio.Event()
+
+    @aikit.procedure
+    async def count(limit: int) -> AsyncIterator[int]:
+        for number in range(limit):
+            await go_on.wait()
+            yield number
+
+    with Context.create() as ctx:
+        stream = count(3)
+        first = asyncio.ensure_future(_following(stream))
+        await asyncio.sleep(0)
+        for way in (stream.__anext__, stream.aclose, lambda: stream.athrow(ValueError("no"))):
+            with pytest.raises(InvalidArgsError, match="`count` is at work") as caught:
+                await way()
+            assert isinstance(caught.value, RuntimeError)
+            assert caught.value.hint
+        go_on.set()
+        assert await first == 0
+        assert [number async for number in stream] == [1, 2]
+    assert nodes(ctx) == [("count", "completed")]
+
+
+async def _following(stream: AsyncIterator[int]) -> int:
+    return await stream.__anext__()
+
+
+def test_of_two_threads_that_read_at_once_the_second_is_refused() -> None:
+    has_begun, go_on = threading.Event(), threading.Event()
+
+    @aikit.procedure
+    def count(limit: int) -> Iterator[int]:
+        for number in range(limit):
+            has_begun.set()
+            assert go_on.wait(LATE_S)
+            yield number
+
+    stream = count(3)
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(next(stream)))
+    thread.start()
+    assert has_begun.wait(LATE_S)
+    for way in (lambda: next(stream), stream.close):
+        with pytest.raises(InvalidArgsError, match="`count` is at work"):
+            way()
+    go_on.set()
+    thread.join(LATE_S)
+    assert (found, [*stream]) == ([0], [1, 2])
+
+
+def test_what_is_sent_and_thrown_reaches_the_generator() -> None:
+    heard: list[object] = []
+
+    @aikit.procedure
+    def talks() -> Generator[int, str, str]:
+        while True:
+            try:
+                heard.append((yield len(heard)))
+            except ValueError as error:
+                heard.append(str(error))
+                yield -1
+            if heard[-1] == "end":
+                return "done"
+
+    stream = talks()
+    assert (next(stream), stream.send("a"), stream.throw(ValueError("b"))) == (0, 1, -1)
+    assert next(stream) == 2
+    with pytest.raises(StopIteration) as ended:
+        stream.send("end")
+    assert (ended.value.value, stream.returned, heard) == ("done", "done", ["a", "b", "end"])
+    with pytest.raises(KeyError):
+        stream.throw(KeyError("late"))
+    with Context.create() as ctx, pytest.raises(KeyError, match="no"):
+        talks().throw(KeyError("no"))
+    assert nodes(ctx) == [("talks", "failed")]
+
+
+async def test_what_is_sent_and_thrown_reaches_the_async_generator() -> None:
+    heard: list[object] = []
+
+    @aikit.procedure
+    async def talks() -> AsyncIterator[int]:
+        while len(heard) < 3:
+            try:
+                heard.append((yield len(heard)))
+            except ValueError as error:  # noqa: PERF203  # that is what it is about
+                heard.append(str(error))
+
+    stream = talks()
+    assert await stream.__anext__() == 0
+    assert await stream.asend("a") == 1
+    assert await stream.athrow(ValueError("b")) == 2
+    with pytest.raises(StopAsyncIteration):
+        await stream.asend("c")
+    assert heard == ["a", "b", "c"]
+
+
+def _fails() -> None:
+    raise KeyError
+
+
+def test_generators_are_managers_of_contexts_as_functions_with_yield_are() -> None:
+    entered: list[str] = []
+
+    @contextlib.contextmanager
+    @aikit.procedure
+    def opens(name: str) -> Iterator[str]:
+        try:
+            yield name
+        except KeyError:
+            entered.append("caught")
+        finally:
+            entered.append(name)
+
+    with opens("a") as name:
+        assert name == "a"
+    with opens("b"):
+        _fails()
+    assert entered == ["a", "caught", "b"]
+
+    @contextlib.asynccontextmanager
+    @aikit.procedure
+    async def aopens(name: str) -> AsyncIterator[str]:
+        try:
+            yield name
+        finally:
+            entered.append(name)
+
+    async def main() -> None:
+        async with aopens("c") as name:
+            assert name == "c"
+        with pytest.raises(KeyError):
+            async with aopens("d"):
+                _fails()
+
+    asyncio.run(main())
+    assert entered[3:] == ["c", "d"]

@@ -104,7 +104,9 @@ def test_a_handle_tells_its_events_also_to_those_who_come_late() -> None:
     assert asyncio.run(listen()) == ["procedure.start", "procedure.end"]
 
 
-def test_a_listener_that_raises_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_that_raises_harms_nobody_and_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     reported: list[object] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: reported.append(args.exc_value))
     handle = add.start(1)
@@ -117,7 +119,15 @@ def test_a_listener_that_raises_harms_nobody(monkeypatch: pytest.MonkeyPatch) ->
     handle.events.on("*", listen).join(LATE_S)
     assert handle.result() == 2
     assert heard == ["procedure.start", "procedure.end"]
-    assert [str(error) for error in reported] == ["broken", "broken"]
+    assert reported == []
+    assert [it.getMessage() for it in caplog.records if it.name == "aikit.handles"] == [
+        "the listener `listen` failed at the event `procedure.start`",
+        "the listener `listen` failed at the event `procedure.end`",
+    ]
+    for record in caplog.records:
+        assert record.levelname == "WARNING"
+        assert record.exc_info is not None
+        assert str(record.exc_info[1]) == "broken"
 
 
 def test_a_handle_cancels() -> None:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
+import inspect
 import pickle
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +19,7 @@ from aikit import Procedure
 from aikit.errors import InvalidArgsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
 def through(args: Any, envelope: Any, following: Callable[..., Any]) -> Any:
@@ -224,3 +227,73 @@ def test_a_generator_is_no_part_of_a_pipe() -> None:
             assert "streams.map" in str(refused.value.hint)
         with pytest.raises(InvalidArgsError, match="generator"):
             add.pipe(generator)
+
+
+async def _coroutine() -> None:
+    pass
+
+
+async def _async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+def _generator() -> Iterator[int]:
+    yield 1
+
+
+KINDS: list[Callable[[Any], bool]] = [
+    inspect.iscoroutinefunction if sys.version_info >= (3, 14) else asyncio.iscoroutinefunction,
+    inspect.iscoroutinefunction,
+    inspect.isasyncgenfunction,
+    inspect.isgeneratorfunction,
+]
+
+
+@pytest.mark.parametrize("function", [_coroutine, _async_generator, _generator, plain])
+def test_a_procedure_is_of_the_kind_of_its_function(function: Callable[..., Any]) -> None:
+    class Holder:
+        method = aikit.procedure(function)
+
+    made: list[Any] = [
+        Procedure(function),
+        Procedure(function).use(through) if function is plain else Procedure(function),
+        Procedure(functools.partial(function)),
+        Procedure(Procedure(function)),
+        Holder().method,
+        copy.copy(Procedure(function)),
+    ]
+    for it in made:
+        assert [is_kind(it) for is_kind in KINDS] == [is_kind(function) for is_kind in KINDS]
+        assert not inspect.isfunction(it)
+        assert inspect.signature(Procedure(function)) == inspect.signature(function)
+
+
+def test_what_has_no_code_of_its_own_is_a_procedure_all_the_same() -> None:
+    class Calls:
+        def __call__(self) -> int:
+            return 1
+
+    assert Procedure(Calls())() == 1
+    assert Procedure(len, schema=False)("abc") == 3
+    assert not inspect.iscoroutinefunction(Procedure(Calls()))
+
+    class Waits:
+        async def __call__(self) -> int:
+            return 2
+
+    assert asyncio.run(Procedure(Waits()).arun()) == 2
+    assert KINDS[0](Procedure(Waits()))
+
+
+def test_methods_are_equal_as_those_of_python_are() -> None:
+    shop, other = Shop(), Shop()
+    assert shop.total == shop.total
+    assert hash(shop.total) == hash(shop.total)
+    assert {shop.total: 1}[shop.total] == 1
+    assert shop.total != other.total
+    assert shop.total != Shop.total
+    assert shop.total != shop.total.use(through)
+    assert shop.total not in {Shop.total, add, 5}
+    # The object itself is not asked: it may have no hash, and be equal to others.
+    assert Shop.of == Shop.of
+    assert Shop.of != Discounter.of

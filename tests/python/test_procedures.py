@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ from aikit.middleware import Arguments, Envelope
 from aikit.testing import ProcedureDouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # An end that comes later than this has not been brought about by what the test did.
 LATE_S = 30.0
@@ -230,3 +231,91 @@ def test_an_async_procedure_is_a_coroutine_function_to_asyncio() -> None:
 
     assert asyncio.run(main()) == [2, 3, 4]
     assert asyncio.run(aadd(4)) == 5
+
+
+class Hidden:
+    """Middleware that turns out to be async when it is called."""
+
+    def __call__(self, *given: Any) -> Any:
+        return self._wrap(given[-1])
+
+    async def _wrap(self, following: Any) -> Any:
+        return await following()
+
+
+def _yields() -> Iterator[int]:
+    yield 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_middleware_that_turns_out_to_be_async_is_refused() -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: add.use(Hidden())(1),
+        lambda: add.use(Hidden()).run(1),
+        lambda: add.use(Hidden()).with_timeout(30)(1),
+        lambda: add.use(Hidden()).start(1).result(),
+        lambda: next(Procedure(_yields).use(Hidden())()),
+        lambda: Procedure(_yields).use(Hidden()).run(),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidArgsError, match="is async, but `") as caught:
+            call()
+        assert "`async def`" in (caught.value.hint or "")
+        gc.collect()
+    assert asyncio.run(_awaited(aadd.use(Hidden())(1))) == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_guard_that_turns_out_to_be_async_lets_no_sync_function_be_called() -> None:
+    called: list[int] = []
+
+    async def no(args: Arguments, envelope: Envelope) -> bool:
+        return True
+
+    guarded = aikit.guard(lambda args, envelope: no(args, envelope), name="hidden")  # noqa: PLW0108
+    with pytest.raises(InvalidArgsError, match="the guard `hidden` around `append` is async"):
+        Procedure(called.append, schema=False).use(guarded)(1)
+    gc.collect()
+    assert called == []
+
+
+def test_a_sync_function_may_give_a_coroutine_through_sync_middleware() -> None:
+    async def later() -> int:
+        return 5
+
+    gives: Procedure[Any] = Procedure(lambda: later(), name="gives").use(  # noqa: PLW0108
+        lambda args, envelope, following: following()
+    )
+    assert asyncio.run(_awaited(gives())) == 5
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        (lambda following: following((7, 8), z=4), "(7, 8), z=4"),
+        (lambda following: following(2, z=4), "2, z=4"),
+        (lambda following: following(1, 2), "1, 2"),
+        (lambda following: following(5), "5"),
+        (lambda following: following(left=1), "left=1"),
+        (lambda following: following("ab"), "'ab'"),
+    ],
+)
+def test_next_says_what_it_takes(call: Callable[[Any], Any], shown: str) -> None:
+    wrapped = add.use(lambda args, envelope, following: call(following))
+    with pytest.raises(InvalidArgsError) as caught:
+        wrapped(1, 2)
+    assert caught.value.message == f"`next` was given `{shown}`"
+    assert "`Arguments`" in (caught.value.hint or "")
+
+
+def test_next_takes_arguments_by_position_and_by_name() -> None:
+    ways: list[Callable[[Any], Any]] = [
+        lambda following: following(),
+        lambda following: following(None),
+        lambda following: following(args=(1,)),
+        lambda following: following([1]),
+        lambda following: following(Arguments(1, right=2)),
+    ]
+    for way in ways:
+        wrapped = add.use(lambda args, envelope, following, way=way: way(following))
+        assert wrapped(1, right=2) == 3

@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
-import subprocess
-import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUESTION = "how many words are in this confidential sentence"
-RUN = "import sys\nfrom aikit.__main__ import main\nsys.argv = ['aikit', 'run', '']\nsys.argv"
-CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
 @pytest.fixture(autouse=True)
@@ -257,77 +251,6 @@ def test_a_closed_network_is_closed_for_telemetry_too() -> None:
         assert receiver.requests == []
 
 
-def python(program: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program],
-        cwd=folder,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-
-
-def test_the_standard_variables_turn_it_on_and_the_exit_sends_the_rest(tmp_path: Path) -> None:
-    program = "import aikit; aikit.tools.calculate(expression='1 + 1')"
-    with OtlpServer() as receiver:
-        python(program, tmp_path)
-        assert receiver.requests == []
-        endpoint = f"http://127.0.0.1:{receiver.port}"
-        variables = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-            "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b",
-            "OTEL_SERVICE_NAME": "nightly",
-            CAPTURE: "true",
-        }
-        python(program, tmp_path, **variables)
-        tool = receiver.span("execute_tool calculate")
-        assert "1 + 1" in tool.attributes["gen_ai.tool.call.arguments"]
-        assert receiver.received.resource["service.name"] == "nightly"
-        assert receiver.requests[0].headers["x-key"] == "a b"
-
-
-def test_the_file_turns_it_on_for_a_receiver_on_this_machine(tmp_path: Path) -> None:
-    with OtlpServer() as receiver:
-        text = f"[telemetry]\nendpoint = 'http://127.0.0.1:{receiver.port}'\nservice_name = 'x'\n"
-        (tmp_path / "aikit.toml").write_text(text)
-        python("import aikit; aikit.tools.calculate(expression='1 + 1')", tmp_path)
-        assert receiver.tree() == ["execute_tool calculate"]
-        assert receiver.received.resource["service.name"] == "x"
-
-
-def test_an_exit_waits_for_no_receiver_that_hangs(tmp_path: Path) -> None:
-    release = threading.Event()
-
-    class Hanging(OtlpServer):
-        def answer(self, *_: object) -> None:
-            release.wait(60)
-
-    with Hanging() as receiver:
-        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.port}"}
-        python("import aikit; aikit.tools.calculate(expression='1 + 1')", tmp_path, **variables)
-        release.set()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_sends_its_own_spans_and_not_its_parents(tmp_path: Path) -> None:
-    program = """
-import os, aikit
-aikit.tools.calculate(expression='1 + 1')
-child = os.fork()
-if child == 0:
-    aikit.tools.count_words(text='a b')
-    aikit.telemetry.flush()
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-"""
-    with OtlpServer() as receiver:
-        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.port}"}
-        python(program, tmp_path, **variables)
-        assert sorted(receiver.tree()) == ["execute_tool calculate", "execute_tool count_words"]
-
-
 def test_parents_are_right_across_python_functions_and_threads(
     recorder: RecordingTelemetry,
 ) -> None:
@@ -363,26 +286,6 @@ def test_parents_are_right_across_python_functions_and_threads(
     assert len({it.span_id for it in parents}) == 40
     assert all(a.trace_id == b.trace_id for a, b in zip(inner, parents, strict=True))
     assert len({it.trace_id for it in recorder.spans}) == 40
-
-
-def test_parents_are_right_across_lua(recorder: RecordingTelemetry, tmp_path: Path) -> None:
-    del recorder
-    script = tmp_path / "script.lua"
-    script.write_text(
-        "local function one(n) sleep(0.001) return Tool.calculate{expression = n .. ' + 0'} end\n"
-        "local tasks = {}\n"
-        "for n = 1, 10 do tasks[n] = async(one, n) end\n"
-        "for n = 1, 10 do tasks[n]:await() end\n"
-        "local span = Telemetry.start_span('mine', {a = 1}) span:finish()\n"
-    )
-    with OtlpServer() as receiver:
-        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.port}"}
-        python(f"{RUN}[2] = {str(script)!r}\nmain()", tmp_path, **variables)
-        tools = [it for it in receiver.received.spans if it.name == "execute_tool calculate"]
-        assert len(tools) == 10
-        mine = receiver.span("mine")
-        assert {it.parent_id for it in tools} == {mine.parent_id}
-        assert mine.attributes["a"] == 1
 
 
 def test_the_current_span_of_opentelemetry_is_the_parent(recorder: RecordingTelemetry) -> None:

@@ -85,7 +85,8 @@ impl EventKind {
     /// only aikit publishes.
     pub fn custom(name: &str) -> Result<Self> {
         pattern::check_name("name of an event", name)?;
-        if Self::NAMES.contains(&name) {
+        // Not with colons either: whoever means that one writes it so.
+        if Self::NAMES.contains(&&*name.replace(':', ".")) {
             let message = format!("`{name}` is an event of aikit itself");
             return Err(Error::invalid_args(message)
                 .with_hint("give the event a name of your own, such as `build.step.done`"));
@@ -306,7 +307,14 @@ mod tests {
             EventKind::custom("build.done").unwrap().name(),
             "build.done"
         );
-        for wrong in ["policy.decision", "procedure.start", "", "a..b", "a.*"] {
+        for wrong in [
+            "policy.decision",
+            "procedure.start",
+            "procedure:start",
+            "",
+            "a..b",
+            "a.*",
+        ] {
             let error = EventKind::custom(wrong).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgs);
             assert!(error.hint().is_some(), "{error}");

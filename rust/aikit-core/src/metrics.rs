@@ -60,6 +60,22 @@ impl Metrics {
         Ok(())
     }
 
+    /// As [`Metrics::count`] of each of `sums`: all of them, or none where one does not fit.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Metrics::count`].
+    pub fn count_all(&self, sums: &Sums) -> Result<()> {
+        for (name, amount) in sums {
+            check(name, ("amount", *amount))?;
+        }
+        let mut own = self.sums();
+        for (name, amount) in sums {
+            add_to(&mut own, name, *amount);
+        }
+        Ok(())
+    }
+
     /// Replaces the metric `name`.
     ///
     /// # Errors
@@ -369,6 +385,22 @@ mod tests {
             levels += 1;
         }
         assert_eq!((levels, value), (LEVELS_MAX, Value::Float(1.0)));
+    }
+
+    #[test]
+    fn many_are_counted_or_none() {
+        let metrics = Metrics::default();
+        let of = |sums: &[(&str, f64)]| -> Sums {
+            sums.iter()
+                .map(|(name, sum)| ((*name).to_owned(), *sum))
+                .collect()
+        };
+        for wrong in [("", 1.0), ("b", f64::NAN), ("usage.requests", -1.0)] {
+            assert!(metrics.count_all(&of(&[("a", 1.0), wrong])).is_err());
+            assert_eq!(metrics.to_value(), Value::Map(Map::new()));
+        }
+        metrics.count_all(&of(&[("a", 1.0), ("b", 2.0)])).unwrap();
+        assert_eq!((metrics.get("a"), metrics.get("b")), (1.0, 2.0));
     }
 
     #[test]

@@ -375,6 +375,17 @@ mod tests {
         let value = Value::map([("width", Value::from("wide"))]);
         let error = value.deserialize::<Wide>().unwrap_err();
         assert!(error.message().contains("width"), "{error}");
+        for no_record in [
+            Value::Int(5),
+            Value::from("x"),
+            Value::List(vec![Value::Int(1)]),
+        ] {
+            let message = no_record.deserialize::<Wide>().unwrap_err().to_string();
+            assert!(
+                message.contains("mapping") && !message.contains("Wide"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::{
     context::{Origin, Scope},
     convert, errors, interpreter,
-    slots::{Place, Slot, Slots},
+    slots::{Place, Slot, Slots, said_once},
 };
 
 /// A Python function as Rust calls it.
@@ -283,11 +283,14 @@ impl Job {
 
     /// Gives the place of a sync function that still runs to another.
     fn cut_off(&self) {
-        if let Some(cut_off) = self.place.as_ref().and_then(Place::cut_off) {
-            tracing::warn!(
+        let Some(place) = &self.place else { return };
+        if let Some(cut_off) = place.cut_off() {
+            said_once!(
+                place.is_news(),
                 function = %self.function.name,
                 cut_off,
-                "a Python function outlived its caller and keeps its thread"
+                "a Python function outlived its caller and keeps its thread until it returns or \
+                 looks at its Context"
             );
         }
     }

@@ -1,9 +1,21 @@
 //! Error kinds ↔ Python exceptions, by the table of `aikit_core::error`.
 
 use aikit_core::{Error, ErrorKind};
-use pyo3::{exceptions::PyKeyboardInterrupt, intern, prelude::*, types::PyDict};
+use pyo3::{
+    exceptions::PyKeyboardInterrupt,
+    intern,
+    prelude::*,
+    sync::PyOnceLock,
+    types::{PyDict, PySlice, PyString, PyTraceback, PyType},
+};
 
 use crate::{convert, interpreter, raised::Raised};
+
+/// Longest message of an exception that is taken over, in characters; what goes on is cut off.
+const MESSAGE_CHARS_MAX: usize = 10_000;
+
+/// Frames of a traceback that are written down: the innermost ones, which tell where it failed.
+const FRAMES_MAX: usize = 32;
 
 /// The table of error kinds: `(code, class, parent, built-in parent, exit status, retryable,
 /// summary)` each.
@@ -38,19 +50,23 @@ pub(crate) fn raise<T>(py: Python<'_>, result: aikit_core::Result<T>) -> PyResul
 
 /// Whether it is the exception by which asyncio ends a task.
 pub(crate) fn is_cancellation(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
-    let is_one = || -> PyResult<bool> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || -> PyResult<Py<PyType>> {
         // Who has not imported asyncio raises none of its exceptions.
         let loaded = py
             .import(intern!(py, "sys"))?
             .getattr(intern!(py, "modules"))?;
         let asyncio = loaded.get_item(intern!(py, "asyncio"))?;
-        raised.is_instance(&asyncio.getattr(intern!(py, "CancelledError"))?)
-    };
-    is_one().unwrap_or(false) && !is_ours(py, raised)
+        let class = asyncio.getattr(intern!(py, "CancelledError"))?;
+        Ok(class.cast_into::<PyType>()?.unbind())
+    });
+    class.is_ok_and(|it| raised.is_instance(it.bind(py)).unwrap_or(false)) && !is_ours(py, raised)
 }
 
 fn is_ours(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
-    class(py, "AikitError").is_ok_and(|class| raised.is_instance(&class).unwrap_or(false))
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || PyResult::Ok(class(py, "AikitError")?.unbind()));
+    class.is_ok_and(|it| raised.is_instance(it.bind(py)).unwrap_or(false))
 }
 
 /// The exception that carries an error.
@@ -86,6 +102,12 @@ fn python_cause(py: Python<'_>, error: &Error) -> Option<PyErr> {
 ///
 /// An exception of aikit keeps its kind; any other is a `tool_failed` that names it.
 pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
+    described(py, name, raised, true)
+}
+
+/// [`from_python`], with the frames of the traceback where these are wanted: to write them down,
+/// Python reads the files they stand in.
+pub(crate) fn described(py: Python<'_>, name: &str, raised: PyErr, with_frames: bool) -> Error {
     let _visit = interpreter::enter(py);
     let value = raised.value(py).clone().into_any();
     if value.is_instance_of::<PyKeyboardInterrupt>() {
@@ -93,11 +115,16 @@ pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
             .with_source(Raised::new(py, raised));
     }
     let text = |attribute: &str| -> Option<String> {
-        value.getattr(attribute).ok()?.extract::<String>().ok()
+        let text = value
+            .getattr(attribute)
+            .ok()?
+            .cast_into::<PyString>()
+            .ok()?;
+        Some(cut(&text))
     };
     if is_ours(py, &value) {
         let kind = text("kind").and_then(|code| ErrorKind::from_code(&code));
-        let message = text("message").unwrap_or_else(|| value.to_string());
+        let message = text("message").unwrap_or_else(|| said(&value));
         let mut error = Error::new(kind.unwrap_or(ErrorKind::ToolFailed), message);
         if let Some(hint) = text("hint") {
             error = error.with_hint(hint);
@@ -112,15 +139,38 @@ pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
     let class = kind
         .name()
         .map_or_else(|_| "exception".to_owned(), |it| it.to_string());
-    let said = value.to_string();
+    let said = said(&value);
     let message = if said.is_empty() {
         format!("the Python function `{name}` raised {class}")
     } else {
         format!("the Python function `{name}` raised {class}: {said}")
     };
-    Error::new(ErrorKind::ToolFailed, message)
-        .with_traceback(frames(py, &raised))
-        .with_source(Raised::new(py, raised))
+    let mut error = Error::new(ErrorKind::ToolFailed, message);
+    if with_frames {
+        error = error.with_traceback(frames(py, &raised));
+    }
+    error.with_source(Raised::new(py, raised))
+}
+
+/// What an exception says; nothing where it cannot.
+fn said(raised: &Bound<'_, PyAny>) -> String {
+    raised.str().map_or_else(|_| String::new(), |it| cut(&it))
+}
+
+/// The beginning of a text, and how much more there is.
+fn cut(text: &Bound<'_, PyString>) -> String {
+    let whole = || text.to_string_lossy().into_owned();
+    let chars = text.as_any().len().unwrap_or(0);
+    if chars <= MESSAGE_CHARS_MAX {
+        return whole();
+    }
+    // Not looked at as a whole: each procedure around gets the exception anew.
+    let beginning = PySlice::new(text.py(), 0, MESSAGE_CHARS_MAX.cast_signed(), 1);
+    let beginning = text.as_any().get_item(beginning);
+    beginning.map_or_else(
+        |_| whole(),
+        |it| format!("{it}… ({} more characters)", chars - MESSAGE_CHARS_MAX),
+    )
 }
 
 /// The lines of the traceback, outermost first, as Python prints them.
@@ -128,8 +178,26 @@ fn frames(py: Python<'_>, raised: &PyErr) -> Vec<String> {
     let Some(traceback) = raised.traceback(py) else {
         return Vec::new();
     };
+    let (traceback, left_out) = innermost(traceback);
     let formatted = traceback.format().unwrap_or_default();
-    formatted.lines().map(str::to_owned).collect()
+    let mut lines: Vec<String> = formatted.lines().map(str::to_owned).collect();
+    if left_out > 0 && !lines.is_empty() {
+        lines.insert(1, format!("  ({left_out} more frames around these)"));
+    }
+    lines
+}
+
+/// The last [`FRAMES_MAX`] frames of a traceback, and how many there are around them.
+fn innermost(traceback: Bound<'_, PyTraceback>) -> (Bound<'_, PyTraceback>, usize) {
+    let all = std::iter::successors(Some(traceback.clone()), within).count();
+    let left_out = all.saturating_sub(FRAMES_MAX);
+    let last = std::iter::successors(Some(traceback.clone()), within).nth(left_out);
+    (last.unwrap_or(traceback), left_out)
+}
+
+fn within<'py>(traceback: &Bound<'py, PyTraceback>) -> Option<Bound<'py, PyTraceback>> {
+    let next = traceback.getattr(intern!(traceback.py(), "tb_next")).ok()?;
+    next.cast_into::<PyTraceback>().ok()
 }
 
 /// A class of `aikit.errors`, whose source follows from the same table.

@@ -1,6 +1,6 @@
 //! The nodes of a Context's graph, seen from Python.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use aikit_core::graph;
 use pyo3::prelude::*;
@@ -127,8 +127,7 @@ impl ProcedureNode {
     }
 
     /// Adds sums by name.
-    fn merge_metrics(&self, py: Python<'_>, sums: HashMap<String, f64>) -> PyResult<()> {
-        let mut sums = sums.into_iter();
-        sums.try_for_each(|(name, sum)| errors::raise(py, self.node.add_metric(&name, sum)))
+    fn merge_metrics(&self, py: Python<'_>, sums: Vec<(String, f64)>) -> PyResult<()> {
+        errors::raise(py, self.node.metrics.count_all(&sums.into_iter().collect()))
     }
 }

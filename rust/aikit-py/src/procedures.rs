@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use aikit_core::{
-    Error, Result, Value, context, io,
+    Error, ErrorKind, Result, Value, context, io,
     procedure::{self, Call, Procedure, SourceType},
     schema::Schema,
     tool::ToolContext,
@@ -160,8 +160,35 @@ impl ProcedureOptions {
         let callable = PyCallable::make(function)?;
         let mut options = procedure::ProcedureOptions::clone(&self.0);
         options.schema = None;
-        let handler = move |call: Call| callable.call(&call.cx, Vec::new()).boxed();
+        let handler = move |call: Call| {
+            let answer = callable.call(&call.cx, Vec::new());
+            let caller = Caller(Some(call.cx));
+            async move {
+                let answer = answer.await;
+                caller.has_its_answer();
+                answer
+            }
+            .boxed()
+        };
         Ok(Procedure::create(options, Arc::new(handler)))
+    }
+}
+
+/// Whoever waits for a function. When that one is gone the function's Context ends: a generator, or
+/// what looks at it now and then, ends as well.
+struct Caller(Option<context::Context>);
+
+impl Caller {
+    fn has_its_answer(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if let Some(cx) = self.0.take().filter(|it| it.check().is_ok()) {
+            cx.cancel(ErrorKind::Cancelled, "the caller stopped waiting");
+        }
     }
 }
 
@@ -232,15 +259,20 @@ impl Execution {
         let is_cancelled = errors::is_cancellation(py, raised.as_any());
         let stopped = self.scope.core().check().err().filter(|_| is_cancelled);
         let is_stopped = stopped.is_some();
-        let error = match stopped {
+        let error = if let Some(stopped) = stopped {
             // The Context ended, and so its task was cancelled.
-            Some(stopped) => stopped,
-            None => errors::from_python(py, name, PyErr::from_value(raised.into_any())),
+            stopped
+        } else {
+            // Every procedure around has the exception anew. So what it costs to write its frames
+            // down is paid where somebody sees them.
+            let is_seen = self.scope.core().is_observed();
+            errors::described(py, name, PyErr::from_value(raised.into_any()), is_seen)
         };
-        let said = error.message().to_owned();
+        let is_timeout = error.kind() == ErrorKind::Timeout;
+        let said = is_timeout.then(|| error.message().to_owned());
         let error = self.explain(error);
         running.end(Some(&error));
-        let says_more = is_stopped || error.message() != said;
+        let says_more = is_stopped || said.is_some_and(|said| error.message() != said);
         let own = || errors::to_python(py, &error).into_value(py).into_any();
         says_more.then(own)
     }

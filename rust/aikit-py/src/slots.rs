@@ -5,7 +5,7 @@
 //! to another, up to a bound beyond which calls are refused and not left waiting for ever.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -23,8 +23,23 @@ const FUNCTIONS_MAX: usize = 32;
 /// Threads that functions which were cut off may keep.
 const CUT_OFF_MAX: usize = 256;
 
+/// Names of functions of which was said that they outlived their caller.
+const TOLD_MAX: usize = 1024;
+
 /// How many functions an error names.
 const NAMED_MAX: usize = 3;
+
+/// Logs a warning, or a record for who looks closer where it is no news.
+macro_rules! said_once {
+    ($is_news:expr, $($record:tt)*) => {
+        if $is_news {
+            tracing::warn!($($record)*);
+        } else {
+            tracing::debug!($($record)*);
+        }
+    };
+}
+pub(crate) use said_once;
 
 /// The places of this process.
 #[derive(Debug)]
@@ -34,6 +49,8 @@ pub(crate) struct Slots {
     debt: AtomicUsize,
     /// The names of the functions that were cut off and have not returned, each with its number.
     cut_off: Mutex<HashMap<String, usize>>,
+    /// What was said of which functions.
+    told: Mutex<HashSet<(&'static str, String)>>,
     /// Tells those who wait that one more was cut off.
     changed: Notify,
 }
@@ -47,6 +64,7 @@ impl Slots {
                 free: Arc::new(Semaphore::new(FUNCTIONS_MAX)),
                 debt: AtomicUsize::new(0),
                 cut_off: Mutex::default(),
+                told: Mutex::default(),
                 changed: Notify::new(),
             })
         });
@@ -133,6 +151,13 @@ impl Slots {
         (cut_off.values().sum(), text)
     }
 
+    /// Whether `what` is said of the function `name` for the first time: who drops handles drops
+    /// thousands of them.
+    fn is_news(&self, what: &'static str, name: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < TOLD_MAX && told.insert((what, name.to_owned()))
+    }
+
     fn names(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.cut_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,7 +176,8 @@ impl Drop for Waiting<'_> {
             return;
         }
         let (cut_off, names) = self.slots.described();
-        tracing::warn!(
+        said_once!(
+            self.slots.is_news("given up", self.name),
             function = self.name,
             cut_off,
             names,
@@ -204,6 +230,11 @@ impl Place {
     /// how many were cut off and have not returned; `None` where it has returned itself.
     pub(crate) fn cut_off(&self) -> Option<usize> {
         self.0.cut_off()
+    }
+
+    /// Whether nothing was said yet of functions of this name that were cut off.
+    pub(crate) fn is_news(&self) -> bool {
+        self.0.slots.is_news("cut off", &self.0.name)
     }
 }
 

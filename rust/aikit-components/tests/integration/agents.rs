@@ -22,15 +22,11 @@ use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::support::{
-    calling, counted, hook, model_at, scripted,
-    server::{Ending, Reply, Server},
-    tool_context, wait,
-};
+use crate::support::{calling, counted, hook, scripted, tool_context, wait};
 
 /// What a test tool does.
 #[derive(Debug)]
-enum Deed {
+pub(crate) enum Deed {
     /// Adds `left` and `right`.
     Add,
     /// Fails.
@@ -82,7 +78,7 @@ impl DynTool for TestTool {
     }
 }
 
-fn tool(name: &str, deed: Deed) -> Arc<dyn DynTool> {
+pub(crate) fn tool(name: &str, deed: Deed) -> Arc<dyn DynTool> {
     let schema = json!({"type": "object", "additionalProperties": false,
         "properties": {"left": {"type": "integer"}, "right": {"type": "integer"}}});
     let spec = ToolSpec {
@@ -98,7 +94,7 @@ fn tool(name: &str, deed: Deed) -> Arc<dyn DynTool> {
     Arc::new(TestTool { spec, deed })
 }
 
-fn agent(answers: Vec<Value>, tools: Vec<Arc<dyn DynTool>>) -> Agent {
+pub(crate) fn agent(answers: Vec<Value>, tools: Vec<Arc<dyn DynTool>>) -> Agent {
     limited(answers, tools, Limits::default())
 }
 
@@ -122,7 +118,7 @@ fn run_in(cx: ToolContext, agent: Agent, input: impl Into<Input>) -> Result<Agen
 }
 
 /// What had been done when a run failed.
-fn run_of(error: &Error) -> AgentRun {
+pub(crate) fn run_of(error: &Error) -> AgentRun {
     error.run().unwrap().clone().deserialize().unwrap()
 }
 
@@ -330,57 +326,6 @@ fn a_started_run_tells_its_events_in_order_and_can_be_asked_for_its_result() {
     assert_eq!(told, expected);
     let texts = events.iter().filter_map(|it| it.data.get("text")?.as_str());
     assert_eq!(texts.collect::<String>(), "it is 5");
-}
-
-#[test]
-fn cancelling_leaves_nothing_running() {
-    let agent = agent(
-        vec![calling("wait", Value::Null)],
-        vec![tool("wait", Deed::Wait)],
-    );
-    let cx = tool_context();
-    let context = cx.context.clone();
-    let error = wait(async move {
-        let handle = agent.start(&cx, "go");
-        let mut after = 0;
-        while let Some(event) = handle.event(after).await {
-            after += 1;
-            if event.kind.name() == "procedure.start" && event.data.to_string().contains("wait") {
-                handle.cancel("enough");
-            }
-        }
-        handle.result().await.unwrap_err()
-    });
-    assert_eq!(
-        (error.kind(), error.message()),
-        (ErrorKind::Cancelled, "enough")
-    );
-    assert_eq!(run_of(&error).usage.requests, 1);
-    let running = context
-        .graph()
-        .all()
-        .into_iter()
-        .filter(|it| it.completed().is_none());
-    assert_eq!(running.count(), 0);
-}
-
-#[test]
-fn cancelling_a_request_in_flight_closes_its_connection() {
-    let server = Server::start(vec![
-        Reply::events(&[b": wait\n\n"]).ending(Ending::Silence),
-    ]);
-    let model = model_at(&server);
-    let agent = Agent::new(AgentOptions::new(model)).unwrap();
-    let error = wait(async move {
-        let handle = agent.start(&tool_context(), "go");
-        while server.requests().is_empty() {
-            tokio::task::yield_now().await;
-        }
-        handle.cancel("enough");
-        server.left().await;
-        handle.result().await.unwrap_err()
-    });
-    assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agents;
 #[cfg(test)]
+mod agents_stopped;
+#[cfg(test)]
 mod approvals;
 #[cfg(test)]
 mod built_in_hooks;
@@ -16,6 +18,8 @@ mod files;
 mod golden;
 #[cfg(test)]
 mod hooks;
+#[cfg(test)]
+mod hooks_of_stores;
 #[cfg(test)]
 mod http_guard;
 #[cfg(test)]

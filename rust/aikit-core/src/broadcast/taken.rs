@@ -75,6 +75,11 @@ impl Delivery {
         }
     }
 
+    /// The item, which has not arrived yet.
+    pub const fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// The item; it has arrived.
     pub fn keep(self) -> Value {
         self.arrival.note();

@@ -1,5 +1,6 @@
 //! Which dotted names a subscription means.
 
+use super::EventKind;
 use crate::{Error, Result};
 
 /// Longest pattern and longest name, in bytes.
@@ -19,16 +20,26 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part or with a
-    /// `*` inside of a part.
+    /// `invalid_args` for one that no name can fit: empty, too long, with an empty part, with a `*`
+    /// inside of a part, or with colons for the dots of an event of aikit.
     pub fn parse(pattern: &str) -> Result<Self> {
         check_name("pattern", pattern)?;
         let is_mixed = |part: &&str| part.contains('*') && !matches!(*part, "*" | "**");
         if let Some(part) = pattern.split('.').find(is_mixed) {
             let message = format!("the pattern `{pattern}` fits no name, because of `{part}`");
-            return Err(Error::invalid_args(message).with_hint(
-                "`*` stands for a whole part between dots and `**` for any number of parts",
-            ));
+            let hint = "`*` stands for a whole part between dots and `**` for any number of parts";
+            let hint = if part.contains(':') {
+                format!("{hint}: write `{}`", pattern.replace(':', "."))
+            } else {
+                hint.to_owned()
+            };
+            return Err(Error::invalid_args(message).with_hint(hint));
+        }
+        // No event can have the name of one of ours with colons, see `EventKind::custom`.
+        let dotted = pattern.replace(':', ".");
+        if dotted != pattern && EventKind::NAMES.contains(&&*dotted) {
+            let message = format!("the pattern `{pattern}` fits no event: their names have dots");
+            return Err(Error::invalid_args(message).with_hint(format!("write `{dotted}`")));
         }
         Ok(Self::new(pattern))
     }
@@ -169,7 +180,18 @@ mod tests {
     fn what_no_name_can_fit_is_refused() {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
         for wrong in [
-            "", "a..b", ".", "a.", "a b", "a\n", "a*", "a.*b", "***", &long,
+            "",
+            "a..b",
+            ".",
+            "a.",
+            "a b",
+            "a\n",
+            "a*",
+            "a.*b",
+            "***",
+            "a:*",
+            "procedure:start",
+            &long,
         ] {
             let error = Pattern::parse(wrong).unwrap_err();
             assert!(

@@ -71,6 +71,11 @@ impl HandleView {
         self.log.until_now()
     }
 
+    /// Whether both are of one operation.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.log, &other.log)
+    }
+
     /// Calls `listener` with each event of that name, or with every one for `*`, those before this
     /// call included; until the operation ends or the guard is dropped.
     ///

@@ -156,7 +156,15 @@ impl<'de> Deserializer<'de> for Value {
         _: &'static [&'static str],
         visitor: V,
     ) -> DecodeResult<V::Value> {
-        self.deserialize_map(visitor)
+        // Otherwise the message would say what the struct is called here.
+        match self {
+            Self::Map(_) => self.deserialize_any(visitor),
+            Self::List(items) if items.is_empty() => visit_map(Map::new(), visitor),
+            other => Err(de::Error::custom(format!(
+                "it is of the type {}, and has to be a mapping of names to values",
+                other.type_name()
+            ))),
+        }
     }
 
     forward_to_deserialize_any! {

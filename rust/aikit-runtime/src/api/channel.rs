@@ -19,6 +19,7 @@ use super::{
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
     classes: &[CLASS],
+    counted: &["events", "receive", "subscribe"],
     ..ApiModule::new(
         "Channel",
         "Named conversations of the user: publish and subscribe, request and response, also with \
@@ -338,8 +339,7 @@ async fn receive(session: Session, mut args: Args) -> Result<Return> {
     let limit = timeout(args.options("options").number("timeout"))?;
     let subscribe = || async { handle.channel.subscribe(QueueOptions::default()).map(feed) };
     let received = handle.received.get_or_try_init(subscribe).await?;
-    let event = received.receive(&**args.cx.clock(), limit).await?;
-    Ok(Return::Value(event.unwrap_or_default()))
+    event::next_of(received, &args.cx, limit).await
 }
 
 fn events(session: &Session, mut args: Args) -> Result<Return> {

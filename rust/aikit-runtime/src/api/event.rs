@@ -1,6 +1,6 @@
 //! `Event`: facts that others observe: publish, subscribe, and read again what was kept.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aikit_components::event_log::REPLAY;
 use aikit_core::{
@@ -22,6 +22,7 @@ use super::{
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
     classes: &[SUBSCRIPTION],
+    counted: &["receive", "subscribe"],
     ..ApiModule::new(
         "Event",
         "Facts that others observe: what procedures, tools and agents do, and events of your own.",
@@ -298,8 +299,13 @@ async fn replay(session: Session, mut args: Args) -> Result<Return> {
 async fn next(session: Session, mut args: Args) -> Result<Return> {
     let feed = session.object::<Feed>(args.this)?;
     let limit = timeout(args.options("options").number("timeout"))?;
-    let event = feed.receive(&**args.cx.clock(), limit).await?;
-    Ok(Return::Value(event.unwrap_or_default()))
+    next_of(&feed, &args.cx, limit).await
+}
+
+/// The next item of a feed, on its way to the script.
+pub(super) async fn next_of(feed: &Feed, cx: &Context, limit: Option<Duration>) -> Result<Return> {
+    let item = feed.take_within(&**cx.clock(), limit).await?;
+    Ok(item.map_or(Return::Value(Value::Null), Return::Delivery))
 }
 
 fn events(session: &Session, mut args: Args) -> Result<Return> {

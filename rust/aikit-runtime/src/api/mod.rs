@@ -34,7 +34,7 @@ mod vector;
 
 use std::fmt;
 
-use aikit_core::{Result, Value, script::ObjectId, value::Map};
+use aikit_core::{Result, Value, broadcast::Delivery, script::ObjectId, value::Map};
 use futures::future::BoxFuture;
 
 pub use self::{
@@ -61,6 +61,9 @@ pub struct ApiModule {
     pub members: Option<Members>,
     /// Whether the module has the member `null`, the value that stands for JSON's null.
     pub has_null: bool,
+    /// Functions, and methods of its classes, that are refused where a script holds too much: asked
+    /// again once what it has dropped is collected. They do nothing before they refuse.
+    pub counted: &'static [&'static str],
 }
 
 impl ApiModule {
@@ -74,6 +77,7 @@ impl ApiModule {
             call: None,
             members: None,
             has_null: false,
+            counted: &[],
         }
     }
 
@@ -226,6 +230,8 @@ const fn row(
 pub enum Return {
     /// Data.
     Value(Value),
+    /// An item of a subscription: data, and the next one again when it does not arrive.
+    Delivery(Delivery),
     /// An object of the session.
     Object(Created),
     /// A stream to pull from.

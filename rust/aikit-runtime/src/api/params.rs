@@ -138,7 +138,11 @@ impl Kind {
     /// The argument in the form the implementations read, or why it does not fit.
     fn fit(&self, arg: Arg, path: &Path<'_>) -> Result<Arg> {
         if !self.has_shape_of(&arg) {
-            return Err(path.mismatch(&self.label(), &arg));
+            return Err(match self {
+                Self::Any | Self::Table => path.no_data(&arg),
+                _ => None,
+            }
+            .unwrap_or_else(|| path.mismatch(&self.label(), &arg)));
         }
         match self {
             Self::Either(kinds) => {
@@ -213,6 +217,31 @@ impl Path<'_> {
             with_article(expected),
             found.describe(self.is_secret)
         ))
+    }
+
+    /// The first thing in `found` that is no data; `None` where something else is wrong.
+    fn no_data(&self, found: &Arg) -> Option<Error> {
+        let what = match found {
+            Arg::List(items) => {
+                let mut items = items.iter().enumerate();
+                return items.find_map(|(index, it)| self.item(index + 1).no_data(it));
+            }
+            Arg::Map(members) => {
+                let mut members = members.iter();
+                return members.find_map(|(name, it)| self.member(name).no_data(it));
+            }
+            Arg::Value(_) => return None,
+            Arg::Callable(_) => "function",
+            Arg::Object(object) => &object.class,
+            Arg::Opaque(name) => name,
+        };
+        let problem = format!(
+            "`{}` is {}, which cannot be handed over",
+            self.argument,
+            with_article(what)
+        );
+        let hint = "hand over numbers, texts, booleans, and tables of these";
+        Some(self.error(&problem).with_hint(hint))
     }
 
     fn error(&self, problem: &str) -> Error {

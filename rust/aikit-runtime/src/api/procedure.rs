@@ -48,7 +48,7 @@ const CREATE: &[Param] = &[
     optional(
         "generator",
         Kind::Boolean,
-        "Whether it hands values out with `coroutine.yield`.",
+        "Whether it hands values out with `coroutine.yield`, one each time and never `nil`.",
     ),
 ];
 
@@ -280,8 +280,9 @@ const EVENTS: ApiFunction = row(
 
 const ON: ApiFunction = row(
     "on",
-    "Calls a function with each event of a name, those until now included. A function that fails is \
-     told on standard error, and called again with the next event.",
+    "Calls a function with each event of a name, those until now included; `result` and the end of \
+     the cell wait until it has had them. A function that fails is told on standard error, and \
+     called again with the next event.",
     &[
         required(
             "kind",

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aikit_components::tools::{self, FunctionTool, FunctionToolOptions};
 use aikit_core::{
     Error, Result, Value,
+    schema::Schema,
     script::Callable,
     tool::{DynTool, ToolSpec},
     value::Map,
@@ -192,7 +193,7 @@ async fn run(session: &Session, tool: &Arc<dyn DynTool>, mut args: Args) -> Resu
     let given = match args.value("args") {
         Value::Null => Value::Map(Map::new()),
         mut given => {
-            fit_empty(&mut given, &tool.spec().input_schema);
+            settle_empty(&mut given, &tool.spec().input_schema);
             given
         }
     };
@@ -201,27 +202,14 @@ async fn run(session: &Session, tool: &Arc<dyn DynTool>, mut args: Args) -> Resu
 }
 
 /// Scripts write an empty list like an empty table; the schema knows which is meant.
-fn fit_empty(value: &mut Value, schema: &Value) {
-    let is_array = schema.get("type").and_then(Value::as_str) == Some("array");
-    match value {
-        Value::Map(map) if is_array && map.is_empty() => *value = Value::List(Vec::new()),
-        Value::Map(map) => {
-            for (name, member) in map {
-                let member_schema = schema.get("properties").and_then(|it| it.get(name));
-                if let Some(schema) = member_schema {
-                    fit_empty(member, schema);
-                }
-            }
-        }
-        Value::List(items) => {
-            for item in items {
-                if let Some(schema) = schema.get("items") {
-                    fit_empty(item, schema);
-                }
-            }
-        }
-        _ => {}
+fn settle_empty(given: &mut Value, schema: &Value) {
+    // The arguments as a whole are a map always.
+    if given.as_map().is_some_and(Map::is_empty) {
+        return;
     }
+    let settled = Schema::lazy(schema.clone()).settle_empty(given);
+    // The call says what is wrong with the schema.
+    drop(settled);
 }
 
 fn create(session: &Session, mut args: Args) -> Result<Return> {

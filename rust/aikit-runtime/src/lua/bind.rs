@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aikit_core::ErrorKind;
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::{
@@ -9,10 +10,12 @@ use super::{
     error::{self, IntoLua as _},
     natives,
     object::{ObjectHandle, StreamHandle},
-    outline, raw,
+    outline,
+    pending::held,
+    raw,
     state::State,
 };
-use crate::api::{ApiFunction, ApiModule, Call, Host, MODULES, Return, Target};
+use crate::api::{ApiFunction, ApiModule, Call, Host, MODULES, Param, Return, Target};
 
 /// Most members of modules that are remembered; any name can be asked for.
 const MEMBERS_MAX: usize = 1_000;
@@ -47,7 +50,8 @@ pub(super) fn bind(state: &State) -> mlua::Result<()> {
             let methods = lua.create_table()?;
             let calls = |method: &&ApiFunction| matches!(method.call, Call::Host(_));
             for method in class.methods.iter().filter(calls) {
-                methods.raw_set(method.name, bind_method(lua, class.name, method)?)?;
+                let bound = bind_method(lua, module, class.name, method)?;
+                methods.raw_set(method.name, bound)?;
             }
             state.classes.borrow_mut().insert(class.name, methods);
         }
@@ -71,13 +75,20 @@ fn module_function(
             let label = qualify(module.name, '.', function.name);
             bind_own(lua, module, (label, function))
         }
-        Call::Host(_) => bind_call(lua, (module.name, '.', function.name), Vec::new, |args| {
-            let target = Target::Function {
-                module: module.name.to_owned(),
-                function: function.name.to_owned(),
+        Call::Host(_) => {
+            let callee = Callee {
+                label: qualify(module.name, '.', function.name),
+                params: function.params,
+                is_counted: module.counted.contains(&function.name),
             };
-            Ok((target, args))
-        }),
+            bind_call(lua, callee, Vec::new, |args| {
+                let target = Target::Function {
+                    module: module.name.to_owned(),
+                    function: function.name.to_owned(),
+                };
+                Ok((target, args))
+            })
+        }
     }
 }
 
@@ -105,10 +116,16 @@ fn qualify(owner: &str, separator: char, name: &str) -> Arc<str> {
 
 fn bind_method(
     lua: &Lua,
+    module: &'static ApiModule,
     class: &'static str,
     method: &'static ApiFunction,
 ) -> mlua::Result<Function> {
-    bind_call(lua, (class, ':', method.name), Vec::new, move |mut args| {
+    let callee = Callee {
+        label: qualify(class, ':', method.name),
+        params: method.params,
+        is_counted: module.counted.contains(&method.name),
+    };
+    bind_call(lua, callee, Vec::new, move |mut args| {
         let this = args.pop_front().and_then(|this| {
             let handle = this.as_userdata()?.borrow::<ObjectHandle>().ok()?;
             (handle.class.name == class).then_some(handle.id)
@@ -140,7 +157,7 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
                     lua.load("local f = ... return function(_, ...) return f(...) end");
                 skip_module.set_name("=[aikit]").call(call)?
             }
-            Call::Host(_) => bind_call(lua, ("", ' ', module.name), Vec::new, |mut args| {
+            Call::Host(_) => bind_call(lua, Callee::new(module.name), Vec::new, |mut args| {
                 // The first argument is the module itself.
                 drop(args.pop_front());
                 let target = Target::Module {
@@ -163,9 +180,9 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
                 return Ok(Value::Function(member.clone()));
             }
             let first = name;
-            let label = (module.name, '.', members.call);
+            let callee = Callee::new(&format!("{}.{}", module.name, members.call));
             let first = move || vec![aikit_core::Value::from(first.as_str()).into()];
-            let member = bind_call(lua, label, first, |args| {
+            let member = bind_call(lua, callee, first, |args| {
                 let target = Target::Function {
                     module: module.name.to_owned(),
                     function: members.call.to_owned(),
@@ -186,44 +203,84 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
     Ok(Some(metatable))
 }
 
+/// What is called over the border.
+struct Callee {
+    /// Its name in messages.
+    label: Arc<str>,
+    /// Names of what the script gives, as far as they are known.
+    params: &'static [Param],
+    /// Whether it is asked again when it refuses, see [`ApiModule::counted`].
+    is_counted: bool,
+}
+
+impl Callee {
+    fn new(label: &str) -> Self {
+        Self {
+            label: Arc::from(label),
+            params: &[],
+            is_counted: false,
+        }
+    }
+}
+
 /// An asynchronous function that calls over the border.
 ///
 /// `first` gives arguments that stand before those of the script; `aim` takes off what says whom
 /// to call.
 fn bind_call(
     lua: &Lua,
-    (owner, separator, name): (&str, char, &str),
+    Callee {
+        label,
+        params,
+        is_counted,
+    }: Callee,
     first: impl Fn() -> Vec<crate::api::Arg> + Send + 'static,
     aim: impl Fn(MultiValue) -> mlua::Result<(Target, MultiValue)> + Send + 'static,
 ) -> mlua::Result<Function> {
-    let label = qualify(owner, separator, name);
     lua.create_async_function(move |lua, args: MultiValue| {
         // Read before the first wait, while the state knows on whose behalf.
         let call = || {
             let state = State::current()?;
             let (target, args) = aim(args)?;
             let mut all = first();
+            let names = params.iter().map(|param| Some(param.name));
+            let names = names.chain(std::iter::repeat(None));
             let read: aikit_core::Result<Vec<_>> = args
                 .iter()
-                .map(|arg| convert::to_arg(&state, arg))
+                .zip(names)
+                .map(|(arg, name)| convert::to_arg(&state, name, arg))
                 .collect();
             all.extend(convert::named(&label, read).into_lua()?);
             Ok((Arc::clone(&state.host), state.run()?, target, all))
         };
         let prepared: mlua::Result<_> = call();
-        async move {
+        held(async move {
             let (host, run, target, args) = prepared?;
-            let returned = host.call(&run.cx, target, args).await.into_lua()?;
+            let again = is_counted.then(|| (target.clone(), args.clone()));
+            let mut returned = host.call(&run.cx, target, args).await;
+            if let Some((target, args)) = again.filter(|_| is_refused(&returned)) {
+                // What the script has dropped counts until it is collected.
+                lua.gc_collect()?;
+                returned = host.call(&run.cx, target, args).await;
+            }
+            let returned = returned.into_lua()?;
             clock::follow(&*State::current()?, &run.cx)?;
             give(&lua, returned, host)
-        }
+        })
     })
+}
+
+/// Whether there is too much of something already.
+fn is_refused(returned: &aikit_core::Result<Return>) -> bool {
+    let error = returned.as_ref().err();
+    error.is_some_and(|error| error.kind() == ErrorKind::LimitExceeded)
 }
 
 /// What a call gave, as Lua sees it.
 fn give(lua: &Lua, returned: Return, host: Arc<dyn Host>) -> mlua::Result<Value> {
     match returned {
         Return::Value(value) => convert::to_lua(lua, &value),
+        Return::Delivery(item) => convert::to_lua(lua, &item.keep()),
         Return::Object(object) => {
             let handle = lua.create_userdata(ObjectHandle {
                 id: object.id,

@@ -19,6 +19,7 @@ use super::{
     callable, convert,
     error::{self, IntoLua as _},
     outline,
+    pending::held,
     state::State,
     task::{self, CancelOnDrop, Task},
 };
@@ -121,19 +122,19 @@ pub(super) fn child(lua: &Lua) -> mlua::Result<Function> {
 
 /// `Context.run`.
 pub(super) fn run(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_async_function(
-        |_, (cx, function, args): (Value, Value, MultiValue)| async move {
-            run_in(context_of("Context.run", &cx)?, function, args).await
-        },
-    )
+    lua.create_async_function(|_, (cx, function, args): (Value, Value, MultiValue)| {
+        held(async move { run_in(context_of("Context.run", &cx)?, function, args).await })
+    })
 }
 
 /// `Context.fork`.
 pub(super) fn fork(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(
-        |_, (options, function, args): (Option<Table>, Value, MultiValue)| async move {
-            let cx = child_of(&current()?, overrides(options.as_ref())?)?;
-            run_in(cx, function, args).await
+        |_, (options, function, args): (Option<Table>, Value, MultiValue)| {
+            held(async move {
+                let cx = child_of(&current()?, overrides(options.as_ref())?)?;
+                run_in(cx, function, args).await
+            })
         },
     )
 }
@@ -146,12 +147,17 @@ pub(super) fn is_context(lua: &Lua) -> mlua::Result<Function> {
 /// `Context.emit`.
 pub(super) fn emit(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, (kind, data, source): (String, Value, Option<String>)| {
-        publish(&current()?, &kind, &data, source)
+        publish("Context.emit", &current()?, (&kind, &data), source)
     })
 }
 
-fn publish(cx: &Context, kind: &str, data: &Value, source: Option<String>) -> mlua::Result<()> {
-    let data = convert::named("Context.emit", convert::to_value(data)).into_lua()?;
+fn publish(
+    function: &str,
+    cx: &Context,
+    (kind, data): (&str, &Value),
+    source: Option<String>,
+) -> mlua::Result<()> {
+    let data = convert::argument(function, "data", data).into_lua()?;
     let kind = EventKind::custom(&kind.replace(':', ".")).into_lua()?;
     let _sequence = match source {
         Some(source) => cx.emit_from(kind, data, Some(source)),
@@ -308,20 +314,20 @@ impl UserData for ContextHandle {
             let cx = this.0.clone();
             drop(this);
             let given = read("Context", "run", &lua, given);
-            async move {
+            held(async move {
                 let (function, args) = given?;
                 run_in(cx, function, args).await
-            }
+            })
         });
         methods.add_async_method("fork", |lua, this, given: MultiValue| {
             let cx = this.0.clone();
             drop(this);
             let given = read("Context", "fork", &lua, given);
-            async move {
+            held(async move {
                 let (options, function, args): (Option<Table>, Value, MultiValue) = given?;
                 let cx = child_of(&cx, overrides(options.as_ref())?)?;
                 run_in(cx, function, args).await
-            }
+            })
         });
         methods.add_method("cancel", |lua, this, given: MultiValue| {
             let reason: Option<String> = read("Context", "cancel", lua, given)?;
@@ -331,7 +337,7 @@ impl UserData for ContextHandle {
         });
         methods.add_method("emit", |lua, this, given: MultiValue| {
             let (kind, data, source): (String, Value, _) = read("Context", "emit", lua, given)?;
-            publish(&this.0, &kind, &data, source)
+            publish("Context:emit", &this.0, (&kind, &data), source)
         });
         methods.add_meta_method(MetaMethod::Eq, |_, this, other: mlua::UserDataRef<Self>| {
             Ok(this.0.is_same(&other.0))

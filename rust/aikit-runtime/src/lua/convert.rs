@@ -17,13 +17,15 @@ const NODES_BETWEEN_LOOKS: usize = 1 << 10;
 /// Most bytes of text in one argument.
 const BYTES_MAX: usize = 64 << 20;
 
-/// Reads a Lua value as an argument; functions and objects may stand anywhere in it.
+/// Reads a Lua value as the argument of that name; functions and objects may stand anywhere in it.
 ///
 /// # Errors
 ///
 /// `invalid_args` for what cannot cross, naming the place; `limit_exceeded` for what is too large.
-pub(super) fn to_arg(state: &State, value: &mlua::Value) -> Result<Arg> {
-    Reader::new(Some(state)).read(value)
+pub(super) fn to_arg(state: &State, name: Option<&str>, value: &mlua::Value) -> Result<Arg> {
+    let mut reader = Reader::new(Some(state));
+    reader.path.extend(name.map(str::to_owned));
+    reader.read(value)
 }
 
 /// Reads a Lua value as data.
@@ -33,10 +35,18 @@ pub(super) fn to_arg(state: &State, value: &mlua::Value) -> Result<Arg> {
 /// `invalid_args` for functions, objects, coroutines and cycles; `limit_exceeded` for what is too
 /// large.
 pub(super) fn to_value(value: &mlua::Value) -> Result<Value> {
-    match Reader::new(None).read(value)? {
-        Arg::Value(value) => Ok(value),
-        _ => Err(Error::internal("data was read as something else")),
-    }
+    Reader::new(None).read_data(value)
+}
+
+/// Reads the argument `name` of `function` as data.
+///
+/// # Errors
+///
+/// As [`to_value`], with both names.
+pub(super) fn argument(function: &str, name: &str, value: &mlua::Value) -> Result<Value> {
+    let mut reader = Reader::new(None);
+    reader.path.push(name.to_owned());
+    named(function, reader.read_data(value))
 }
 
 /// Refuses texts that are too large to cross, before they are copied.
@@ -73,6 +83,13 @@ impl<'a> Reader<'a> {
             path: Vec::new(),
             nodes: 0,
             bytes: 0,
+        }
+    }
+
+    fn read_data(mut self, value: &mlua::Value) -> Result<Value> {
+        match self.read(value)? {
+            Arg::Value(value) => Ok(value),
+            _ => Err(Error::internal("data was read as something else")),
         }
     }
 

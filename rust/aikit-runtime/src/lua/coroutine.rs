@@ -5,7 +5,7 @@
 //! stopped would otherwise run its `__close` functions with hooks off, where nothing stops them.
 //! `coroutine.resume`, `wrap` and `close` tell the handler of [`interrupt`](super::interrupt) which
 //! coroutine runs, and pass on the waiting of an asynchronous function inside a coroutine of the
-//! script. `coroutine.yield` refuses to hand out what nobody takes, and `isyieldable` says so.
+//! script; for `yield` see [`yields`](super::yields).
 //! `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
 //! `setmetatable` refuses `__gc`, whose functions would run with hooks off. Each is a port of the
 //! function of the same name in Lua 5.4.
@@ -14,18 +14,17 @@
     reason = "these functions replace C functions of Lua; every block says why it is sound"
 )]
 
-use std::{ffi::CStr, os::raw::c_int};
+use std::os::raw::c_int;
 
-use aikit_core::Error;
 use mlua::{
     Function, Lua, Table,
     ffi::{self, lua_KContext, lua_State},
 };
 
 use super::{
-    error,
     interrupt::{self, switch},
     state as runs,
+    yields::{self, is_pending, refuse_wait},
 };
 
 /// Puts the replacements in place.
@@ -36,10 +35,8 @@ use super::{
 pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     let globals = lua.globals();
     let coroutine: Table = globals.get("coroutine")?;
-    let waiting = lua.create_table()?;
-    let weak = lua.create_table()?;
-    weak.raw_set("__mode", "k")?;
-    waiting.set_metatable(Some(weak))?;
+    yields::install(lua, &coroutine)?;
+    let waiting = weak_table(lua)?;
     // SAFETY: the functions keep to the protocol of C functions of Lua; the table is on the stack.
     unsafe {
         lua.exec_raw::<()>(waiting, |state| {
@@ -53,22 +50,22 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
             ffi::lua_pushcclosure(state, close, 1);
         })?;
         coroutine.raw_set("close", close)?;
-        let refuse = lua.create_function(|_, ()| Err::<(), _>(error::to_lua(untaken())))?;
-        let hand_out: Function = lua.exec_raw(refuse, |state| {
-            ffi::lua_pushcclosure(state, hand_out, 1);
-        })?;
-        coroutine.raw_set("yield", hand_out)?;
-        coroutine.raw_set("isyieldable", lua.create_c_function(is_yieldable)?)?;
         globals.raw_set("xpcall", lua.create_c_function(xpcall)?)?;
         globals.raw_set("setmetatable", lua.create_c_function(setmetatable)?)?;
     }
     Ok(())
 }
 
-fn untaken() -> Error {
-    let message = "`coroutine.yield` was called outside of a coroutine: nobody takes the values";
-    let hint = "make the procedure with `generator = true`, or run the function in a coroutine";
-    Error::invalid_args(message).with_hint(hint)
+/// A table that keeps none of its keys alive.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn weak_table(lua: &Lua) -> mlua::Result<Table> {
+    let (table, metatable) = (lua.create_table()?, lua.create_table()?);
+    metatable.raw_set("__mode", "k")?;
+    table.set_metatable(Some(metatable))?;
+    Ok(table)
 }
 
 /// What a resumed coroutine did.
@@ -114,18 +111,12 @@ unsafe fn resume_once(state: *mut lua_State, co: *mut lua_State, count: c_int) -
     }
 }
 
-/// Whether the value on top says that an asynchronous function is not done.
-unsafe fn is_pending(co: *mut lua_State) -> bool {
-    // SAFETY: the stack has at least one value.
-    unsafe { ffi::lua_tolightuserdata(co, -1) == Lua::poll_pending().0 }
-}
-
 /// Lets the coroutine around this one wait, and goes on with `then` when it is resumed.
 unsafe fn wait(state: *mut lua_State, then: ffi::lua_KFunction) -> c_int {
     // SAFETY: called in tail position of a C function, as `lua_yieldk` asks.
     unsafe {
         if ffi::lua_isyieldable(state) == 0 {
-            return ffi::luaL_error(state, c"attempt to yield across a C-call boundary".as_ptr());
+            refuse_wait(state);
         }
         ffi::lua_pushlightuserdata(state, Lua::poll_pending().0);
         ffi::lua_yieldk(state, 1, 0, Some(then))
@@ -299,65 +290,6 @@ unsafe fn call_wrapped_with(state: *mut lua_State, count: c_int) -> c_int {
                 ffi::lua_error(state)
             }
         }
-    }
-}
-
-/// What `mlua` calls the code that waits for an asynchronous function.
-const WAITS: &CStr = c"=__mlua_async_poll";
-
-/// `coroutine.yield`. The coroutines that the engine polls go on by themselves, so what they would
-/// hand out were lost; they stop for what they wait for only. Upvalue 1 raises the error.
-unsafe extern "C-unwind" fn hand_out(state: *mut lua_State) -> c_int {
-    // SAFETY: all values on the stack are handed out; the caller's frame is looked at where there
-    // is one.
-    unsafe {
-        let count = ffi::lua_gettop(state);
-        if interrupt::is_polled(state) && !(count == 1 && is_pending(state)) && !waits(state) {
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
-            ffi::lua_call(state, 0, 0);
-        }
-        ffi::lua_yield(state, count)
-    }
-}
-
-/// `coroutine.isyieldable`: a coroutine of the engine is not, see [`hand_out`].
-unsafe extern "C-unwind" fn is_yieldable(state: *mut lua_State) -> c_int {
-    // SAFETY: the first argument is used only when it is a coroutine, as `luaB_yieldable` does.
-    unsafe {
-        let given = ffi::lua_tothread(state, 1);
-        let asked = if given.is_null() { state } else { given };
-        let is_so = ffi::lua_isyieldable(asked) != 0 && !interrupt::is_polled(asked);
-        ffi::lua_pushboolean(state, c_int::from(is_so));
-        1
-    }
-}
-
-/// A function that says whether whoever calls it can wait for an asynchronous function.
-///
-/// # Errors
-///
-/// Only when Lua is out of memory.
-pub(super) fn can_wait(lua: &Lua) -> mlua::Result<Function> {
-    unsafe extern "C-unwind" fn answer(state: *mut lua_State) -> c_int {
-        // SAFETY: one value is pushed.
-        unsafe {
-            ffi::lua_pushboolean(state, ffi::lua_isyieldable(state));
-            1
-        }
-    }
-    // SAFETY: it keeps to the protocol of C functions of Lua.
-    unsafe { lua.create_c_function(answer) }
-}
-
-/// Whether the function was called by the code that waits.
-unsafe fn waits(state: *mut lua_State) -> bool {
-    // SAFETY: the frame is read only when Lua has found it; a source lives as long as its frame.
-    unsafe {
-        let mut frame: ffi::lua_Debug = std::mem::zeroed();
-        ffi::lua_getstack(state, 1, &raw mut frame) != 0
-            && ffi::lua_getinfo(state, c"S".as_ptr(), &raw mut frame) != 0
-            && !frame.source.is_null()
-            && CStr::from_ptr(frame.source) == WAITS
     }
 }
 

@@ -14,14 +14,12 @@ use mlua::{
 use tokio::sync::oneshot;
 
 use super::{
-    convert,
     error::{self, IntoLua as _},
-    outline,
+    listener, outline,
+    pending::held,
     state::State,
     task::{self, Task},
 };
-use crate::api;
-
 /// Starts a function as a task whose events are kept.
 pub(super) fn start(function: Function, args: MultiValue) -> mlua::Result<LuaHandle> {
     let state = State::current()?;
@@ -78,10 +76,6 @@ impl Drop for LuaHandle {
     }
 }
 
-fn event_to_lua(lua: &Lua, event: &Event) -> mlua::Result<Value> {
-    convert::to_lua(lua, &api::without_nulls(event.to_value()))
-}
-
 /// The events and the cancellation of an operation, without its result.
 #[derive(Clone, Debug)]
 pub(super) struct LuaView {
@@ -100,37 +94,10 @@ impl LuaView {
 /// The events until now.
 fn events(view: &HandleView, lua: &Lua) -> mlua::Result<Vec<Value>> {
     let events = view.events_until_now();
-    events.iter().map(|it| event_to_lua(lua, it)).collect()
-}
-
-/// Calls `listener` with each event of that name, those until now included, until the end.
-fn on(view: &HandleView, name: &str, listener: Function) -> mlua::Result<()> {
-    let state = State::current()?;
-    let run = state.run()?;
-    let run = run.beside(run.cx.child(aikit_core::context::Overrides::default()));
-    let (wanted, view) = (name.replace(':', "."), view.clone());
-    let lua = state.lua.clone();
-    let listening = async move {
-        let mut position = 0;
-        while let Some(event) = view.event(position).await {
-            position = event.sequence;
-            if wanted != "*" && wanted != event.kind.name() {
-                continue;
-            }
-            let Ok(state) = State::current() else { return };
-            let Ok(event) = event_to_lua(&lua, &event) else {
-                return;
-            };
-            let args = MultiValue::from_iter([event]);
-            let task = Task::start_in(&state, &run, listener.clone(), args);
-            let Ok(task) = task else { return };
-            // A listener only looks on: that it fails is a warning, and the next event comes.
-            if let Some(error) = task.untold().await {
-                task::warn(&run, "a listener of a handle failed", &error);
-            }
-        }
-    };
-    state.spawn(listening).into_lua()
+    events
+        .iter()
+        .map(|it| listener::event_to_lua(lua, it))
+        .collect()
 }
 
 /// Where a loop over the events of a handle stands: `for` gives the last event back, so each loop
@@ -180,13 +147,13 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
             let hint = "give one name, such as `stream.chunk`, or `*` for every event";
             return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
         }
-        on(view(this), &kind, listener)
+        listener::start(view(this), &kind, listener)
     });
     methods.add_async_meta_method(MetaMethod::Call, move |lua, this, args: MultiValue| {
         // The handle is not held while waiting, so that it may be collected.
         let (view, place, task) = (view(&this).clone(), place(&this).clone(), task(&this));
         drop(this);
-        async move {
+        held(async move {
             let run = State::current()?.run()?;
             let event = match position(&args)? {
                 Some(after) => run.cx.within(view.event(after)).await.into_lua()?,
@@ -197,8 +164,8 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
                 task.iter().for_each(Task::notice);
                 return Ok(Value::Nil);
             };
-            event_to_lua(&lua, &event)
-        }
+            listener::event_to_lua(&lua, &event)
+        })
     });
 }
 
@@ -231,9 +198,12 @@ impl UserData for LuaHandle {
             let (task, handle) = (this.task.clone(), Arc::clone(&this.handle));
             drop(this);
             task::within(async move {
-                let values = task.result().await;
-                // Its events are complete as well.
-                drop(handle.result().await);
+                let values = task.clone().result_of("procedure").await;
+                if task.has_ended() {
+                    // Its events are complete as well, and its listeners have them.
+                    drop(handle.result().await);
+                    listener::finish(handle.view()).await?;
+                }
                 values
             })
         });

@@ -24,7 +24,6 @@ use std::{
     cell::Cell,
     fmt,
     os::raw::{c_int, c_void},
-    pin::Pin,
     ptr,
     sync::{
         Mutex, PoisonError,
@@ -32,7 +31,6 @@ use std::{
             AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence,
         },
     },
-    task::{Context as TaskContext, Poll},
 };
 
 use aikit_core::Result;
@@ -73,6 +71,8 @@ pub(super) struct Control {
     stopped_poll: AtomicU64,
     /// The innermost run that is polled; null between polls. Read on the thread itself only.
     run: AtomicPtr<PolledRun>,
+    /// How often the hook has raised. Read and written on the thread itself only.
+    raised: AtomicU64,
     /// Where the registry keeps the prebuilt error.
     error: AtomicI32,
     /// Held while a signal is sent, so that the thread cannot end meanwhile.
@@ -87,13 +87,6 @@ static CONTROLS: AtomicPtr<Control> = AtomicPtr::new(ptr::null_mut());
 
 thread_local! {
     static OWN: Cell<Option<&'static Control>> = const { Cell::new(None) };
-    /// The coroutine that is polled: what it hands out nobody takes.
-    static POLLED: Cell<*mut lua_State> = const { Cell::new(ptr::null_mut()) };
-}
-
-/// Whether a coroutine is one of the engine's, which no code of the script resumes.
-pub(super) fn is_polled(state: *mut lua_State) -> bool {
-    POLLED.get() == state
 }
 
 /// The control of this thread for as long as it owns a Lua state.
@@ -151,6 +144,7 @@ impl Control {
             poll: AtomicU64::new(NO_POLL),
             stopped_poll: AtomicU64::new(NO_POLL),
             run: AtomicPtr::default(),
+            raised: AtomicU64::new(0),
             error: AtomicI32::new(0),
             sending: Mutex::new(()),
             sent: AtomicBool::new(false),
@@ -187,6 +181,11 @@ impl Control {
     /// Whether it belongs to a thread of this process.
     fn is_of(&self, thread: usize) -> bool {
         self.thread.load(Ordering::SeqCst) == thread && self.is_of_this_process()
+    }
+
+    /// A poll begins or ends.
+    pub(super) fn count_poll(&self) {
+        self.poll.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Asks the run to stop. [`Control::signal`] must follow until it has.
@@ -315,6 +314,7 @@ unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
     // SAFETY: Lua calls a hook with the running state and room on its stack.
     unsafe {
         if control.is_asked() {
+            control.raised.fetch_add(1, Ordering::Relaxed);
             let error = control.error.load(Ordering::Relaxed);
             ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ffi::lua_Integer::from(error));
             ffi::lua_error(state);
@@ -399,6 +399,12 @@ pub(super) fn stop_here() -> mlua::Error {
     mlua::Error::external(Interrupted)
 }
 
+/// How often code of this thread was stopped so far.
+pub(super) fn raised() -> u64 {
+    OWN.get()
+        .map_or(0, |control| control.raised.load(Ordering::Relaxed))
+}
+
 /// Whether the run on this thread was asked to stop.
 pub(super) fn is_asked() -> bool {
     OWN.get().is_some_and(Control::is_asked)
@@ -417,78 +423,6 @@ pub(super) fn prepare(lua: &Lua, control: &'static Control) -> mlua::Result<()> 
             let kept = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
             control.error.store(kept, Ordering::SeqCst);
         })
-    }
-}
-
-/// Polls a coroutine while the handler knows that it is the one that runs.
-#[derive(Debug)]
-pub(super) struct Tracked<F> {
-    state: *mut lua_State,
-    future: Pin<Box<F>>,
-}
-
-impl<R: mlua::FromLuaMulti> Tracked<mlua::thread::AsyncThread<R>> {
-    /// Wraps a coroutine that is about to be started.
-    ///
-    /// # Errors
-    ///
-    /// When it has ended already.
-    pub(super) fn new(thread: mlua::Thread, args: impl mlua::IntoLuaMulti) -> mlua::Result<Self> {
-        let state = thread.state();
-        let future = Box::pin(thread.into_async(args)?);
-        Ok(Self { state, future })
-    }
-}
-
-impl<F: Future> Future for Tracked<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        // SAFETY: the future owns the coroutine, so it lives as long as this poll.
-        let _inside = unsafe { Inside::enter(self.state) };
-        self.future.as_mut().poll(cx)
-    }
-}
-
-/// A coroutine is being polled, until dropped: also when the poll panics.
-struct Inside {
-    previous: *mut lua_State,
-    polled: *mut lua_State,
-    outermost: Option<&'static Control>,
-}
-
-impl Inside {
-    /// Says that `state` runs from now on.
-    ///
-    /// # Safety
-    ///
-    /// `state` must be a live coroutine of this thread until the answer is dropped.
-    unsafe fn enter(state: *mut lua_State) -> Self {
-        // SAFETY: as promised.
-        let previous = unsafe { switch(state) };
-        let outermost = OWN.get().filter(|_| previous.is_null());
-        count_poll(outermost);
-        Self {
-            previous,
-            polled: POLLED.replace(state),
-            outermost,
-        }
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        count_poll(self.outermost);
-        POLLED.set(self.polled);
-        // SAFETY: it was running before and is on the stack below this poll, or is null.
-        unsafe { switch(self.previous) };
-    }
-}
-
-/// A poll begins or ends.
-fn count_poll(control: Option<&Control>) {
-    if let Some(control) = control {
-        control.poll.fetch_add(1, Ordering::SeqCst);
     }
 }
 

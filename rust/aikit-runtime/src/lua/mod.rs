@@ -6,11 +6,12 @@
 //! ```text
 //! signal
 //! interrupt | lexer  grammar
-//! coroutine | source  spans
+//! polled
+//! yields  coroutine | source  spans
 //! raw
-//! error  object  callable  convert  suspended  state  thread  stop
+//! error  object  callable  convert  pending  suspended  state  thread  stop
 //! text  records  display  complete  inspect  outline
-//! clock  task  cell
+//! clock  task  cell  listener
 //! context  handle  procedure
 //! natives  bind  sandbox
 //! engine
@@ -33,9 +34,12 @@ mod handle;
 mod inspect;
 mod interrupt;
 mod lexer;
+mod listener;
 mod natives;
 mod object;
 mod outline;
+mod pending;
+mod polled;
 mod procedure;
 mod progress;
 mod raw;
@@ -51,5 +55,6 @@ mod suspended;
 mod task;
 mod text;
 mod thread;
+mod yields;
 
 pub use self::engine::LuaEngine;

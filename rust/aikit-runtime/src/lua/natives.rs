@@ -12,7 +12,9 @@ use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
 use super::{
     cell, context, convert, display,
     error::{self, IntoLua as _},
-    interrupt, procedure, progress,
+    interrupt,
+    pending::held,
+    procedure, progress,
     state::State,
     stream, task, text,
 };
@@ -321,26 +323,28 @@ function stdin:lines(...) return lines(...) end
 
 /// Reads one thing from the input of the script; `nil` at its end.
 fn read(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_async_function(|lua, format: Value| async move {
-        let (host, run, format) = {
-            let state = State::current()?;
-            let format = convert::to_value(&format).into_lua()?;
-            (Arc::clone(&state.host), state.run()?, format)
-        };
-        let is_number = format
-            .as_str()
-            .is_some_and(|format| format.trim_start_matches('*').starts_with('n'));
-        let target = Target::Function {
-            module: String::new(),
-            function: "input".to_owned(),
-        };
-        let args = vec![Data::Null.into(), format.into()];
-        let answer = host.call(&run.cx, target, args).await.into_lua()?;
-        match answer {
-            Return::Value(Data::String(text)) if is_number => number(&lua, &text),
-            Return::Value(value) => convert::to_lua(&lua, &value),
-            _ => Ok(Value::Nil),
-        }
+    lua.create_async_function(|lua, format: Value| {
+        held(async move {
+            let (host, run, format) = {
+                let state = State::current()?;
+                let format = convert::to_value(&format).into_lua()?;
+                (Arc::clone(&state.host), state.run()?, format)
+            };
+            let is_number = format
+                .as_str()
+                .is_some_and(|format| format.trim_start_matches('*').starts_with('n'));
+            let target = Target::Function {
+                module: String::new(),
+                function: "input".to_owned(),
+            };
+            let args = vec![Data::Null.into(), format.into()];
+            let answer = host.call(&run.cx, target, args).await.into_lua()?;
+            match answer {
+                Return::Value(Data::String(text)) if is_number => number(&lua, &text),
+                Return::Value(value) => convert::to_lua(&lua, &value),
+                _ => Ok(Value::Nil),
+            }
+        })
     })
 }
 

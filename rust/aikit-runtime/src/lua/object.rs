@@ -9,6 +9,7 @@ use mlua::{MetaMethod, MultiValue, UserData, UserDataMethods, Value};
 use super::{
     convert,
     error::{self, IntoLua as _},
+    pending::held,
     state::State,
 };
 use crate::api::{ApiClass, Host, Resource, StreamId};
@@ -92,12 +93,12 @@ impl UserData for StreamHandle {
             // The handle is not held while waiting, so that it may be collected.
             let (id, host) = (this.id, Arc::clone(&this.host));
             drop(this);
-            next(lua, id, host)
+            held(next(lua, id, host))
         });
         methods.add_async_method("next", |lua, this, ()| {
             let (id, host) = (this.id, Arc::clone(&this.host));
             drop(this);
-            next(lua, id, host)
+            held(next(lua, id, host))
         });
         methods.add_method("close", |_, this, ()| {
             this.host.release(Resource::Stream(this.id));

@@ -7,6 +7,7 @@ local native = ...
 local pack, unpack, type = table.pack, table.unpack, type
 local setmetatable, rawset, pcall, error, tostring = setmetatable, rawset, pcall, error, tostring
 local pairs, concat = pairs, table.concat
+local runs = native.runs
 local create, resume, status, close = coroutine.create, coroutine.resume, coroutine.status, coroutine.close
 
 -- What a procedure is made of, by the value that the script holds.
@@ -29,14 +30,15 @@ local function parts_of(value, method)
     return behind(parts, value, "procedure", method)
 end
 
--- The rest of the way from the middleware at `position` on.
-local function through(own, envelope, position, args)
-    native.check_context(envelope.execution)
+-- The rest of the way from the middleware at `position` on. Whatever has `run` has `execution`,
+-- which keeps it.
+local function through(own, envelope, execution, run, position, args)
     local middleware = own.middleware[position]
     if not middleware then
         return own.fn(unpack(args, 1, args.n))
     end
     return middleware(args, envelope, function(given)
+        if not runs(run) then native.check_context(execution) end
         if given == nil then
             given = args
         elseif type(given) ~= "table" then
@@ -44,7 +46,7 @@ local function through(own, envelope, position, args)
         elseif given ~= args and not given.n then
             given.n = #given
         end
-        return through(own, envelope, position + 1, given)
+        return through(own, envelope, execution, run, position + 1, given)
     end)
 end
 
@@ -69,7 +71,7 @@ local function invoke(own, execution, ...)
     end
     if own.middleware[1] then
         local envelope = setmetatable({ execution = execution, own = own.envelope }, envelope_meta)
-        return through(own, envelope, 1, pack(...))
+        return through(own, envelope, execution, native.check_context(execution), 1, pack(...))
     end
     return own.fn(...)
 end
@@ -219,7 +221,7 @@ end
 
 -- All that a generator hands out, as events.
 local function drain(own, execution, ...)
-    local co = create(invoke)
+    local co = native.generates(create(invoke))
     local values = pack(resume(co, own, execution, ...))
     while values[1] and status(co) ~= "dead" do
         native.chunk(execution, values[2])
@@ -314,10 +316,6 @@ local function next_chunk(self)
         native.finish(own.execution)
         return nil
     end
-    if values[2] == nil then
-        -- `nil` ends a loop, so it cannot be an item of one.
-        return next_chunk(self)
-    end
     return values[2]
 end
 
@@ -341,7 +339,8 @@ function methods.stream(self, ...)
     end
     local execution = native.open(own.native)
     local stream = setmetatable({}, stream_meta)
-    streams[stream] = { co = create(invoke), parts = own, execution = execution, args = pack(...) }
+    local co = native.generates(create(invoke))
+    streams[stream] = { co = co, parts = own, execution = execution, args = pack(...) }
     -- The fourth is closed when a loop over it is left.
     return stream, nil, nil, stream
 end
@@ -369,6 +368,9 @@ function Procedure.pipe(...)
         local own = parts[all[position]]
         if not own then
             native.refuse("`Procedure.pipe`: value " .. position .. " is no procedure", "make one with `Procedure.create{…}`")
+        end
+        if own.is_generator then
+            native.refuse("`" .. own.envelope.operation_name .. "` is a generator, which has no one result to pass on", "collect what it yields in a function, or use `Stream.map`")
         end
         names[position] = own.envelope.operation_name
     end

@@ -23,12 +23,15 @@ use mlua::{
 use super::{
     callable,
     context::{self, ContextHandle},
-    convert, coroutine,
+    convert,
     error::{self, Failure, IntoLua as _},
     handle::{self, LuaView},
     outline,
+    pending::held,
+    raw,
     state::{Run, State},
     task::{self, CancelOnDrop, Task},
+    yields,
 };
 
 /// Name of the module and of its class.
@@ -87,8 +90,13 @@ fn native(lua: &Lua) -> mlua::Result<Table> {
     )?;
     add_execution(lua, &set)?;
     add_checks(lua, &set)?;
-    set("run_task", lua.create_async_function(run_task))?;
-    set("can_wait", coroutine::can_wait(lua))?;
+    set("runs", raw::runs(lua))?;
+    set(
+        "run_task",
+        lua.create_async_function(|lua, args| held(run_task(lua, args))),
+    )?;
+    set("can_wait", yields::can_wait(lua))?;
+    set("generates", yields::generates(lua))?;
     set(
         "start",
         lua.create_function(|_, (function, args)| handle::start(function, args)),
@@ -166,7 +174,10 @@ fn add_execution(
     )?;
     set(
         "check_context",
-        lua.create_function(|_, begun: UserDataRef<Begun>| begun.run.cx.check().into_lua()),
+        lua.create_function(|_, begun: UserDataRef<Begun>| {
+            begun.run.cx.check().into_lua()?;
+            Ok(raw::run_of(&begun.run))
+        }),
     )?;
     set(
         "chunk",

@@ -1,18 +1,18 @@
 //! What the engine needs of Lua that `mlua` does not offer: the error value with its traceback,
-//! shared upvalues, and fields of errors.
+//! shared upvalues, fields of errors, and a question that costs little.
 #![expect(
     unsafe_code,
     reason = "these parts of Lua exist as C functions only; every block says why it is sound"
 )]
 
-use std::{os::raw::c_int, ptr};
+use std::{os::raw::c_int, ptr, sync::Arc};
 
 use mlua::{
-    Function, Lua, Value,
+    Function, LightUserData, Lua, Value,
     ffi::{self, lua_State},
 };
 
-use super::coroutine::finish_pcall;
+use super::{coroutine::finish_pcall, state::Run};
 
 /// A function that calls its first argument under a message handler which keeps the error value
 /// and the traceback: answers `true, results…` or `false, {value, traceback}`.
@@ -72,6 +72,33 @@ unsafe extern "C-unwind" fn finish_traced(
         }
         finish_pcall(state, status, extra)
     }
+}
+
+/// A run as [`runs`] takes it.
+pub(super) fn run_of(run: &Arc<Run>) -> LightUserData {
+    LightUserData(Arc::as_ptr(run).cast_mut().cast())
+}
+
+/// A function that says whether the Context of a run has not ended; it takes what [`run_of`] gives,
+/// from code that keeps the run meanwhile. Middleware asks between each and the next, so this does
+/// without what a function of `mlua` costs.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn runs(lua: &Lua) -> mlua::Result<Function> {
+    unsafe extern "C-unwind" fn answer(state: *mut lua_State) -> c_int {
+        // SAFETY: only `procedure.lua` has this function. It gives the address of a run that the
+        // execution beside it holds, and hands neither to the script.
+        unsafe {
+            let run = ffi::lua_touserdata(state, 1).cast::<Run>();
+            let is_so = run.as_ref().is_some_and(|run| run.cx.check().is_ok());
+            ffi::lua_pushboolean(state, c_int::from(is_so));
+            1
+        }
+    }
+    // SAFETY: it keeps to the protocol of C functions of Lua.
+    unsafe { lua.create_c_function(answer) }
 }
 
 /// A function that calls `check` with its arguments and then `function`, which may wait, with the

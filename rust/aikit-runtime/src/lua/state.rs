@@ -15,9 +15,12 @@ use mlua::{Function, Lua, MultiValue, Table};
 
 use super::{
     complete::Names,
+    coroutine,
     error::{self, Failure},
     fate::Fate,
-    interrupt::Tracked,
+    listener::Listeners,
+    pending::Pending,
+    polled::Tracked,
     suspended::Suspended,
     task::FailedTasks,
     thread::Jobs,
@@ -151,6 +154,10 @@ pub(super) struct State {
     protected_call: Function,
     spawner: LocalSpawner,
     current: RefCell<Option<Arc<Run>>>,
+    /// What [`State::drive`] drives now; it stays while procedures begin and end inside.
+    driven: RefCell<Option<Driven>>,
+    /// Listeners of handles that have more to come.
+    pub(super) listeners: Listeners,
     /// Which run waits for which, by their addresses; both live as long as they stand here.
     waits: RefCell<Vec<(usize, usize)>>,
     cell: RefCell<Option<Arc<Run>>>,
@@ -173,7 +180,7 @@ impl State {
         names: Arc<RwLock<Names>>,
     ) -> Result<Rc<Self>> {
         let protected_call = super::raw::protected_call(&lua).map_err(error::from_setup)?;
-        let orders = weak_table(&lua).map_err(error::from_setup)?;
+        let orders = coroutine::weak_table(&lua).map_err(error::from_setup)?;
         let state = Rc::new(Self {
             lua,
             host,
@@ -190,6 +197,8 @@ impl State {
             protected_call,
             spawner,
             current: RefCell::default(),
+            driven: RefCell::default(),
+            listeners: Listeners::default(),
             waits: RefCell::default(),
             cell: RefCell::default(),
             suspended: RefCell::default(),
@@ -245,35 +254,55 @@ impl State {
         id
     }
 
-    /// Notes that the run which runs now waits for `awaited`, until the answer is dropped.
+    /// Notes that what runs now waits for `awaited`, the run of a task, until the answer is
+    /// dropped; `noun` is what the script calls that.
     ///
     /// # Errors
     ///
-    /// `invalid_args` when that run waits for this one, over others or itself: neither would end.
-    pub(super) fn wait_for(&self, awaited: &Arc<Run>) -> mlua::Result<Wait> {
-        let waiter = address(&self.run()?);
+    /// `invalid_args` when that waits for this one, over others or itself: neither would end.
+    pub(super) fn wait_for(&self, awaited: &Arc<Run>, noun: &str) -> mlua::Result<Wait> {
+        let waiter = self.driven.borrow().as_ref().map(|it| Arc::clone(&it.run));
+        let waiter = waiter.ok_or_else(|| error::to_lua(Error::internal("nobody waits")))?;
+        if !self.would_end(&waiter, awaited) {
+            let message = format!("the {noun} waits for itself");
+            let hint = format!("a {noun} ends when its function does; await it from elsewhere");
+            return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+        }
+        Ok(self.note_wait(&waiter, awaited))
+    }
+
+    /// What the coroutines wait for that are polled now.
+    pub(super) fn pending(&self) -> Option<Arc<Pending>> {
+        let driven = self.driven.borrow();
+        driven.as_ref().map(|it| Arc::clone(&it.pending))
+    }
+
+    /// Notes that one run waits for another, until the answer is dropped.
+    pub(super) fn note_wait(&self, waiter: &Arc<Run>, awaited: &Arc<Run>) -> Wait {
+        let wait = (address(waiter), address(awaited));
+        self.waits.borrow_mut().push(wait);
+        Wait(wait)
+    }
+
+    /// Whether `awaited` waits neither for `waiter` nor is it.
+    fn would_end(&self, waiter: &Arc<Run>, awaited: &Arc<Run>) -> bool {
+        let waiter = address(waiter);
+        let waits = self.waits.borrow();
         let mut reached = vec![address(awaited)];
-        let mut waits = self.waits.borrow_mut();
         for place in 0.. {
             let Some(run) = reached.get(place).copied() else {
-                break;
+                return true;
             };
             if run == waiter {
-                let message = "the task waits for itself";
-                let hint = "a task ends when its function does; await it from elsewhere";
-                return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+                return false;
             }
-            let next = waits.iter().filter(|(from, _)| *from == run);
-            let next: Vec<_> = next.map(|(_, to)| *to).collect();
-            reached.extend(
-                next.into_iter()
-                    .filter(|it| !reached.contains(it))
-                    .collect::<Vec<_>>(),
-            );
+            for (_, to) in waits.iter().filter(|(from, _)| *from == run) {
+                if !reached.contains(to) {
+                    reached.push(*to);
+                }
+            }
         }
-        let wait = (waiter, address(awaited));
-        waits.push(wait);
-        Ok(Wait(wait))
+        true
     }
 
     /// Runs `function` as a coroutine until it ends. While it waits, others run.
@@ -290,9 +319,13 @@ impl State {
             Tracked::<mlua::thread::AsyncThread<MultiValue>>::new(thread, all)
         });
         let future = tracked.map_err(Failure::from)?;
+        let driven = Driven {
+            run: Arc::clone(&run),
+            pending: Arc::default(),
+        };
         let mut values = Scoped {
-            base: Arc::clone(&run),
             run,
+            driven,
             future,
         }
         .await
@@ -351,14 +384,6 @@ impl State {
     }
 }
 
-/// A table that keeps none of its keys alive.
-fn weak_table(lua: &Lua) -> mlua::Result<Table> {
-    let (table, metatable) = (lua.create_table()?, lua.create_table()?);
-    metatable.raw_set("__mode", "k")?;
-    table.set_metatable(Some(metatable))?;
-    Ok(table)
-}
-
 /// A run waits for another one, until dropped.
 #[derive(Debug)]
 pub(super) struct Wait((usize, usize));
@@ -378,11 +403,19 @@ impl Drop for Wait {
     }
 }
 
+/// A function that the engine drives.
+#[derive(Clone, Debug)]
+struct Driven {
+    /// The run it began with; what stands around that is not its own.
+    run: Arc<Run>,
+    /// What its coroutines wait for.
+    pending: Arc<Pending>,
+}
+
 /// Polls Lua code while the state knows on whose behalf.
 struct Scoped<F> {
     run: Arc<Run>,
-    /// The run it began with; what stands around that is not its own.
-    base: Arc<Run>,
+    driven: Driven,
     future: F,
 }
 
@@ -394,7 +427,9 @@ impl<F: Future + Unpin> Future for Scoped<F> {
             return Pin::new(&mut self.future).poll(cx);
         };
         let previous = state.current.replace(Some(Arc::clone(&self.run)));
+        let driven = state.driven.replace(Some(self.driven.clone()));
         let polled = Pin::new(&mut self.future).poll(cx);
+        let _own = state.driven.replace(driven);
         // It may be inside of a procedure now, and is so when it is polled again.
         let own = state.current.replace(previous);
         if let Some(own) = own {
@@ -407,11 +442,12 @@ impl<F: Future + Unpin> Future for Scoped<F> {
 impl<F> Drop for Scoped<F> {
     /// Ends what the coroutine had begun, as cancelled; its values go at the next collection only.
     fn drop(&mut self) {
+        self.driven.pending.give_up();
         let mut run = Arc::clone(&self.run);
         while let Some(frame) = run
             .frame
             .as_ref()
-            .filter(|_| !Arc::ptr_eq(&run, &self.base))
+            .filter(|_| !Arc::ptr_eq(&run, &self.driven.run))
         {
             let outer = Arc::clone(&frame.outer);
             drop(run.take_execution());

@@ -16,7 +16,7 @@ use std::{
     task::{Context as TaskContext, Poll, Wake, Waker},
 };
 
-use aikit_core::{Context, Result, io};
+use aikit_core::{Context, Error, ErrorKind, Result, io};
 use futures::task::AtomicWaker;
 
 use super::{
@@ -63,9 +63,14 @@ impl Stop {
     }
 
     /// What the run ends with: one that was interrupted, or that was told by what it waited for,
-    /// may have caught the error.
-    fn judge<T>(&self, outcome: Result<T>) -> Result<T> {
-        if !self.asked.load(Ordering::SeqCst) && self.cx.check().is_ok() {
+    /// may have caught the error. `is_undisturbed` says that no code was stopped in this poll.
+    fn judge<T>(&self, outcome: Result<T>, is_undisturbed: bool) -> Result<T> {
+        let ended = self.cx.check().err();
+        // Whether its time was up was asked as the poll began: work that has ended well since has
+        // ended in time, and what it took, such as an event, nobody else would get.
+        let is_in_time = outcome.is_ok() && is_undisturbed && ended.as_ref().is_some_and(is_late);
+        let is_asked = self.asked.load(Ordering::SeqCst);
+        if is_in_time || (ended.is_none() && !is_asked) {
             return outcome;
         }
         let reason = thread::stopped(&self.cx);
@@ -75,6 +80,11 @@ impl Stop {
             _ => Err(reason),
         }
     }
+}
+
+/// Whether the time of a Context is up.
+fn is_late(reason: &Error) -> bool {
+    reason.kind() == ErrorKind::Timeout
 }
 
 /// Says that a run is being polled, until dropped.
@@ -118,8 +128,9 @@ pub(super) async fn until_stopped<T>(
         if let Err(reason) = stop.cx.check() {
             return Poll::Ready(Err(reason));
         }
+        let raised = interrupt::raised();
         let polled = interrupt::within_run(&stop.asked, || work.as_mut().poll(task));
-        polled.map(|outcome| stop.judge(outcome))
+        polled.map(|outcome| stop.judge(outcome, interrupt::raised() == raised))
     })
     .await
 }

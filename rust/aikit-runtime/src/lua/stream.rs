@@ -16,6 +16,7 @@ use super::{
     convert,
     error::{self, IntoLua as _},
     object::StreamHandle,
+    pending::held,
     state::{Run, State},
     stop, text,
 };
@@ -73,14 +74,20 @@ fn library(lua: &Lua) -> mlua::Result<Table> {
         let hint = "give `JSON.null` or `false` for nothing";
         Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
     })?;
+    let several = lua.create_function(|_, (function, giver): (String, String)| {
+        let message = format!("`Stream.{function}`: the {giver} gave several values for one item");
+        let hint = "give one value, a table for several; parentheses keep the first of a call: \
+                    `return (text:gsub(…))`";
+        Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
+    })?;
     let merged = lua.create_function(start_merge)?;
-    let parts = (is_iterator, list_length, refuse, no_item, merged);
+    let parts = (is_iterator, list_length, refuse, no_item, several, merged);
     lua.load(LIBRARY).set_name("=[aikit]").call(parts)
 }
 
 /// In Lua, so that sources and functions of the script may wait.
 const LIBRARY: &str = r#"
-local is_iterator, list_length, refuse, no_item, start_merge = ...
+local is_iterator, list_length, refuse, no_item, several, start_merge = ...
 local type, pairs, ipairs, next, pcall = type, pairs, ipairs, next, pcall
 local setmetatable, sort = setmetatable, table.sort
 local function close_source(source)
@@ -103,8 +110,9 @@ local states = setmetatable({}, {__mode = "k"})
 local function next_of(stream)
   local state = states[stream]
   if state.source == nil then return nil end
-  local item = state.source()
+  local item, more = state.source()
   if item == nil then state.source = nil return nil end
+  if more ~= nil then several(state.name, "source") end
   return state.step(item)
 end
 function methods.next(stream) return next_of(stream) end
@@ -117,25 +125,29 @@ end
 meta.__call = next_of
 meta.__close = methods.close
 meta.__tostring = function() return "stream" end
-local function make(source, step)
+local function make(name, source, step)
   local stream = setmetatable({}, meta)
-  states[stream] = {source = source, step = step}
+  states[stream] = {name = name, source = iterator_of(name, source), step = step}
   return stream
 end
 local library = {}
 function library.map(source, fn)
-  return make(iterator_of("map", source), function(item)
-    local made = fn(item)
+  return make("map", source, function(item)
+    local made, more = fn(item)
     if made == nil then no_item() end
+    if more ~= nil then several("map", "function") end
     return made
   end)
 end
 function library.tap(source, fn)
-  return make(iterator_of("tap", source), function(item) fn(item) return item end)
+  return make("tap", source, function(item) fn(item) return item end)
 end
 -- Runs as a coroutine of its own: `give` waits until the item was taken.
 local function pump(source, give)
-  for item in source do give(item) end
+  for item, more in source do
+    if more ~= nil then several("merge", "source") end
+    give(item)
+  end
 end
 function library.merge(sources)
   if type(sources) ~= "table" or is_iterator(sources) then refuse("merge", sources) end
@@ -327,12 +339,12 @@ impl UserData for Merged {
             // The handle is not held while waiting, so that it may be closed and collected.
             let asked = this.ask();
             drop(this);
-            next(lua, asked)
+            held(next(lua, asked))
         });
         methods.add_async_method("next", |lua, this, ()| {
             let asked = this.ask();
             drop(this);
-            next(lua, asked)
+            held(next(lua, asked))
         });
         methods.add_method("close", |_, this, ()| {
             this.close();

@@ -22,6 +22,7 @@ use super::{
     callable, convert,
     error::{self, IntoLua as _},
     fate::Fate,
+    pending::held,
     state::{Run, State},
     stop,
 };
@@ -209,11 +210,18 @@ impl Task {
     }
 
     pub(super) async fn result(self) -> mlua::Result<MultiValue> {
+        self.result_of("task").await
+    }
+
+    /// The result of what the script calls a `noun`.
+    pub(super) async fn result_of(self, noun: &str) -> mlua::Result<MultiValue> {
         let _waiting = Waiting::new(&self.0.waiting);
-        let _wait = State::current()?.wait_for(&self.0.run)?;
         let mut done = self.0.done.clone();
-        // A sender that is gone belongs to a thread that ends.
-        drop(done.wait_for(|done| *done).await);
+        if !*done.borrow() {
+            let _wait = State::current()?.wait_for(&self.0.run, noun)?;
+            // A sender that is gone belongs to a thread that ends.
+            drop(done.wait_for(|done| *done).await);
+        }
         let mut outcome = lock(&self.0.outcome);
         match &mut *outcome {
             Outcome::Values(values) => Ok(values.clone()),
@@ -245,6 +253,16 @@ impl Task {
         let mut done = self.0.done.clone();
         drop(done.wait_for(|done| *done).await);
         self.0.untold()
+    }
+
+    /// Whether it has.
+    pub(super) fn has_ended(&self) -> bool {
+        *self.0.done.borrow()
+    }
+
+    /// What it runs as.
+    pub(super) fn run(&self) -> &Arc<Run> {
+        &self.0.run
     }
 
     /// Somebody knows how it ended.
@@ -303,9 +321,11 @@ impl UserData for Task {
 }
 
 /// Waits, but not longer than the run that waits may.
-pub(super) async fn within<T>(future: impl Future<Output = mlua::Result<T>>) -> mlua::Result<T> {
+pub(super) async fn within<T: Send + 'static>(
+    future: impl Future<Output = mlua::Result<T>> + Send + 'static,
+) -> mlua::Result<T> {
     let run = State::current()?.run()?;
-    run.cx.within(future).await.into_lua()?
+    held(async move { run.cx.within(future).await.into_lua()? }).await
 }
 
 /// A task, or a function that becomes one.
@@ -388,7 +408,7 @@ pub(super) fn wait(lua: &Lua) -> mlua::Result<Function> {
 pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|lua, list: Table| {
         let tasks = tasks_of("gather", &list);
-        async move {
+        held(async move {
             let tasks = CancelOnDrop(tasks?);
             let waiting = tasks.0.iter().map(|task| task.clone().result());
             let results = within(futures::future::try_join_all(waiting)).await?;
@@ -398,7 +418,7 @@ pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
                 gathered.raw_set(index + 1, first)?;
             }
             Ok(gathered)
-        }
+        })
     })
 }
 
@@ -406,7 +426,7 @@ pub(super) fn gather(lua: &Lua) -> mlua::Result<Function> {
 pub(super) fn race(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|_, list: Table| {
         let tasks = tasks_of("race", &list);
-        async move {
+        held(async move {
             let tasks = CancelOnDrop(tasks?);
             if tasks.0.is_empty() {
                 let message = "`race` needs at least one task";
@@ -414,9 +434,10 @@ pub(super) fn race(lua: &Lua) -> mlua::Result<Function> {
                 return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
             }
             let waiting = tasks.0.iter().map(|task| Box::pin(task.clone().result()));
+            let waiting: Vec<_> = waiting.collect();
             let (first, _, _) = within(async { Ok(select_all(waiting).await) }).await?;
             first
-        }
+        })
     })
 }
 
@@ -427,10 +448,10 @@ pub(super) fn timeout(lua: &Lua) -> mlua::Result<Function> {
             let state = State::current()?;
             Task::start(&state, function, MultiValue::new(), Some(limit)).into_lua()
         });
-        async move {
+        held(async move {
             let task = CancelOnDrop(vec![task?]);
             within(task.0[0].clone().result()).await
-        }
+        })
     })
 }
 

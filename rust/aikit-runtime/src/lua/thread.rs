@@ -17,7 +17,7 @@ use super::{
     complete::Names,
     convert, error,
     interrupt::{self, Control, Ownership},
-    sandbox,
+    listener, sandbox,
     state::{Run, State},
     stop,
     task::FailedTasks,
@@ -175,6 +175,9 @@ async fn serve(state: &std::rc::Rc<State>, mut jobs: mpsc::UnboundedReceiver<Job
                 let failed_tasks = EndCell(Arc::clone(&run.failed_tasks));
                 state.set_cell_run(Some(Arc::clone(&run)));
                 let outcome = cell::execute(&state, &run, cell).await;
+                let told = listener::catch_up(&state, &run).await;
+                // What the cell itself failed with comes first.
+                let outcome = outcome.and_then(|shown| told.map(|()| shown));
                 state.set_cell_run(None);
                 // Before the answer: it still belongs to the cell.
                 drop(failed_tasks);

@@ -16,8 +16,9 @@ use tokio::{
 };
 
 use super::{
-    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried, closed, encode, read_frame,
-    write_frames,
+    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried, closed,
+    metadata::{Kept, Outgoing, Place},
+    read_frame, write_frames,
 };
 use crate::api::{Arg, Host, Resource, Return, StreamId, Target};
 
@@ -30,8 +31,7 @@ pub struct PipeHost {
 
 #[derive(Debug)]
 struct Shared {
-    // Unbounded, because a release must not wait; `calls` bounds what is really in flight.
-    outgoing: mpsc::UnboundedSender<Vec<u8>>,
+    outgoing: Outgoing,
     calls: Semaphore,
     next: AtomicU64,
     state: Mutex<State>,
@@ -43,6 +43,8 @@ struct State {
     calls: HashMap<u64, oneshot::Sender<Reply>>,
     callables: HashMap<u64, (Context, Arc<dyn Callable>)>,
     callbacks: HashMap<u64, io::AbortOnDrop>,
+    /// What the session has sent.
+    metadata: Kept,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl PipeHost {
     ) -> Self {
         let (outgoing, frames) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            outgoing,
+            outgoing: Outgoing::new(outgoing),
             calls: Semaphore::new(CALLS_MAX),
             next: AtomicU64::new(1),
             state: Mutex::default(),
@@ -79,7 +81,7 @@ impl PipeHost {
         }
     }
 
-    async fn ask(&self, frame: impl FnOnce(u64) -> Frame) -> Result<Reply> {
+    async fn ask(&self, cx: &Context, frame: impl FnOnce(u64, Place) -> Frame) -> Result<Reply> {
         let permit = self.shared.calls.acquire().await;
         let _permit = permit.map_err(|_| closed())?;
         let call = self.shared.next.fetch_add(1, Ordering::Relaxed);
@@ -98,13 +100,12 @@ impl PipeHost {
             }
             state.calls.insert(call, sender);
         }
-        let frame = frame(call);
-        if let Err(error) = self.shared.send(&frame) {
-            self.shared.forget(frame);
-            return Err(error);
-        }
+        self.shared.send_call(cx, |place| frame(call, place))?;
         let reply = (&mut waiting.reply).await.map_err(|_| closed());
         waiting.answered = true;
+        if let Ok(Reply::Return(Outcome::Ok(WireReturn::Delivery(_)))) = &reply {
+            self.shared.tell(&Frame::Arrived { call });
+        }
         reply
     }
 }
@@ -137,13 +138,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, frame: &Frame) -> Result<()> {
-        self.outgoing.send(encode(frame)?).map_err(|_| closed())
+    /// Sends a frame that belongs to a Context; what it holds is let go of when it cannot be sent.
+    fn send_call(&self, cx: &Context, frame: impl FnOnce(Place) -> Frame) -> Result<()> {
+        let mut sending = self.outgoing.begin();
+        let place = sending.place(cx.metadata())?;
+        let frame = frame(place);
+        let sent = sending.send(&frame);
+        if sent.is_err() {
+            self.forget(frame);
+        }
+        sent
     }
 
     /// Sends what needs no answer; a closed pipe has forgotten everything anyway.
     fn tell(&self, frame: &Frame) {
-        if let Err(error) = self.send(frame) {
+        if let Err(error) = self.outgoing.send(frame) {
             tracing::debug!(%error, "a notice was not sent");
         }
     }
@@ -156,7 +165,8 @@ impl Shared {
         let resource = match returned {
             WireReturn::Object { id, .. } => Resource::Object(id),
             WireReturn::Stream(stream) => Resource::Stream(stream),
-            WireReturn::Value(_) => return,
+            // Of a delivery the other end knows by the cancellation that it did not arrive.
+            WireReturn::Value(_) | WireReturn::Delivery(_) => return,
         };
         self.tell(&Frame::Release { resource });
     }
@@ -217,7 +227,22 @@ fn receive(shared: &Arc<Shared>, frame: Frame) {
             callable,
             args,
             metadata,
-        } => call_back(shared, (callback, callable), args, metadata),
+        } => {
+            let metadata = shared.state().metadata.at(metadata);
+            match metadata {
+                Ok(metadata) => call_back(shared, (callback, callable), args, metadata),
+                Err(error) => {
+                    let outcome = Outcome::Err(error.to_value());
+                    shared.tell(&Frame::CallbackReturn { callback, outcome });
+                }
+            }
+        }
+        Frame::Metadata { place, metadata } => {
+            let kept = shared.state().metadata.keep(place, metadata);
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the session sent what cannot be");
+            }
+        }
         Frame::CallbackCancel { callback } => {
             let running = shared.state().callbacks.remove(&callback);
             drop(running);
@@ -290,7 +315,7 @@ impl Host for PipeHost {
     ) -> BoxFuture<'a, Result<Return>> {
         Box::pin(async move {
             // Functions are kept when the call is sent: one that is dropped before keeps none.
-            let asked = self.ask(|call| {
+            let asked = self.ask(cx, |call, metadata| {
                 let mut keep = |callable| self.shared.keep(cx, callable);
                 let args = args.into_iter();
                 let args = args.map(|arg| WireArg::new(arg, &mut keep)).collect();
@@ -299,7 +324,7 @@ impl Host for PipeHost {
                     inside: inside(cx),
                     target,
                     args,
-                    metadata: cx.metadata().clone(),
+                    metadata,
                 }
             });
             match cx.within(asked).await?? {
@@ -315,11 +340,11 @@ impl Host for PipeHost {
         stream: StreamId,
     ) -> BoxFuture<'a, Result<Option<Value>>> {
         Box::pin(async move {
-            let asked = self.ask(|call| Frame::Next {
+            let asked = self.ask(cx, |call, metadata| Frame::Next {
                 call,
                 inside: inside(cx),
                 stream,
-                metadata: cx.metadata().clone(),
+                metadata,
             });
             match cx.within(asked).await?? {
                 Reply::Item(outcome) => Ok(outcome.into_result()?.into_item()),
@@ -383,7 +408,7 @@ mod tests {
                 id: 7,
                 fields: Map::new(),
             });
-            let answer = encode(&Frame::Return { call, outcome })?;
+            let answer = super::super::encode(&Frame::Return { call, outcome })?;
             writer.write_all(&answer).await?;
             let sent = read_frame(&mut reader).await?;
             let Some(Frame::Release { resource }) = sent else {

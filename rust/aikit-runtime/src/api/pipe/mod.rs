@@ -2,13 +2,16 @@
 //!
 //! The engine's side is [`PipeHost`]; the session's side is [`serve`]. A frame is four bytes of
 //! length, big-endian, and one `Frame` with named fields. Functions stay on the engine's side and
-//! are called back by number; objects and streams stay on the session's side.
+//! are called back by number; objects and streams stay on the session's side. The metadata of
+//! Contexts go along with calls both ways, see `metadata`.
 
 mod client;
+mod metadata;
 mod server;
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, context::Overrides, script::ObjectId, value::Map,
+    Context, Error, ErrorKind, Result, Value, broadcast::Delivery, context::Overrides,
+    script::ObjectId, value::Map,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -16,6 +19,7 @@ use tokio::{
     sync::mpsc::UnboundedReceiver,
 };
 
+use self::metadata::Place;
 pub use self::{client::PipeHost, server::serve};
 use super::{Arg, Created, ObjectRef, Resource, Return, StreamId, Target, class};
 
@@ -35,8 +39,8 @@ enum Frame {
         inside: Option<u64>,
         target: Target,
         args: Vec<WireArg>,
-        /// What the Context of the caller carries.
-        metadata: Map,
+        /// Where the metadata of the caller's Context are.
+        metadata: Place,
     },
     /// Engine → session: give the next item of a stream.
     Next {
@@ -45,10 +49,14 @@ enum Frame {
         inside: Option<u64>,
         stream: StreamId,
         /// As of a call.
-        metadata: Map,
+        metadata: Place,
     },
+    /// Either way: metadata of a Context, which later frames name by their place.
+    Metadata { place: usize, metadata: Map },
     /// Engine → session: nobody waits for the answer any more.
     Cancel { call: u64 },
+    /// Engine → session: the item that a call gave has arrived.
+    Arrived { call: u64 },
     /// Engine → session: a handle was dropped.
     Release { resource: Resource },
     /// Engine → session: what a callback gave.
@@ -71,8 +79,8 @@ enum Frame {
         callback: u64,
         callable: u64,
         args: Vec<Value>,
-        /// What the Context of the caller carries.
-        metadata: Map,
+        /// Where the metadata of the caller's Context are.
+        metadata: Place,
     },
     /// Session → engine: nobody waits for the callback any more.
     CallbackCancel { callback: u64 },
@@ -141,26 +149,38 @@ enum WireArg {
 #[derive(Debug, Deserialize, Serialize)]
 enum WireReturn {
     Value(Value),
-    Object { class: String, id: u64, fields: Map },
+    /// Data of which the session wants to know that it has arrived.
+    Delivery(Value),
+    Object {
+        class: String,
+        id: u64,
+        fields: Map,
+    },
     Stream(StreamId),
 }
 
 impl WireReturn {
-    fn new(returned: Return) -> Self {
-        match returned {
+    /// What goes to the other end, and what is kept here until it has arrived.
+    fn new(returned: Return) -> (Self, Option<Delivery>) {
+        let sent = match returned {
             Return::Value(value) => Self::Value(value),
+            Return::Delivery(item) => {
+                return (Self::Delivery(item.value().clone()), Some(item));
+            }
             Return::Object(object) => Self::Object {
                 class: object.class.name.to_owned(),
                 id: object.id.0,
                 fields: object.fields,
             },
             Return::Stream(stream) => Self::Stream(stream),
-        }
+        };
+        (sent, None)
     }
 
     fn into_return(self) -> Result<Return> {
         Ok(match self {
-            Self::Value(value) => Return::Value(value),
+            // By now it has arrived.
+            Self::Value(value) | Self::Delivery(value) => Return::Value(value),
             Self::Stream(stream) => Return::Stream(stream),
             Self::Object {
                 class: name,

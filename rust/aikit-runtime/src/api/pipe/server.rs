@@ -9,17 +9,19 @@ use std::{
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, context::Overrides, io, script::Callable, value::Map,
+    Context, Error, ErrorKind, Result, Value, broadcast::Delivery, context::Overrides, io,
+    script::Callable,
 };
 use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
 };
 
 use super::{
-    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried, closed, encode, read_frame,
-    write_frames,
+    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried, closed,
+    metadata::{Kept, Outgoing, Place},
+    read_frame, write_frames,
 };
 use crate::api::{Arg, Host as _, LocalHost, Resource, Return, Session, StreamId, Target};
 
@@ -41,7 +43,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         host: LocalHost::new(session),
         cx: cx.child(Overrides::default()),
-        outgoing,
+        outgoing: Outgoing::new(outgoing),
         next: AtomicU64::new(1),
         state: Mutex::default(),
     });
@@ -64,20 +66,36 @@ pub async fn serve(
 struct Server {
     host: LocalHost,
     cx: Context,
-    // Unbounded, because a callable's end is told from `drop`; calls in flight are bounded.
-    outgoing: mpsc::UnboundedSender<Vec<u8>>,
+    outgoing: Outgoing,
     next: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    calls: HashMap<u64, Context>,
+    /// Calls that run: their Contexts, and who is told that they have ended.
+    calls: HashMap<u64, Running>,
+    /// Items that calls gave and that have not arrived: dropped, each is the next one again.
+    deliveries: HashMap<u64, Delivery>,
+    /// Cancelled calls that have not ended.
+    ending: Vec<watch::Receiver<()>>,
+    /// What the engine has sent.
+    metadata: Kept,
     /// Who waits for a callback, and the Context it runs in.
     callbacks: HashMap<u64, (oneshot::Sender<Outcome<Value>>, Context)>,
     /// Contexts of callbacks that were answered, the latest last: tasks they started go on.
     answered: VecDeque<(u64, Context)>,
     held: Vec<Resource>,
+}
+
+/// A call that runs.
+#[derive(Debug)]
+struct Running {
+    cx: Context,
+    /// Dropped with the call, which tells those that wait for its end.
+    ended: watch::Sender<()>,
+    /// Whether nobody waits for its answer.
+    is_cancelled: bool,
 }
 
 /// Answered callbacks whose tasks may still call.
@@ -101,17 +119,32 @@ impl State {
     }
 }
 
+/// A call that is to begin.
+struct Begun {
+    cx: Context,
+    /// Cancelled calls that came before.
+    after: Vec<watch::Receiver<()>>,
+}
+
+impl Begun {
+    /// The call's Context, when those before have ended: as in one process, what was cancelled is
+    /// over when the script goes on. They end soon, being cancelled.
+    async fn turn(self) -> Context {
+        for mut ended in self.after {
+            // It only ever ends.
+            drop(ended.changed().await);
+        }
+        self.cx
+    }
+}
+
 impl Server {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, frame: &Frame) -> Result<()> {
-        self.outgoing.send(encode(frame)?).map_err(|_| closed())
-    }
-
     fn tell(&self, frame: &Frame) {
-        if let Err(error) = self.send(frame) {
+        if let Err(error) = self.outgoing.send(frame) {
             tracing::debug!(%error, "an answer was not sent");
         }
     }
@@ -125,8 +158,8 @@ impl Server {
                 args,
                 metadata,
             } => {
-                let cx = self.begin(call, inside, metadata)?;
-                self.start_call(call, cx, target, args);
+                let begun = self.begin(call, inside, metadata)?;
+                self.start_call(call, begun, target, args);
             }
             Frame::Next {
                 call,
@@ -134,13 +167,14 @@ impl Server {
                 stream,
                 metadata,
             } => {
-                let cx = self.begin(call, inside, metadata)?;
-                self.start_next(call, cx, stream);
+                let begun = self.begin(call, inside, metadata)?;
+                self.start_next(call, begun, stream);
             }
-            Frame::Cancel { call } => {
-                if let Some(cx) = self.state().calls.get(&call) {
-                    cx.cancel(ErrorKind::Cancelled, "the script stopped waiting");
-                }
+            Frame::Metadata { place, metadata } => self.state().metadata.keep(place, metadata)?,
+            Frame::Cancel { call } => self.cancel(call),
+            Frame::Arrived { call } => {
+                let arrived = self.state().deliveries.remove(&call);
+                drop(arrived.map(Delivery::keep));
             }
             Frame::Release { resource } => self.release(resource),
             Frame::CallbackReturn { callback, outcome } => {
@@ -154,8 +188,27 @@ impl Server {
         Ok(())
     }
 
-    fn begin(&self, call: u64, inside: Option<u64>, metadata: Map) -> Result<Context> {
+    /// Ends a call that nobody waits for; those that come later begin when it has ended.
+    fn cancel(&self, call: u64) {
         let mut state = self.state();
+        let unwanted = state.deliveries.remove(&call);
+        let running = state.calls.get_mut(&call).map(|running| {
+            running.is_cancelled = true;
+            (running.cx.clone(), running.ended.subscribe())
+        });
+        let cx = running.map(|(cx, ended)| {
+            state.ending.push(ended);
+            cx
+        });
+        drop(state);
+        drop(unwanted);
+        let Some(cx) = cx else { return };
+        cx.cancel(ErrorKind::Cancelled, "the script stopped waiting");
+    }
+
+    fn begin(&self, call: u64, inside: Option<u64>, metadata: Place) -> Result<Begun> {
+        let mut state = self.state();
+        let metadata = state.metadata.at(metadata)?;
         let around = inside.map(|callback| state.inside(callback));
         let cx = match around {
             None => self.cx.child(carried(&self.cx, metadata)),
@@ -170,11 +223,18 @@ impl Server {
         if state.calls.len() >= CALLS_MAX {
             return Err(super::malformed("too many calls are in flight"));
         }
-        state.calls.insert(call, cx.clone());
-        Ok(cx)
+        let running = Running {
+            cx: cx.clone(),
+            ended: watch::Sender::new(()),
+            is_cancelled: false,
+        };
+        state.calls.insert(call, running);
+        state.ending.retain(|ending| ending.has_changed().is_ok());
+        let after = state.ending.clone();
+        Ok(Begun { cx, after })
     }
 
-    fn start_call(self: &Arc<Self>, call: u64, cx: Context, target: Target, args: Vec<WireArg>) {
+    fn start_call(self: &Arc<Self>, call: u64, begun: Begun, target: Target, args: Vec<WireArg>) {
         let server = Arc::clone(self);
         let make = |id, name| -> Arg {
             Arg::Callable(Arc::new(PipeCallable(Arc::new(Remote {
@@ -185,9 +245,14 @@ impl Server {
         };
         let args = args.into_iter().map(|arg| arg.into_arg(&make)).collect();
         drop(io::spawn(async move {
+            let cx = begun.turn().await;
             let outcome = server.host.call(&cx, target, args).await;
             let held = outcome.as_ref().ok().and_then(|it| server.hold(it));
-            let outcome = Outcome::new(outcome.map(WireReturn::new));
+            let outcome = outcome.and_then(|returned| {
+                let (sent, item) = WireReturn::new(returned);
+                server.keep_item(call, item).map(|()| sent)
+            });
+            let outcome = Outcome::new(outcome);
             let is_sent = server.answer(call, |outcome| Frame::Return { call, outcome }, outcome);
             if let Some(resource) = held.filter(|_| !is_sent) {
                 server.release(resource);
@@ -195,9 +260,29 @@ impl Server {
         }));
     }
 
-    fn start_next(self: &Arc<Self>, call: u64, cx: Context, stream: StreamId) {
+    /// Keeps an item until the other end has it.
+    ///
+    /// # Errors
+    ///
+    /// `cancelled` when nobody waits for it there any more; it is the next one again.
+    fn keep_item(&self, call: u64, item: Option<Delivery>) -> Result<()> {
+        let Some(item) = item else { return Ok(()) };
+        let mut state = self.state();
+        let is_wanted = state.calls.get(&call).is_some_and(|it| !it.is_cancelled);
+        if is_wanted {
+            state.deliveries.insert(call, item);
+            return Ok(());
+        }
+        drop(state);
+        drop(item);
+        let message = "the script stopped waiting";
+        Err(Error::new(ErrorKind::Cancelled, message))
+    }
+
+    fn start_next(self: &Arc<Self>, call: u64, begun: Begun, stream: StreamId) {
         let server = Arc::clone(self);
         drop(io::spawn(async move {
+            let cx = begun.turn().await;
             let outcome = Outcome::new(server.host.next(&cx, stream).await.map(WireItem::new));
             server.answer(call, |outcome| Frame::Item { call, outcome }, outcome);
         }));
@@ -207,7 +292,7 @@ impl Server {
         let resource = match returned {
             Return::Object(object) => Resource::Object(object.id.0),
             Return::Stream(stream) => Resource::Stream(*stream),
-            Return::Value(_) => return None,
+            Return::Value(_) | Return::Delivery(_) => return None,
         };
         self.state().held.push(resource);
         Some(resource)
@@ -227,8 +312,10 @@ impl Server {
     ) -> bool {
         let ended = self.state().calls.remove(&call);
         drop(ended);
-        let sent = self.send(&frame(outcome));
+        let sent = self.outgoing.send(&frame(outcome));
         if let Err(error) = &sent {
+            let unsent = self.state().deliveries.remove(&call);
+            drop(unsent);
             self.tell(&frame(Outcome::Err(error.to_value())));
         }
         sent.is_ok()
@@ -279,12 +366,16 @@ impl Callable for PipeCallable {
                 answered: false,
             };
             let callable = remote.id;
-            server.send(&Frame::Callback {
-                callback,
-                callable,
-                args,
-                metadata: cx.metadata().clone(),
-            })?;
+            {
+                let mut sending = server.outgoing.begin();
+                let metadata = sending.place(cx.metadata())?;
+                sending.send(&Frame::Callback {
+                    callback,
+                    callable,
+                    args,
+                    metadata,
+                })?;
+            }
             let reply = cx.within(reply).await?;
             waiting.answered = true;
             reply
