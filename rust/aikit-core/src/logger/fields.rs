@@ -107,7 +107,7 @@ impl Fields {
             if let Content::Text(place) = &mut field.content {
                 *place = place.start + start..place.end + start;
             }
-            self.put(field);
+            self.replace(field);
         }
     }
 
@@ -216,6 +216,15 @@ impl Fields {
 
     #[inline]
     fn put(&mut self, field: Field) {
+        if field.origin == Origin::Other {
+            self.replace(field);
+        } else {
+            // Aikit's source code gives a record each name once.
+            self.0.fields.push(field);
+        }
+    }
+
+    fn replace(&mut self, field: Field) {
         match self.0.fields.iter_mut().find(|it| it.name == field.name) {
             Some(known) => *known = field,
             None => self.0.fields.push(field),
