@@ -5,7 +5,9 @@ mod operation;
 #[cfg(test)]
 mod tests;
 
-use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{
+    any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
+};
 
 use futures::FutureExt as _;
 
@@ -73,6 +75,8 @@ where
 pub struct Execution {
     cx: Context,
     span: Option<Arc<Span>>,
+    /// When it began, by the clock that never goes backwards.
+    begun: Duration,
     has_ended: bool,
 }
 
@@ -86,7 +90,7 @@ impl Execution {
         cx.check()?;
         check_depth(cx, &operation.name)?;
         let name = Arc::clone(&operation.name);
-        let started = cx.clock().wall();
+        let (started, begun) = (cx.clock().wall(), cx.clock().monotonic());
         let node = cx.graph().register_in(name, cx.caller_node(), started);
         let ids = ids(cx, &node, operation.boundary);
         let span = telemetry::begin(cx, &node, operation.span.as_deref());
@@ -97,6 +101,7 @@ impl Execution {
         Ok(Self {
             cx,
             span,
+            begun,
             has_ended: false,
         })
     }
@@ -150,7 +155,8 @@ impl Execution {
     }
 
     fn close(&self, error: Option<&Error>) {
-        end(&self.cx, self.node(), error);
+        let elapsed = self.cx.clock().monotonic().saturating_sub(self.begun);
+        end(&self.cx, self.node(), elapsed, error);
         telemetry::end(self.span.as_ref(), &self.cx, self.node(), error);
     }
 }
@@ -198,9 +204,12 @@ fn panicked(name: &str, panic: &(dyn Any + Send)) -> Error {
     Error::internal(format!("`{name}` panicked: {said}"))
 }
 
-fn end(cx: &Context, node: &Arc<ProcedureNode>, error: Option<&Error>) {
+fn end(cx: &Context, node: &Arc<ProcedureNode>, elapsed: Duration, error: Option<&Error>) {
     let status = Status::of(error);
-    node.finish(status, cx.clock().wall(), error.map(ToString::to_string));
+    // The wall clock may have been set meanwhile: a duration is none of its differences.
+    let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+    let completed = node.started.saturating_add(elapsed);
+    node.finish(status, completed, error.map(ToString::to_string));
     if cx.is_observed() {
         let kind = error.map_or(EventKind::ProcedureEnd, |_| EventKind::ProcedureError);
         cx.emit(kind, describe(cx, error));

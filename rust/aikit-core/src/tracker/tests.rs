@@ -1,14 +1,15 @@
 //! Executions: where they stand, how they end, what they are told.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::{context::Overrides, io};
+use crate::{
+    clock::{Clock, SystemClock, UnixMicros},
+    context::Overrides,
+    io,
+};
 
 #[test]
 fn a_nested_execution_stands_below_its_caller_and_reports_upwards() {
@@ -146,6 +147,38 @@ fn innermost(boundaries: [Boundary; 3]) -> (Option<String>, Option<String>, Stri
     let cx = inner.context();
     let ids = (names(cx.execution_id()), names(cx.parent_execution_id()));
     (ids.0, ids.1, cx.origin_name().unwrap().to_owned())
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_execution_shorter() {
+    #[derive(Debug, Default)]
+    struct SetBack(AtomicI64);
+    impl Clock for SetBack {
+        fn now(&self) -> UnixMicros {
+            self.0.fetch_sub(3_600_000_000, Ordering::Relaxed)
+        }
+
+        fn monotonic(&self) -> Duration {
+            SystemClock.monotonic()
+        }
+
+        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+            SystemClock.sleep(duration)
+        }
+
+        fn random(&self, bytes: &mut [u8]) {
+            SystemClock.random(bytes);
+        }
+    }
+    let cx = Context::create(Overrides {
+        clock: Some(Arc::new(SetBack::default())),
+        ..Overrides::default()
+    });
+    let tracked = track(&cx, Operation::new("short"), |_| async { Ok(()) });
+    tracked.now_or_never().unwrap().unwrap();
+    let node = &cx.graph().all()[0];
+    let elapsed = node.completed().unwrap() - node.started;
+    assert!((0..60_000_000).contains(&elapsed), "{elapsed}");
 }
 
 #[test]
