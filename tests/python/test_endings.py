@@ -147,12 +147,15 @@ async def test_a_block_that_ends_in_time_leaves_the_task_alone() -> None:
 
 def test_without_a_loop_of_asyncio_blocks_work_and_end_at_the_next_call() -> None:
     async def steps() -> str:
-        with Context.create() as ctx:
-            async with ctx.child() as child, aikit.track("inside"):
-                child.cancel("enough")
-                with pytest.raises(CancelledError, match="enough"):
-                    aikit.tools.count_words(text="a")
+        with Context.create() as ctx, pytest.raises(CancelledError, match="enough"):
+            await inside(ctx.child())
         return "ended"
+
+    async def inside(ctx: Context) -> None:
+        async with ctx, aikit.track("inside"):
+            ctx.cancel("enough")
+            with pytest.raises(CancelledError, match="enough"):
+                aikit.tools.count_words(text="a")
 
     with pytest.raises(StopIteration) as ended:
         steps().send(None)

@@ -360,11 +360,14 @@ fn forks_of_one_execution_count_for_themselves_and_for_it() {
     let below = second.child(Overrides::default());
     below.metrics().add("pages", 1.0);
     let sums = [&below, &second, outer].map(|cx| of(cx, "pages"));
-    assert_eq!(sums, [1.0, 4.0, 17.0]);
+    assert_eq!(sums.into(), (1.0, 4.0, 17.0));
     // A part is the same place.
     let part = second.part(Overrides::default());
     part.metrics().set("latency_ms", 30.0).unwrap();
-    assert_eq!(of(&second, "latency_ms"), 30.0);
+    assert_eq!(
+        (of(&second, "latency_ms"), of(&part, "latency_ms")),
+        (30.0, 30.0)
+    );
     // A graph of its own has nothing to do with it.
     let apart = outer.root_child(Overrides::default());
     apart.metrics().add("pages", 1.0);
@@ -385,13 +388,12 @@ fn a_child_shares_events_graph_channels_and_cancellation_and_owns_node_origin_an
         assert_eq!(channels[0], channels[1]);
         child.metrics().add("x", 1.0);
     }
-    assert!(
-        [&parent, &children[0], &children[1]].map(|cx| cx.metrics().get("x")) == [0.0, 1.0, 1.0]
-    );
+    let counted = [&parent, &children[0], &children[1]].map(|cx| cx.metrics().get("x"));
+    assert_eq!(counted.into(), (0.0, 1.0, 1.0));
     // Node and origin of what begins in one are those of nobody else.
     let [first, second] = children.each_ref().map(|child| begin(child, "root"));
     let below = begin(first.context(), "below");
-    let places = [&first, &second, &below].map(|it| it.context());
+    let places = [&first, &second, &below].map(Execution::context);
     let nodes = places.map(|cx| cx.node().unwrap().pid);
     let origins = places.map(|cx| cx.origin().unwrap().pid);
     assert_ne!(nodes[0], nodes[1]);
@@ -416,6 +418,9 @@ fn a_long_chain_of_children_counts_and_is_dropped() {
         last = last.child(Overrides::default());
     }
     last.metrics().add("x", 1.0);
-    assert_eq!(first.metrics().get("x"), 1.0);
+    assert_eq!(
+        (first.metrics().get("x"), last.metrics().get("x")),
+        (1.0, 1.0)
+    );
     drop(last);
 }
