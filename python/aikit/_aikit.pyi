@@ -404,7 +404,7 @@ class Execution:
     def context(self, /) -> Context: ...
     def end(self, /) -> None:
         """
-        Ends it well.
+        Ends it with a result; raises where that came too late.
         """
     def fail(self, /, raised: BaseException) -> Any | None:
         """

@@ -360,7 +360,7 @@ fn forks_of_one_execution_count_for_themselves_and_for_it() {
     let below = second.child(Overrides::default());
     below.metrics().add("pages", 1.0);
     let sums = [&below, &second, outer].map(|cx| of(cx, "pages"));
-    assert_eq!(sums.into(), (1.0, 4.0, 17.0));
+    assert_eq!(<(f64, f64, f64)>::from(sums), (1.0, 4.0, 17.0));
     // A part is the same place.
     let part = second.part(Overrides::default());
     part.metrics().set("latency_ms", 30.0).unwrap();
@@ -389,7 +389,7 @@ fn a_child_shares_events_graph_channels_and_cancellation_and_owns_node_origin_an
         child.metrics().add("x", 1.0);
     }
     let counted = [&parent, &children[0], &children[1]].map(|cx| cx.metrics().get("x"));
-    assert_eq!(counted.into(), (0.0, 1.0, 1.0));
+    assert_eq!(<(f64, f64, f64)>::from(counted), (0.0, 1.0, 1.0));
     // Node and origin of what begins in one are those of nobody else.
     let [first, second] = children.each_ref().map(|child| begin(child, "root"));
     let below = begin(first.context(), "below");
