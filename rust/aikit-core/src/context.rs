@@ -89,6 +89,8 @@ struct Operation {
     /// Its events, for late readers.
     log: Arc<EventLog>,
     cancel: Arc<Cancel>,
+    /// What it has used until now.
+    total: Arc<Metrics>,
 }
 
 /// The execution that calls belong to: the one that began it, and the execution it stands in.
@@ -166,7 +168,7 @@ impl Context {
             span,
             tick: overrides.tick.or(parent.tick),
             depth: parent.depth,
-            metrics: Metrics::default(),
+            metrics: Metrics::counted_in(self.operation_total().cloned()),
             shared: parent.shared.with(overrides),
         }))
     }
@@ -224,7 +226,10 @@ impl Context {
     pub(crate) fn child_with_log(&self, log: Arc<EventLog>) -> Self {
         self.changed(Overrides::default(), |inner| {
             let cancel = Arc::clone(&inner.cancel);
-            inner.operation = Some(Operation { log, cancel });
+            let around = inner.operation.take().map(|it| it.total);
+            let total = Arc::new(Metrics::counted_in(around));
+            inner.metrics = Metrics::counted_in(Some(Arc::clone(&total)));
+            inner.operation = Some(Operation { log, cancel, total });
         })
     }
 
@@ -400,6 +405,11 @@ impl Context {
     /// The events of the operation that a handle stands for, kept for late readers.
     pub fn operation_events(&self) -> Option<&Arc<EventLog>> {
         self.0.operation.as_ref().map(|it| &it.log)
+    }
+
+    /// What the operation that a handle stands for has used until now.
+    pub(crate) fn operation_total(&self) -> Option<&Arc<Metrics>> {
+        self.0.operation.as_ref().map(|it| &it.total)
     }
 
     /// Where channels are found, if the host has any.
