@@ -287,9 +287,9 @@ class _Item(Generic[T]):
             self._close()
 
     def _leave(self) -> None:
-        # What has not begun never does, and what is there is nobody's.
-        if not self._go_on("begun", "left"):
-            self._state = "there"
+        with self._lock:
+            # What has not begun never does, and what is there is nobody's.
+            self._state = "left" if self._state == "begun" else "there"
 
     def _go_on(self, before: str, after: str) -> bool:
         with self._lock:
