@@ -126,6 +126,11 @@ impl Handle {
         Ok(PyValue(self.here(py)?.usage().to_value()))
     }
 
+    /// How many events are kept no more.
+    fn dropped(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.here(py)?.dropped())
+    }
+
     /// Where the work stands.
     fn status(&self, py: Python<'_>) -> PyResult<&'static str> {
         Ok(self.here(py)?.status().name())
@@ -202,6 +207,12 @@ impl HandleView {
     fn events(&self, py: Python<'_>) -> PyResult<EventList> {
         self.started_by.check(py)?;
         Ok(EventList(self.view.events_until_now()))
+    }
+
+    /// How many events are kept no more.
+    fn dropped(&self, py: Python<'_>) -> PyResult<u64> {
+        self.started_by.check(py)?;
+        Ok(self.view.dropped())
     }
 
     /// The same events, closed by themselves.

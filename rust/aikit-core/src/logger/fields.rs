@@ -12,7 +12,7 @@ use super::{
     line::write_digits,
     room::{Kept, Reusable, Room},
 };
-use crate::{Value, context::Context, value::Map};
+use crate::{Value, context::Context, quote, value::Map};
 
 /// The fields of one record, in order, each name once. There are a dozen at most, most of whose
 /// names are known beforehand: looking through them is quicker than hashing is.
@@ -318,7 +318,7 @@ pub fn default_context_fields() -> ContextFields {
             });
         }
         if let Some(node) = cx.node() {
-            fields.add("procedure", |it| it.push_str(&node.name));
+            fields.add("procedure", |it| it.push_str(&quote::cut(&node.name)));
             fields.add("procedure_id", |it| {
                 it.push('p');
                 write_digits(it, node.pid.number());

@@ -72,6 +72,12 @@ impl HandleView {
         self.log.until_now()
     }
 
+    /// How many events the handle keeps no more: the oldest, beyond 65,536. Readers that come too
+    /// late for them get an event `events.lost` with their `count`.
+    pub fn dropped(&self) -> u64 {
+        self.log.dropped()
+    }
+
     /// Whether both are of one operation.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.log, &other.log)
@@ -198,6 +204,11 @@ impl Handle {
     /// What the work has used until now; see [`HandleView::usage`].
     pub fn usage(&self) -> UsageSums {
         self.view.usage()
+    }
+
+    /// How many events it keeps no more, see [`HandleView::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.view.dropped()
     }
 
     /// Asks the work to end; its result is then an error of kind `cancelled`.
