@@ -6,6 +6,7 @@ from _typeshed import Incomplete, SupportsGetItem
 
 __all__ = [
     "Agent",
+    "Arrival",
     "Artifacts",
     "Channel",
     "Context",
@@ -17,7 +18,6 @@ __all__ = [
     "ProcedureNode",
     "ProcedureOptions",
     "Rag",
-    "Received",
     "Reply",
     "Scope",
     "Session",
@@ -28,6 +28,7 @@ __all__ = [
     "VectorIndex",
     "Watch",
     "add_to_counter",
+    "aflush_events",
     "api_modules",
     "areplay_events",
     "channel_session",
@@ -42,8 +43,9 @@ __all__ = [
     "error_kinds",
     "find_tool",
     "find_tools",
+    "flush_events",
     "flush_telemetry",
-    "forget_visits",
+    "forget_parent",
     "holds_cassette",
     "hook_points",
     "insert_cassette",
@@ -107,6 +109,25 @@ class Agent:
         """
 
 @final
+class Arrival:
+    """
+    Where an event comes that is awaited. Who stops awaiting gives it up, and the event goes back
+    into the subscription, before all others.
+    """
+    def __new__(cls, /) -> Arrival:
+        """
+        A place for one event.
+        """
+    def give_up(self, /) -> None:
+        """
+        Nobody awaits it any more.
+        """
+    def keep(self, /) -> Incomplete | None:
+        """
+        The event, once.
+        """
+
+@final
 class Artifacts:
     """
     The artifacts of one scope.
@@ -158,9 +179,9 @@ class Channel:
         """
         Opens a channel, which is made when there is none.
         """
-    def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+    def areceive(self, /, arrival: Arrival, timeout: SupportsFloat | SupportsIndex | None) -> Any:
         """
-        `receive` as an awaitable of what is to be kept.
+        `receive` as an awaitable, which ends when an event has come to `arrival`.
         """
     def arequest(
         self,
@@ -416,6 +437,10 @@ class Handle:
         """
         Asks the work to end.
         """
+    def dropped(self, /) -> int:
+        """
+        How many events are kept no more.
+        """
     def event(self, /, after: SupportsIndex) -> Incomplete | None:
         """
         Waits for the event after position `after`; `None` after the last one.
@@ -461,6 +486,10 @@ class HandleView:
     def close(self, /) -> None:
         """
         Ends the waits for events.
+        """
+    def dropped(self, /) -> int:
+        """
+        How many events are kept no more.
         """
     def event(self, /, after: SupportsIndex) -> Incomplete | None:
         """
@@ -682,17 +711,6 @@ class Rag:
         """
 
 @final
-class Received:
-    """
-    An event on its way: when whoever awaits it is cancelled before it was kept, it goes back into
-    the subscription.
-    """
-    def keep(self, /) -> Incomplete | None:
-        """
-        The event, once.
-        """
-
-@final
 class Reply:
     """
     Where a Python function's answer goes.
@@ -897,9 +915,9 @@ class Subscription:
     """
     A subscription.
     """
-    def areceive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Any:
+    def areceive(self, /, arrival: Arrival, timeout: SupportsFloat | SupportsIndex | None) -> Any:
         """
-        `receive` as an awaitable of what is to be kept.
+        `receive` as an awaitable, which ends when an event has come to `arrival`.
         """
     def receive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> Incomplete | None:
         """
@@ -1004,6 +1022,11 @@ def add_to_counter(
     Adds an amount to the counter `(name, unit, description)`.
     """
 
+def aflush_events(timeout: SupportsFloat | SupportsIndex | None) -> Any:
+    """
+    `flush_events` as an awaitable.
+    """
+
 def api_modules() -> Any:
     """
     Every module of the script API with its functions and classes, in the order of the reference.
@@ -1036,7 +1059,8 @@ def check_profile(name: str) -> None:
 
 def close_interpreter() -> None:
     """
-    Called by `atexit`: lets nobody in any more and waits for those who are inside.
+    Called by `atexit`: gives functions what was published last, then lets nobody in any more and
+    waits for those who are inside.
     """
 
 def close_network(closed: bool) -> None:
@@ -1079,12 +1103,17 @@ def find_tools(names: SupportsGetItem[int, str] | None = None) -> list[Tool]:
     The tools of these names and groups; `None` for every tool of the session.
     """
 
+def flush_events(timeout: SupportsFloat | SupportsIndex | None) -> int:
+    """
+    Waits until functions have been given what was published; answers how much they have not.
+    """
+
 def flush_telemetry(seconds: SupportsFloat | SupportsIndex) -> None:
     """
     Hands over what the provider still keeps, within `seconds`.
     """
 
-def forget_visits() -> None:
+def forget_parent() -> None:
     """
     Called in a forked child, where the threads that were inside do not exist.
     """

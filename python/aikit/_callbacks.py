@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
     from queue import SimpleQueue
+    from types import FrameType
 
 # What a function called by Rust belongs to: an `_aikit.Scope`, read by the next call into Rust.
 SCOPE: contextvars.ContextVar[object] = contextvars.ContextVar("aikit_scope", default=None)
@@ -48,6 +49,20 @@ def place() -> tuple[int, int]:
 def current_scope() -> object:
     """Returns the run that the current function belongs to, or None."""
     return SCOPE.get()
+
+
+def calls_handlers() -> bool:
+    """Returns whether this thread is that of a ``logging.handlers.QueueListener``."""
+    module = sys.modules.get("logging.handlers")
+    if module is None:
+        return False
+    monitor = module.QueueListener._monitor.__code__  # noqa: SLF001  # what its thread runs
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001
+    while frame is not None:
+        if frame.f_code is monitor:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_async(function: Callable[..., object]) -> bool:
@@ -488,7 +503,7 @@ def _after_fork() -> None:
     _blocked.clear()
     _waiting.clear()
     _begun.clear()
-    _aikit.forget_visits()
+    _aikit.forget_parent()
 
 
 atexit.register(_aikit.close_interpreter)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import _aikit
 from . import _given as given
 from .records import Record
-from .subscriptions import CAPACITY, DROPS, Events, Subscription, subscriber
+from .subscriptions import CAPACITY, DROPS, Events, Subscription, arrive, subscriber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -135,7 +135,8 @@ class Channel:
 
         Args:
             fn: Called with each event, one after the other; may be async. What it raises harms
-                nobody else. Without one, the subscription gives the events.
+                nobody else. Without one, the subscription gives the events. It is given all but the
+                responses that it publishes itself.
             capacity: Most events that wait, 1 to 65536.
             drop: What is lost when more wait: ``oldest`` or ``newest``.
 
@@ -160,8 +161,7 @@ class Channel:
 
     async def areceive(self, *, timeout: float | None = None) -> ChannelEvent | None:
         """Is ``receive`` for async code; a wait that is cancelled loses no event."""
-        found = await self._native.areceive(given.seconds("timeout", timeout))
-        event = None if found is None else found.keep()
+        event = await arrive(self._native, given.seconds("timeout", timeout))
         return None if event is None else ChannelEvent(event)
 
     def events(self, *, timeout: float | None = None) -> Events[ChannelEvent]:
@@ -193,6 +193,8 @@ class Channel:
 
         Raises:
             DeadlineError: If no response came in time.
+            LimitExceededError: If the request was dropped, because the queues of all subscribers
+                were full: subscribe with a larger ``capacity``.
             CancelledError: If the channel is destroyed meanwhile.
         """
         options = _given(id, metadata, target)

@@ -12,7 +12,17 @@ from .subscriptions import CAPACITY, DROPS, Subscription, subscriber
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Event", "areceive", "areplay", "publish", "receive", "replay", "subscribe"]
+__all__ = [
+    "Event",
+    "aflush",
+    "areceive",
+    "areplay",
+    "flush",
+    "publish",
+    "receive",
+    "replay",
+    "subscribe",
+]
 
 
 def publish(kind: str, data: Any = None) -> int:  # noqa: ANN401  # any data
@@ -73,6 +83,30 @@ async def areceive(pattern: str, *, timeout: float | None = None) -> Event | Non
     """Is ``receive`` for async code."""
     with subscribe(pattern) as events:
         return await events.areceive(timeout=timeout)
+
+
+def flush(*, timeout: float | None = None) -> int:
+    """Waits until functions have been given what was published before this call.
+
+    Those that subscribed to events count, and those that subscribed to the channels of the caller's
+    user and conversation. The exit of the interpreter does this by itself, for two seconds at most.
+
+    Args:
+        timeout: Longest wait in seconds; None for no limit.
+
+    Returns:
+        How many events they have not been given; 0 unless the time was too short.
+
+    Raises:
+        InvalidArgsError: In such a function, which would wait for itself.
+    """
+    return _aikit.flush_events(timeout)
+
+
+async def aflush(*, timeout: float | None = None) -> int:
+    """Is ``flush`` for async code."""
+    flushed: int = await _aikit.aflush_events(timeout)
+    return flushed
 
 
 def replay(*, after: int = 0, pattern: str = "**", limit: int = 1000) -> list[Event]:

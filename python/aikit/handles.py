@@ -219,6 +219,14 @@ class Handle(Generic[ResultT]):
         return Events(self._native)
 
     @property
+    def dropped(self) -> int:
+        """How many events are kept no more: the oldest, beyond 65,536.
+
+        Who comes too late for them gets an event ``events.lost`` with their ``count`` instead.
+        """
+        return self._native.dropped()
+
+    @property
     def status(self) -> str:
         """``running``, ``completed``, ``failed`` or ``cancelled``."""
         return self._native.status()
@@ -274,6 +282,11 @@ class HandleView:
     def events(self) -> Events:
         """The events until now, as a list that also tells of those to come."""
         return Events(self._native)
+
+    @property
+    def dropped(self) -> int:
+        """How many events are kept no more, see ``Handle.dropped``."""
+        return self._native.dropped()
 
     def __iter__(self) -> Iterator[Event]:
         return _each(self._native)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from . import _aikit
 from . import _given as given
 from .records import Record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
-
-    from . import _aikit
 
 ItemT = TypeVar("ItemT")
 
@@ -28,7 +27,8 @@ class SubscriptionStats(Record):
 
     Attributes:
         waiting: Events that nobody has taken yet.
-        dropped: Events that were lost because nobody took them in time.
+        dropped: Events that were lost because nobody took them in time, or the function was
+            stopped before it had them.
         failed: Calls of its function that raised.
         error: What the last of these raised; None if none did.
         is_stopped: Whether it has ended.
@@ -73,10 +73,9 @@ class Subscription(Generic[ItemT]):
     async def areceive(self, *, timeout: float | None = None) -> ItemT | None:
         """Is ``receive`` for async code. A wait that is cancelled loses no event.
 
-        One that was on its way then is given to the next wait, after what was taken meanwhile.
+        One that was on its way then is the next one again, before all others.
         """
-        found = await self._native.areceive(given.seconds("timeout", timeout))
-        event = None if found is None else found.keep()
+        event = await arrive(self._native, given.seconds("timeout", timeout))
         return None if event is None else self._wrap(event)
 
     def events(self, *, timeout: float | None = None) -> Events[ItemT]:
@@ -92,7 +91,11 @@ class Subscription(Generic[ItemT]):
         return SubscriptionStats(self._native.stats())
 
     def stop(self) -> None:
-        """Ends the subscription; who waits for an event gets None."""
+        """Ends the subscription.
+
+        Events that wait can still be received, and then None is; iterations end after them. A
+        function is called no more: what waited for it counts as ``dropped``.
+        """
         self._native.stop()
 
     def __iter__(self) -> Iterator[ItemT]:
@@ -122,6 +125,18 @@ class Subscription(Generic[ItemT]):
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+async def arrive(
+    native: _aikit.Subscription | _aikit.Channel, timeout: float | None
+) -> dict[str, Any] | None:
+    """Waits for the next event; one that comes for a wait that is cancelled goes back."""
+    arrival = _aikit.Arrival()
+    try:
+        await native.areceive(arrival, timeout)
+        return arrival.keep()
+    finally:
+        arrival.give_up()
 
 
 class Events(Generic[ItemT]):

@@ -32,6 +32,27 @@ def test_a_shutdown_ends_a_cell_that_runs(mortal: Conversation) -> None:
     assert mortal.ends_within(5)
 
 
+def test_a_shutdown_gives_functions_what_was_published_last(tmp_path: Path) -> None:
+    code = """
+    Event.subscribe("last.*", function(event) sleep(0.005) State.set("n" .. event.data, 1) end)
+    for number = 1, 20 do Event.publish("last.it", number) end
+    """
+    kept = "local keys = State.keys() return #keys"
+    conversation = Conversation(folder=tmp_path)
+    try:
+        conversation.execute(code)
+        conversation.control("shutdown_request", {"restart": False})
+        assert conversation.ends_within(5)
+    finally:
+        conversation.close()
+    conversation = Conversation(folder=tmp_path)
+    try:
+        heard = conversation.execute(kept)
+        assert heard.first("execute_result")["data"]["text/plain"] == "20"
+    finally:
+        conversation.close()
+
+
 def test_a_restart_begins_anew_on_the_same_sockets(mortal: Conversation) -> None:
     mortal.execute("a = 1")
     mortal.manager.restart_kernel()

@@ -79,4 +79,66 @@ fails("invalid_args", Event.receive, "a", {timeout = -1})
 fails("invalid_args", function() Event.subscribe("a", print):receive() end)
 fails("invalid_args", Event.replay, {limit = 0})
 fails("unavailable", Event.replay)
+
+-- A flush waits until functions have been given what was published before.
+local given, flushing = {}, nil
+local slow = Event.subscribe("slow.*", function(it)
+  sleep(0.001)
+  given[#given + 1] = it.data
+  if it.data == 3 then flushing = table.pack(pcall(Event.flush)) end
+end)
+local asked = Channel("slow")
+local spoken = asked:subscribe(function(it) given[#given + 1] = it.payload end)
+for i = 1, 3 do Event.publish("slow.it", i) end
+asked:publish("it", 4)
+assert(Event.flush() == 0 and #given == 4, #given)
+table.sort(given)
+assert(table.concat(given, " ") == "1 2 3 4")
+assert(not flushing[1] and flushing[2].kind == "invalid_args" and flushing[2].message:find("itself"))
+fails("invalid_args", Event.flush, {timeout = -1})
+slow:stop() spoken:stop()
+
+-- A stop gives what waits, and then the end; a function is called no more, and the rest is counted.
+local rest = Event.subscribe("rest")
+for i = 1, 3 do Event.publish("rest", i) end
+rest:stop()
+Event.publish("rest", 4)
+assert(rest:stats().waiting == 3 and rest:stats().dropped == 0 and rest:stats().is_stopped)
+local found = {}
+for event in rest:events() do found[#found + 1] = event.data end
+assert(table.concat(found, " ") == "1 2 3" and rest:receive() == nil)
+local held = Event.subscribe("held", function() sleep(60) end)
+for i = 1, 4 do Event.publish("held", i) end
+while held:stats().waiting > 3 do sleep(0.001) end
+assert(Event.flush{timeout = 0.001} == 4)
+held:stop()
+assert(held:stats().waiting == 0 and held:stats().dropped == 3)
+
+-- An endless time limit is none.
+local endless = Event.subscribe("endless")
+Event.publish("endless", 1)
+assert(endless:receive{timeout = math.huge}.data == 1)
+
+-- More requests than a function has room for fail at once, and say why.
+local few = Channel("few")
+few:subscribe(function() sleep(60) end, {capacity = 1})
+local requests = {}
+for i = 1, 4 do requests[i] = async(function() return few:request(i) end) end
+local failed = 0
+while failed < 2 do
+  sleep(0.001)
+  failed = 0
+  for _, request in ipairs(requests) do
+    if request:status() ~= "running" then failed = failed + 1 end
+  end
+end
+for _, request in ipairs(requests) do
+  if request:status() ~= "running" then
+    local ok, why = pcall(request.await, request)
+    assert(not ok and why.kind == "limit_exceeded" and why.message:find("`capacity` is `1`"), tostring(why))
+    assert(why.hint:find("larger `capacity`"))
+  end
+end
+few:destroy()
+for _, request in ipairs(requests) do pcall(request.await, request) end
 print("ok")

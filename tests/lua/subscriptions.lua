@@ -10,6 +10,8 @@ end)
 assert(not ok and why.kind == "limit_exceeded" and why.hint:find("stop those", 1, true), tostring(why))
 assert(not pcall(Event.receive, "count.other", {timeout = 0}))
 held[1]:stop()
+-- Functions that are stopped give their place back: there is one for all of these.
+for _ = 1, 20 do Event.subscribe("count.stopped", print):stop() end
 held[1] = Event.subscribe("count.held")
 assert(not pcall(Event.subscribe, "count.held"))
 -- What was dropped does not count, whether or not it was collected.

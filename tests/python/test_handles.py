@@ -225,3 +225,33 @@ def test_middleware_sees_the_handle_of_its_operation() -> None:
     seen.clear()
     assert watched.start().result() == 2
     assert seen == ["procedure.start", "step.done"]
+
+
+def test_a_handle_counts_the_events_it_keeps_no_more_and_tells_late_readers() -> None:
+    @aikit.procedure
+    def many(count: int) -> Generator[int, None, None]:
+        yield from range(count)
+
+    handle = many.start(65_536)
+    handle.result()
+    dropped = handle.dropped
+    # The start and the end are events too.
+    assert dropped == 2
+    late = iter(handle)
+    lost, first = next(late), next(late)
+    assert (lost.kind, lost.data, lost.sequence) == ("events.lost", {"count": dropped}, dropped)
+    assert (first.kind, first.sequence) == ("stream.chunk", dropped + 1)
+    assert handle.events[:2] == [lost, first]
+    assert len(handle.events) == 65_537
+    told: list[str] = []
+    handle.events.on("events.lost", lambda event: told.append(event.kind)).join(LATE_S)
+    assert told == ["events.lost"]
+
+    seen: list[int] = []
+
+    def note(args: Any, envelope: Any, next: Any) -> Any:  # noqa: A002
+        seen.append(envelope.handle.dropped)
+        return next(args)
+
+    assert add.use(note).start(1).result() == 2
+    assert seen == [0]

@@ -252,3 +252,28 @@ def test_the_format_of_a_script_counts_where_its_host_has_set_none(tmp_path: Pat
     record = json.loads(inside)
     assert (record["message"], record["rows"], record["part"]) == ("inside", 3, "a")
     assert json.loads(too)["target"] == "aikit.loader"
+
+
+def test_records_stand_in_order_with_the_programs_own_when_the_call_returns(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    own = logging.getLogger("aikit.of.the.program")
+
+    @aikit.tool
+    def noting() -> int:
+        """Calls aikit between two records of its own."""
+        own.info("before")
+        words = aikit.tools.count_words(text="a b").words
+        own.info("after")
+        return words
+
+    with caplog.at_level(logging.DEBUG, "aikit"):
+        for _ in range(50):
+            caplog.clear()
+            assert noting.invoke({}) == 2
+            told = [
+                it.getMessage().split()[0] if it.name == own.name else vars(it)["procedure"]
+                for it in caplog.records
+                if it.name == own.name or it.getMessage().startswith("ended")
+            ]
+            assert told == ["before", "tool:count_words", "after", "tool:noting"]

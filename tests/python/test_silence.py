@@ -191,7 +191,10 @@ print(min(Handler.count, 1))
 @pytest.mark.parametrize("bridge", ["aikit", "pyo3-log"])
 def test_a_handler_that_ends_the_program_is_heard(bridge: str) -> None:
     program = """
-import sys, time
+import signal, sys, time
+
+# Whoever began the tests in the background had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Handler(logging.Handler):
     raised = [SystemExit(3), KeyboardInterrupt()]
@@ -214,3 +217,39 @@ use()
 print(told.count(SystemExit))
 """
     assert told(program, calls=False, bridge=bridge) == [1, 1]
+
+
+LISTENER = """
+import logging.handlers, queue, time
+
+class Handler(logging.Handler):
+    count = 0
+    def emit(self, record):
+        Handler.count += 1
+        inside()
+
+waiting = queue.Queue()
+logger = logging.getLogger("aikit")
+logger.setLevel(logging.DEBUG)
+logger.addHandler(logging.handlers.QueueHandler(waiting))
+use()
+made = waiting.qsize()
+listener = logging.handlers.QueueListener(waiting, Handler())
+listener.start()
+deadline = time.monotonic() + 60
+while Handler.count < made and time.monotonic() < deadline:
+    time.sleep(0.001)
+listener.stop()
+assert made > 0 and (Handler.count, waiting.qsize()) == (made, 0), (made, Handler.count)
+# Elsewhere records are made as before.
+use()
+assert waiting.qsize() == made
+"""
+
+
+def test_what_the_thread_of_a_queue_listener_calls_brings_about_no_records() -> None:
+    program = PRELUDE + LISTENER + CHECK
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -368,6 +368,26 @@ def test_a_provider_that_raises_harms_no_call(caplog: pytest.LogCaptureFixture) 
     assert "no room for execute_tool calculate" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("address", "headers", "named"),
+    [
+        ("http://", {}, "no http URL"),
+        ("http:///v1", {}, "no http URL"),
+        ("http://127.0.0.1:1", {"a\nb": "x"}, r"`a\\nb` has no valid name"),
+        ("http://127.0.0.1:1", {"": "x"}, "`` has no valid name"),
+        ("http://127.0.0.1:1", {"api-key": "secret\r\nx: y"}, "`api-key` has a line end"),
+        ("http://127.0.0.1:1", {"api-key": "secret\n"}, "`api-key` has a line end"),
+    ],
+)
+def test_an_address_without_a_host_and_headers_with_line_ends_are_refused(
+    address: str, headers: dict[str, str], named: str
+) -> None:
+    with pytest.raises(errors.ConfigError, match=named) as raised:
+        telemetry.set_provider(OtlpProvider(address, headers=headers))
+    assert raised.value.hint
+    assert "secret" not in str(raised.value)
+
+
 def test_an_object_that_is_no_provider_is_refused() -> None:
     with pytest.raises(errors.InvalidArgsError, match="start_span"):
         telemetry.set_provider(object())  # type: ignore[arg-type]

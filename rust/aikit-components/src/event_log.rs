@@ -16,7 +16,7 @@ use aikit_core::{
     clock::{Clock as _, SystemClock, UnixMicros},
     event::{Event, EventKind, Pattern, seconds},
     io,
-    per_process::PerProcess,
+    per_process::{self, PerProcess},
     storage::{Batch, KeyValueStore, Revision},
 };
 use futures::future::select;
@@ -65,10 +65,25 @@ pub struct EventLog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     project: Project,
+    /// What the writer reads; `None` where the configuration keeps nothing.
+    events: Option<Arc<BroadcastSubscription<Event>>>,
+    /// The process of the writer.
+    generation: u32,
     /// The way to the writer; `None` where the configuration keeps nothing.
     flushes: Option<Flushes>,
     /// Ends the writer when it is dropped, after what was published is written.
     _end: Option<oneshot::Sender<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // In a forked child nobody reads what would come: the writer is in the parent.
+        if let Some(events) = &self.events
+            && self.generation != per_process::generation()
+        {
+            events.end();
+        }
+    }
 }
 
 /// Asks a writer to say when what was published is written.
@@ -143,6 +158,8 @@ impl EventLog {
         if config.persist.is_empty() {
             return Ok(Self(Arc::new(Inner {
                 project,
+                events: None,
+                generation: per_process::generation(),
                 flushes: None,
                 _end: None,
             })));
@@ -158,13 +175,14 @@ impl EventLog {
             let hint = error.hint().unwrap_or_default().to_owned();
             Error::new(ErrorKind::Config, message).with_hint(hint)
         })?;
+        let events = Arc::new(events.into_queue());
         let (flushes, asked) = mpsc::channel(FLUSHES_MAX);
         let (end, ended) = oneshot::channel();
         let writer = Writer {
             project: project.clone(),
             cx: cx.clone(),
             retention: config.retention,
-            events: events.into_queue(),
+            events: Arc::clone(&events),
             dropped_seen: 0,
             lost: 0,
             is_failing: false,
@@ -175,6 +193,8 @@ impl EventLog {
         writers.push(flushes.clone());
         Ok(Self(Arc::new(Inner {
             project,
+            events: Some(events),
+            generation: per_process::generation(),
             flushes: Some(flushes),
             _end: Some(end),
         })))
@@ -304,7 +324,7 @@ struct Writer {
     project: Project,
     cx: Context,
     retention: u64,
-    events: BroadcastSubscription<Event>,
+    events: Arc<BroadcastSubscription<Event>>,
     /// Drops of the queue that were told.
     dropped_seen: u64,
     /// Events that could not be kept and were not told yet.

@@ -85,6 +85,25 @@ impl Carried {
         }
     }
 
+    /// What the session of a forked child goes on with of its parent's: events and channels, whose
+    /// functions are called there too. Where a thread of the parent was inside as it forked they
+    /// begin anew, which is told by a warning.
+    pub fn of_parent(parent: &Components) -> Self {
+        let (events, channels) = (parent.context.events(), parent.context.channels());
+        if !events.is_free() || channels.is_some_and(|it| !it.is_free()) {
+            tracing::warn!(
+                "a forked process begins without the subscriptions of its parent, which was \
+                 publishing as it forked: subscribe there"
+            );
+            return Self::default();
+        }
+        Self {
+            channels: channels.cloned(),
+            events: Some(Arc::clone(events)),
+            ..Self::default()
+        }
+    }
+
     fn root_context(self, principal: Principal) -> Context {
         let own = || Arc::new(Channels::default()) as Arc<dyn ChannelService>;
         Context::create(Overrides {

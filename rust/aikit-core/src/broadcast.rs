@@ -3,6 +3,7 @@
 //! Publishing never waits: each subscription has a queue of its own with bounds, in number and in
 //! bytes, and what does not fit is dropped and counted there.
 
+mod backlog;
 mod feed;
 mod listener;
 mod queue;
@@ -12,18 +13,23 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
-use self::queue::Queue;
-pub use self::{
-    feed::{Feed, timeout},
-    listener::{Listener, listen},
-    queue::{BYTES_MAX, Weigh},
-    taken::{Delivery, Taken},
+use self::queue::{Found, Queue};
+pub(crate) use self::{
+    backlog::{Backlog, flush},
+    queue::is_free,
 };
-use crate::{Error, ErrorKind, Result};
+pub use self::{
+    backlog::{END_LIMIT, LEFT, settle},
+    feed::{Feed, timeout},
+    listener::{Listener, ListenerGuard, listen, subscriber},
+    queue::{BYTES_MAX, Lost, Weigh},
+    taken::{Delivery, Taken, Wait},
+};
+use crate::{Error, ErrorKind, Result, per_process};
 
 /// Items that wait for one subscriber, unless it says otherwise.
 pub const CAPACITY: usize = 1024;
@@ -94,7 +100,18 @@ impl QueueOptions {
     }
 }
 
-type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+type Filter<T> = dyn Fn(&T) -> bool + Send + Sync;
+
+/// What became of an item that was published.
+#[derive(Debug)]
+pub struct Published<T> {
+    /// Its number, from 1 without gaps.
+    pub sequence: u64,
+    /// How many subscribers want it, those included whose queue had no room for it.
+    pub wanted: usize,
+    /// What was dropped for want of room: this item or earlier ones.
+    pub lost: Vec<Lost<T>>,
+}
 
 /// Carries items to whoever subscribed; publishing never waits.
 pub struct Broadcast<T> {
@@ -107,6 +124,8 @@ struct State<T> {
     sequence: u64,
     queues: Vec<Weak<Queue<T>>>,
     is_closed: bool,
+    /// The process whose functions get the items, see [`per_process::generation`].
+    generation: u32,
 }
 
 impl<T> Default for Broadcast<T> {
@@ -115,6 +134,7 @@ impl<T> Default for Broadcast<T> {
             sequence: 0,
             queues: Vec::new(),
             is_closed: false,
+            generation: per_process::generation(),
         };
         Self {
             state: Mutex::new(state),
@@ -135,29 +155,70 @@ impl<T: Weigh> Broadcast<T> {
     /// Publishes what `make` makes of the next number; answers the number, from 1 without gaps, or
     /// `None` after [`Broadcast::close`]. Nothing is made when nobody listens.
     pub fn publish(&self, make: impl FnOnce(u64) -> T) -> Option<u64> {
+        self.publish_except(None, make).map(|it| it.sequence)
+    }
+
+    /// As [`Broadcast::publish`], but not to the subscriber `except`; answers what became of it.
+    pub fn publish_except(
+        &self,
+        except: Option<u64>,
+        make: impl FnOnce(u64) -> T,
+    ) -> Option<Published<T>> {
         // The lock is held while numbering, so every subscriber sees the numbers in order.
         let mut state = self.state();
         if state.is_closed {
             return None;
         }
         state.sequence += 1;
-        let sequence = state.sequence;
+        let mut published = Published {
+            sequence: state.sequence,
+            wanted: 0,
+            lost: Vec::new(),
+        };
         if state.queues.is_empty() {
-            return Some(sequence);
+            return Some(published);
         }
-        let item = Arc::new(make(sequence));
+        state.follow();
+        let item = Arc::new(make(published.sequence));
         let weight = item.weight();
         let mut has_left = false;
         for queue in &state.queues {
-            match queue.upgrade() {
-                Some(queue) => queue.push(&item, weight),
-                None => has_left = true,
+            let queue = queue.upgrade();
+            if queue.as_ref().is_some_and(|it| except == Some(it.id())) {
+                continue;
             }
+            let pushed = queue.and_then(|it| it.push(&item, weight, &mut published.lost));
+            published.wanted += usize::from(pushed == Some(true));
+            has_left |= pushed.is_none();
         }
         if has_left {
-            state.queues.retain(|queue| queue.strong_count() > 0);
+            state.clean();
         }
-        Some(sequence)
+        Some(published)
+    }
+}
+
+impl<T> State<T> {
+    /// Forgets subscriptions that have ended.
+    fn clean(&mut self) {
+        let is_live = |it: &Weak<Queue<T>>| it.upgrade().is_some_and(|it| !it.is_ended());
+        self.queues.retain(is_live);
+    }
+
+    /// Lets functions go on in a forked child, where nobody calls them: that process began without
+    /// the tasks of its parent, which gives them what waits there.
+    fn follow(&mut self) {
+        let generation = per_process::generation();
+        if std::mem::replace(&mut self.generation, generation) == generation {
+            return;
+        }
+        for place in &mut self.queues {
+            let queue = place.upgrade().filter(|it| !it.is_ended());
+            let runner = queue.and_then(|it| it.runner.get()?.upgrade());
+            if let Some(runner) = runner {
+                *place = Arc::downgrade(&runner.revive());
+            }
+        }
     }
 }
 
@@ -167,13 +228,15 @@ impl<T> Broadcast<T> {
     pub fn subscribe(
         &self,
         options: QueueOptions,
-        filter: Option<Filter<T>>,
+        filter: Option<Box<Filter<T>>>,
     ) -> BroadcastSubscription<T> {
         let mut state = self.state();
         let live = Arc::clone(&self.live);
+        let filter = filter.map(Arc::from);
         let queue = Arc::new(Queue::new(options, filter, state.is_closed, live));
         // Here too: nobody may publish while many come and go.
-        state.queues.retain(|queue| queue.strong_count() > 0);
+        state.clean();
+        state.follow();
         if !state.is_closed {
             state.queues.push(Arc::downgrade(&queue));
         }
@@ -189,7 +252,7 @@ impl<T> Broadcast<T> {
     pub fn try_subscribe(
         &self,
         options: QueueOptions,
-        filter: Option<Filter<T>>,
+        filter: Option<Box<Filter<T>>>,
     ) -> Result<BroadcastSubscription<T>> {
         options.check()?;
         if self.subscriber_count() >= SUBSCRIBERS_MAX {
@@ -216,8 +279,7 @@ impl<T> Broadcast<T> {
         state.is_closed = true;
         for queue in std::mem::take(&mut state.queues) {
             if let Some(queue) = queue.upgrade() {
-                queue.is_closed.store(true, Ordering::Release);
-                queue.arrived.notify_waiters();
+                queue.close();
             }
         }
     }
@@ -225,6 +287,32 @@ impl<T> Broadcast<T> {
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
         self.state().is_closed
+    }
+
+    /// What functions are given of it.
+    pub(crate) fn backlogs(&self) -> Vec<Arc<dyn Backlog>>
+    where
+        T: Send + Sync + 'static,
+    {
+        let queues = {
+            let mut state = self.state();
+            state.follow();
+            state.queues.clone()
+        };
+        let queues = queues.iter().filter_map(Weak::upgrade);
+        let called = queues.filter(|it| it.runner.get().is_some());
+        called.map(|it| it as Arc<dyn Backlog>).collect()
+    }
+
+    /// Whether no thread is inside: one that was when a process forked never leaves in the child.
+    pub fn is_free(&self) -> bool {
+        is_free(&self.state) && {
+            let queues = self.state().queues.clone();
+            queues
+                .iter()
+                .filter_map(Weak::upgrade)
+                .all(|it| it.is_free())
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -253,26 +341,23 @@ impl<T> fmt::Debug for BroadcastSubscription<T> {
 }
 
 impl<T> BroadcastSubscription<T> {
-    /// The next item; waits for one. `None` when the broadcast is closed and everything was read.
-    /// A wait that is dropped loses nothing.
+    /// The next item; waits for one. `None` when the broadcast is closed or the subscription was
+    /// ended, and everything was read. A wait that is dropped loses nothing.
     pub async fn next(&self) -> Option<Arc<T>> {
-        loop {
-            // Before looking, so that a close in between is heard.
-            let arrived = self.0.arrived.notified();
-            if let Some(item) = self.try_next() {
-                return Some(item);
-            }
-            if self.0.is_closed.load(Ordering::Acquire) {
-                // What was published just before the close.
-                return self.try_next();
-            }
-            arrived.await;
-        }
+        self.0.next().await
     }
 
     /// The next item that is already here.
     pub fn try_next(&self) -> Option<Arc<T>> {
-        self.0.pop()
+        match self.0.pop() {
+            Found::Item(item) => Some(item),
+            Found::Nothing | Found::End => None,
+        }
+    }
+
+    /// Ends the subscription: nothing comes any more, and what waits can still be read.
+    pub fn end(&self) {
+        self.0.end();
     }
 
     /// How many items wait to be read.
@@ -285,8 +370,8 @@ impl<T> BroadcastSubscription<T> {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    fn dropped_counter(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.0.dropped)
+    fn into_queue(self) -> Arc<Queue<T>> {
+        self.0
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use futures::future::{BoxFuture, Either, select};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Either, select},
+};
 
 use self::responses::{Begun, Responses};
 pub use self::{
@@ -21,7 +24,10 @@ pub use self::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    broadcast::{Broadcast, BroadcastSubscription, Listener, QueueOptions, listen},
+    broadcast::{
+        Backlog, Broadcast, BroadcastSubscription, CAPACITY_MAX, Listener, Lost, QueueOptions,
+        is_free, listen, subscriber,
+    },
     clock::Clock,
 };
 
@@ -108,7 +114,17 @@ impl Channel {
     ///
     /// `invalid_args` for an id that is empty or too long, `unavailable` when the channel was
     /// destroyed.
-    pub fn publish(&self, mut event: ChannelEvent) -> Result<u64> {
+    pub fn publish(&self, event: ChannelEvent) -> Result<u64> {
+        self.publish_from(subscriber(), event)
+    }
+
+    /// As [`Channel::publish`], by the function of the subscription `subscriber`: it is not given
+    /// the responses that it publishes itself, which would take the place of requests to it.
+    pub(crate) fn publish_from(
+        &self,
+        subscriber: Option<u64>,
+        mut event: ChannelEvent,
+    ) -> Result<u64> {
         if let Some(id) = &event.id {
             check_id(id)?;
         }
@@ -119,8 +135,24 @@ impl Channel {
             // Before the subscribers: one of them may answer at once.
             self.responses().take(&event);
         }
-        let published = self.0.events.publish(|_| event);
-        published.ok_or_else(|| self.destroyed("published to"))
+        let request = event.id.clone().filter(|_| event.kind == REQUEST);
+        let except = subscriber.filter(|_| event.kind == RESPONSE);
+        let published = self.0.events.publish_except(except, |_| event);
+        let published = published.ok_or_else(|| self.destroyed("published to"))?;
+        if let Some(id) = request {
+            self.responses().published(&id, published.wanted);
+        }
+        self.note_lost(&published.lost);
+        Ok(published.sequence)
+    }
+
+    /// Fails the waits for responses to requests that no subscriber has a place for.
+    fn note_lost(&self, lost: &[Lost<ChannelEvent>]) {
+        for Lost { item, capacity } in lost {
+            if let Some(id) = item.id.as_deref().filter(|_| item.kind == REQUEST) {
+                self.responses().lose(id, *capacity);
+            }
+        }
     }
 
     /// Subscribes to the events from now on. Dropping the answer ends the subscription; after
@@ -157,7 +189,8 @@ impl Channel {
     /// # Errors
     ///
     /// `timeout` after `timeout`; `cancelled` when the channel is destroyed; `limit_exceeded` when
-    /// too many wait; `invalid_args` for an id that is empty or too long.
+    /// too many wait, and when the request was dropped because the queues of all subscribers were
+    /// full; `invalid_args` for an id that is empty or too long.
     pub async fn wait_for_response(
         &self,
         id: &str,
@@ -165,8 +198,49 @@ impl Channel {
     ) -> Result<Arc<ChannelEvent>> {
         check_id(id)?;
         let begun = self.responses().begin_wait(id, self.name())?;
+        self.finish_wait(begun, id, timeout).await
+    }
+
+    /// Publishes a request and waits for its response, which is waited for before anybody can
+    /// answer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Channel::publish`] and [`Channel::wait_for_response`].
+    pub(crate) async fn request(
+        &self,
+        subscriber: Option<u64>,
+        event: ChannelEvent,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<ChannelEvent>> {
+        let id = event.id.clone().unwrap_or_default();
+        check_id(&id)?;
+        if self.is_destroyed() {
+            return Err(self.destroyed("published to"));
+        }
+        let begun = {
+            let mut responses = self.responses();
+            responses.take(&event);
+            responses.begin_wait(&id, self.name())?
+        };
+        // Polled first of all, so that a wait whose request cannot be published is forgotten.
+        let mut waited = std::pin::pin!(self.finish_wait(begun, &id, timeout));
+        if let Some(early) = (&mut waited).now_or_never() {
+            return early;
+        }
+        self.publish_from(subscriber, event)?;
+        waited.await
+    }
+
+    async fn finish_wait(
+        &self,
+        begun: Begun,
+        id: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<ChannelEvent>> {
         let waiting = match begun {
             Begun::Answered(event) => return Ok(event),
+            Begun::Lost(capacity) => return Err(self.lost(id, capacity)),
             Begun::Waiting(waiting) => waiting,
         };
         let forget = Forget {
@@ -182,14 +256,27 @@ impl Channel {
             },
         };
         drop(forget);
-        answered.map_err(|_| {
+        let answered = answered.map_err(|_| {
             let message = format!(
                 "the channel `{}` was destroyed while the response to `{id}` was awaited",
                 self.name()
             );
             Error::new(ErrorKind::Cancelled, message)
                 .with_hint("whoever destroys a channel ends its conversations")
-        })
+        })?;
+        answered.map_err(|capacity| self.lost(id, capacity))
+    }
+
+    fn lost(&self, id: &str, capacity: usize) -> Error {
+        let message = format!(
+            "the request `{id}` was dropped, because the queue of the subscriber to the channel \
+             `{}` was full: its `capacity` is `{capacity}`",
+            self.name()
+        );
+        let hint = format!(
+            "subscribe with a larger `capacity`, up to {CAPACITY_MAX}, or ask less at once"
+        );
+        Error::new(ErrorKind::LimitExceeded, message).with_hint(hint)
     }
 
     fn timed_out(&self, id: &str, timeout: Duration) -> Error {
@@ -200,9 +287,21 @@ impl Channel {
         );
         let hint = match self.subscriber_count() {
             0 => "nobody subscribes to the channel: open the front end or start what answers",
-            _ => "raise the time limit, or see why no subscriber answers",
+            _ => {
+                "raise the time limit, or see why no subscriber answers (`stats()` of its subscription)"
+            }
         };
         Error::new(ErrorKind::Timeout, message).with_hint(hint)
+    }
+
+    /// Whether a forked child can go on with it, see [`Broadcast::is_free`].
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.events.is_free() && is_free(&self.0.responses)
+    }
+
+    /// What functions are given of it.
+    pub(crate) fn backlogs(&self) -> Vec<Arc<dyn Backlog>> {
+        self.0.events.backlogs()
     }
 
     /// How many subscriptions there are.

@@ -14,6 +14,13 @@ use crate::io;
 /// Microseconds since 1970-01-01 UTC.
 pub type UnixMicros = i64;
 
+/// A length of time in seconds as scripts and programs give it; `None` for what is none. One that
+/// is infinite, or too long to be counted, is [`Duration::MAX`], which no wait reaches.
+pub fn length(seconds: f64) -> Option<Duration> {
+    let is_length = seconds >= 0.0;
+    is_length.then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
 /// Where the time, randomness and identities of a run come from.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall-clock time.

@@ -3,7 +3,9 @@
 mod approval;
 mod cancel;
 mod channels;
+mod child;
 mod current;
+mod delivery;
 mod introspection;
 mod overrides;
 mod principal;
@@ -22,7 +24,7 @@ pub use self::{
     principal::{Caller, Principal},
 };
 use crate::{
-    Error, ErrorKind, Result, Value,
+    Value,
     clock::{Clock, SystemClock},
     event::{Event, EventBus, EventKind, EventLog},
     graph::{Pid, ProcedureGraph, ProcedureNode, Recent},
@@ -33,10 +35,6 @@ use crate::{
     tape::Tape,
     value::Map,
 };
-
-/// How many Contexts may be above one that a program makes below another. Each keeps what cancels
-/// it alive, which the memory limit of a script does not count.
-const LEVELS_MAX: usize = 10_000;
 
 /// What flows with a call. Cheap to clone; all clones are the same Context.
 #[derive(Clone, Debug)]
@@ -80,6 +78,8 @@ struct Shared {
     /// Graphs of root calls that ended, where a host keeps them.
     recent: Arc<Recent>,
     channels: Option<Arc<dyn ChannelService>>,
+    /// The subscription whose function runs here.
+    subscriber: Option<u64>,
     is_silent: bool,
 }
 
@@ -135,157 +135,11 @@ impl Context {
                 events: overrides.events.unwrap_or_default(),
                 recent: Arc::default(),
                 channels: overrides.channels,
+                subscriber: overrides.subscriber,
                 is_silent: overrides.silent,
                 clock,
             }),
         }))
-    }
-
-    /// Makes a Context below this one. It shares events, graph and cancellation (cancelling the
-    /// parent cancels it, not the other way round) and owns its metrics. It can narrow the caller,
-    /// the roles and the deadline, never widen them.
-    ///
-    /// With a `traceparent` in its metadata it belongs to that trace, below that span.
-    #[must_use]
-    pub fn child(&self, mut overrides: Overrides) -> Self {
-        let parent = &self.0;
-        let mut span = parent.span.clone();
-        if let Some(remote) = TraceParent::of(&overrides.metadata) {
-            overrides.trace_id.get_or_insert(remote.trace_id);
-            span = None;
-        }
-        let asked = deadline(&*parent.shared.clock, overrides.timeout);
-        Self(Arc::new(Inner {
-            deadline: parent.deadline.into_iter().chain(asked).min(),
-            cancel: parent.cancel.child(),
-            operation: parent.operation.clone(),
-            graph: Arc::clone(&parent.graph),
-            node: parent.node.clone(),
-            origin: parent.origin.clone(),
-            execution: parent.execution,
-            span,
-            tick: overrides.tick.or(parent.tick),
-            depth: parent.depth,
-            metrics: Metrics::default(),
-            shared: parent.shared.with(overrides),
-        }))
-    }
-
-    /// This Context, as the parent of one that a program makes: a program may make as many as it
-    /// likes.
-    ///
-    /// # Errors
-    ///
-    /// `limit_exceeded` when 10,000 Contexts would be above the new one.
-    pub fn checked_parent(&self) -> Result<&Self> {
-        if self.0.cancel.level() < LEVELS_MAX {
-            return Ok(self);
-        }
-        let message = format!("{LEVELS_MAX} Contexts are above this one, which is the limit");
-        let hint = "make children of one Context, not each of the one before";
-        Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
-    }
-
-    /// What stands for one execution of a procedure: its metrics are the node's.
-    #[must_use]
-    pub(crate) fn child_at(
-        &self,
-        node: Arc<ProcedureNode>,
-        execution: Option<ExecutionIds>,
-        timeout: Option<Duration>,
-        span: Option<Arc<Span>>,
-    ) -> Self {
-        let parent = &self.0;
-        let asked = deadline(&*parent.shared.clock, timeout);
-        // An execution without a parent begins a chain of its own.
-        let begins = execution.is_some_and(|it| it.pid == node.pid && it.parent.is_none());
-        let origin = match &parent.origin {
-            Some(origin) if !begins => Arc::clone(origin),
-            _ => Arc::clone(&node),
-        };
-        Self(Arc::new(Inner {
-            shared: Arc::clone(&parent.shared),
-            deadline: parent.deadline.into_iter().chain(asked).min(),
-            cancel: parent.cancel.child(),
-            operation: parent.operation.clone(),
-            graph: Arc::clone(&parent.graph),
-            node: Some(node),
-            origin: Some(origin),
-            execution,
-            span: span.or_else(|| parent.span.clone()),
-            tick: parent.tick,
-            depth: parent.depth + 1,
-            metrics: Metrics::default(),
-        }))
-    }
-
-    /// A child whose events are also kept in `log`, so that a late reader finds them.
-    #[must_use]
-    pub(crate) fn child_with_log(&self, log: Arc<EventLog>) -> Self {
-        self.changed(Overrides::default(), |inner| {
-            let cancel = Arc::clone(&inner.cancel);
-            inner.operation = Some(Operation { log, cancel });
-        })
-    }
-
-    /// A child in which a hook does what it does.
-    #[must_use]
-    pub(crate) fn child_asking(&self, asking: Arc<Asking>) -> Self {
-        self.changed(Overrides::default(), |inner| {
-            Arc::make_mut(&mut inner.shared).asking = Some(asking);
-        })
-    }
-
-    /// A child that begins a graph and an execution of its own: a cell, a request, a program's
-    /// outermost call. Only hosts make one, so it is here that a principal may be set.
-    #[must_use]
-    pub fn root_child(&self, mut overrides: Overrides) -> Self {
-        let principal = overrides.principal.take();
-        self.changed(overrides, |inner| {
-            if let Some(principal) = principal {
-                Arc::make_mut(&mut inner.shared).principal = Arc::new(principal);
-            }
-            inner.graph = Arc::default();
-            inner.node = None;
-            inner.origin = None;
-            inner.execution = None;
-        })
-    }
-
-    /// What goes on when the call is over, such as a function that subscribed: on the same behalf,
-    /// with the same services and metadata, in a graph of its own. It has neither the deadline nor
-    /// the cancellation of the call, but those of `session`, the root that the call belongs to, and
-    /// its own `host` data, or the session's.
-    #[must_use]
-    pub fn outliving(&self, session: &Self, host: Option<HostData>) -> Self {
-        let (around, mut shared) = (&session.0, Shared::clone(&self.0.shared));
-        shared.host = host.or_else(|| around.shared.host.clone());
-        shared.progress.clone_from(&around.shared.progress);
-        // Both belong to the call: what a hook does unseen, and what was approved.
-        (shared.asking, shared.invocation) = (None, None);
-        Self(Arc::new(Inner {
-            shared: Arc::new(shared),
-            deadline: around.deadline,
-            cancel: around.cancel.child(),
-            operation: None,
-            graph: Arc::default(),
-            node: None,
-            origin: None,
-            execution: None,
-            span: None,
-            tick: None,
-            depth: 0,
-            metrics: Metrics::default(),
-        }))
-    }
-
-    fn changed(&self, overrides: Overrides, change: impl FnOnce(&mut Inner)) -> Self {
-        let mut child = self.child(overrides);
-        // Nobody else has it yet.
-        if let Some(inner) = Arc::get_mut(&mut child.0) {
-            change(inner);
-        }
-        child
     }
 
     /// Publishes an event, with the current procedure as its source.
@@ -459,6 +313,11 @@ impl Context {
         self.0.shared.is_silent
     }
 
+    /// The subscription whose function runs here; see [`Overrides::subscriber`].
+    pub fn subscriber(&self) -> Option<u64> {
+        self.0.shared.subscriber
+    }
+
     /// Whether both are one Context, not only equal.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -495,6 +354,7 @@ impl Shared {
         own.progress = overrides.progress.or(own.progress);
         own.approver = overrides.approver.or(own.approver);
         own.invocation = overrides.invocation.or(own.invocation);
+        own.subscriber = overrides.subscriber.or(own.subscriber);
         own.is_silent |= overrides.silent;
         Arc::new(own)
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::value::Value;
+use crate::{quote, value::Value};
 
 /// Shorthand for a result that fails with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,11 +39,12 @@ pub enum Retry {
 }
 
 impl Error {
-    /// Creates an error of `kind`; `message` starts in lower case and has no full stop.
+    /// Creates an error of `kind`; `message` starts in lower case and has no full stop. What it
+    /// quotes between backticks is cut to what a person reads, see [`quote::cut_quotes`].
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             kind,
-            message: message.into(),
+            message: quote::cut_quotes(message.into()),
             hint: None,
             source: None,
             run: None,
@@ -73,7 +74,7 @@ impl Error {
     /// Says what the caller can do; one sentence, lower case, no full stop.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(quote::cut_quotes(hint.into()));
         self
     }
 

@@ -13,7 +13,7 @@ pub use self::{
 };
 use crate::{
     Error, Result,
-    broadcast::{Broadcast, BroadcastSubscription, Listener, QueueOptions, Weigh, listen},
+    broadcast::{Backlog, Broadcast, BroadcastSubscription, Listener, QueueOptions, Weigh, listen},
     clock::UnixMicros,
     value::Value,
 };
@@ -202,6 +202,16 @@ impl EventBus {
         let patterns: Result<Vec<Pattern>> = patterns.into_iter().map(Pattern::parse).collect();
         let subscription = self.0.try_subscribe(options, Some(filter(patterns?)))?;
         Ok(Subscription(subscription))
+    }
+
+    /// Whether a forked child can go on with it, see [`Broadcast::is_free`].
+    pub fn is_free(&self) -> bool {
+        self.0.is_free()
+    }
+
+    /// What functions are given of it.
+    pub(crate) fn backlogs(&self) -> Vec<Arc<dyn Backlog>> {
+        self.0.backlogs()
     }
 }
 

@@ -37,6 +37,7 @@ pub mod model;
 pub mod per_process;
 pub mod procedure;
 pub mod progress;
+pub mod quote;
 pub mod schema;
 pub mod script;
 pub mod services;

@@ -2,8 +2,21 @@
 
 use std::{
     ptr,
-    sync::atomic::{AtomicPtr, Ordering},
+    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
 };
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// How many forks lie between the first process and this one, as far as [`forked`] was told.
+/// Cheaper than the number of the process, which is asked of the system.
+pub fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// Says that this process is a forked child. Hosts that can fork call it first of all there.
+pub fn forked() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+}
 
 /// A place for one value a process, such as a runtime or a pool of connections, whose threads and
 /// sockets do not live on in a forked child.

@@ -159,6 +159,8 @@ where
 pub struct Execution {
     cx: Context,
     span: Option<Arc<Span>>,
+    /// When it began, by the clock that never goes backwards.
+    begun: Duration,
     has_ended: bool,
 }
 
@@ -172,7 +174,7 @@ impl Execution {
         cx.check()?;
         check_depth(cx, &operation.name)?;
         let name = Arc::clone(&operation.name);
-        let started = cx.clock().wall();
+        let (started, begun) = (cx.clock().wall(), cx.clock().monotonic());
         let node = cx.graph().register(name, cx.node().cloned(), started);
         let ids = ids(cx, &node, operation.boundary);
         let span = telemetry::begin(cx, &node, operation.span.as_deref());
@@ -183,6 +185,7 @@ impl Execution {
         Ok(Self {
             cx,
             span,
+            begun,
             has_ended: false,
         })
     }
@@ -218,7 +221,8 @@ impl Execution {
     }
 
     fn close(&self, error: Option<&Error>) {
-        end(&self.cx, self.node(), error);
+        let elapsed = self.cx.clock().monotonic().saturating_sub(self.begun);
+        end(&self.cx, self.node(), elapsed, error);
         telemetry::end(self.span.as_ref(), &self.cx, self.node(), error);
     }
 }
@@ -284,9 +288,12 @@ fn panicked(name: &str, panic: &(dyn Any + Send)) -> Error {
     Error::internal(format!("`{name}` panicked: {said}"))
 }
 
-fn end(cx: &Context, node: &Arc<ProcedureNode>, error: Option<&Error>) {
+fn end(cx: &Context, node: &Arc<ProcedureNode>, elapsed: Duration, error: Option<&Error>) {
     let status = Status::of(error);
-    node.finish(status, cx.clock().wall(), error.map(ToString::to_string));
+    // The wall clock may have been set meanwhile: a duration is none of its differences.
+    let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+    let completed = node.started.saturating_add(elapsed);
+    node.finish(status, completed, error.map(ToString::to_string));
     if cx.is_observed() {
         let kind = error.map_or(EventKind::ProcedureEnd, |_| EventKind::ProcedureError);
         cx.emit(kind, describe(cx, error));
@@ -324,12 +331,16 @@ fn describe(cx: &Context, error: Option<&Error>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
     use futures::future::BoxFuture;
 
     use super::*;
-    use crate::{context::Overrides, io};
+    use crate::{
+        clock::{Clock, SystemClock, UnixMicros},
+        context::Overrides,
+        io,
+    };
 
     #[test]
     fn a_nested_execution_stands_below_its_caller_and_reports_upwards() {
@@ -467,6 +478,38 @@ mod tests {
         let cx = inner.context();
         let ids = (names(cx.execution_id()), names(cx.parent_execution_id()));
         (ids.0, ids.1, cx.origin_name().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_execution_shorter() {
+        #[derive(Debug, Default)]
+        struct SetBack(AtomicI64);
+        impl Clock for SetBack {
+            fn now(&self) -> UnixMicros {
+                self.0.fetch_sub(3_600_000_000, Ordering::Relaxed)
+            }
+
+            fn monotonic(&self) -> Duration {
+                SystemClock.monotonic()
+            }
+
+            fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+                SystemClock.sleep(duration)
+            }
+
+            fn random(&self, bytes: &mut [u8]) {
+                SystemClock.random(bytes);
+            }
+        }
+        let cx = Context::create(Overrides {
+            clock: Some(Arc::new(SetBack::default())),
+            ..Overrides::default()
+        });
+        let tracked = track(&cx, Operation::new("short"), |_| async { Ok(()) });
+        tracked.now_or_never().unwrap().unwrap();
+        let node = &cx.graph().all()[0];
+        let elapsed = node.completed().unwrap() - node.started;
+        assert!((0..60_000_000).contains(&elapsed), "{elapsed}");
     }
 
     #[test]

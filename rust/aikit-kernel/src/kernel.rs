@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use aikit_core::{
-    Context, Result,
+    Context, Result, broadcast,
     clock::{Clock, SystemClock},
     context::Overrides,
     engine::ScriptEngine,
@@ -14,7 +14,7 @@ use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     archive::{Archive, HistoryPlace},
@@ -44,6 +44,8 @@ const SUBSCRIBER_WAIT: Duration = Duration::from_millis(200);
 const CELL_STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last cells may take to be kept, and the last messages to leave the process.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+/// How long functions may take that have not been given all events when the kernel ends.
+const EVENTS_LIMIT: Duration = Duration::from_secs(1);
 /// A client that runs all cells sends them one by one; a request that comes so soon after the one
 /// before belongs with it.
 const BATCH_GAP: Duration = Duration::from_millis(10);
@@ -362,6 +364,11 @@ impl ShellLoop {
         }
         for (request, _) in std::mem::take(&mut self.waiting) {
             execute::abort(&desk, &request);
+        }
+        // What cells published last is given to the functions that subscribed to it.
+        let flushed = desk.context.flush_events(Some(EVENTS_LIMIT)).await;
+        if let Some(left) = flushed.ok().filter(|it| *it > 0) {
+            warn!(left, "{}", broadcast::LEFT);
         }
         // What cells left running in the background ends too.
         desk.context

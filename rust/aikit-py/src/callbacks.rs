@@ -127,7 +127,7 @@ fn start(
     let variables = origin.as_ref().map(|it| it.variables.clone_ref(py));
     let event_loop = origin
         .as_ref()
-        .and_then(|it| it.event_loop.as_ref())
+        .and_then(|it| it.event_loop())
         .map(|it| it.clone_ref(py));
     let args: Vec<_> = args
         .iter()

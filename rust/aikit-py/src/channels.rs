@@ -20,7 +20,7 @@ use crate::{
     callbacks::PyCallable,
     convert::PyValue,
     errors,
-    subscriptions::{Subscription, calling, queue, receive},
+    subscriptions::{self, Arrival, Subscription, calling, queue},
     wait,
     whole::Whole,
 };
@@ -119,13 +119,18 @@ impl Channel {
     /// The next event; `None` when none came in time or the channel was destroyed.
     fn receive(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<PyValue>> {
         let feed = self.feed().map_err(|error| errors::to_python(py, &error))?;
-        Ok(wait::blocking(py, |cx| receive(feed, cx, timeout))?.and_then(|it| it.keep()))
+        subscriptions::blocking(py, feed, timeout)
     }
 
-    /// `receive` as an awaitable of what is to be kept.
-    fn areceive<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+    /// `receive` as an awaitable, which ends when an event has come to `arrival`.
+    fn areceive<'py>(
+        &self,
+        py: Python<'py>,
+        arrival: &Arrival,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let feed = self.feed().map_err(|error| errors::to_python(py, &error))?;
-        wait::awaitable(py, |cx| receive(feed, cx, timeout))
+        subscriptions::awaitable(py, feed, arrival, timeout)
     }
 
     /// Publishes a request and waits for its response.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_core::{
     Value,
     context::{Context, Overrides},
-    span, telemetry,
+    per_process, span, telemetry,
     tool::ToolContext,
 };
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
@@ -18,7 +18,17 @@ pub(crate) struct Origin {
     /// A copy of the caller's `contextvars.Context`.
     pub(crate) variables: Py<PyAny>,
     /// The caller's event loop; `None` when the caller waits without one.
-    pub(crate) event_loop: Option<Py<PyAny>>,
+    event_loop: Option<Py<PyAny>>,
+    /// The process it was in.
+    generation: u32,
+}
+
+impl Origin {
+    /// The caller's event loop, where it may run: a forked child has none of its parent's threads.
+    pub(crate) fn event_loop(&self) -> Option<&Py<PyAny>> {
+        let is_here = self.generation == per_process::generation();
+        self.event_loop.as_ref().filter(|_| is_here)
+    }
 }
 
 /// What the calling function belongs to, if it was called by Rust or entered a Context.
@@ -123,6 +133,7 @@ impl Entry {
             origin: Arc::new(Origin {
                 variables: copy.call0()?.unbind(),
                 event_loop,
+                generation: per_process::generation(),
             }),
             parent,
         })

@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
-    Error, ErrorKind, Value, context,
+    Error, ErrorKind, Value, clock, context,
     context::{Overrides, Principal},
     event::EventKind,
     graph,
@@ -108,7 +108,7 @@ impl ContextOptions {
 
 /// A time limit in seconds.
 pub(crate) fn seconds(seconds: f64) -> aikit_core::Result<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
+    clock::length(seconds).ok_or_else(|| {
         Error::invalid_args(format!("`timeout` is `{seconds}`"))
             .with_hint("give a number of seconds from 0 on, or None")
     })

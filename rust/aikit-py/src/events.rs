@@ -3,7 +3,7 @@
 use aikit_components::event_log::EventLog;
 use aikit_core::{
     Result,
-    broadcast::Feed,
+    broadcast::{Feed, timeout},
     event::{Event, EventKind},
     tool::ToolContext,
 };
@@ -50,6 +50,22 @@ pub(crate) fn subscribe_events(
     let function = PyCallable::make(function)?;
     let calling = calling(py, &cx, function, Event::to_value)?;
     Ok(Subscription(Feed::of(events.listen(pattern, calling))))
+}
+
+/// Waits until functions have been given what was published; answers how much they have not.
+#[pyfunction]
+pub(crate) fn flush_events(py: Python<'_>, timeout: Option<f64>) -> PyResult<u64> {
+    wait::blocking(py, |cx| flush(cx, timeout))
+}
+
+/// `flush_events` as an awaitable.
+#[pyfunction]
+pub(crate) fn aflush_events(py: Python<'_>, timeout: Option<f64>) -> PyResult<Bound<'_, PyAny>> {
+    wait::awaitable(py, |cx| flush(cx, timeout))
+}
+
+async fn flush(cx: ToolContext, seconds: Option<f64>) -> Result<u64> {
+    cx.context.flush_events(timeout(seconds)?).await
 }
 
 /// Kept events after a number of the log, oldest first.

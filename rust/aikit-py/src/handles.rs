@@ -121,6 +121,11 @@ impl Handle {
         Ok(to_values(&self.here(py)?.events_until_now()))
     }
 
+    /// How many events are kept no more.
+    fn dropped(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.here(py)?.dropped())
+    }
+
     /// Where the work stands.
     fn status(&self, py: Python<'_>) -> PyResult<&'static str> {
         Ok(self.here(py)?.status().name())
@@ -197,6 +202,12 @@ impl HandleView {
     fn events(&self, py: Python<'_>) -> PyResult<Vec<PyValue>> {
         self.started_by.check(py)?;
         Ok(to_values(&self.view.events_until_now()))
+    }
+
+    /// How many events are kept no more.
+    fn dropped(&self, py: Python<'_>) -> PyResult<u64> {
+        self.started_by.check(py)?;
+        Ok(self.view.dropped())
     }
 
     /// The same events, closed by themselves.

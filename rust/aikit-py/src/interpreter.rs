@@ -15,7 +15,7 @@ use std::{
 };
 
 use aikit_components::event_log;
-use aikit_core::telemetry;
+use aikit_core::{Error, ErrorKind, broadcast, per_process, telemetry};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -90,9 +90,16 @@ pub(crate) fn callbacks(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     Ok(module.bind(py))
 }
 
-/// Called by `atexit`: lets nobody in any more and waits for those who are inside.
+/// Called by `atexit`: gives functions what was published last, then lets nobody in any more and
+/// waits for those who are inside.
 #[pyfunction]
 pub(crate) fn close_interpreter(py: Python<'_>) {
+    py.detach(|| {
+        let left = broadcast::settle(|| attach(look_for_signals).unwrap_or(Ok(())));
+        if left > 0 {
+            tracing::warn!(left, "{}", broadcast::LEFT);
+        }
+    });
     if telemetry::is_on() {
         py.detach(|| telemetry::flush(FLUSH_TIME_MAX));
     }
@@ -109,8 +116,15 @@ pub(crate) fn close_interpreter(py: Python<'_>) {
     });
 }
 
+/// Fails when a signal came whose handler raises.
+fn look_for_signals(py: Python<'_>) -> aikit_core::Result<()> {
+    let stopped = |_| Error::new(ErrorKind::Interrupted, "the exit was interrupted");
+    py.check_signals().map_err(stopped)
+}
+
 /// Called in a forked child, where the threads that were inside do not exist.
 #[pyfunction]
-pub(crate) fn forget_visits() {
+pub(crate) fn forget_parent() {
+    per_process::forked();
     INSIDE.store(0, Ordering::SeqCst);
 }

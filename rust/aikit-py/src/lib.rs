@@ -48,14 +48,17 @@ mod _aikit {
         context::Scope,
         contexts::Context,
         errors::error_kinds,
-        events::{areplay_events, publish_event, replay_events, subscribe_events},
+        events::{
+            aflush_events, areplay_events, flush_events, publish_event, replay_events,
+            subscribe_events,
+        },
         graph::ProcedureNode,
         handles::{Handle, HandleView},
         hooks::{
             enable_hook, hook_points, list_hooks, register_hook, remove_hooks, unregister_hook,
             use_hook,
         },
-        interpreter::{close_interpreter, forget_visits},
+        interpreter::{close_interpreter, forget_parent},
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},
         procedures::{Execution, ProcedureOptions, Watch},
@@ -63,7 +66,7 @@ mod _aikit {
         replay::{close_network, eject_cassette, holds_cassette, insert_cassette},
         sessions::Session,
         state::State,
-        subscriptions::{Received, Subscription},
+        subscriptions::{Arrival, Subscription},
         telemetry::{
             TelemetrySpan, add_to_counter, check_instrument, end_trace, flush_telemetry,
             record_in_histogram, record_telemetry_error, reset_telemetry_provider,

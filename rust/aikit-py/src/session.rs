@@ -41,7 +41,8 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     logging::start(py)?;
     packages::register();
     let ask = Arc::new(PythonAsk::make(py)?);
-    let assembled = assemble(folder.clone(), ask, before(pid)).map_err(fail)?;
+    let carried = carried(pid);
+    let assembled = assemble(folder.clone(), ask, carried).map_err(fail)?;
     let bridge = assembled.config.logging.python().map_err(fail)?;
     logging::take(py, bridge)?;
     let assembled = Arc::new(assembled);
@@ -58,11 +59,21 @@ fn find(pid: u32, folder: &Path) -> Option<Arc<Components>> {
     (session.pid == pid && session.folder == folder).then(|| Arc::clone(&session.components))
 }
 
-/// The session that this process had in another folder.
-fn before(pid: u32) -> Option<Arc<Components>> {
-    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-    let session = current.as_ref().filter(|it| it.pid == pid)?;
-    Some(Arc::clone(&session.components))
+/// What is kept of the session before: that of this process in another folder, or its parent's.
+///
+/// A cassette, a closed network, channels, subscribers and hooks hold in whatever folder the program
+/// is; a forked child goes on with the channels and the subscribers.
+fn carried(pid: u32) -> Carried {
+    let before = {
+        let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = current.as_ref();
+        before.map(|it| (it.pid == pid, Arc::clone(&it.components)))
+    };
+    match before {
+        None => Carried::default(),
+        Some((true, session)) => Carried::of(&session),
+        Some((false, parent)) => Carried::of_parent(&parent),
+    }
 }
 
 /// Keeps the session, unless another thread was first; answers the one that is kept.
@@ -82,14 +93,11 @@ fn keep(pid: u32, folder: PathBuf, components: Arc<Components>) -> Arc<Component
     }
 }
 
-/// A cassette, a closed network, channels, subscribers and hooks hold in whatever folder the
-/// program is.
 fn assemble(
     working_directory: PathBuf,
     ask: Arc<PythonAsk>,
-    before: Option<Arc<Components>>,
+    carried: Carried,
 ) -> Result<Components> {
-    let carried = before.map_or_else(Carried::default, |it| Carried::of(&it));
     let setup = Setup {
         profile: Profile::Notebook,
         working_directory,

@@ -3,9 +3,13 @@
 //! A handler that calls aikit brings about records and spans itself, which would be given to it
 //! again, until the stack ends. So a context variable says that it runs: it is seen by the calls it
 //! makes, by the tasks it starts and by the threads that get its variables, and their Contexts are
-//! silent.
+//! silent. The thread of a `logging.handlers.QueueListener` does nothing but call handlers, so it is
+//! silent as a whole: it was started by the program, without that variable.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
@@ -14,13 +18,36 @@ use crate::interpreter;
 /// Whether the variable was ever set: before that, nobody has to look.
 static IS_USED: AtomicBool = AtomicBool::new(false);
 
+thread_local! {
+    /// Whether this thread is one of a `QueueListener`, once that is known.
+    static LISTENS: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
 /// Whether the caller is such a handler or provider, or was called by one.
 pub(crate) fn is_on(py: Python<'_>) -> bool {
     if !IS_USED.load(Ordering::Relaxed) {
         return false;
     }
     let read = || variable(py)?.call_method0(intern!(py, "get"))?.is_truthy();
-    read().unwrap_or(false)
+    read().unwrap_or(false) || listens(py)
+}
+
+fn listens(py: Python<'_>) -> bool {
+    LISTENS.get().unwrap_or_else(|| {
+        let ask = || {
+            let callbacks = interpreter::callbacks(py)?;
+            callbacks
+                .call_method0(intern!(py, "calls_handlers"))?
+                .is_truthy()
+        };
+        let listens = ask().unwrap_or(false);
+        if listens {
+            // For the tasks and threads that its handlers start.
+            drop(variable(py).and_then(|it| it.call_method1(intern!(py, "set"), (true,))));
+        }
+        LISTENS.set(Some(listens));
+        listens
+    })
 }
 
 /// Calls the code of a handler or a provider.

@@ -1,10 +1,10 @@
 //! Subscriptions to events and channels, seen from Python.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
-    broadcast::{Delivery, DropPolicy, Feed, QueueOptions, timeout},
+    broadcast::{DropPolicy, Feed, QueueOptions, Wait, subscriber, timeout},
     context::{HostData, Overrides},
     script::Callable,
     tool::ToolContext,
@@ -22,14 +22,17 @@ pub(crate) struct Subscription(pub(crate) Feed);
 impl Subscription {
     /// The next event; `None` when none came in time or there will be none any more.
     fn receive(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<PyValue>> {
-        let feed = self.0.clone();
-        Ok(wait::blocking(py, |cx| receive(feed, cx, timeout))?.and_then(|it| it.keep()))
+        blocking(py, self.0.clone(), timeout)
     }
 
-    /// `receive` as an awaitable of what is to be kept.
-    fn areceive<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
-        let feed = self.0.clone();
-        wait::awaitable(py, |cx| receive(feed, cx, timeout))
+    /// `receive` as an awaitable, which ends when an event has come to `arrival`.
+    fn areceive<'py>(
+        &self,
+        py: Python<'py>,
+        arrival: &Arrival,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, self.0.clone(), arrival, timeout)
     }
 
     /// How the subscription is.
@@ -43,27 +46,63 @@ impl Subscription {
     }
 }
 
-pub(crate) async fn receive(
+/// Waits for the next event of `feed`.
+pub(crate) fn blocking(
+    py: Python<'_>,
     feed: Feed,
-    cx: ToolContext,
     seconds: Option<f64>,
-) -> Result<Option<Received>> {
-    let (cx, limit) = (&cx.context, timeout(seconds)?);
-    let event = cx.within(feed.take_within(&**cx.clock(), limit)).await??;
-    Ok(event.map(|it| Received(Mutex::new(Some(it)))))
+) -> PyResult<Option<PyValue>> {
+    let wait = Arc::new(Wait::default());
+    let received = wait::blocking(py, |cx| receive(feed, cx, (seconds, Arc::clone(&wait))));
+    if received.is_err() {
+        // A wait that Ctrl-C ends goes on for a moment on its own thread.
+        wait.give_up();
+    }
+    received.map(|()| wait.keep().map(PyValue))
 }
 
-/// An event on its way: when whoever awaits it is cancelled before it was kept, it goes back into
-/// the subscription.
+/// Waits for the next event of `feed` to come to `arrival`.
+pub(crate) fn awaitable<'py>(
+    py: Python<'py>,
+    feed: Feed,
+    arrival: &Arrival,
+    seconds: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let wait = Arc::clone(&arrival.0);
+    wait::awaitable(py, |cx| receive(feed, cx, (seconds, wait)))
+}
+
+async fn receive(
+    feed: Feed,
+    cx: ToolContext,
+    (seconds, wait): (Option<f64>, Arc<Wait>),
+) -> Result<()> {
+    let (cx, limit) = (&cx.context, timeout(seconds)?);
+    let received = feed.take_within(&**cx.clock(), limit, &wait);
+    cx.within(received).await?.map(drop)
+}
+
+/// Where an event comes that is awaited. Who stops awaiting gives it up, and the event goes back
+/// into the subscription, before all others.
 #[pyclass(frozen, module = "aikit._aikit")]
-pub(crate) struct Received(Mutex<Option<Delivery>>);
+pub(crate) struct Arrival(Arc<Wait>);
 
 #[pymethods]
-impl Received {
+impl Arrival {
+    /// A place for one event.
+    #[new]
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
     /// The event, once.
-    pub(crate) fn keep(&self) -> Option<PyValue> {
-        let mut delivery = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        delivery.take().map(|it| PyValue(it.keep()))
+    fn keep(&self) -> Option<PyValue> {
+        self.0.keep().map(PyValue)
+    }
+
+    /// Nobody awaits it any more.
+    fn give_up(&self) {
+        self.0.give_up();
     }
 }
 
@@ -98,7 +137,10 @@ pub(crate) fn calling<T: 'static>(
     let session = session::current(py)?;
     let below = cx.context.outliving(&session.context, origin);
     Ok(move |item: Arc<T>| {
-        let cx = below.root_child(Overrides::default());
+        let cx = below.root_child(Overrides {
+            subscriber: subscriber(),
+            ..Overrides::default()
+        });
         let called = function.call(&cx, vec![show(&item)]);
         called.map(|it| it.map(drop).map_err(ended)).boxed()
     })

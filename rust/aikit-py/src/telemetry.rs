@@ -39,8 +39,10 @@ pub(crate) fn set_otlp_provider(
         aikit_core::logger::hide(value);
     }
     let fail = |error: Error| errors::to_python(py, &error);
-    let timeout = Duration::try_from_secs_f64(seconds)
-        .map_err(|_| fail(Error::invalid_args(format!("`timeout` is `{seconds}`"))))?;
+    let timeout = Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let error = Error::invalid_args(format!("`timeout` is `{seconds}`"));
+        fail(error.with_hint("give a finite number of seconds, from 0 on"))
+    })?;
     let settings = OtlpSettings {
         traces,
         metrics,

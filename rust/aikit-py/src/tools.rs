@@ -5,10 +5,10 @@
     reason = "PyO3 hands the arguments of a Python call over by value"
 )]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aikit_components::tools::{self, FunctionTool, FunctionToolOptions};
-use aikit_core::{Error, Result, Value, tool::DynTool};
+use aikit_core::{Error, Result, Value, clock, tool::DynTool};
 use pyo3::{prelude::*, types::PyType};
 
 use crate::{callbacks::PyCallable, convert::PyValue, errors, session, wait};
@@ -85,11 +85,12 @@ fn read_options(options: &Value) -> Result<FunctionToolOptions> {
     let text = |key: &str| options.get(key).and_then(Value::as_str).map(str::to_owned);
     let seconds = options.get("timeout_s").and_then(Value::as_f64);
     let timeout = seconds.map(|seconds| {
-        let duration = Duration::try_from_secs_f64(seconds).ok();
-        duration.filter(|it| !it.is_zero()).ok_or_else(|| {
-            let message = format!("`timeout_s` is {seconds}, which is no time");
-            Error::invalid_args(message).with_hint("give a number above 0")
-        })
+        clock::length(seconds)
+            .filter(|it| !it.is_zero())
+            .ok_or_else(|| {
+                let message = format!("`timeout_s` is {seconds}, which is no time");
+                Error::invalid_args(message).with_hint("give a number above 0")
+            })
     });
     Ok(FunctionToolOptions {
         name: text("name").unwrap_or_default(),

@@ -10,7 +10,7 @@ use aikit_core::{
 use aikit_kernel::boot::{self, Boot};
 use clap::Args;
 
-use super::run::execute;
+use super::run::{execute, give_last_events};
 use crate::{
     editor::{self, Editor, Typed},
     session::{ProfileName, setup},
@@ -48,11 +48,14 @@ pub(super) fn run(args: &ReplArgs) -> Result<u8> {
         count: 0,
         boot,
     };
-    if is_terminal {
+    let status = if is_terminal {
         repl.edit()
     } else {
         repl.read()
-    }
+    };
+    // While the engine is there, whose functions they are.
+    give_last_events();
+    status
 }
 
 struct Repl {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aikit_core::{
-    Error, ErrorKind, Result, Value,
+    Error, ErrorKind, Result, Value, broadcast,
     context::Overrides,
     engine::{Cell, ScriptEngine, run_cell},
     io,
@@ -61,7 +61,12 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
         name: "arguments".to_owned(),
     };
     execute(&boot, &sink, prelude)?;
-    let run = || execute(&boot, &sink, Cell { code, name });
+    let run = || {
+        let outcome = execute(&boot, &sink, Cell { code, name });
+        // While the engine is there, whose functions they are.
+        give_last_events();
+        outcome
+    };
     // How the program ends says more than how its script was stopped for that.
     let succeeds = |outcome: &Result<_>| {
         let is_well = || outcome.is_ok() && sink.failed_task().is_none();
@@ -189,6 +194,14 @@ pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Resu
         }
     };
     io::wait(work, || Ok(())).flatten()
+}
+
+/// Lets functions have the events that were published last, and says what they did not get.
+pub(super) fn give_last_events() {
+    let left = broadcast::settle(|| Ok(()));
+    if left > 0 {
+        terminal::note(&format!("warning: {} (left={left})", broadcast::LEFT));
+    }
 }
 
 #[cfg(test)]

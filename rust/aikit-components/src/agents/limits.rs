@@ -5,6 +5,7 @@ use std::time::Duration;
 use aikit_core::{
     Error, ErrorKind, Result,
     agent::{AgentRun, Limits},
+    clock,
 };
 
 /// Refuses limits that allow nothing.
@@ -21,7 +22,7 @@ pub(super) fn time(limits: &Limits) -> Result<Option<Duration>> {
     let Some(seconds) = limits.seconds else {
         return Ok(None);
     };
-    let duration = Duration::try_from_secs_f64(seconds).ok();
+    let duration = clock::length(seconds);
     let Some(duration) = duration.filter(|it| !it.is_zero()) else {
         let message = format!("the limit `seconds` is {seconds}, which is no time");
         return Err(Error::invalid_args(message).with_hint("give a number above 0"));

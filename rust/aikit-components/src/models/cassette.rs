@@ -9,6 +9,7 @@ mod clock;
 mod file;
 mod form;
 mod miss;
+mod mode;
 mod playing;
 mod request;
 mod scrub;
@@ -32,7 +33,10 @@ use aikit_core::{
     tape::{self, Beginning, Tape, TapeCall},
 };
 
-pub use self::clock::DeckClock;
+pub use self::{
+    clock::DeckClock,
+    mode::{Begun, Mode, Report},
+};
 use self::{
     file::{Entry, Header, Key},
     miss::Miss,
@@ -45,18 +49,7 @@ pub(crate) use self::{
     scrub::is_secret_variable,
     taped::{Recording, taped},
 };
-use crate::{nearest, security::place};
-
-/// What is done with a cassette.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mode {
-    /// Calls are made, and the file is written anew.
-    Record,
-    /// Calls are answered from the file.
-    Replay,
-    /// Replays when the file is there, else records.
-    Auto,
-}
+use crate::security::place;
 
 /// What is known of the forms and the names of secrets.
 pub(crate) const SCRUBBER: logger::Scrubber = logger::Scrubber {
@@ -75,73 +68,6 @@ fn hide_secrets(name: &str, text: &str) -> Option<String> {
     }
     let hidden = secret_text::hide(text.to_owned());
     (hidden != text).then_some(hidden)
-}
-
-impl Mode {
-    /// Reads a mode by its name.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_args` for another name, with the nearest one.
-    pub fn parse(name: &str) -> Result<Self> {
-        let known = [
-            ("record", Self::Record),
-            ("replay", Self::Replay),
-            ("auto", Self::Auto),
-        ];
-        let found = known.iter().find(|(known, _)| *known == name);
-        found.map(|(_, mode)| *mode).ok_or_else(|| {
-            let names = known.iter().map(|(name, _)| *name);
-            let hint = nearest::hint(name, names, "the modes are `record`, `replay` and `auto`");
-            Error::invalid_args(format!("a cassette has no mode `{name}`")).with_hint(hint)
-        })
-    }
-
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Record => "record",
-            Self::Replay => "replay",
-            Self::Auto => "auto",
-        }
-    }
-}
-
-/// A cassette that was put in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Begun {
-    /// Which one of its deck it is.
-    pub number: u64,
-    /// [`Mode::Record`] or [`Mode::Replay`].
-    pub mode: Mode,
-}
-
-/// What a cassette did until it was taken out.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The file.
-    pub path: PathBuf,
-    /// [`Mode::Record`] or [`Mode::Replay`].
-    pub mode: Mode,
-    /// Answers in the file.
-    pub entries: usize,
-    /// Answers that were recorded, or that nobody asked for.
-    pub unused: usize,
-    /// Calls that ended while the file was written, and are not in it.
-    pub late: usize,
-}
-
-impl Report {
-    /// The report as data: `path`, `mode`, `entries`, `unused`, `late`.
-    pub fn to_value(&self) -> Value {
-        Value::map([
-            ("path", Value::from(self.path.display().to_string())),
-            ("mode", Value::from(self.mode.name())),
-            ("entries", Value::from(self.entries)),
-            ("unused", Value::from(self.unused)),
-            ("late", Value::from(self.late)),
-        ])
-    }
 }
 
 /// The place for one cassette of a session.

@@ -4,6 +4,7 @@ mod batch;
 pub(crate) mod genai;
 mod metrics;
 mod otlp;
+mod receiver;
 mod wire;
 
 use std::sync::{Arc, LazyLock};

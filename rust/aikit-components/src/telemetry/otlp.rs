@@ -14,17 +14,17 @@ use aikit_core::{
     Context, Error, ErrorKind, Result, Value,
     clock::{Clock as _, SystemClock, UnixMicros},
     io,
-    services::{Decision, HttpClient as _, HttpRequest, Permission, Policy, Target},
+    services::{HttpClient as _, HttpRequest},
     span::{Attribute, SpanKind, SpanSink, SpanStart},
     telemetry::{self, CounterSink, HistogramSink, Instrument, TelemetryProvider},
 };
 use prost::Message as _;
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
-use url::Url;
 
 use super::{
     batch::{self, Item},
     metrics::{Measured, nanos},
+    receiver::{OnlyThere, check_header, place},
     wire,
 };
 use crate::{
@@ -55,10 +55,14 @@ impl OtlpProvider {
     ///
     /// # Errors
     ///
-    /// `config` for an address that is no http or https URL.
+    /// `config` for an address that is no http or https URL, and for a header that HTTP cannot
+    /// carry.
     pub fn new(settings: OtlpSettings, network: Arc<NetworkSwitch>) -> Result<Self> {
         let addresses = [&settings.traces, &settings.metrics].into_iter().flatten();
         let allowed = addresses.map(|it| place(it)).collect::<Result<_>>()?;
+        for (name, value) in &settings.headers {
+            check_header(name, value)?;
+        }
         let policy = OfflinePolicy::new(Arc::new(OnlyThere(allowed)), network);
         Ok(Self(Arc::new(Exporter {
             http: GuardedClient::new(Arc::new(policy), None),
@@ -387,43 +391,6 @@ fn trace_bytes(trace_id: &str) -> Vec<u8> {
         hash(0) << 64 | hash(1)
     });
     number.to_be_bytes().to_vec()
-}
-
-/// Host and port of an address.
-fn place(url: &str) -> Result<(String, u16)> {
-    let wrong = || {
-        // It may hold a password.
-        Error::new(
-            ErrorKind::Config,
-            "the address of the telemetry receiver is no http URL",
-        )
-        .with_hint("write it as `http://127.0.0.1:4318`")
-    };
-    let url = Url::parse(url).map_err(|_| wrong())?;
-    let is_http = matches!(url.scheme(), "http" | "https");
-    match (url.host_str(), url.port_or_known_default()) {
-        (Some(host), Some(port)) if is_http => Ok((host.to_owned(), port)),
-        _ => Err(wrong()),
-    }
-}
-
-/// Lets requests to the configured receiver out, and no others: redirects included.
-#[derive(Debug)]
-struct OnlyThere(Vec<(String, u16)>);
-
-impl Policy for OnlyThere {
-    fn decide(&self, _cx: &Context, _permission: Permission, target: Target<'_>) -> Decision {
-        match target {
-            Target::Any => Decision::Allow,
-            Target::Url { url, .. } if place(url).is_ok_and(|it| self.0.contains(&it)) => {
-                Decision::Allow
-            }
-            _ => Decision::Deny {
-                rule: "telemetry goes to its receiver alone".to_owned(),
-                hint: "name the address that the receiver redirects to".to_owned(),
-            },
-        }
-    }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn context(clock: &Arc<Jumping>, principal: Principal) -> ToolContext {
     }
 }
 
-fn still() -> (ToolContext, Arc<Jumping>) {
+pub(crate) fn still() -> (ToolContext, Arc<Jumping>) {
     let clock = Arc::default();
     (context(&clock, Principal::default()), clock)
 }
@@ -88,7 +88,7 @@ fn switch_on(cx: &ToolContext, host: &Host, name: &str, given: &str) -> Result<(
     hooks::switch_on(&cx.context, host, name, options(given)).map(drop)
 }
 
-fn with(cx: &ToolContext, name: &str, given: &str) {
+pub(crate) fn with(cx: &ToolContext, name: &str, given: &str) {
     switch_on(cx, &Host::default(), name, given).unwrap();
 }
 
@@ -129,7 +129,7 @@ impl Callable for Counting {
     }
 }
 
-fn counting(failures: i64, kind: ErrorKind) -> Arc<dyn DynTool> {
+pub(crate) fn counting(failures: i64, kind: ErrorKind) -> Arc<dyn DynTool> {
     let options = FunctionToolOptions {
         name: "counting".to_owned(),
         summary: "Counts its calls.".to_owned(),
@@ -146,7 +146,7 @@ fn counting(failures: i64, kind: ErrorKind) -> Arc<dyn DynTool> {
     FunctionTool::new(options, Arc::new(function)).unwrap()
 }
 
-fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, n: i64) -> Result<Value> {
+pub(crate) fn invoke(cx: &ToolContext, tool: &Arc<dyn DynTool>, n: i64) -> Result<Value> {
     let (cx, tool) = (cx.clone(), Arc::clone(tool));
     let args = Value::map([("n", Value::Int(n))]);
     wait(async move { tools::invoke(&cx, &tool, args).await })

@@ -25,6 +25,8 @@ mod http_guard;
 #[cfg(test)]
 mod invoke;
 #[cfg(test)]
+mod logging_hook;
+#[cfg(test)]
 mod loopback;
 #[cfg(test)]
 mod model_policy;

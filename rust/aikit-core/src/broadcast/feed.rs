@@ -1,16 +1,14 @@
 //! A subscription as scripts and programs have it: items as data, or a function that gets them.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, Either, select};
-use tokio_util::sync::CancellationToken;
 
-use super::{BroadcastSubscription, Delivery, Listener, Weigh};
-use crate::{Error, ErrorKind, Result, Value, clock::Clock};
+use super::{BroadcastSubscription, Delivery, Listener, Wait, Weigh};
+use crate::{
+    Error, Result, Value,
+    clock::{self, Clock},
+};
 
 /// A subscription of whatever broadcast. Cheap to clone; all clones are the same subscription.
 #[derive(Clone, Debug)]
@@ -18,20 +16,18 @@ pub struct Feed(Arc<Inner>);
 
 #[derive(Debug)]
 enum Inner {
-    Queue {
-        /// `None` when it was stopped.
-        queue: Mutex<Option<Arc<dyn Queue>>>,
-        stop: CancellationToken,
-        dropped: Mutex<u64>,
-    },
+    Queue(Box<dyn Queue>),
     Function(Listener),
 }
 
 /// A subscription whose items are shown as data.
 trait Queue: fmt::Debug + Send + Sync {
-    fn take(&self) -> BoxFuture<'_, Option<Delivery>>;
+    /// Answers whether one has come.
+    fn take<'a>(&'a self, wait: &'a Wait) -> BoxFuture<'a, bool>;
     fn waiting(&self) -> usize;
     fn dropped(&self) -> u64;
+    fn end(&self);
+    fn is_ended(&self) -> bool;
 }
 
 struct Shown<T> {
@@ -46,11 +42,8 @@ impl<T> fmt::Debug for Shown<T> {
 }
 
 impl<T: Weigh + Send + Sync + 'static> Queue for Shown<T> {
-    fn take(&self) -> BoxFuture<'_, Option<Delivery>> {
-        Box::pin(async {
-            let taken = self.subscription.take().await?;
-            Some(Delivery::new(taken, self.show))
-        })
+    fn take<'a>(&'a self, wait: &'a Wait) -> BoxFuture<'a, bool> {
+        Box::pin(self.subscription.take_for(wait, self.show))
     }
 
     fn waiting(&self) -> usize {
@@ -60,6 +53,14 @@ impl<T: Weigh + Send + Sync + 'static> Queue for Shown<T> {
     fn dropped(&self) -> u64 {
         self.subscription.dropped()
     }
+
+    fn end(&self) {
+        self.subscription.end();
+    }
+
+    fn is_ended(&self) -> bool {
+        self.subscription.0.is_ended()
+    }
 }
 
 impl Feed {
@@ -68,12 +69,10 @@ impl Feed {
         subscription: BroadcastSubscription<T>,
         show: fn(&T) -> Value,
     ) -> Self {
-        let shown: Arc<dyn Queue> = Arc::new(Shown { subscription, show });
-        Self(Arc::new(Inner::Queue {
-            queue: Mutex::new(Some(shown)),
-            stop: CancellationToken::new(),
-            dropped: Mutex::default(),
-        }))
+        Self(Arc::new(Inner::Queue(Box::new(Shown {
+            subscription,
+            show,
+        }))))
     }
 
     /// A function gets the items; it goes on when this value is gone.
@@ -87,25 +86,25 @@ impl Feed {
     ///
     /// `invalid_args` where a function gets the items.
     pub async fn next(&self) -> Result<Option<Value>> {
-        Ok(self.take().await?.map(Delivery::keep))
+        let wait = Wait::default();
+        self.take(&wait).await?;
+        Ok(wait.keep())
     }
 
-    /// As [`Feed::next`], where the item has a way to go on which its reader may be gone: what is
-    /// dropped before it is kept is the next one again.
+    /// As [`Feed::next`], where the item has a way to go on which its reader may be gone: it stays
+    /// in `wait` until it is kept there. Answers whether one has come.
     ///
     /// # Errors
     ///
     /// Those of [`Feed::next`].
-    pub async fn take(&self) -> Result<Option<Delivery>> {
-        let Inner::Queue { queue, stop, .. } = &*self.0 else {
+    pub async fn take(&self, wait: &Wait) -> Result<bool> {
+        let Inner::Queue(queue) = &*self.0 else {
             return Err(
                 Error::invalid_args("a function gets the items of this subscription")
                     .with_hint("subscribe without a function to receive them here"),
             );
         };
-        let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(queue) = queue else { return Ok(None) };
-        Ok(stop.run_until_cancelled(queue.take()).await.flatten())
+        Ok(queue.take(wait).await)
     }
 
     /// As [`Feed::next`], but `None` also when nothing comes within `timeout`.
@@ -118,11 +117,12 @@ impl Feed {
         clock: &dyn Clock,
         timeout: Option<Duration>,
     ) -> Result<Option<Value>> {
-        let taken = self.take_within(clock, timeout).await?;
-        Ok(taken.map(Delivery::keep))
+        let wait = Wait::default();
+        self.take_within(clock, timeout, &wait).await?;
+        Ok(wait.keep())
     }
 
-    /// As [`Feed::take`], but `None` also when nothing comes within `timeout`.
+    /// As [`Feed::take`], but at most for `timeout`.
     ///
     /// # Errors
     ///
@@ -131,48 +131,51 @@ impl Feed {
         &self,
         clock: &dyn Clock,
         timeout: Option<Duration>,
-    ) -> Result<Option<Delivery>> {
+        wait: &Wait,
+    ) -> Result<bool> {
         let Some(timeout) = timeout else {
-            return self.take().await;
+            return self.take(wait).await;
         };
-        let next = std::pin::pin!(self.take());
+        let next = std::pin::pin!(self.take(wait));
         match select(next, clock.sleep(timeout)).await {
-            Either::Left((item, _)) => item,
-            Either::Right(_) => Ok(None),
+            Either::Left((has_come, _)) => has_come,
+            Either::Right(_) => Ok(false),
         }
     }
 
-    /// Ends the subscription; who waits for an item is told the end.
+    /// As [`Feed::receive`], with the item on its way: what is dropped before it is kept is the next
+    /// one again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Feed::next`].
+    pub async fn deliver(
+        &self,
+        clock: &dyn Clock,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Delivery>> {
+        let wait = Wait::default();
+        self.take_within(clock, timeout, &wait).await?;
+        Ok(wait.take())
+    }
+
+    /// Ends the subscription. What waits in it can still be taken, and then the end is told; a
+    /// function gets nothing any more, and what waited for it counts as dropped.
     pub fn stop(&self) {
         match &*self.0 {
-            Inner::Queue {
-                queue,
-                stop,
-                dropped,
-            } => {
-                let left = queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(left) = &left {
-                    *dropped.lock().unwrap_or_else(PoisonError::into_inner) = left.dropped();
-                }
-                stop.cancel();
-            }
+            Inner::Queue(queue) => queue.end(),
             Inner::Function(listener) => listener.stop(),
         }
     }
 
-    /// How it is: `waiting` items, items `dropped` because it was slow, calls of its function that
-    /// `failed`, the last `error` of one, and whether it `is_stopped`.
+    /// How it is: `waiting` items, items `dropped` because it was slow or its function was stopped
+    /// before it had them, calls of its function that `failed`, the last `error` of one, and
+    /// whether it `is_stopped`.
     pub fn stats(&self) -> Value {
         let (waiting, dropped, failed, error, is_stopped) = match &*self.0 {
-            Inner::Queue { queue, dropped, .. } => {
-                let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                let dropped = *dropped.lock().unwrap_or_else(PoisonError::into_inner);
-                let dropped = queue.as_ref().map_or(dropped, |it| it.dropped());
-                let waiting = queue.as_ref().map_or(0, |it| it.waiting());
-                (waiting, dropped, 0, None, queue.is_none())
-            }
+            Inner::Queue(it) => (it.waiting(), it.dropped(), 0, None, it.is_ended()),
             Inner::Function(it) => (
-                0,
+                it.waiting(),
                 it.dropped(),
                 it.failed(),
                 it.last_error(),
@@ -189,7 +192,8 @@ impl Feed {
     }
 }
 
-/// A time limit in seconds, as scripts and programs give it.
+/// A time limit in seconds, as scripts and programs give it. One that is infinite, or too long to
+/// be counted, is none.
 ///
 /// # Errors
 ///
@@ -198,11 +202,11 @@ pub fn timeout(seconds: Option<f64>) -> Result<Option<Duration>> {
     let Some(seconds) = seconds else {
         return Ok(None);
     };
-    let duration = Duration::try_from_secs_f64(seconds);
-    duration.map(Some).map_err(|_| {
+    let limit = clock::length(seconds).ok_or_else(|| {
         let message = format!("`timeout` is `{seconds}`, which is no length of time");
-        Error::new(ErrorKind::InvalidArgs, message).with_hint("give seconds, from 0 on")
-    })
+        Error::invalid_args(message).with_hint("give seconds, from 0 on; infinity is no limit")
+    })?;
+    Ok(Some(limit).filter(|it| *it < Duration::MAX))
 }
 
 #[cfg(test)]
@@ -211,6 +215,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        ErrorKind,
         broadcast::{Broadcast, QueueOptions, listen},
         clock::SystemClock,
         io,
@@ -248,6 +253,19 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_in_a_feed_that_is_stopped_is_given_and_then_the_end() {
+        let bus = Broadcast::default();
+        let feed = feed(&bus);
+        bus.publish(|number| number);
+        feed.stop();
+        bus.publish(|number| number);
+        assert_eq!((stat(&feed, "waiting"), stat(&feed, "dropped")), (1, 0));
+        assert_eq!(feed.stats().get("is_stopped"), Some(&Value::Bool(true)));
+        let next = || feed.next().now_or_never().unwrap().unwrap();
+        assert_eq!((next(), next()), (Some(Value::Int(1)), None));
+    }
+
+    #[test]
     fn a_receive_ends_at_its_time_limit_and_loses_nothing() {
         let bus = Broadcast::default();
         let feed = feed(&bus);
@@ -261,8 +279,11 @@ mod tests {
         bus.publish(|number| number);
         let received = feed.receive(&SystemClock, limit).now_or_never();
         assert_eq!(received.unwrap().unwrap(), Some(Value::Int(1)));
-        for wrong in [-1.0, f64::NAN, f64::INFINITY] {
+        for wrong in [-1.0, f64::NAN, f64::NEG_INFINITY] {
             assert!(timeout(Some(wrong)).unwrap_err().hint().is_some());
+        }
+        for endless in [f64::INFINITY, f64::MAX] {
+            assert_eq!(timeout(Some(endless)).unwrap(), None);
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::{BroadcastSubscription, Queue, Weigh};
+use super::{BroadcastSubscription, Found, Queue, Weigh};
 use crate::Value;
 
 /// An item that was taken from a subscription. Dropped without [`Taken::keep`], it is the next one
@@ -44,10 +44,85 @@ impl<T: Weigh> BroadcastSubscription<T> {
     /// be gone.
     pub async fn take(&self) -> Option<Taken<T>> {
         let item = self.next().await?;
-        Some(Taken {
+        Some(self.taken(item))
+    }
+
+    /// Takes the next item into `wait`, as `show` shows it; answers whether one has come. None is
+    /// taken for a wait that was given up.
+    pub async fn take_for(&self, wait: &Wait, show: fn(&T) -> Value) -> bool
+    where
+        T: Send + Sync + 'static,
+    {
+        loop {
+            // Before looking, so that an end in between is heard.
+            let arrived = self.0.arrived.notified();
+            {
+                let mut waited = wait.state();
+                if !matches!(*waited, Waited::Open) {
+                    drop(waited);
+                    // Somebody else may have been meant by what woke this one.
+                    self.0.arrived.notify_one();
+                    return false;
+                }
+                match self.0.pop() {
+                    Found::Item(item) => {
+                        let delivery = Delivery::new(self.taken(item), show);
+                        *waited = Waited::Arrived(delivery);
+                        return true;
+                    }
+                    Found::End => return false,
+                    Found::Nothing => {}
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    fn taken(&self, item: Arc<T>) -> Taken<T> {
+        Taken {
             item: Some(item),
             queue: Arc::downgrade(&self.0),
-        })
+        }
+    }
+}
+
+/// One reader's wait for an item. It may be given up from elsewhere, and is then the reader's no
+/// more: an item that has come for it is the next one again before anybody can take another, so
+/// the order stays.
+#[derive(Debug, Default)]
+pub struct Wait(Mutex<Waited>);
+
+#[derive(Debug, Default)]
+enum Waited {
+    #[default]
+    Open,
+    Arrived(Delivery),
+    Over,
+}
+
+impl Wait {
+    /// The item, once, when one has come; it has arrived.
+    pub fn keep(&self) -> Option<Value> {
+        self.take().map(Delivery::keep)
+    }
+
+    /// What has come, on its way to elsewhere.
+    pub(super) fn take(&self) -> Option<Delivery> {
+        match std::mem::replace(&mut *self.state(), Waited::Over) {
+            Waited::Arrived(delivery) => Some(delivery),
+            Waited::Open | Waited::Over => None,
+        }
+    }
+
+    /// Ends the wait; what has come and was not kept is the next one again.
+    pub fn give_up(&self) {
+        let left = std::mem::replace(&mut *self.state(), Waited::Over);
+        // Outside of the lock: it goes back into its queue.
+        drop(left);
+    }
+
+    fn state(&self) -> MutexGuard<'_, Waited> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,6 +249,40 @@ mod tests {
         drop(subscription);
         drop(taken);
         assert_eq!(bus.subscriber_count(), 0);
+    }
+
+    #[test]
+    fn an_item_of_a_wait_that_is_given_up_comes_before_all_others() {
+        let (bus, subscription) = subscribed(8, DropPolicy::Oldest);
+        let show = |it: &u64| Value::from(*it);
+        let (first, second) = (Wait::default(), Wait::default());
+        publish(&bus, 2);
+        assert_eq!(
+            subscription.take_for(&first, show).now_or_never(),
+            Some(true)
+        );
+        first.give_up();
+        assert_eq!(first.keep(), None);
+        assert_eq!(
+            subscription.take_for(&second, show).now_or_never(),
+            Some(true)
+        );
+        assert_eq!(second.keep(), Some(Value::Int(1)));
+        // And none is taken for it any more; who waits as well is not forgotten.
+        let late = Box::pin(subscription.take_for(&first, show));
+        assert_eq!(late.now_or_never(), Some(false));
+        assert_eq!(rest(&subscription), [2]);
+        let (given_up, waits) = (Wait::default(), Wait::default());
+        let mut one = Box::pin(subscription.take_for(&given_up, show));
+        let mut other = Box::pin(subscription.take_for(&waits, show));
+        assert!((&mut one).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        given_up.give_up();
+        publish(&bus, 1);
+        assert_eq!(
+            (one.now_or_never(), other.now_or_never()),
+            (Some(false), Some(true))
+        );
+        assert_eq!(waits.keep(), Some(Value::Int(3)));
     }
 
     #[test]

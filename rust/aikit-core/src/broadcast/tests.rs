@@ -234,3 +234,73 @@ impl Weigh for u64 {
         size_of::<Self>()
     }
 }
+
+/// A listener whose function waits at each item until it is let go on.
+fn held(bus: &Broadcast<u64>) -> (Listener, mpsc::Receiver<u64>, Arc<tokio::sync::Semaphore>) {
+    let (sender, seen) = mpsc::channel();
+    let go_on = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::clone(&go_on);
+    let listener = listen(subscribe(bus, 8, DropPolicy::Oldest), "it", move |item| {
+        let (sender, gate) = (sender.clone(), Arc::clone(&gate));
+        Box::pin(async move {
+            sender.send(*item).unwrap();
+            gate.acquire().await.unwrap().forget();
+            Ok(())
+        })
+    });
+    (listener, seen, go_on)
+}
+
+#[test]
+fn a_flush_waits_for_what_was_published_before_and_for_no_more() {
+    let bus = Broadcast::default();
+    let (_listener, seen, go_on) = held(&bus);
+    let mut flushing = Box::pin(flush(bus.backlogs(), None));
+    assert_eq!((&mut flushing).now_or_never(), Some(0));
+    bus.publish(|number| number);
+    bus.publish(|number| number);
+    let mut flushing = Box::pin(flush(bus.backlogs(), None));
+    assert!((&mut flushing).now_or_never().is_none());
+    bus.publish(|number| number);
+    go_on.add_permits(2);
+    assert_eq!(wait(flushing), 0);
+    assert_eq!(seen.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
+    // The third is being given, and nobody lets its function go on.
+    let limit = Some(std::time::Duration::from_millis(5));
+    assert_eq!(wait(flush(bus.backlogs(), limit)), 1);
+}
+
+#[test]
+fn what_waits_for_a_function_that_is_stopped_is_counted_as_dropped() {
+    let bus = Broadcast::default();
+    let (listener, seen, go_on) = held(&bus);
+    for _ in 0..4 {
+        bus.publish(|number| number);
+    }
+    assert_eq!(seen.recv().unwrap(), 1);
+    assert_eq!((listener.waiting(), listener.dropped()), (3, 0));
+    listener.stop();
+    bus.publish(|number| number);
+    assert_eq!((listener.waiting(), listener.dropped()), (0, 3));
+    go_on.add_permits(1);
+    assert!(seen.recv().is_err(), "it is called no more");
+}
+
+#[test]
+fn functions_go_on_with_what_a_forked_child_publishes() {
+    let bus = Broadcast::default();
+    let (listener, seen, go_on) = held(&bus);
+    bus.publish(|number| number);
+    bus.publish(|number| number);
+    assert_eq!(seen.recv().unwrap(), 1);
+    // As in a child: what was made before the fork is of the generation before.
+    bus.state().generation = per_process::generation().wrapping_sub(1);
+    // The task of the parent is held at the first item, as if it were not there.
+    bus.publish(|number| number);
+    assert_eq!(seen.recv().unwrap(), 3);
+    assert_eq!(bus.subscriber_count(), 1);
+    listener.stop();
+    assert_eq!(bus.subscriber_count(), 0);
+    assert!(listener.is_stopped());
+    go_on.add_permits(8);
+}

@@ -1,4 +1,5 @@
-//! Who waits for which response, and the responses that came before somebody waited.
+//! Who waits for which response, the responses that came before somebody waited, and the requests
+//! that nobody had room for.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,6 +15,10 @@ pub(super) const REMEMBERED_MAX: usize = 256;
 /// Waits that a channel has at once.
 pub(super) const WAITS_MAX: usize = 10_000;
 
+/// Requests without a response that a channel watches; the loss of one more is noticed at the time
+/// limit of its wait.
+const OPEN_MAX: usize = 2 * WAITS_MAX;
+
 /// The waits and the remembered responses of one channel.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
@@ -21,34 +26,58 @@ pub(super) struct Responses {
     wait_count: usize,
     next: u64,
     remembered: IndexMap<String, Remembered>,
+    /// Requests without a response.
+    open: IndexMap<String, Open>,
     lost: u64,
     is_closed: bool,
 }
 
+/// The response to a request, or the capacity of the queue that had no room for the request.
+pub(super) type Answer = std::result::Result<Arc<ChannelEvent>, usize>;
+
 #[derive(Debug)]
 struct Wait {
     number: u64,
-    answer: oneshot::Sender<Arc<ChannelEvent>>,
+    answer: oneshot::Sender<Answer>,
 }
 
 #[derive(Debug)]
 struct Remembered {
-    event: Arc<ChannelEvent>,
+    answer: Answer,
     /// Whether somebody got it.
     is_delivered: bool,
+}
+
+/// A request that somebody may answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Open {
+    /// Subscribers that want it; `None` while it is being published.
+    wanted: Option<usize>,
+    /// Those of them that had no room for it, and the largest of their queues.
+    lost: usize,
+    capacity: usize,
+}
+
+impl Open {
+    /// Whether nobody has it who wanted it.
+    fn is_lost(&self) -> bool {
+        self.lost > 0 && self.wanted.is_some_and(|it| it <= self.lost)
+    }
 }
 
 /// How a wait begins.
 pub(super) enum Begun {
     /// The response is there already.
     Answered(Arc<ChannelEvent>),
+    /// The request was dropped: that is the capacity of the queue that had no room for it.
+    Lost(usize),
     /// It will come here.
     Waiting(Waiting),
 }
 
 pub(super) struct Waiting {
     pub(super) number: u64,
-    pub(super) answer: oneshot::Receiver<Arc<ChannelEvent>>,
+    pub(super) answer: oneshot::Receiver<Answer>,
 }
 
 impl Responses {
@@ -60,17 +89,46 @@ impl Responses {
         };
         if event.kind == REQUEST {
             self.remembered.shift_remove(id);
+            if self.open.len() >= OPEN_MAX {
+                self.open.swap_remove_index(0);
+            }
+            self.open.insert(id.to_owned(), Open::default());
         } else if event.kind == RESPONSE {
-            self.answer(id, &Arc::new(event.clone()));
+            self.open.swap_remove(id);
+            self.answer(id, &Ok(Arc::new(event.clone())));
         }
     }
 
-    fn answer(&mut self, id: &str, event: &Arc<ChannelEvent>) {
+    /// A request was published, which so many subscribers want.
+    pub(super) fn published(&mut self, id: &str, wanted: usize) {
+        if let Some(open) = self.open.get_mut(id) {
+            open.wanted = Some(wanted);
+            self.fail_lost(id);
+        }
+    }
+
+    /// A subscriber had no room for a request, now or when others came.
+    pub(super) fn lose(&mut self, id: &str, capacity: usize) {
+        if let Some(open) = self.open.get_mut(id) {
+            open.lost += 1;
+            open.capacity = open.capacity.max(capacity);
+            self.fail_lost(id);
+        }
+    }
+
+    fn fail_lost(&mut self, id: &str) {
+        if let Some(open) = self.open.get(id).copied().filter(Open::is_lost) {
+            self.open.swap_remove(id);
+            self.answer(id, &Err(open.capacity));
+        }
+    }
+
+    fn answer(&mut self, id: &str, answer: &Answer) {
         let waits = self.waits.remove(id).unwrap_or_default();
         self.wait_count -= waits.len();
         let mut is_delivered = false;
         for wait in waits {
-            is_delivered |= wait.answer.send(Arc::clone(event)).is_ok();
+            is_delivered |= wait.answer.send(answer.clone()).is_ok();
         }
         self.remembered.shift_remove(id);
         if self.remembered.len() == REMEMBERED_MAX {
@@ -80,7 +138,7 @@ impl Responses {
             self.remembered.shift_remove_index(delivered.unwrap_or(0));
         }
         let remembered = Remembered {
-            event: Arc::clone(event),
+            answer: answer.clone(),
             is_delivered,
         };
         self.remembered.insert(id.to_owned(), remembered);
@@ -89,7 +147,10 @@ impl Responses {
     pub(super) fn begin_wait(&mut self, id: &str, channel: &str) -> Result<Begun> {
         if let Some(remembered) = self.remembered.get_mut(id) {
             remembered.is_delivered = true;
-            return Ok(Begun::Answered(Arc::clone(&remembered.event)));
+            return Ok(match &remembered.answer {
+                Ok(event) => Begun::Answered(Arc::clone(event)),
+                Err(capacity) => Begun::Lost(*capacity),
+            });
         }
         if self.wait_count == WAITS_MAX {
             let message = format!("{WAITS_MAX} waits for responses on `{channel}` have not ended");
@@ -135,5 +196,6 @@ impl Responses {
         self.wait_count = 0;
         self.waits.clear();
         self.remembered.clear();
+        self.open.clear();
     }
 }

@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::{Channel, normalize_name};
-use crate::{Error, ErrorKind, Result, Value, clock::Clock};
+use crate::{
+    Error, ErrorKind, Result, Value,
+    broadcast::{Backlog, is_free},
+    clock::Clock,
+};
 
 /// Most channels of one session.
 pub const CHANNELS_MAX: usize = 1_000;
@@ -74,6 +78,18 @@ impl ChannelSession {
         let channels = self.channels();
         let live = channels.iter().filter(|(_, it)| !it.is_destroyed());
         live.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether a forked child can go on with it, see
+    /// [`Broadcast::is_free`](crate::broadcast::Broadcast::is_free).
+    pub(crate) fn is_free(&self) -> bool {
+        is_free(&self.0.channels) && self.channels().values().all(Channel::is_free)
+    }
+
+    /// What functions are given of its channels.
+    pub(crate) fn backlogs(&self) -> Vec<Arc<dyn Backlog>> {
+        let channels: Vec<_> = self.channels().values().cloned().collect();
+        channels.iter().flat_map(Channel::backlogs).collect()
     }
 
     /// The session as scripts and programs see it: `id`, and `channels`, their names.

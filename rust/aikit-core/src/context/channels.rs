@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use super::Context;
 use crate::{
     Error, ErrorKind, Result, Value,
-    broadcast::{Listener, QueueOptions},
+    broadcast::{Listener, QueueOptions, is_free, subscriber},
     channel::{Channel, ChannelEvent, ChannelSession},
     clock::Clock,
 };
@@ -36,6 +36,9 @@ pub trait ChannelService: fmt::Debug + Send + Sync {
 
     /// Destroys the session of the Context with all its channels.
     fn destroy_session(&self, cx: &Context);
+
+    /// Whether a forked child can go on with it: no thread of its parent was inside.
+    fn is_free(&self) -> bool;
 }
 
 /// Whose channels: what tells two sessions apart.
@@ -118,6 +121,13 @@ impl ChannelService for Channels {
         Ok(session)
     }
 
+    fn is_free(&self) -> bool {
+        is_free(&self.sessions) && {
+            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.values().all(ChannelSession::is_free)
+        }
+    }
+
     fn destroy_session(&self, cx: &Context) {
         let Ok(owner) = Owner::of(cx) else { return };
         let removed = {
@@ -181,13 +191,17 @@ impl Context {
     ///
     /// Those of [`Channel::publish`].
     pub fn publish_on(&self, channel: &Channel, mut event: ChannelEvent) -> Result<u64> {
+        self.attribute(&mut event);
+        channel.publish_from(self.subscriber().or_else(subscriber), event)
+    }
+
+    fn attribute(&self, event: &mut ChannelEvent) {
         let metadata = &mut event.metadata;
         let source = || self.node().map(|node| node.name.to_string());
         metadata.source = metadata.source.take().or_else(source);
         let execution = || self.execution_id();
         metadata.execution_id = metadata.execution_id.take().or_else(execution);
         metadata.tick = metadata.tick.or_else(|| self.tick());
-        channel.publish(event)
     }
 
     /// Calls `function` with each event of a channel from now on, see [`Channel::listen`].
@@ -231,9 +245,11 @@ impl Context {
         timeout: Option<Duration>,
     ) -> Result<Arc<ChannelEvent>> {
         let new_id = || self.clock().uuid().simple().to_string();
-        let id = event.id.get_or_insert_with(new_id).clone();
-        self.publish_on(channel, event)?;
-        self.within(channel.wait_for_response(&id, timeout)).await?
+        event.id.get_or_insert_with(new_id);
+        self.attribute(&mut event);
+        let publisher = self.subscriber().or_else(subscriber);
+        self.within(channel.request(publisher, event, timeout))
+            .await?
     }
 }
 

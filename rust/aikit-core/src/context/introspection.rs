@@ -106,3 +106,70 @@ impl ExecutionInfo {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tracker::{Execution, Operation};
+
+    #[test]
+    fn a_call_knows_where_it_stands() {
+        let outside = Context::default();
+        assert!(outside.is_standalone() && outside.execution_info().is_none());
+        assert!(!outside.is_within("outer") && !outside.has_ancestor_named("outer"));
+        assert_eq!(
+            (outside.origin_name(), outside.execution_id()),
+            (None, None)
+        );
+
+        let begin = |cx: &Context, name: &str| Execution::begin(cx, &Operation::new(name)).unwrap();
+        let outer = begin(&outside, "outer");
+        let middle = begin(outer.context(), "middle");
+        let inner = begin(middle.context(), "inner");
+        for (execution, depth, above) in [
+            (&outer, 0, &[][..]),
+            (&middle, 1, &["outer"]),
+            (&inner, 2, &["outer", "middle"]),
+        ] {
+            let (cx, node) = (execution.context(), execution.node());
+            assert_eq!(cx.origin_name(), Some("outer"));
+            assert_eq!(cx.is_standalone(), depth == 0);
+            assert!(cx.is_within(&node.name) && !cx.has_ancestor_named(&node.name));
+            for name in ["outer", "middle", "inner", "another"] {
+                let is_above = above.contains(&name);
+                assert_eq!(
+                    cx.has_ancestor_named(name),
+                    is_above,
+                    "{name} above {node:?}"
+                );
+                assert_eq!(
+                    cx.is_within(name),
+                    is_above || *name == *node.name,
+                    "{name}"
+                );
+            }
+            let expected = ExecutionInfo {
+                pid: node.pid,
+                parent_pid: node.parent.as_ref().map(|it| it.pid),
+                root_pid: outer.node().pid,
+                name: Arc::clone(&node.name),
+                origin_name: Arc::clone(&outer.node().name),
+                is_standalone: depth == 0,
+                depth,
+                execution_id: format!("{}-{}", outside.request_id(), outer.node().pid),
+            };
+            assert_eq!(cx.execution_info(), Some(expected));
+        }
+        let shown = inner.context().execution_info().unwrap().to_value();
+        let expected = [
+            ("name", "inner".to_owned()),
+            ("origin_name", "outer".to_owned()),
+            ("parent_pid", middle.node().pid.to_string()),
+            ("root_pid", outer.node().pid.to_string()),
+        ];
+        for (name, value) in expected {
+            assert_eq!(shown.get(name), Some(&Value::from(value)), "{name}");
+        }
+        assert_eq!(shown.get("depth"), Some(&Value::Int(2)));
+    }
+}

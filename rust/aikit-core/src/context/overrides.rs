@@ -57,6 +57,9 @@ pub struct Overrides {
     pub approver: Option<Arc<dyn Approver>>,
     /// The tool call that this is; [`Context::create`](super::Context::create) does not read it.
     pub invocation: Option<Arc<Invocation>>,
+    /// The subscription whose function runs below, see [`crate::broadcast::subscriber`]: it is not
+    /// given the responses that it publishes, and does not wait for itself.
+    pub subscriber: Option<u64>,
     /// Whether what runs below is told neither to the host of the logger nor to telemetry: the
     /// host's own code, which is called with a record or a span and calls aikit itself.
     pub silent: bool,
@@ -74,6 +77,7 @@ impl Overrides {
             && self.progress.is_none()
             && self.approver.is_none()
             && self.invocation.is_none()
+            && self.subscriber.is_none()
             && !self.silent
     }
 

@@ -2,9 +2,9 @@
 
 use futures::FutureExt as _;
 
-use super::*;
+use super::{child::LEVELS_MAX, *};
 use crate::{
-    io,
+    Error, ErrorKind, io,
     tracker::{Execution, Operation},
 };
 

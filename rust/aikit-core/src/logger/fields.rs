@@ -12,7 +12,7 @@ use super::{
     line::write_digits,
     room::{Kept, Reusable, Room},
 };
-use crate::{Value, context::Context, value::Map};
+use crate::{Value, context::Context, quote, value::Map};
 
 /// The fields of one record, in order, each name once. There are a dozen at most, most of whose
 /// names are known beforehand: looking through them is quicker than hashing is.
@@ -30,6 +30,8 @@ pub(super) struct Held {
     /// Where in the texts end, at their start, those that aikit itself made: identities of
     /// hexadecimal digits, the name of a module.
     made_end: usize,
+    /// A bit for each length of a name: most that are looked for have another one.
+    lengths: u64,
 }
 
 thread_local! {
@@ -43,6 +45,7 @@ impl Reusable for Held {
         self.fields.clear();
         self.texts.clear();
         self.made_end = 0;
+        self.lengths = 0;
         self.fields.capacity() <= 64 && self.texts.capacity() <= 8 << 10
     }
 }
@@ -107,12 +110,15 @@ impl Fields {
             if let Content::Text(place) = &mut field.content {
                 *place = place.start + start..place.end + start;
             }
-            self.put(field);
+            self.replace(field);
         }
     }
 
     /// What a field says.
     pub fn get(&self, name: &str) -> Option<FieldValue<'_>> {
+        if self.0.lengths & length(name) == 0 {
+            return None;
+        }
         let mut fields = self.0.fields.iter();
         fields.find(|it| it.name == name).map(|it| self.value(it))
     }
@@ -178,7 +184,7 @@ impl Fields {
     /// Adds a field of aikit's own, which there is not yet.
     fn add(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
         let content = Content::Text(self.hold(write));
-        self.0.fields.push(Field {
+        self.push(Field {
             name: Cow::Borrowed(name),
             content,
             origin: Origin::Context,
@@ -216,11 +222,30 @@ impl Fields {
 
     #[inline]
     fn put(&mut self, field: Field) {
-        match self.0.fields.iter_mut().find(|it| it.name == field.name) {
-            Some(known) => *known = field,
-            None => self.0.fields.push(field),
+        if field.origin == Origin::Other {
+            self.replace(field);
+        } else {
+            // Aikit's source code gives a record each name once.
+            self.push(field);
         }
     }
+
+    fn replace(&mut self, field: Field) {
+        match self.0.fields.iter_mut().find(|it| it.name == field.name) {
+            Some(known) => *known = field,
+            None => self.push(field),
+        }
+    }
+
+    fn push(&mut self, field: Field) {
+        self.0.lengths |= length(&field.name);
+        self.0.fields.push(field);
+    }
+}
+
+/// The bit of the length of a name; all long ones have the last.
+fn length(name: &str) -> u64 {
+    1 << name.len().min(63)
 }
 
 impl FieldValue<'_> {
@@ -318,7 +343,7 @@ pub fn default_context_fields() -> ContextFields {
             });
         }
         if let Some(node) = cx.node() {
-            fields.add("procedure", |it| it.push_str(&node.name));
+            fields.add("procedure", |it| it.push_str(&quote::cut(&node.name)));
             fields.add("procedure_id", |it| {
                 it.push('p');
                 write_digits(it, node.pid.number());

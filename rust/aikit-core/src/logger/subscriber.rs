@@ -21,7 +21,7 @@ use super::{
     fields::{Draft, Origin},
     is_level_enabled,
 };
-use crate::Value;
+use crate::{Value, quote};
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -208,6 +208,14 @@ impl Heard {
         match field.name() {
             "message" => self.draft.set_message(write),
             name if is_said(name) => {
+                let write = |text: &mut String| {
+                    let start = text.len();
+                    write(text);
+                    // An error has cut already what it quotes.
+                    if name != "error" {
+                        quote::cut_from(text, start);
+                    }
+                };
                 self.draft
                     .fields
                     .write(Cow::Borrowed(name), self.origin, write);

@@ -71,6 +71,12 @@ impl HandleView {
         self.log.until_now()
     }
 
+    /// How many events the handle keeps no more: the oldest, beyond 65,536. Readers that come too
+    /// late for them get an event `events.lost` with their `count`.
+    pub fn dropped(&self) -> u64 {
+        self.log.dropped()
+    }
+
     /// Whether both are of one operation.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.log, &other.log)
@@ -185,6 +191,11 @@ impl Handle {
     /// The events until now.
     pub fn events_until_now(&self) -> Vec<Arc<Event>> {
         self.view.events_until_now()
+    }
+
+    /// How many events it keeps no more, see [`HandleView::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.view.dropped()
     }
 
     /// Asks the work to end; its result is then an error of kind `cancelled`.

@@ -398,3 +398,35 @@ fn a_handle_factory_keeps_the_events_of_several_operations_together() {
     });
     assert_eq!(kind, EventKind::ProcedureEnd);
 }
+
+#[test]
+fn a_middleware_that_panics_harms_its_own_call_only() {
+    #[derive(Debug)]
+    struct Panics;
+    impl Middleware for Panics {
+        fn call<'a>(
+            &'a self,
+            args: Value,
+            _: &'a Envelope,
+            next: Next<'a>,
+        ) -> BoxFuture<'a, Result<Value>> {
+            assert!(args != Value::Int(1), "as wanted");
+            next.run(args)
+        }
+    }
+    let cx = Context::default();
+    let broken = add(1).with_middleware(Arc::new(Panics));
+    let call = |procedure: &Procedure, number| {
+        let (procedure, cx) = (procedure.clone(), cx.clone());
+        wait(async move { procedure.call(&cx, Value::Int(number)).await })
+    };
+    let error = call(&broken, 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert_eq!(error.message(), "`add_1` panicked: as wanted");
+    assert_eq!(call(&broken, 2).unwrap(), Value::Int(3));
+    assert_eq!(call(&add(1), 1).unwrap(), Value::Int(2));
+    assert!(cx.check().is_ok());
+    let handle = broken.start(&cx, Value::Int(1));
+    let error = wait(async move { handle.result().await }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+}

@@ -209,7 +209,8 @@ const CLASS: ApiClass = ApiClass {
                 PAYLOAD,
                 optional("options", Kind::Options(REQUEST), "Identity, time limit."),
             ],
-            returns: "the event of the type `response`; an error of kind `timeout` when none came",
+            returns: "the event of the type `response`; an error of kind `timeout` when none came, \
+                      of kind `limit_exceeded` when the queues of all subscribers were full",
             example: "pcall(function() return Channel('user:input'):request({message = 'go on?'}, \
                       {timeout = 0.01}).payload end)",
             call: Call::Host(|session, args| Box::pin(request(session.clone(), args))),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aikit_components::event_log::REPLAY;
 use aikit_core::{
     Context, Result, Value,
-    broadcast::{DropPolicy, Feed, Listener, QueueOptions, timeout},
+    broadcast::{DropPolicy, Feed, Listener, QueueOptions, subscriber, timeout},
     context::Overrides,
     event::{Event, EventKind},
     script::Callable,
@@ -128,6 +128,20 @@ const FUNCTIONS: &[ApiFunction] = &[
         call: Call::Host(|_, args| Box::pin(receive(args))),
     },
     ApiFunction {
+        name: "flush",
+        summary: "Waits until functions that subscribed to events, and to the channels of the \
+                  user, have been given what was published before this call. The end of `aikit \
+                  run` does so by itself, for two seconds at most.",
+        params: &[optional(
+            "options",
+            Kind::Options(TIMEOUT),
+            "How long to wait.",
+        )],
+        returns: "how many events they have not been given; 0 unless the time was too short",
+        example: "Event.subscribe('build.*', print) Event.publish('build.done') Event.flush()",
+        call: Call::Host(|_, args| Box::pin(flush(args))),
+    },
+    ApiFunction {
         name: "replay",
         summary: "Reads events that the project has kept, those of earlier processes included; \
                   `events.persist` in the configuration says which are.",
@@ -176,14 +190,15 @@ const SUBSCRIPTION: ApiClass = ApiClass {
             name: "stats",
             summary: "Says how the subscription is.",
             params: &[],
-            returns: "a record with `waiting`, `dropped` (lost because nobody took them in time), \
-                      `failed` and `error` (of the function), `is_stopped`",
+            returns: "a record with `waiting`, `dropped` (lost because nobody took them in time, or \
+                      the function was stopped before), `failed` and `error` (of the function), `is_stopped`",
             example: "Event.subscribe('build.*'):stats().dropped",
             call: Call::Host(|session, args| ready(stats(session, &args))),
         },
         ApiFunction {
             name: "stop",
-            summary: "Ends the subscription.",
+            summary: "Ends the subscription. Events that wait can still be received; a function is \
+                      called no more, and what waited for it counts as `dropped`.",
             params: &[],
             returns: "nothing",
             example: "Event.subscribe('build.*', print):stop()",
@@ -219,7 +234,10 @@ pub(super) fn calling<T: 'static>(
 ) -> impl Fn(Arc<T>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static {
     let below = cx.outliving(&session.components().context, None);
     move |item| {
-        let cx = below.root_child(Overrides::default());
+        let cx = below.root_child(Overrides {
+            subscriber: subscriber(),
+            ..Overrides::default()
+        });
         function
             .call(&cx, vec![show(&item)])
             .map(|it| it.map(drop))
@@ -284,6 +302,12 @@ async fn receive(mut args: Args) -> Result<Return> {
     Ok(Return::Value(event.unwrap_or_default()))
 }
 
+async fn flush(mut args: Args) -> Result<Return> {
+    let limit = timeout(args.options("options").number("timeout"))?;
+    let left = args.cx.flush_events(limit).await?;
+    Ok(Return::Value(Value::from(left)))
+}
+
 async fn replay(session: Session, mut args: Args) -> Result<Return> {
     let mut given = args.options("options");
     let after = given.size("after")?.unwrap_or_default();
@@ -304,7 +328,7 @@ async fn next(session: Session, mut args: Args) -> Result<Return> {
 
 /// The next item of a feed, on its way to the script.
 pub(super) async fn next_of(feed: &Feed, cx: &Context, limit: Option<Duration>) -> Result<Return> {
-    let item = feed.take_within(&**cx.clock(), limit).await?;
+    let item = feed.deliver(&**cx.clock(), limit).await?;
     Ok(item.map_or(Return::Value(Value::Null), Return::Delivery))
 }
 

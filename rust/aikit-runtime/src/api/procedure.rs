@@ -299,13 +299,19 @@ const ON: ApiFunction = row(
     "handle = Procedure.create{name = 'a', function() return 1 end}:start() handle:on('procedure.end', function(event) print(event.kind) end) handle:result()",
 );
 
+const DROPPED: (&str, &str) = (
+    "dropped",
+    "How many events are kept no more: the oldest, beyond 65536. Who comes too late for them gets \
+     an event `events.lost` with their `count` instead.",
+);
+
 const HANDLE_VIEW: ApiClass = ApiClass {
     name: "HandleView",
     summary: "What middleware sees of the handle of its call, as `envelope.handle`: \
               `for event in view do` gives its events.",
     constructor: None,
     methods: &[CANCEL, EVENTS, ON],
-    fields: &[],
+    fields: &[DROPPED],
 };
 
 const HANDLE: ApiClass = ApiClass {
@@ -329,5 +335,6 @@ const HANDLE: ApiClass = ApiClass {
         ("trace_id", "W3C trace id of the work."),
         ("status", "`running`, `completed`, `failed` or `cancelled`."),
         ("is_finished", "Whether the work has ended."),
+        DROPPED,
     ],
 };

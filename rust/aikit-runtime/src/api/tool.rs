@@ -1,10 +1,10 @@
 //! `Tool`: the built-in tools, and tools made of functions.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aikit_components::tools::{self, FunctionTool, FunctionToolOptions};
 use aikit_core::{
-    Error, Result, Value,
+    Error, Result, Value, clock,
     schema::Schema,
     script::Callable,
     tool::{DynTool, ToolSpec},
@@ -224,11 +224,12 @@ fn from_options(mut options: Args) -> Result<Arc<dyn DynTool>> {
         (schema, _) => schema,
     };
     let timeout = options.number("timeout_s").map(|seconds| {
-        let timeout = Duration::try_from_secs_f64(seconds).ok();
-        timeout.filter(|timeout| !timeout.is_zero()).ok_or_else(|| {
-            let message = format!("`timeout_s` is `{seconds}`, which is no length of time");
-            Error::invalid_args(message).with_hint("give a number of seconds above 0")
-        })
+        clock::length(seconds)
+            .filter(|timeout| !timeout.is_zero())
+            .ok_or_else(|| {
+                let message = format!("`timeout_s` is `{seconds}`, which is no length of time");
+                Error::invalid_args(message).with_hint("give a number of seconds above 0")
+            })
     });
     let described = FunctionToolOptions {
         name: options.required_string("name")?,

@@ -170,6 +170,10 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
 }
 
 impl UserData for LuaView {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_field_method_get("dropped", |_, this| Ok(this.view.dropped()));
+    }
+
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         let parts = Parts {
             view: |this: &Self| &this.view,
@@ -185,6 +189,7 @@ impl UserData for LuaHandle {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_field_method_get("trace_id", |_, this| Ok(this.handle.trace_id().to_owned()));
         fields.add_field_method_get("is_finished", |_, this| Ok(this.handle.is_finished()));
+        fields.add_field_method_get("dropped", |_, this| Ok(this.handle.dropped()));
         fields.add_field_method_get("status", |_, this| {
             let status = this.handle.status();
             // Who asks knows of a failure.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result,
+    Context, Error, ErrorKind, Result, clock,
     context::Overrides,
     engine::{Output, StreamName},
 };
@@ -469,7 +469,7 @@ pub(super) fn sleep(lua: &Lua) -> mlua::Result<Function> {
 }
 
 pub(super) fn duration(function: &str, seconds: f64) -> mlua::Result<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
+    clock::length(seconds).ok_or_else(|| {
         let message = format!("`{function}`: `{seconds}` is no length of time in seconds");
         error::to_lua(Error::invalid_args(message).with_hint("give a number from 0 on"))
     })
