@@ -89,6 +89,8 @@ struct Operation {
     /// Its events, for late readers.
     log: Arc<EventLog>,
     cancel: Arc<Cancel>,
+    /// What it has used until now.
+    total: Arc<Metrics>,
 }
 
 /// The execution that calls belong to: the one that began it, and the execution it stands in.
@@ -254,6 +256,11 @@ impl Context {
     /// The events of the operation that a handle stands for, kept for late readers.
     pub fn operation_events(&self) -> Option<&Arc<EventLog>> {
         self.0.operation.as_ref().map(|it| &it.log)
+    }
+
+    /// What the operation that a handle stands for has used until now.
+    pub(crate) fn operation_total(&self) -> Option<&Arc<Metrics>> {
+        self.0.operation.as_ref().map(|it| &it.total)
     }
 
     /// Where channels are found, if the host has any.

@@ -10,7 +10,7 @@ use std::{
 };
 
 pub use self::{node::ProcedureNode, recent::Recent};
-use crate::{Error, ErrorKind, clock::UnixMicros};
+use crate::{Error, ErrorKind, clock::UnixMicros, metrics::Metrics};
 
 /// Nodes one graph keeps; beyond this finished ones are folded into their parents.
 const NODES_MAX: usize = 10_000;
@@ -129,7 +129,18 @@ impl ProcedureGraph {
         parent: Option<Arc<ProcedureNode>>,
         started: UnixMicros,
     ) -> Arc<ProcedureNode> {
-        let node = ProcedureNode::new(name, parent, started, Arc::downgrade(self));
+        self.register_counted(name, parent, started, None)
+    }
+
+    /// As [`ProcedureGraph::register`]; `total` counts what the execution uses as well.
+    pub(crate) fn register_counted(
+        self: &Arc<Self>,
+        name: Arc<str>,
+        parent: Option<Arc<ProcedureNode>>,
+        started: UnixMicros,
+        total: Option<Arc<Metrics>>,
+    ) -> Arc<ProcedureNode> {
+        let node = ProcedureNode::new(name, parent, started, (Arc::downgrade(self), total));
         let mut kept = self.kept();
         if node.parent.is_none() && kept.root.is_none() {
             kept.root = Some(Arc::clone(&node));

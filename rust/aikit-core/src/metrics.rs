@@ -1,6 +1,6 @@
 //! Counters of one Context; tokens, requests and money are counters with fixed names.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
@@ -27,7 +27,11 @@ pub type Sums = IndexMap<String, f64>;
 
 /// Named sums. Reading an unknown name gives 0.
 #[derive(Debug, Default)]
-pub struct Metrics(Mutex<Sums>);
+pub struct Metrics {
+    sums: Mutex<Sums>,
+    /// Counts what is added here of `usage.*` as well, at once; see [`Metrics::counted_in`].
+    total: Option<Arc<Self>>,
+}
 
 /// What calls of models used, read from the metrics `usage.*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,12 +44,40 @@ pub struct UsageSums {
     pub requests: f64,
     /// `usage.cost_usd`: money, in US dollars, where the price is known.
     pub cost_usd: f64,
+    /// `usage.cached_input_tokens`: those of the tokens sent that came from a provider's cache,
+    /// where it says so.
+    pub cached_input_tokens: f64,
+    /// `usage.reasoning_tokens`: those of the tokens received that were spent on reasoning, where
+    /// a provider says so.
+    pub reasoning_tokens: f64,
 }
 
+/// How many of the fields of [`UsageSums`] stand in its data also when they are 0.
+const ALWAYS_THERE: usize = 4;
+
+/// How the names of what calls of models used begin.
+const USAGE: &str = "usage.";
+
 impl Metrics {
+    /// Metrics of which `total`, where there is one, counts the `usage.*` too: what is added here
+    /// at once, and not again what is told from one to another.
+    pub(crate) fn counted_in(total: Option<Arc<Self>>) -> Self {
+        Self {
+            total,
+            ..Self::default()
+        }
+    }
+
     /// Adds `amount` to the metric `name`. What is no number is left out.
     pub fn add(&self, name: &str, amount: f64) {
         add_to(&mut self.sums(), name, amount);
+        self.count_in_total(name, amount);
+    }
+
+    fn count_in_total(&self, name: &str, amount: f64) {
+        if let Some(total) = self.total.as_ref().filter(|_| name.starts_with(USAGE)) {
+            total.add(name, amount);
+        }
     }
 
     /// As [`Metrics::add`], of what a script or a program counts.
@@ -72,6 +104,7 @@ impl Metrics {
         let mut own = self.sums();
         for (name, amount) in sums {
             add_to(&mut own, name, *amount);
+            self.count_in_total(name, *amount);
         }
         Ok(())
     }
@@ -89,6 +122,7 @@ impl Metrics {
         if let Some(sum) = sums.get_mut(name) {
             *sum = value;
         }
+        self.count_in_total(name, value - before);
         Ok(())
     }
 
@@ -106,6 +140,7 @@ impl Metrics {
         let mut sums = self.sums();
         for (name, amount) in other {
             add_to(&mut sums, &name, amount);
+            self.count_in_total(&name, amount);
         }
     }
 
@@ -144,7 +179,9 @@ impl Metrics {
         let mut sums = self.sums();
         for (name, amount) in usage.named() {
             if amount != 0.0 {
-                add_to(&mut sums, &format!("usage.{name}"), amount);
+                let name = format!("{USAGE}{name}");
+                add_to(&mut sums, &name, amount);
+                self.count_in_total(&name, amount);
             }
         }
     }
@@ -156,6 +193,8 @@ impl Metrics {
             output_tokens: self.get("usage.output_tokens"),
             requests: self.get("usage.requests"),
             cost_usd: self.get("usage.cost_usd"),
+            cached_input_tokens: self.get("usage.cached_input_tokens"),
+            reasoning_tokens: self.get("usage.reasoning_tokens"),
         }
     }
 
@@ -188,23 +227,28 @@ impl Metrics {
     }
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl UsageSums {
-    /// As data, with the names of the fields.
+    /// As data, with the names of the fields; without the details of tokens that are 0.
     pub fn to_value(self) -> Value {
         let named = self.named().into_iter();
-        Value::map(named.map(|(name, sum)| (name, Value::Float(sum))))
+        let is_there =
+            |(index, (_, sum)): &(usize, (&str, f64))| *index < ALWAYS_THERE || *sum != 0.0;
+        let named = named.enumerate().filter(is_there);
+        Value::map(named.map(|(_, (name, sum))| (name, Value::Float(sum))))
     }
 
-    const fn named(&self) -> [(&'static str, f64); 4] {
+    const fn named(&self) -> [(&'static str, f64); 6] {
         [
             ("input_tokens", self.input_tokens),
             ("output_tokens", self.output_tokens),
             ("requests", self.requests),
             ("cost_usd", self.cost_usd),
+            ("cached_input_tokens", self.cached_input_tokens),
+            ("reasoning_tokens", self.reasoning_tokens),
         ]
     }
 }
@@ -291,6 +335,7 @@ mod tests {
             output_tokens: 50.0,
             requests: 1.0,
             cost_usd: 0.25,
+            ..UsageSums::default()
         };
         metrics.add_usage(&usage);
         metrics.add_usage(&UsageSums::default());
@@ -298,6 +343,38 @@ mod tests {
         let usage = metrics.to_nested();
         let usage = usage.get("usage").unwrap();
         assert_eq!(usage.get("input_tokens"), Some(&Value::Float(100.0)));
+    }
+
+    #[test]
+    fn a_total_counts_usage_at_once_and_what_is_told_no_second_time() {
+        let outer = Arc::new(Metrics::default());
+        let total = Arc::new(Metrics::counted_in(Some(Arc::clone(&outer))));
+        let of_total = || Metrics::counted_in(Some(Arc::clone(&total)));
+        let (parent, child) = (of_total(), of_total());
+        child.add("usage.requests", 1.0);
+        child.count("usage.requests", 1.0).unwrap();
+        child.count("steps", 1.0).unwrap();
+        let sums = [("usage.input_tokens".to_owned(), 5.0)];
+        child.count_all(&sums.into_iter().collect()).unwrap();
+        child.set("usage.input_tokens", 7.0).unwrap();
+        let usage = UsageSums {
+            output_tokens: 3.0,
+            reasoning_tokens: 2.0,
+            ..UsageSums::default()
+        };
+        child.count_usage(&usage).unwrap();
+        child.tell(&parent, &mut Sums::default());
+        let expected = UsageSums {
+            requests: 2.0,
+            input_tokens: 7.0,
+            ..usage
+        };
+        let all = [&parent, &child, &total, &outer].map(Metrics::usage);
+        assert_eq!(all, [expected; 4]);
+        assert_eq!((parent.get("steps"), total.get("steps")), (1.0, 0.0));
+        let data = expected.to_value();
+        assert_eq!(data.get("cached_input_tokens"), None);
+        assert_eq!(data.get("cost_usd"), Some(&Value::Float(0.0)));
     }
 
     #[test]

@@ -175,7 +175,10 @@ impl Execution {
         check_depth(cx, &operation.name)?;
         let name = Arc::clone(&operation.name);
         let (started, begun) = (cx.clock().wall(), cx.clock().monotonic());
-        let node = cx.graph().register(name, cx.node().cloned(), started);
+        let total = cx.operation_total().cloned();
+        let node = cx
+            .graph()
+            .register_counted(name, cx.node().cloned(), started, total);
         let ids = ids(cx, &node, operation.boundary);
         let span = telemetry::begin(cx, &node, operation.span.as_deref());
         let cx = cx.child_at(node, ids, operation.timeout, span.clone());

@@ -42,7 +42,7 @@ impl Context {
             span,
             tick: overrides.tick.or(parent.tick),
             depth: parent.depth,
-            metrics: Metrics::default(),
+            metrics: Metrics::counted_in(self.operation_total().cloned()),
             shared: parent.shared.with(overrides),
         }))
     }
@@ -100,7 +100,10 @@ impl Context {
     pub(crate) fn child_with_log(&self, log: Arc<EventLog>) -> Self {
         self.changed(Overrides::default(), |inner| {
             let cancel = Arc::clone(&inner.cancel);
-            inner.operation = Some(Operation { log, cancel });
+            let around = inner.operation.take().map(|it| it.total);
+            let total = Arc::new(Metrics::counted_in(around));
+            inner.metrics = Metrics::counted_in(Some(Arc::clone(&total)));
+            inner.operation = Some(Operation { log, cancel, total });
         })
     }
 

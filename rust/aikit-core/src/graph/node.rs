@@ -43,7 +43,7 @@ impl ProcedureNode {
         name: Arc<str>,
         parent: Option<Arc<Self>>,
         started: UnixMicros,
-        graph: Weak<ProcedureGraph>,
+        (graph, total): (Weak<ProcedureGraph>, Option<Arc<Metrics>>),
     ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
@@ -51,7 +51,7 @@ impl ProcedureNode {
             name,
             parent,
             started,
-            metrics: Metrics::default(),
+            metrics: Metrics::counted_in(total),
             graph,
             state: Mutex::new(State {
                 status: Status::Running,

@@ -189,6 +189,7 @@ fn usage_of(given: &Table) -> mlua::Result<UsageSums> {
         output_tokens: number("output_tokens")?,
         requests: number("requests")?,
         cost_usd: number("cost_usd")?,
+        ..UsageSums::default()
     })
 }
 
