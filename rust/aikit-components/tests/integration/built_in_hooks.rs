@@ -27,7 +27,7 @@ use crate::{
 
 /// A clock on which waiting is over at once, and half of every bound is drawn.
 #[derive(Debug, Default)]
-struct Jumping(Mutex<Duration>);
+pub(crate) struct Jumping(Mutex<Duration>);
 
 impl Clock for Jumping {
     fn now(&self) -> UnixMicros {
