@@ -305,13 +305,19 @@ const DROPPED: (&str, &str) = (
      an event `events.lost` with their `count` instead.",
 );
 
+const USED: (&str, &str) = (
+    "usage",
+    "What the work has used of models until now: `input_tokens`, `output_tokens`, `requests`, \
+     `cost_usd`.",
+);
+
 const HANDLE_VIEW: ApiClass = ApiClass {
     name: "HandleView",
     summary: "What middleware sees of the handle of its call, as `envelope.handle`: \
               `for event in view do` gives its events.",
     constructor: None,
     methods: &[CANCEL, EVENTS, ON],
-    fields: &[DROPPED],
+    fields: &[DROPPED, USED],
 };
 
 const HANDLE: ApiClass = ApiClass {
@@ -336,5 +342,6 @@ const HANDLE: ApiClass = ApiClass {
         ("status", "`running`, `completed`, `failed` or `cancelled`."),
         ("is_finished", "Whether the work has ended."),
         DROPPED,
+        USED,
     ],
 };
