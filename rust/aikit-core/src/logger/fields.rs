@@ -383,6 +383,19 @@ pub fn default_context_fields() -> ContextFields {
     })
 }
 
+/// Metadata of the Context under these names, as far as it has them.
+pub fn metadata_fields(names: Vec<String>) -> ContextFields {
+    Arc::new(move |cx| {
+        let mut fields = Fields::new();
+        for name in &names {
+            if let Some(value) = cx.metadata().get(name) {
+                fields.set(name.clone(), value.clone());
+            }
+        }
+        fields
+    })
+}
+
 /// Whether all are hexadecimal digits. Without a branch for each byte, so that one instruction does
 /// many.
 fn is_made(id: &[u8; 32]) -> bool {

@@ -159,7 +159,7 @@ fn add_execution(
 ) -> mlua::Result<()> {
     set(
         "finish",
-        lua.create_function(|_, begun: UserDataRef<Begun>| begun.end(None)),
+        lua.create_function(|_, begun: UserDataRef<Begun>| begun.finish()),
     )?;
     set(
         "fail",
@@ -318,6 +318,16 @@ impl Begun {
             state.set_run(outer.still_open());
         }
         Ok(())
+    }
+
+    /// Ends the execution well, unless its Context has ended meanwhile.
+    fn finish(&self) -> mlua::Result<()> {
+        let Err(late) = self.run.cx.check() else {
+            return self.end(None);
+        };
+        let late = tracker::explain(&self.run.cx, &self.caller, &self.operation, late);
+        self.end(Some(&late))?;
+        Err(error::to_lua(late))
     }
 
     /// Ends the execution as cancelled, if it has not ended.
