@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, str::FromStr};
 
 use super::{FieldValue, Fields, Record, fields::Origin, room::Text};
-use crate::{Error, Result, Value, clock::write_iso8601};
+use crate::{Error, Result, clock::write_iso8601};
 
 /// Longest text of one field or message in bytes; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 16 << 10;
