@@ -305,6 +305,7 @@ OTHERWISE = {
     "Context:fork.traceparent": "`**overrides`",
     "Context:run.arguments": "`*args`",
     "Context:run.fn": "`function`",
+    "Graph:has_ancestor.fn": "`predicate`",
     "Handle:on.fn": "`listener`",
     "HandleView:on.fn": "`listener`",
     "Node:has_ancestor.fn": "`predicate`",
