@@ -9,6 +9,7 @@ of different lengths, so that what a process does once is left out.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -51,10 +52,15 @@ def program() -> str:
 
 
 def instructions(binary: str, folder: Path, *words: str) -> int:
-    """Runs the workload once under callgrind."""
+    """Runs the workload once under callgrind.
+
+    Without the fast bins of glibc: when their chunks are put together depends on where others lie,
+    which is up to 2 % of a run, the same for each run of one build and another for the next build.
+    """
     done = subprocess.run(  # noqa: S603  # our own program
         [VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null", binary, *words],
         cwd=folder,
+        env={**os.environ, "GLIBC_TUNABLES": "glibc.malloc.mxfast=0"},
         capture_output=True,
         text=True,
         check=True,

@@ -21,6 +21,18 @@ Tool.create{
 print("confirmed", Tool.ask_confirmation{message = "Delete the old index?"}.confirmed)
 answering:stop()
 
+-- Asking and waiting apart, under an id of one's own; an answer that came before the wait is given.
+local answers = input:subscribe(function(event)
+  if event.type == "request" then Channel.publish("user:input", {type = "response", id = event.id, payload = "blue"}) end
+end)
+Channel.publish("user:input", {type = "request", id = "colour-1", payload = {message = "Which colour?"}})
+print("colour", Channel.wait_for_response("user:input", "colour-1", {timeout = 60}).payload)
+answers:stop()
+
+-- Code that also runs where there are no channels asks first.
+local channel = Channel.try_get("ui:progress")
+print("channels", channel ~= nil, table.concat(Channel.session():channel_names(), " "))
+
 -- Progress for whoever looks; nobody has to.
 local progress = Channel("ui:progress")
 local shown = progress:subscribe()
@@ -48,3 +60,7 @@ for item in Stream.merge{fast = ticks(3), slow = ticks(1)} do
 end
 print("fast", counts.fast, "slow", counts.slow)
 for word in Stream.map({"hello", "streams"}, string.upper) do print(word) end
+
+-- Looking on changes nothing of what passes.
+local passed = 0
+for word in Stream.tap({"look", "on"}, function() passed = passed + 1 end) do print(word, passed) end

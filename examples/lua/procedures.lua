@@ -46,6 +46,20 @@ local present = Procedure.create{name = "present", function(user)
   return user.name .. " wrote " .. #user.posts .. " posts, the last is " .. user.posts[#user.posts]
 end}
 print(Procedure.pipe(fetch, enrich, present)("user-123"))
+local known = fetch:pipe(enrich)
+print(known.name, #known("user-123").posts)
+
+-- Middleware that belongs together is a pipeline; a factory makes procedures that all have it.
+local function counting(args, envelope, next)
+  Context.add_metric("calls." .. envelope.operation_name, 1)
+  return next()
+end
+local adults = Procedure.guard(function(args) return args[1].age >= 18 end, "adults")
+local make = Procedure.factory(Procedure.pipeline(counting, adults))
+local admit = make{name = "admit", function(person) return person.name .. " may enter" end}
+print(admit{name = "Ada", age = 36})
+local ok, problem = pcall(admit, {name = "Tim", age = 9})
+print(problem.kind, problem.message)
 
 -- A generator hands values out before it returns; a handle tells of them, and of the end.
 local count = Procedure.create{name = "count", generator = true, function(limit)
@@ -54,8 +68,12 @@ local count = Procedure.create{name = "count", generator = true, function(limit)
 end}
 for chunk in count(2) do print("progress", chunk.progress) end
 local handle = count:start(4)
+handle:on("stream.chunk", function(event) print("chunk", event.data.value.progress) end)
 print(handle:result())
 for _, event in ipairs(handle:events()) do print(event.kind) end
+
+-- A block of a program is one too, with a time limit if need be.
+print(select(2, pcall(Procedure.track, "wait", {timeout = 0.01}, sleep, 60)).kind)
 
 -- Who called whom, and what they counted: metrics go up to the callers.
 Procedure.track("engine", function()

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import aikit
-from aikit import streams
+from aikit import channels, streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,6 +37,17 @@ def answer(event: aikit.ChannelEvent) -> None:
     if event.type == "request":
         print("asked", event.payload["message"])
         aikit.Channel(event.channel).respond(event, {"confirmed": True})
+
+
+def confirm_by_id() -> None:
+    """Publishes a request with an id of its own, and waits for the response somewhere else."""
+    channels.publish("user:input", "request", {"message": "Overwrite notes.md?"}, id="overwrite-1")
+    # It may have come before anybody waited.
+    response = channels.wait_for_response("user:input", "overwrite-1", timeout=60)
+    print("response to", response.id, response.payload)
+    # A library that runs with and without channels asks whether there are some.
+    found = channels.try_get_channel("user:input")
+    print("none" if found is None else found.name)
 
 
 async def ticks(count: int) -> AsyncIterator[str]:
@@ -72,6 +83,7 @@ def main() -> None:
     """Runs every part and prints its answer."""
     answering = aikit.Channel("user:input").subscribe(answer)
     print("confirmed", ask_confirmation.invoke({"message": "Delete the old index?"})["confirmed"])
+    confirm_by_id()
     answering.stop()
 
     with aikit.events.subscribe("**") as facts:

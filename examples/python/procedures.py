@@ -60,6 +60,13 @@ profile = aikit.pipe(fetch, enrich, present)
 
 
 @aikit.procedure
+async def think(seconds: float) -> str:
+    """Takes its time, which `with_timeout` limits."""
+    await asyncio.sleep(seconds)
+    return "thought"
+
+
+@aikit.procedure
 async def count(limit: int) -> AsyncIterator[dict[str, float]]:
     """A generator hands values out before it returns; a handle tells of them."""
     for number in range(1, limit + 1):
@@ -87,10 +94,20 @@ async def main() -> None:
         except aikit.errors.InvalidArgsError as error:
             print(error.message)
         print(await profile("user-123"))
+        print((await fetch.pipe(enrich)("user-5"))["posts"])
+        print(await think.with_timeout(30)(0))
+        try:
+            await think.with_timeout(0.05)(30)
+        except TimeoutError as error:
+            print(error)
         async for chunk in count(2):
             print(chunk)
         handle = count.start(2)
+        # A listener runs on a thread of its own, and has what was before it too.
+        listening = handle.events.on("stream.chunk", lambda event: print(event.data["value"]))
         await handle
+        listening.join()
+        print("result:", handle.result(), handle.status)
         print([event.kind for event in handle.events])
         with aikit.track("engine"):
             with aikit.track("model"):

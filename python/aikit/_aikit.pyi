@@ -9,7 +9,9 @@ __all__ = [
     "Arrival",
     "Artifacts",
     "Channel",
+    "ChannelSession",
     "Context",
+    "EventList",
     "Execution",
     "Handle",
     "HandleView",
@@ -245,6 +247,28 @@ class Channel:
         """
 
 @final
+class ChannelSession:
+    """
+    The channels of one user in one conversation.
+    """
+    def channels(self, /) -> list[str]:
+        """
+        Names of the channels, in order.
+        """
+    def destroy(self, /) -> None:
+        """
+        Ends every channel.
+        """
+    def get_channel(self, /, name: str) -> Channel:
+        """
+        A channel, made when there is none.
+        """
+    def id(self, /) -> str:
+        """
+        Tenant, user and conversation.
+        """
+
+@final
 class Context:
     """
     What flows with a call.
@@ -265,6 +289,8 @@ class Context:
         """
         Adds input tokens, output tokens, requests and US dollars.
         """
+    @property
+    def caller(self, /) -> str: ...
     def cancel(self, /, reason: str) -> None:
         """
         Cancels it and what is below it.
@@ -374,6 +400,20 @@ class Context:
         """
 
 @final
+class EventList:
+    """
+    Events that were there at one time; each is made an object of Python's when it is asked for.
+    """
+    def count(self, /) -> int:
+        """
+        How many there are.
+        """
+    def get(self, /, index: SupportsIndex) -> Incomplete | None:
+        """
+        The one at `index`, from 0; `None` where there is none.
+        """
+
+@final
 class Execution:
     """
     One execution that has begun.
@@ -388,9 +428,11 @@ class Execution:
         Begins an execution below the running function, or below the session.
         """
     @staticmethod
-    def begin_named(name: str) -> Execution:
+    def begin_block(
+        name: str, timeout: SupportsFloat | SupportsIndex | None, boundary: str
+    ) -> Execution:
         """
-        Begins one that has a name and nothing else.
+        Begins that of a block, which has a name, a time limit and a boundary.
         """
     def check(self, /) -> None:
         """
@@ -409,6 +451,11 @@ class Execution:
     def fail(self, /, raised: BaseException) -> Any | None:
         """
         Ends it with an exception; answers the one to raise in its place, where that says more.
+        """
+    def run_limited(self, /, function: Any) -> None:
+        """
+        Calls a function without arguments on a thread of its own, within the execution, and waits
+        for it no longer than the execution may take. Without a waiter the execution is cancelled.
         """
     @property
     def scope(self, /) -> Scope:
@@ -445,7 +492,7 @@ class Handle:
         """
         Waits for the event after position `after`; `None` after the last one.
         """
-    def events(self, /) -> list[Incomplete]:
+    def events(self, /) -> EventList:
         """
         The events until now.
         """
@@ -464,6 +511,10 @@ class Handle:
     def trace_id(self, /) -> str:
         """
         W3C trace id.
+        """
+    def usage(self, /) -> Incomplete:
+        """
+        What the work has used until now.
         """
     def view(self, /) -> HandleView:
         """
@@ -495,7 +546,7 @@ class HandleView:
         """
         Waits for the event after position `after`; `None` after the last one, and when closed.
         """
-    def events(self, /) -> list[Incomplete]:
+    def events(self, /) -> EventList:
         """
         The events until now.
         """
@@ -1037,7 +1088,7 @@ def areplay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> 
     `replay_events` as an awaitable.
     """
 
-def channel_session() -> Incomplete:
+def channel_session() -> ChannelSession:
     """
     Whose channels there are, and which.
     """

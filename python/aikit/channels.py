@@ -36,16 +36,46 @@ class ChannelEvent(Record):
     target: dict[str, Any] | None
 
 
-class ChannelSession(Record):
+class ChannelSession:
     """The channels of one user in one conversation.
 
-    Attributes:
-        id: Tenant, user and conversation.
-        channels: Names of the channels, in order.
+    It stays that of whoever asked for it, in whatever Context its methods are called.
     """
 
-    id: str
-    channels: list[str]
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _aikit.ChannelSession) -> None:
+        self._native = native
+
+    @property
+    def id(self) -> str:
+        """Whose it is: tenant, user and conversation."""
+        return self._native.id()
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels that there are now, in order."""
+        return self._native.channels()
+
+    def get_channel(self, name: str) -> Channel:
+        """Returns a channel, which is made when there is none.
+
+        Raises:
+            InvalidArgsError: If the name is empty or too long.
+            LimitExceededError: If there are too many channels in use.
+        """
+        return Channel._of(self._native.get_channel(given.text("name", name)))  # noqa: SLF001  # ours
+
+    def destroy(self) -> None:
+        """Ends every channel: subscriptions end, waits for responses fail."""
+        self._native.destroy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns ``id`` and ``channels`` as plain data."""
+        return {"id": self.id, "channels": self.channels}
+
+    def __repr__(self) -> str:
+        return f"ChannelSession(id={self.id!r}, channels={self.channels!r})"
 
 
 class Channel:
@@ -278,6 +308,89 @@ class Channel:
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r})"
+
+
+# By name, of the current Context ------------------------------------------------------------------
+
+
+def get_channel(name: str) -> Channel:
+    """Returns a channel of the current Context's user, made when there is none; as `Channel`."""
+    return Channel(name)
+
+
+def try_get_channel(name: str) -> Channel | None:
+    """Returns a channel, or None where there are no channels."""
+    return Channel.try_get(name)
+
+
+def publish(  # noqa: PLR0913  # as the method, and the name
+    name: str,
+    event: str | Mapping[str, Any],
+    payload: Any = None,  # noqa: ANN401  # any data
+    *,
+    id: str | None = None,  # noqa: A002  # the name in every language
+    metadata: Mapping[str, Any] | None = None,
+    target: Mapping[str, Any] | None = None,
+) -> int:
+    """Publishes to a channel; see `Channel.publish`.
+
+    Args:
+        name: The channel's.
+        event: Its type, or all of it.
+        payload: The data.
+        id: Correlates a request and its response.
+        metadata: By whom, for what.
+        target: Whom it is for.
+    """
+    return Channel(name).publish(event, payload, id=id, metadata=metadata, target=target)
+
+
+def subscribe(
+    name: str,
+    fn: Callable[[ChannelEvent], object] | None = None,
+    *,
+    capacity: int = CAPACITY,
+    drop: str = "oldest",
+) -> Subscription[ChannelEvent]:
+    """Subscribes to a channel, to the events from now on; see `Channel.subscribe`.
+
+    Args:
+        name: The channel's.
+        fn: Called with each event; without one, the subscription gives them.
+        capacity: Most events that wait, 1 to 65536.
+        drop: What is lost when more wait: ``oldest`` or ``newest``.
+    """
+    return Channel(name).subscribe(fn, capacity=capacity, drop=drop)
+
+
+def wait_for_response(
+    name: str,
+    id: str,  # noqa: A002  # the name in every language
+    *,
+    timeout: float | None = None,
+) -> ChannelEvent:
+    """Waits for the response to a request on a channel; one that came before is given too.
+
+    Args:
+        name: The channel's.
+        id: Identity of the request.
+        timeout: Longest wait in seconds; None for no limit.
+
+    Raises:
+        DeadlineError: If no response came in time.
+        CancelledError: If the channel is destroyed meanwhile.
+    """
+    return Channel(name).wait_for_response(id, timeout=timeout)
+
+
+async def await_for_response(
+    name: str,
+    id: str,  # noqa: A002  # the name in every language
+    *,
+    timeout: float | None = None,  # as `wait_for_response`
+) -> ChannelEvent:
+    """Is ``wait_for_response`` for async code."""
+    return await Channel(name).await_for_response(id, timeout=timeout)
 
 
 def _given(

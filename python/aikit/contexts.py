@@ -53,12 +53,18 @@ class UsageSums(Record):
         output_tokens: Tokens received.
         requests: Calls of models.
         cost_usd: Money in US dollars, where the price is known.
+        cached_input_tokens: Those of the tokens sent that came from a provider's cache, where it
+            says so.
+        reasoning_tokens: Those of the tokens received that were spent on reasoning, where a
+            provider says so.
     """
 
     input_tokens: float
     output_tokens: float
     requests: float
     cost_usd: float
+    cached_input_tokens: float = 0
+    reasoning_tokens: float = 0
 
 
 class ExecutionInfo(Record):
@@ -283,6 +289,11 @@ class Context(Metrics):
         """On whose behalf."""
         name, tenant, roles = self._native.user
         return User({"id": name, "tenant": tenant, "roles": roles})
+
+    @property
+    def caller(self) -> str:
+        """Who chose what is being done: ``user``, or ``agent`` in what a model has called."""
+        return self._native.caller
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import _aikit
 from ._callbacks import SCOPE, leave
@@ -79,7 +80,29 @@ class ProcedureStream(Generic[T]):
 
 
 class SyncStream(ProcedureStream[T]):
-    """What a generator function yields."""
+    """What a generator function yields.
+
+    With a time limit each item is made on a thread of its own, which is left behind when the limit
+    comes first; the generator is closed there once it gives that item.
+    """
+
+    def __init__(
+        self, procedure: Procedure[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        super().__init__(procedure, args, kwargs)
+        # In which the generator runs on other threads; None where it runs on its reader's.
+        self._variables: contextvars.Context | None = None
+        # Whether the generator is at work on an item that nobody waits for.
+        self._is_left_behind = False
+
+    def _begin(self) -> _aikit.Execution:
+        if self._execution is not None:
+            return self._execution
+        is_limited = self._procedure._options.is_limited()  # noqa: SLF001  # one class in two parts
+        execution = super()._begin()
+        if is_limited:
+            self._variables = contextvars.copy_context()
+        return execution
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -112,10 +135,11 @@ class SyncStream(ProcedureStream[T]):
         execution = self._begin()
         token = SCOPE.set(self._scope or execution.scope)
         try:
-            if self._generator is None:
-                self._generator = iter(self._open(execution))
-            value = ask(self._generator)
-            self._scope = SCOPE.get()
+            if self._variables is None:
+                value = self._item(execution, ask)
+                self._scope = SCOPE.get()
+            else:
+                value = self._item_elsewhere(execution, ask, self._variables)
             execution.chunk(value)
         except StopIteration as stop:
             self._has_ended = True
@@ -124,12 +148,43 @@ class SyncStream(ProcedureStream[T]):
             raise StopIteration(stop.value) from None
         except BaseException as error:
             self._has_ended = True
-            execution.fail(error)
+            instead = execution.fail(error)
             self._close_generator()
-            raise
+            if instead is None:
+                raise
+            raise instead from error
         finally:
             leave(token)
         return value
+
+    def _item(self, execution: _aikit.Execution, ask: Callable[[Any], T]) -> T:
+        if self._generator is None:
+            self._generator = iter(self._open(execution))
+        return ask(self._generator)
+
+    def _item_elsewhere(
+        self, execution: _aikit.Execution, ask: Callable[[Any], T], variables: contextvars.Context
+    ) -> T:
+        """The item, made on another thread; the time limit of the execution ends the wait."""
+
+        def make() -> T:
+            # The first item begins where the thread is; the others where the generator stands.
+            scope = None if self._generator is not None else SCOPE.get()
+            return variables.run(self._item_from, scope, execution, ask)
+
+        def close() -> None:
+            variables.run(_close, self._generator)
+
+        item = _Item(self._procedure.name, make, close)
+        try:
+            return item.wait(execution)
+        finally:
+            self._is_left_behind = item.is_left_behind
+
+    def _item_from(self, scope: object, execution: _aikit.Execution, ask: Callable[[Any], T]) -> T:
+        if scope is not None:
+            SCOPE.set(scope)
+        return self._item(execution, ask)
 
     def close(self) -> None:
         """Ends the generator and, if it had not ended, the call as cancelled."""
@@ -144,7 +199,12 @@ class SyncStream(ProcedureStream[T]):
                 self._turn.release()
 
     def _close_generator(self) -> None:
-        _close(self._generator)
+        if self._is_left_behind:
+            return
+        if self._variables is None:
+            _close(self._generator)
+        else:
+            self._variables.run(_close, self._generator)
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +213,91 @@ class SyncStream(ProcedureStream[T]):
         self.close()
 
     def __del__(self) -> None:
-        self._abandon()
+        # Python would close the generator in its reader's place, where the blocks that it leaves
+        # would stay behind as the current ones.
+        generator, self._generator = self._generator, None
+        if generator is None or self._has_ended:
+            self._abandon()
+            return
+        token = SCOPE.set(self._scope)
+        try:
+            if self._variables is None:
+                _close(generator)
+            else:
+                self._variables.run(_close, generator)
+        finally:
+            leave(token)
+            self._abandon()
+
+
+class _Item(Generic[T]):
+    """One item of a generator, made on another thread while somebody waits for it.
+
+    Args:
+        name: The procedure.
+        make: Makes it.
+        close: Closes the generator, where nobody waits any more when the item is there.
+    """
+
+    __slots__ = ("_close", "_error", "_lock", "_make", "_name", "_state", "_value")
+
+    def __init__(self, name: str, make: Callable[[], T], close: Callable[[], None]) -> None:
+        self._name = name
+        self._make = make
+        self._close = close
+        self._lock = threading.Lock()
+        # `asked`, `begun`, `there`; `left` once nobody waits.
+        self._state = "asked"
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    def wait(self, execution: _aikit.Execution) -> T:
+        """Gives the item, or raises what the generator has raised, or why there is none."""
+
+        def run() -> None:
+            self._run()
+
+        run.__name__ = self._name
+        try:
+            execution.run_limited(run)
+        except BaseException:
+            self._leave()
+            raise
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # which refers to this frame
+        return cast("T", self._value)
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether the generator is still at work on it, though nobody waits."""
+        return self._state == "left"
+
+    def _run(self) -> None:
+        if not self._go_on("asked", "begun"):
+            return
+        try:
+            self._value = self._make()
+        except BaseException as error:  # noqa: BLE001  # raised where somebody waits
+            self._error = error
+        if not self._go_on("begun", "there"):
+            self._value = self._error = None
+            self._close()
+
+    def _leave(self) -> None:
+        with self._lock:
+            # What has not begun never does, and what is there is nobody's.
+            self._state = "left" if self._state == "begun" else "there"
+
+    def _go_on(self, before: str, after: str) -> bool:
+        with self._lock:
+            is_there = self._state == before
+            if is_there:
+                self._state = after
+        return is_there
 
 
 class AsyncStream(ProcedureStream[T]):

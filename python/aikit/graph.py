@@ -123,6 +123,22 @@ class ProcedureGraph:
         """Returns every node that is kept, in the order of their beginnings."""
         return [ProcedureNode(node) for node in self._native.nodes]
 
+    def parent(self, pid: str) -> ProcedureNode | None:
+        """Returns the caller of ``pid``; None for a root, and where that node is not kept."""
+        node = self.get(pid)
+        return None if node is None else node.parent
+
+    def children(self, pid: str) -> list[ProcedureNode]:
+        """Returns those that ``pid`` called and that are kept, in the order of their beginnings."""
+        node = self.get(pid)
+        return [] if node is None else node.children
+
+    def has_ancestor(self, pid: str, predicate: Callable[[ProcedureNode], bool]) -> bool:
+        """Returns whether a caller of ``pid``, or a caller's caller, fits ``predicate``."""
+        given.function("predicate", predicate)
+        node = self.get(pid)
+        return node is not None and node.has_ancestor(predicate)
+
     def has_ancestor_named(self, pid: str, name: str) -> bool:
         """Returns whether a caller of ``pid``, or a caller's caller, has that name."""
         node = self.get(pid)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _given as given
 from ._work import Waiting
@@ -57,12 +59,46 @@ async def _aeach(native: _aikit.Handle | _aikit.HandleView) -> AsyncIterator[Eve
         yield Event(event)
 
 
-class Events(list[Event]):
-    """The events of a run until it was asked for; iterating with ``async for`` waits for more."""
+class Events(Sequence[Event]):
+    """The events of a run until it was asked for; iterating with ``async for`` waits for more.
+
+    It is equal to a list of equal events. Each event is made when it is looked at.
+    """
 
     def __init__(self, native: _aikit.Handle | _aikit.HandleView) -> None:
-        super().__init__(Event(event) for event in native.events())
         self._native = native
+        self._until_now = native.events()
+
+    def __len__(self) -> int:
+        return self._until_now.count()
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        chosen = range(len(self))[index]
+        if isinstance(chosen, range):
+            return [self._made(it) for it in chosen]
+        return self._made(chosen)
+
+    def __iter__(self) -> Iterator[Event]:
+        return map(self._made, range(len(self)))
+
+    def _made(self, index: int) -> Event:
+        fields = self._until_now.get(index)
+        assert fields is not None  # noqa: S101  # a range said that it is there
+        return Event(fields)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (Events, list)):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list's
+
+    def __repr__(self) -> str:
+        return repr([*self])
 
     def on(self, kind: str, listener: Callable[[Event], object]) -> Listening:
         """Calls ``listener`` with each event of that name, those until now included.
@@ -233,14 +269,10 @@ class Handle(Generic[ResultT]):
 
     @property
     def usage(self) -> Usage:
-        """What the work has consumed until now."""
-        used = Usage(dict.fromkeys(_TOTALS, 0))
-        for event in self._native.events():
-            if event["kind"] == "agent.usage":
-                told = event["data"]
-                details = {name: told[name] for name in _DETAILS if told.get(name)}
-                used = Usage({name: told.get(name, 0) for name in _TOTALS} | details)
-        return used
+        """What the work has consumed until now: every model it has called, at any depth."""
+        used = self._native.usage()
+        names = [*_TOTALS, *(name for name in _DETAILS if name in used)]
+        return Usage({name: int(used[name]) for name in names})
 
     @property
     def trace_id(self) -> str:

@@ -136,6 +136,14 @@ def pipeline(*middleware: Middleware) -> Pipeline:
     return Pipeline(middleware)
 
 
+class GuardError(DeniedError):
+    """A guard did not let a call go on.
+
+    It is a ``DeniedError``, and its kind is ``denied``: where one has gone through a tool or an
+    agent, that is what comes out.
+    """
+
+
 def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
     """Makes middleware that lets a call go on or denies it.
 
@@ -145,7 +153,7 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
         name: Name for the message; the function's when None.
 
     Returns:
-        Middleware that raises `DeniedError`.
+        Middleware that raises `GuardError`.
     """
     given.function("allows", allows)
     label: str = given.text("name", name or getattr(allows, "__name__", "guard"))
@@ -178,8 +186,8 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
     return check
 
 
-def _denied(label: str, envelope: Envelope) -> DeniedError:
-    return DeniedError(
+def _denied(label: str, envelope: Envelope) -> GuardError:
+    return GuardError(
         f"guard `{label}` does not let `{envelope.operation_name}` be called",
         hint="call it with what the guard asks for, or as somebody who may",
     )

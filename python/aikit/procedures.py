@@ -21,6 +21,7 @@ from .errors import InvalidArgsError
 from .generators import AsyncStream, SyncStream, aexhaust, exhaust
 from .handles import Handle
 from .middleware import Arguments, Envelope, Middleware, awaited, flatten, refusal
+from .tracking import BOUNDARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 T = TypeVar("T")
-
-# When a call begins a new execution.
-BOUNDARIES = ("always", "child", "auto", "never")
 
 
 class Procedure(Generic[T]):

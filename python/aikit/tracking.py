@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+# When a call or a block begins a new execution.
+BOUNDARIES = ("always", "child", "auto", "never")
+
+
 class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
     """Makes a block a procedure: a node in the graph, a span, events, metrics.
 
@@ -25,6 +29,11 @@ class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
 
     Args:
         name: Name in the graph, in spans and in events.
+        timeout: Seconds until the deadline of everything inside; 0 and None mean no limit. It ends
+            an ``async with`` block where that waits; in a ``with`` block the next call of aikit
+            raises.
+        boundary: When the block begins a new execution: ``auto`` (when there is none), ``always``,
+            ``child`` (as a child of the one around it) or ``never``.
 
     Raises:
         CancelledError: If the Context was cancelled before.
@@ -32,10 +41,12 @@ class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
         LimitExceededError: If too many procedures stand around the block.
     """
 
-    __slots__ = ("_execution", "_name", "_token", "_watch")
+    __slots__ = ("_boundary", "_execution", "_name", "_timeout", "_token", "_watch")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, timeout: float | None = None, boundary: str = "auto") -> None:
         self._name = given.text("name", name)
+        self._timeout = given.seconds("timeout", timeout)
+        self._boundary = given.one_of("boundary", boundary, BOUNDARIES)
         self._execution: _aikit.Execution | None = None
         self._token: contextvars.Token[object] | None = None
         self._watch: Watch | None = None
@@ -46,7 +57,9 @@ class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
                 f"the block `{self._name}` runs already",
                 hint="make another `aikit.track(…)` for each block",
             )
-        self._execution = execution = _aikit.Execution.begin_named(self._name)
+        self._execution = execution = _aikit.Execution.begin_block(
+            self._name, self._timeout, self._boundary
+        )
         self._token = SCOPE.set(execution.scope)
         node = execution.context.node
         assert node is not None  # noqa: S101  # an execution has one

@@ -80,6 +80,23 @@ Procedure.track("forks", function()
   assert(counted[2][1] == 12 and counted[2][2] == 2, counted[2][1])
   assert(Context.get_metric("pages") == 23 and Context.get_metric("latency_ms") == 0)
 end)
+-- A graph may be held longer than its Context, and be cleared.
+local kept = Context.create{}
+local graph = kept:graph()
+kept:run(function() Procedure.track("load", function() Procedure.track("read", function() end) end) end)
+kept = nil
+collectgarbage()
+assert(graph:count() == 2 and graph:children(graph:root().pid)[1].name == "read")
+graph:clear()
+assert(graph:count() == 0 and graph:root() == nil and #graph:all() == 0)
+
+-- What was raised is what variables to be closed are given, in the outermost function too.
+local raised
+pcall(await, async(function()
+  local guard <close> = setmetatable({}, {__close = function(_, why) raised = why end})
+  error({code = 5})
+end))
+assert(raised.code == 5, tostring(raised[1]))
 
 -- Metrics and where we are.
 Procedure.track("outer", function()
@@ -94,6 +111,20 @@ Procedure.track("outer", function()
     assert(Context.find_node(info.pid) == Context.node() and Context.find_node("p0") == nil)
     assert(Context.is_within("outer") and Context.has_ancestor_named("outer") and not Context.has_ancestor_named("inner"))
     assert(Context.node():has_ancestor(function(node) return node.name == "outer" end))
+    -- The graph says the same by identities, of any node.
+    local graph, pid, outer = Context.graph(), info.pid, info.parent_pid
+    assert(graph == Context.get():graph() and graph ~= Context.create{}:graph() and tostring(graph):find("graph"))
+    assert(graph:get(pid) == Context.node() and graph:parent(pid).name == "outer" and graph:children(outer)[1].pid == pid)
+    assert(#graph:children(pid) == 0 and graph:root() == Context.root() and graph:count() == Context.count())
+    assert(graph:has_ancestor_named(pid, "outer") and not graph:has_ancestor_named(outer, "inner"))
+    assert(graph:has_ancestor(pid, function(node) return node.pid == outer end))
+    assert(not graph:has_ancestor(outer, function(node) return node.pid == pid end))
+    for _, none in ipairs{"p0", "none", ""} do
+      assert(graph:get(none) == nil and graph:parent(none) == nil and #graph:children(none) == 0)
+      assert(not graph:has_ancestor_named(none, "outer") and not graph:has_ancestor(none, function() return true end))
+    end
+    local all = graph:all()
+    assert(all[#all] == Context.node() and all[1] == graph:root())
     assert(Context.origin_name() == info.origin_name and Context.origin().pid == info.root_pid)
   end)
   assert(Context.get_metric("pages.read") == 3 and Context.metrics().pages.read == 3)

@@ -2,13 +2,28 @@
 
 local TOPS, MIDDLES, LEAVES = 10, 10, 100
 
-local leaf = Procedure.create{name = "leaf", function(top, middle, number)
+-- How the first leaf of a middle ends: by another leaf, by its own hand, or well.
+local function fate(top, middle) return (top * 5 + middle) % 3 end
+local BY_ANOTHER, BY_ITSELF = 0, 1
+
+-- `beside` is what the leaves of one middle share: their tasks, and the node of the first.
+local leaf = Procedure.create{name = "leaf", function(top, middle, number, beside)
   for turn = 0, (top * 7 + middle * 3 + number) % 4 do
     local here = Context.get()
     assert(here.metadata.top == top and here.metadata.middle == middle and here.tick == number)
     local node = Context.node()
     assert(node.name == "leaf" and node:parent().name == "middle" and node:parent():parent().name == "top")
     sleep(turn % 2 == 0 and 0 or 0.001)
+  end
+  -- Cancelled from inside, while it runs and the others do.
+  if number == 1 and fate(top, middle) <= BY_ITSELF then
+    Context.add_metric("cut", 1)
+    beside.node = Context.node()
+    if fate(top, middle) == BY_ITSELF then Context.get():cancel("by itself") end
+    sleep(60)
+  elseif number == 2 and fate(top, middle) == BY_ANOTHER then
+    repeat sleep(0.001) until beside.node
+    beside[1]:cancel()
   end
   -- Over the border: a tool of Rust's, and a function of the script that it calls back.
   Context.add_metric("leaves", 1)
@@ -34,19 +49,24 @@ local middle = Procedure.create{name = "middle", function(top, number)
   local tasks = {}
   for index = 1, LEAVES do
     tasks[index] = async(function()
-      return Context.fork({metadata = {middle = number}, tick = index}, leaf, top, number, index)
+      return Context.fork({metadata = {middle = number}, tick = index}, leaf, top, number, index, tasks)
     end)
   end
-  -- Each third is cancelled while the others run.
-  if (top + number) % 3 == 0 then
-    tasks[1]:cancel()
+  local cut = fate(top, number) <= BY_ITSELF and 1 or 0
+  local results = gather(table.move(tasks, 1 + cut, LEAVES, 1, {}))
+  for index, result in ipairs(results) do
+    assert(result == top * 100000 + number * 1000 + index + cut, index)
+  end
+  if cut == 1 then
     local ok, why = pcall(tasks[1].await, tasks[1])
     assert(not ok and why.kind == "cancelled", tostring(why))
-    table.remove(tasks, 1)
+    assert((why.message == "by itself") == (fate(top, number) == BY_ITSELF), why.message)
+    assert(tasks.node.status == "cancelled" and tasks.node:get_metric("leaves") == 0, tasks.node.status .. ": " .. tostring(tasks.node.error))
   end
-  local results = gather(tasks)
-  for index, result in ipairs(results) do
-    assert(result // 1000 == top * 100 + number, index)
+  -- What the one counted until its end is not lost, and nothing else was cancelled.
+  assert(Context.get_metric("cut") == cut and #results == LEAVES - cut)
+  for _, node in ipairs(Context.node():children()) do
+    assert(node.name == "leaf" and (node.status == "completed") == (node ~= tasks.node), node.status)
   end
   return #results
 end}
@@ -59,6 +79,7 @@ local top = Procedure.create{name = "top", function(number)
   local leaves = 0
   for _, count in ipairs(gather(tasks)) do leaves = leaves + count end
   assert(Context.get_metric("leaves") == leaves, Context.get_metric("leaves") .. " of " .. leaves)
+  assert(Context.get_metric("cut") == MIDDLES * LEAVES - leaves, Context.get_metric("cut"))
   return leaves
 end}
 
@@ -73,7 +94,13 @@ for number = 1, TOPS do
 end
 local total = 0
 for _, leaves in ipairs(gather(tasks)) do total = total + leaves end
-assert(total > 0.9 * TOPS * MIDDLES * LEAVES and total < TOPS * MIDDLES * LEAVES, total)
+local cut = 0
+for top = 1, TOPS do
+  for middle = 1, MIDDLES do
+    if fate(top, middle) <= BY_ITSELF then cut = cut + 1 end
+  end
+end
+assert(cut > TOPS * MIDDLES / 2 and total == TOPS * MIDDLES * LEAVES - cut, total)
 -- A task that is cancelled ends what it has begun, and not what stands around it.
 Procedure.track("around", function()
   local around, inside = Context.node(), nil

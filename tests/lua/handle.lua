@@ -16,6 +16,29 @@ for n = 1, 20 do
   for place = 1, n + 2 do assert(heard[place] == place and waited[place] == place) end
 end
 
+-- What the work has used until now, whatever it is, and in all that it calls.
+local go_on
+local spends = Procedure.create{name = "spends", function()
+  Procedure.track("first", function() Context.add_usage{input_tokens = 100, cost_usd = 0.5} end)
+  repeat sleep(0.001) until go_on
+  Procedure.track("second", function() Context.add_usage{requests = 2, input_tokens = 1, output_tokens = 50} end)
+end}
+local seen_inside
+spends = spends:use(function(_, envelope, next)
+  next()
+  seen_inside = envelope.handle.usage.requests
+end)
+local handle = spends:start()
+repeat sleep(0.001) until handle.usage.input_tokens == 100
+assert(handle.usage.cost_usd == 0.5 and handle.usage.requests == 0 and handle.status == "running")
+go_on = true
+handle:result()
+local used = handle.usage
+assert(used.requests == 2 and used.input_tokens == 101 and used.output_tokens == 50 and seen_inside == 2)
+local other = spends:start()
+other:result()
+assert(other.usage.requests == 2 and handle.usage.requests == 2, "each has its own")
+
 -- So it is where the work fails or is cancelled, and for listeners of the view that middleware has.
 local seen = {}
 local function note(event) seen[#seen + 1] = event.kind end

@@ -26,6 +26,12 @@ Log.configure{replace = true}
 local fields = Log.compose_context_fields{{run = 1, part = "a"}, {}, {run = 2}}
 assert(fields.run == 2 and fields.part == "a")
 Log.configure{context_fields = fields, format = "json"}
+-- In the list part stand names of metadata of the Context.
+fields = Log.compose_context_fields{{"turn", "part", run = 1}, {"run", part = "a"}, {"turn"}}
+assert(#fields == 2 and fields[1] == "run" and fields[2] == "turn" and fields.part == "a" and fields.run == nil)
+Log.configure{context_fields = fields}
+Log.configure{context_fields = {"turn"}}
+Log.configure{context_fields = {}}
 Log.configure{replace = true, format = "text"}
 Log.configure{replace = true}
 
@@ -43,4 +49,10 @@ refused(Log.for_component, "no name")
 refused(Log.configure, {colour = true})
 assert(refused(Log.configure, {format = "xml"}).message:find("`xml`", 1, true))
 refused(Log.compose_context_fields, {1})
+for _, wrong in ipairs{{1}, {"a", 1, b = 2}, {[3] = "a"}, {[0.5] = "a"}} do
+  assert(refused(Log.compose_context_fields, {{}, wrong}).message:find("fields[2]", 1, true))
+end
+refused(Log.configure, {context_fields = {1}})
+refused(Log.configure, {context_fields = "turn"})
+assert(refused(Log.configure, {context_fields = {"a", 1, b = 2}}).message:find("context_fields[2]", 1, true))
 print("ok")

@@ -135,6 +135,50 @@ for _, body in ipairs{function() sleep(60) end, function() while true do end end
 end
 assert(add:with_timeout(0)(1) == 2 and add:with_timeout(5)(1) == 2)
 
+-- A body that returns after its limit, or after its Context was cancelled, has not ended well.
+local function computes() return ("a"):rep(20000):find(".-b") end -- no function of Lua is asked meanwhile
+local function cancels() Context.get():cancel("enough") return 1 end
+for body, expected in pairs{[computes] = "timeout", [cancels] = "cancelled"} do
+  local node
+  local function noted() node = Context.node() return body() end
+  local limit = expected == "timeout" and 0.01 or nil
+  local ends_late = Procedure.create{name = "ends late", timeout = limit, noted}
+  local calls = {
+    ends_late,
+    ends_late:use(function(_, _, next) return next() end),
+    function() return ends_late:start():result() end,
+    function() return Procedure.track("ends late", {timeout = limit}, noted) end,
+    function() for _ in Procedure.create{name = "ends late", timeout = limit, generator = true, noted}:stream() do end end,
+    function() return Procedure.create{name = "ends late", timeout = limit, generator = true, noted}:start():result() end,
+  }
+  if expected == "cancelled" then calls[#calls + 1] = function() return Procedure.track("ends late", noted) end end
+  for position, call in ipairs(calls) do
+    local ok, why = pcall(call)
+    assert(not ok and why.kind == expected, position .. " " .. expected .. " " .. tostring(why))
+    assert(node.name == "ends late" and node.status == "cancelled", position .. " " .. node.status)
+  end
+  Context.check()
+end
+
+-- A block has them as well; further arguments go to the function.
+for _, body in ipairs{function() sleep(60) end, function() while true do end end} do
+  local ok, why = pcall(Procedure.track, "late block", {timeout = 0.01}, body)
+  assert(not ok and why.kind == "timeout" and why.message:find("late block"), tostring(why))
+end
+local before = Context.get().execution_id
+local name, id, sum = Procedure.track("bounded", {timeout = 5, boundary = "always"}, function(a, b)
+  return Context.node().name, Context.get().execution_id, a + b
+end, 1, 2)
+assert(name == "bounded" and id ~= before and sum == 3)
+assert(Procedure.track("inside", {boundary = "never"}, function() return Context.get().execution_id end) == before)
+local callable = setmetatable({timeout = "of its own"}, {__call = function(self, n) return self.timeout .. n end})
+assert(Procedure.track("object", callable, 1) == "of its own1" and Procedure.track("object", {}, callable, 2) == "of its own2")
+assert(Procedure.track("procedure", add, 1) == 2 and Procedure.track("procedure", {timeout = 5}, add, 1) == 2)
+for _, wrong in ipairs{{{timeout = -1}, print}, {{timeot = 1}, print}, {{boundary = "some"}, print}, {{timeout = 1}}, {{timeout = 1}, 5}} do
+  local ok, why = pcall(Procedure.track, "wrong", wrong[1], wrong[2])
+  assert(not ok and why.kind == "invalid_args" and why.hint, tostring(why))
+end
+
 -- New ones; the old stay.
 local own = add:with_context{metadata = {a = 1}, tick = 4}:with_metadata{b = 2}
 assert(own.metadata.b == 2 and own.metadata.topic == "sums" and add.metadata.b == nil)

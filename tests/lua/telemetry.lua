@@ -17,6 +17,11 @@ Telemetry.record_error(problem)
 Telemetry.end_trace()
 Telemetry.end_trace()
 
+-- Where nobody records, a caller's word goes on.
+local header = "00-" .. ("ab"):rep(16) .. "-" .. ("cd"):rep(8) .. "-01"
+assert(Telemetry.traceparent() == nil)
+assert(Context.create{traceparent = header}:run(Telemetry.traceparent) == header)
+
 local orders = Telemetry.counter("orders", {unit = "{order}", description = "what was bought"})
 assert(orders.name == "orders")
 orders:add(1)

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import aikit
-from aikit import Channel, ChannelEvent, errors, streams
+from aikit import Channel, ChannelEvent, Context, channels, errors, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+# An end that comes later than this has not been brought about by what the test did.
+LATE_S = 30.0
 
 
 @pytest.fixture
@@ -334,3 +338,46 @@ async def test_the_iterator_of_a_channel_is_closed_with_its_subscription(channel
         event = subscription.receive(timeout=30)
         assert event is not None
         assert event.payload == 3
+
+
+def test_channels_are_reached_by_name_for_the_context_around() -> None:
+    seen: list[Any] = []
+    with Context.create(user="ada", metadata={"conversation_id": "by name"}):
+        with channels.subscribe("ui:By Name", lambda it: seen.append(it.payload)) as listening:
+            assert channels.publish("ui:by name", "request", 1, id="q") == 1
+            assert Channel("ui:by name").respond("q", 2) == 2
+            assert channels.wait_for_response("ui:by name", "q", timeout=LATE_S).payload == 2
+            waited = channels.await_for_response("ui:by name", "q", timeout=LATE_S)
+            assert asyncio.run(waited).payload == 2
+            found = channels.try_get_channel("ui:by name")
+            assert found is not None
+            assert channels.get_channel("ui:by name").subscriber_count() == 1
+        deadline = time.monotonic() + LATE_S
+        while len(seen) < 2 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        listening.stop()
+        with pytest.raises(errors.DeadlineError):
+            channels.wait_for_response("ui:by name", "other", timeout=0.01)
+    assert seen == [1, 2]
+    with Context.create(user="ada", metadata={"conversation_id": "another"}):
+        assert channels.get_channel("ui:by name").subscriber_count() == 0
+
+
+def test_a_session_opens_its_channels_from_anywhere_and_destroys_them() -> None:
+    with Context.create(user="ada", metadata={"conversation_id": "session"}):
+        session = Channel.session()
+        Channel("ui:one").publish("update", 1)
+    assert (session.id, session.channels) == ("-/ada/session", ["ui:one"])
+    assert session.to_dict() == {"id": session.id, "channels": ["ui:one"]}
+    one, two = session.get_channel("UI:one"), session.get_channel("ui:two")
+    assert one.publish("update", 2) == 2
+    assert session.channels == ["ui:one", "ui:two"]
+    with pytest.raises(errors.InvalidArgsError):
+        session.get_channel("")
+    with two.subscribe() as events:
+        session.destroy()
+        assert events.receive(timeout=LATE_S) is None
+    assert session.channels == []
+    with pytest.raises(errors.UnavailableError):
+        one.publish("update", 3)
+    assert session.get_channel("ui:one").publish("update", 4) == 1

@@ -198,6 +198,13 @@ def test_metrics_go_up_and_nest() -> None:
     assert ctx.graph.root == outer
     assert ctx.graph.get(inner.pid) == inner
     assert ctx.graph.has_ancestor_named(inner.pid, "outer")
+    assert (ctx.graph.parent(inner.pid), ctx.graph.parent(outer.pid)) == (outer, None)
+    assert (ctx.graph.children(outer.pid), ctx.graph.children(inner.pid)) == ([inner], [])
+    assert ctx.graph.has_ancestor(inner.pid, lambda node: node == outer)
+    assert not ctx.graph.has_ancestor(outer.pid, lambda node: True)  # noqa: ARG005  # it has none
+    assert ctx.graph.parent("none") is None
+    assert ctx.graph.children("none") == []
+    assert not ctx.graph.has_ancestor("none", bool)
     assert len(ctx.graph) == 2
     assert outer.completed is not None
     assert outer.started <= outer.completed
@@ -416,3 +423,20 @@ def test_a_wrong_option_is_named_and_not_what_reads_it(
 def test_a_wrong_option_of_a_procedure_is_named() -> None:
     with pytest.raises(TypeError, match=r"^`timeout`: "):
         aikit.Procedure(lambda: None, name="made", timeout="soon")  # type: ignore[arg-type]
+
+
+def test_a_context_says_whether_a_model_has_chosen() -> None:
+    callers: list[str] = []
+
+    @aikit.tool
+    def where() -> str:
+        """Says who called it."""
+        callers.append(Context.get().caller)
+        return "here"
+
+    call = {"name": "where", "arguments": {}}
+    model = aikit.testing.ScriptedModel([{"tool_calls": [call]}, "done"])
+    with Context.create() as ctx:
+        where.invoke({})
+        aikit.Agent(model, tools=[where]).run("go")
+    assert (ctx.caller, callers) == ("user", ["user", "agent"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
 import shlex
@@ -132,13 +133,62 @@ def test_a_block_that_is_not_true_is_found(page: str, folder: Path) -> None:
         check(block, folder)
 
 
+# What differs from one run to the next, and what stands for it.
+VARYING = {
+    r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b": "<uuid>",
+    r"\b[0-9a-f]{32}\b": "<trace>",
+    r"\b[0-9a-f]{16}\b": "<span>",
+    r"\bp\d+\b": "<pid>",
+    r"\b\d+(\.\d+)? ?(ms|µs|us|ns)\b|\b\d+\.\d+ s\b": "<time>",
+    r"\b\d+\.\d{6,}(e-\d+)?|\b\d(\.\d+)?e-\d+\b": "<number>",
+    r"\d\d\d\d-\d\d-\d\dT[\d:.]+(Z|\+00:00)": "<when>",
+    r"0x[0-9a-f]{6,}": "<address>",
+    # The quickstart reads the manual of Python that is on the machine, another example pages of
+    # this project.
+    r"(?m)^IngestReport\(added=.*\)$": "<report>",
+    r"(?m)^(\d\. )?[01]\.\d{3} (documents|notes)/\S+$": "<hit>",
+}
+
+
+def masked(printed: str, folder: Path) -> str:
+    """What an example prints, without what differs from one run to the next."""
+    printed = printed.replace(str(folder), "<folder>")
+    for pattern, name in VARYING.items():
+        printed = re.sub(pattern, name, printed)
+    return printed
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda it: it.name)
-def test_the_example_runs(example: Path, folder: Path) -> None:
+def test_the_example_prints_what_is_expected_of_it(example: Path, folder: Path) -> None:
     if example.suffix == ".lua":
         command = [sys.executable, "-m", "aikit", "run", str(example)]
     else:
         command = [sys.executable, str(example)]
-    assert run(command, folder) != ""
+    printed = masked(run(command, folder), folder)
+    expected = ROOT / "examples" / "expected" / f"{example.name}.txt"
+    if os.environ.get("WRITE_EXPECTED"):
+        expected.write_text(printed, encoding="utf-8")
+    assert expected.exists(), f"set WRITE_EXPECTED=1 once, and look at {expected.name}"
+    assert printed.splitlines() == expected.read_text(encoding="utf-8").splitlines()
+
+
+def test_each_expected_output_has_its_example() -> None:
+    expected = {it.stem for it in (ROOT / "examples" / "expected").iterdir()}
+    assert expected == {it.name for it in EXAMPLES}
+
+
+def test_what_differs_between_runs_is_masked_and_nothing_else(folder: Path) -> None:
+    varying = (
+        f"{folder}/notes p17 took 12 ms 4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7 "
+        "2026-01-02T03:04:05.678Z 1.5 s 0.000137269 1.3e-05 "
+        "123e4567-e89b-12d3-a456-426614174000 object at 0x7f0000001234"
+    )
+    assert masked(varying, folder) == (
+        "<folder>/notes <pid> took <time> <trace> <span> <when> <time> <number> <number> "
+        "<uuid> object at <address>"
+    )
+    stays = "5 of 16 words, 0.25 of {'p': 1.5}, request-1, 100 tokens"
+    assert masked(stays, folder) == stays
 
 
 def test_docstrings_with_examples_are_true() -> None:

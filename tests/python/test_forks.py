@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,8 +32,17 @@ def where() -> list[str]:
     return [str(ctx.user.tenant), str(ctx.metadata["middle"]), ctx.node.parent.name]  # type: ignore[union-attr]
 
 
+# Of each middle, by tenant and number: its leaves that have begun, whether one of them has
+# cancelled it, its Context, and its leaves that were ended while they waited.
+running: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+cancelled: defaultdict[tuple[str, int], bool] = defaultdict(bool)
+middles: dict[tuple[str, int], Context] = {}
+ended: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+
+
 @aikit.procedure
-async def leaf(tenant: str, middle: int, number: int) -> None:
+async def leaf(tenant: str, middle: int, number: int, is_doomed: bool) -> None:  # noqa: FBT001
+    running[tenant, middle].add(number)
     for _ in range((middle + number) % 4):
         ctx = Context.get()
         assert (ctx.user.tenant, ctx.metadata["middle"], ctx.tick) == (tenant, middle, number + 1)
@@ -42,6 +52,15 @@ async def leaf(tenant: str, middle: int, number: int) -> None:
     Context.get().add_metric("leaves", 1)
     if number % 25 == 0:
         assert await where.ainvoke({}) == [tenant, str(middle), "leaf"]
+    if is_doomed:
+        # All of them are here or above, and none has ended, when the last one cancels them.
+        if len(running[tenant, middle]) == LEAVES and not cancelled[tenant, middle]:
+            cancelled[tenant, middle] = True
+            middles[tenant, middle].cancel(f"{tenant} {middle}")
+        try:
+            await asyncio.sleep(LATE_S)
+        finally:
+            ended[tenant, middle].append(number)
 
 
 @aikit.procedure(name="middle")
@@ -49,11 +68,15 @@ async def middle_of(tenant: str, number: int) -> bool:
     ctx = Context.get()
     is_doomed = number % 5 == 0
     calls = [
-        ctx.fork(leaf.arun, tenant, number, index, metadata={"middle": number}, tick=index + 1)
+        ctx.fork(
+            leaf.arun,
+            *(tenant, number, index, is_doomed),
+            metadata={"middle": number},
+            tick=index + 1,
+        )
         for index in range(LEAVES)
     ]
-    if is_doomed:
-        ctx.cancel(f"{tenant} {number}")
+    middles[tenant, number] = ctx
     await asyncio.gather(*calls)
     return True
 
@@ -89,6 +112,12 @@ def test_ten_thousand_coroutines_in_three_levels_never_mix() -> None:
         await asyncio.gather(*(request(f"tenant-{number}") for number in range(TENANTS)))
 
     asyncio.run(main())
+    doomed = [place for place, is_cancelled in cancelled.items() if is_cancelled]
+    assert len(doomed) == TENANTS * MIDDLES // 5
+    for place in doomed:
+        # What was cancelled ran, all of it.
+        assert len(running[place]) == LEAVES
+        assert ended[place]
 
 
 def _calls(count: int) -> None:

@@ -16,7 +16,7 @@ from aikit import Context, Procedure, errors
 from aikit.errors import CancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from aikit.middleware import Arguments, Envelope
 
@@ -64,6 +64,77 @@ async def test_events_and_results_may_be_awaited_more_than_once() -> None:
     assert (await handle).output == handle.result().output
     assert handle.usage.requests == 2
     assert handle.usage == (await handle).usage
+
+
+def test_usage_is_what_the_work_has_consumed_until_now() -> None:
+    halfway, go_on = threading.Event(), threading.Event()
+    model = aikit.testing.ScriptedModel(["one", "two", "three"])
+
+    @aikit.procedure
+    def asks() -> None:
+        model.complete("a")
+        with aikit.track("inside"):
+            model.complete("b")
+            Context.get().add_usage(cost_usd=0.5)
+            halfway.set()
+            go_on.wait(LATE_S)
+            model.complete("c")
+
+    with Context.create(), aikit.track("around"):
+        model_of_another = aikit.testing.ScriptedModel(["elsewhere"])
+        model_of_another.complete("not of the handle")
+        handle = asks.start()
+        assert halfway.wait(LATE_S)
+        until_now = handle.usage
+        go_on.set()
+        handle.result()
+        around = Context.get().usage
+    assert until_now.requests == 2
+    assert handle.usage.requests == 3
+    assert handle.usage.input_tokens > until_now.input_tokens > 0
+    assert around.requests == 4
+
+
+async def test_usage_of_two_agents_in_one_procedure_adds_up() -> None:
+    @aikit.procedure
+    async def both() -> list[aikit.handles.Usage]:
+        inner = agent().start("inner")
+        await inner
+        runs = [await agent().arun("go"), await agent("three").arun("go")]
+        return [inner.usage, *(it.usage for it in runs)]
+
+    handle = both.start()
+    parts = await handle
+    assert [it.requests for it in parts] == [2, 2, 2]
+    for name in ("requests", "input_tokens", "output_tokens"):
+        assert getattr(handle.usage, name) == sum(getattr(it, name) for it in parts)
+
+
+def test_events_are_made_when_they_are_looked_at() -> None:
+    @aikit.procedure
+    def counts() -> Iterator[int]:
+        yield from range(20_000)
+
+    handle = counts.start()
+    handle.result()
+    began = time.perf_counter()
+    first = [handle.events[1] for _ in range(20)]
+    took = time.perf_counter() - began
+    began = time.perf_counter()
+    whole = [*handle.events]
+    whole_took = time.perf_counter() - began
+    assert first == [whole[1]] * 20
+    # Twenty looks at one event cost less than one at all of them.
+    assert took < whole_took
+    events = handle.events
+    assert (events[-1], events[1:3]) == (whole[-1], whole[1:3])
+    assert events == whole != events[1:]
+    assert next(reversed(events)) == whole[-1]
+    assert events.index(whole[7]) == 7
+    with pytest.raises(IndexError):
+        events[len(events)]
+    with pytest.raises(TypeError):
+        hash(events)
 
 
 def test_a_failed_run_raises_at_every_ask_and_still_has_its_events() -> None:

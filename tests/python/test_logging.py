@@ -151,6 +151,38 @@ def test_a_key_never_appears_in_a_record(tmp_path: Path) -> None:
     assert "***" in said
 
 
+def test_records_of_a_lua_script_carry_metadata_of_the_context_they_are_written_in(
+    tmp_path: Path,
+) -> None:
+    lua = tmp_path / "script.lua"
+    lua.write_text(
+        "local early = Log.get()\n"
+        "Log.configure{context_fields = Log.compose_context_fields{{'turn', 'request_id'}, {app = 'x'}}}\n"
+        "Log.configure{context_fields = {'topic'}}\n"
+        "Log.info('outside')\n"
+        "local metadata = {turn = 7, topic = {'bees'}, request_id = 'forged', other = 1}\n"
+        "Context.fork({metadata = metadata}, function()\n"
+        "  Log.for_component('loader'):info('inside')\n"
+        "  Log.info('own', {turn = 8})\n"
+        "  early:info('early')\n"
+        "end)\n"
+        "Log.configure{replace = true}\n"
+        "Context.fork({metadata = metadata}, function() Log.info('after') end)\n"
+    )
+    runs = f"{RUN}[2] = {str(lua)!r}\nmain()"
+    variables = {"AIKIT_LOGGING__FORMAT": "json", "AIKIT_LOGGING__LEVEL": "info"}
+    said = [json.loads(it) for it in python(runs, tmp_path, **variables).splitlines()]
+    ours = {it["message"]: it for it in said if "component" in it}
+    assert list(ours) == ["outside", "inside", "own", "early", "after"]
+    assert len({it["request_id"] for it in ours.values()}) == 1
+    assert ours["outside"]["request_id"] != "forged"
+    assert (ours["inside"]["turn"], ours["inside"]["topic"]) == (7, ["bees"])
+    assert (ours["outside"]["app"], ours["inside"]["app"]) == ("x", "x")
+    assert ours["own"]["turn"] == 8
+    for plain in ("outside", "early", "after"):
+        assert ours[plain].keys().isdisjoint({"turn", "topic", "other"})
+
+
 def test_records_of_a_lua_script_carry_its_fields(tmp_path: Path) -> None:
     lua = tmp_path / "script.lua"
     lua.write_text(

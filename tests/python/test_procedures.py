@@ -13,6 +13,7 @@ import pytest
 import aikit
 from aikit import Context, Procedure
 from aikit.errors import (
+    DeadlineError,
     DeniedError,
     InvalidArgsError,
     LimitExceededError,
@@ -132,7 +133,7 @@ def test_a_middleware_that_raises_harms_its_own_call_only() -> None:
 def test_guards_pipelines_factories_and_pipes() -> None:
     small = add.use(aikit.guard(lambda args, envelope: args[0] < 10, name="small"))
     assert small(5) == 6
-    with pytest.raises(DeniedError, match=r"`small`.*`add`"):
+    with pytest.raises(aikit.GuardError, match=r"`small`.*`add`"):
         small(50)
 
     async def never(args: Arguments, envelope: Envelope) -> bool:
@@ -181,6 +182,57 @@ def test_boundaries_say_where_an_execution_begins() -> None:
     assert seen["always"][1] == "inner"
     with pytest.raises(InvalidArgsError, match="often"):
         Procedure(ids, boundary="often")
+
+
+def test_a_block_has_a_boundary_and_a_time_limit() -> None:
+    def ids() -> tuple[str | None, str | None]:
+        ctx = Context.get()
+        return ctx.execution_id, ctx.origin_name
+
+    seen = {}
+    with aikit.track("around"):
+        around = Context.get().execution_id
+        for boundary in ("auto", "never", "child", "always"):
+            with aikit.track("inner", boundary=boundary):
+                seen[boundary] = ids()
+    assert seen["auto"] == seen["never"] == (around, "around")
+    assert seen["child"][0] != around
+    assert (seen["child"][1], seen["always"][1]) == ("around", "inner")
+    with pytest.raises(InvalidArgsError, match="often"):
+        aikit.track("inner", boundary="often")
+
+    async def waits(seconds: float | None) -> float | None:
+        async with aikit.track("slow", timeout=seconds):
+            if seconds:
+                await asyncio.sleep(LATE_S)
+            return Context.get().remaining
+
+    with Context.create() as ctx:
+        with pytest.raises(DeadlineError, match="`slow` took longer than 20ms"):
+            asyncio.run(waits(0.02))
+        assert asyncio.run(waits(0)) is None
+        assert asyncio.run(waits(None)) is None
+        with aikit.track("step", timeout=LATE_S):
+            remaining = Context.get().remaining
+            assert remaining is not None
+            assert 0 < remaining <= LATE_S
+    statuses = [node.status for node in ctx.graph]
+    assert statuses == ["cancelled", "completed", "completed", "completed"]
+    with pytest.raises(InvalidArgsError, match="timeout"), aikit.track("slow", timeout=-1):
+        pass
+
+
+def test_what_a_guard_denies_is_a_guard_error_also_beside_the_caller() -> None:
+    guarded = add.use(aikit.guard(lambda args, envelope: False, name="none"))
+    calls: list[Callable[[], object]] = [
+        lambda: guarded(1),
+        lambda: guarded.start(1).result(),
+    ]
+    for call in calls:
+        with pytest.raises(aikit.GuardError, match="`none`") as caught:
+            call()
+        assert (caught.value.kind, caught.value.hint is None) == ("denied", False)
+        assert isinstance(caught.value, (DeniedError, PermissionError))
 
 
 def test_a_procedure_brings_its_own_context() -> None:

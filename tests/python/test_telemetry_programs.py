@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -107,3 +108,87 @@ def test_parents_are_right_across_lua(tmp_path: Path) -> None:
         mine = receiver.span("mine")
         assert {it.parent_id for it in tools} == {mine.parent_id}
         assert mine.attributes["a"] == 1
+
+
+TELLS = """
+local trace = Telemetry.start_trace('nightly')
+Procedure.track('load', function()
+  local span = Telemetry.start_span('read', {rows = 3})
+  assert(span.trace_id == trace)
+  span:set_attribute('rows', 4)
+  span:record_error('the file is empty')
+  Telemetry.record_error(select(2, pcall(error, {kind = 'timeout', message = 'too late'})))
+  span:finish()
+  print(Telemetry.traceparent(), trace, span.span_id)
+end)
+Telemetry.end_trace()
+local orders = Telemetry.counter('orders', {unit = '{order}', description = 'what was bought'})
+orders:add(1)
+orders:add(0.5, {kind = 'book'})
+Telemetry.histogram('wait', {unit = 's'}):record(0.25, {place = 'x'})
+"""
+
+RECORDS = """
+import json, sys
+from aikit import telemetry
+from aikit.__main__ import main
+from aikit.testing import RecordingTelemetry
+
+recorder = RecordingTelemetry()
+told = []
+recorder.counter, counter = lambda it: (told.append(it), counter(it))[1], recorder.counter
+recorder.histogram, histogram = lambda it: (told.append(it), histogram(it))[1], recorder.histogram
+telemetry.set_provider(recorder)
+assert main(["run", sys.argv[1]]) == 0
+telemetry.reset_provider()
+names = {it.span_id: it.name for it in recorder.spans}
+print(json.dumps({
+    "spans": {
+        it.name: {
+            "parent": names.get(it.parent_span_id),
+            "id": it.span_id,
+            "trace": it.trace_id,
+            "rows": it.attributes.get("rows"),
+            "errors": [[error.kind, error.message] for error in it.errors],
+            "ended": it.end_time is not None,
+        }
+        for it in recorder.spans
+    },
+    "measured": recorder.measured,
+    "instruments": [[it.name, it.unit, it.description] for it in told],
+    "ended": recorder.ended,
+}))
+"""
+
+
+def test_a_script_tells_a_provider_of_traces_spans_errors_and_measurements(tmp_path: Path) -> None:
+    (tmp_path / "script.lua").write_text(TELLS)
+    (tmp_path / "records.py").write_text(RECORDS)
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "records.py", "script.lua"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    said, recorded = ran.stdout.splitlines()
+    told = json.loads(recorded)
+    header, trace, span_id = said.split("\t")
+    spans = told["spans"]
+    assert {"nightly", "load", "read"} <= spans.keys()
+    assert {spans[it]["trace"] for it in ("nightly", "load", "read")} == {trace}
+    assert all(it["ended"] for it in spans.values())
+    assert (spans["load"]["parent"], spans["read"]["parent"]) == ("nightly", "load")
+    assert header == f"00-{trace}-{spans['load']['id']}-01"
+    assert spans["read"]["id"] == span_id
+    assert spans["read"]["rows"] == 4
+    assert spans["read"]["errors"] == [["script_error", "the file is empty"]]
+    assert spans["load"]["errors"] == [["timeout", "too late"]]
+    assert told["ended"] == [trace]
+    assert told["measured"] == [
+        ["orders", 1, {}],
+        ["orders", 0.5, {"kind": "book"}],
+        ["wait", 0.25, {"place": "x"}],
+    ]
+    assert told["instruments"] == [["orders", "{order}", "what was bought"], ["wait", "s", ""]]

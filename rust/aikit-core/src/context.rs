@@ -98,6 +98,8 @@ struct Operation {
     /// Its events, for late readers.
     log: Arc<EventLog>,
     cancel: Arc<Cancel>,
+    /// What it has used until now.
+    total: Arc<Metrics>,
 }
 
 /// The execution that calls belong to: the one that began it, and the execution it stands in.
@@ -270,6 +272,11 @@ impl Context {
         self.0.operation.as_ref().map(|it| &it.log)
     }
 
+    /// What the operation that a handle stands for has used until now.
+    pub(crate) fn operation_total(&self) -> Option<&Arc<Metrics>> {
+        self.0.operation.as_ref().map(|it| &it.total)
+    }
+
     /// Where channels are found, if the host has any.
     pub fn channels(&self) -> Option<&Arc<dyn ChannelService>> {
         self.0.shared.channels.as_ref()
@@ -354,12 +361,14 @@ impl Context {
 
 impl Counters {
     /// Those of a child of a Context whose counters these are, which belongs to `node`.
-    fn below(&self, node: Option<&Arc<ProcedureNode>>) -> Self {
-        match (self, node) {
-            (_, None) => Self::default(),
-            (Self::Own(around), Some(_)) => Self::Own(Metrics::below(around)),
-            (Self::Execution(node), Some(_)) => Self::Own(Metrics::within(Arc::clone(node) as _)),
-        }
+    /// `total` counts what the operation around uses.
+    fn below(&self, node: Option<&Arc<ProcedureNode>>, total: Option<&Arc<Metrics>>) -> Self {
+        let total = total.cloned();
+        Self::Own(Arc::new(match (self, node) {
+            (_, None) => Metrics::counted_in(total),
+            (Self::Own(around), Some(_)) => Metrics::below(around, total),
+            (Self::Execution(node), Some(_)) => Metrics::within(Arc::clone(node) as _, total),
+        }))
     }
 }
 

@@ -129,18 +129,19 @@ impl ProcedureGraph {
         parent: Option<Arc<ProcedureNode>>,
         started: UnixMicros,
     ) -> Arc<ProcedureNode> {
-        self.register_in(name, (parent, None), started)
+        self.register_in(name, (parent, None), started, None)
     }
 
     /// As [`ProcedureGraph::register`]; what it counts goes to the metrics of the Context it was
-    /// called in, and so to its parent's.
+    /// called in, and so to its parent's. `total` counts what the execution uses as well.
     pub(crate) fn register_in(
         self: &Arc<Self>,
         name: Arc<str>,
         around: (Option<Arc<ProcedureNode>>, Option<Arc<Metrics>>),
         started: UnixMicros,
+        total: Option<Arc<Metrics>>,
     ) -> Arc<ProcedureNode> {
-        let node = ProcedureNode::new(name, around, started, Arc::downgrade(self));
+        let node = ProcedureNode::new(name, around, started, (Arc::downgrade(self), total));
         let mut kept = self.kept();
         if node.parent.is_none() && kept.root.is_none() {
             kept.root = Some(Arc::clone(&node));

@@ -25,7 +25,10 @@ use arc_swap::ArcSwap;
 
 use self::fields::Draft;
 pub use self::{
-    fields::{ContextFields, FieldValue, Fields, compose_context_fields, default_context_fields},
+    fields::{
+        ContextFields, FieldValue, Fields, compose_context_fields, default_context_fields,
+        metadata_fields,
+    },
     level::Level,
     line::Format,
     record::{Record, Sink},
@@ -201,7 +204,35 @@ pub struct Logger {
     component: Option<Arc<str>>,
     bindings: Arc<Map>,
     own_level: Option<Arc<AtomicU8>>,
-    own_format: Option<Format>,
+    own: Own,
+}
+
+/// How records of one logger differ from those of others.
+#[derive(Clone, Default)]
+struct Own {
+    format: Option<Format>,
+    context_fields: Option<ContextFields>,
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Own")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Own {
+    /// What each record gets of the Context that it is written in: what is in force has the last
+    /// word on a name.
+    fn context_fields(&self, cx: &Context, in_force: &ContextFields) -> Fields {
+        let Some(own) = &self.context_fields else {
+            return in_force(cx);
+        };
+        let mut fields = own(cx);
+        fields.merge(in_force(cx));
+        fields
+    }
 }
 
 impl Logger {
@@ -238,8 +269,31 @@ impl Logger {
     /// decides how it looks.
     #[must_use]
     pub fn with_format(&self, format: Format) -> Self {
+        let own = Own {
+            format: Some(format),
+            ..self.own.clone()
+        };
         Self {
-            own_format: Some(format),
+            own,
+            ..self.clone()
+        }
+    }
+
+    /// One whose records carry these fields of the Context too. Of two with the same name a later
+    /// one takes the place of an earlier, and what [`configure`] was given that of both.
+    #[must_use]
+    pub fn with_context_fields(&self, fields: ContextFields) -> Self {
+        let earlier = self.own.context_fields.clone();
+        let fields = match earlier {
+            Some(earlier) => compose_context_fields(vec![earlier, fields]),
+            None => fields,
+        };
+        let own = Own {
+            context_fields: Some(fields),
+            ..self.own.clone()
+        };
+        Self {
+            own,
             ..self.clone()
         }
     }
@@ -287,7 +341,7 @@ impl Logger {
         for (name, value) in fields {
             draft.fields.set(name, value);
         }
-        emit(level, self.own_format, draft, None);
+        emit(level, &self.own, draft, None);
     }
 
     fn target(&self) -> String {
@@ -326,22 +380,24 @@ pub fn foreign(level: Level, target: &str, message: &str, place: Option<(&str, u
     if is_level_enabled(level) && subscriber::is_heard(level, target) {
         let mut draft = subscriber::draft(target);
         draft.set_message(|text| text.push_str(message));
-        emit(level, None, draft, place);
+        emit(level, &Own::default(), draft, place);
     }
 }
 
 /// Adds the fields of the Context and gives the record to whoever wants it.
-fn emit(level: Level, format: Option<Format>, mut draft: Draft, place: Option<(&str, u32)>) {
+fn emit(level: Level, own: &Own, mut draft: Draft, place: Option<(&str, u32)>) {
     let state = STATE.load();
     let context = Context::try_get();
     // What the host's own handler calls would come back to it without an end.
     let is_silent = context.as_ref().is_some_and(Context::is_silent);
-    let mut context = context.map_or_else(Fields::default, |it| (state.context_fields)(&it));
+    let mut context = context.map_or_else(Fields::default, |it| {
+        own.context_fields(&it, &state.context_fields)
+    });
     secrets::clean(&mut draft, &mut context);
     let record = Record {
         level,
         target: draft.target(),
-        format,
+        format: own.format,
         message: draft.message(),
         context: &context,
         fields: &draft.fields,

@@ -34,6 +34,8 @@ pub struct Metrics {
     sums: Mutex<Sums>,
     /// What is added here as well counts there, at once.
     above: Option<Above>,
+    /// Counts what is added here of `usage.*` as well, at once; see [`Metrics::counted_in`].
+    total: Option<Arc<Self>>,
 }
 
 /// Where what is added counts as well.
@@ -60,23 +62,47 @@ pub struct UsageSums {
     pub requests: f64,
     /// `usage.cost_usd`: money, in US dollars, where the price is known.
     pub cost_usd: f64,
+    /// `usage.cached_input_tokens`: those of the tokens sent that came from a provider's cache,
+    /// where it says so.
+    pub cached_input_tokens: f64,
+    /// `usage.reasoning_tokens`: those of the tokens received that were spent on reasoning, where
+    /// a provider says so.
+    pub reasoning_tokens: f64,
 }
 
+/// How many of the fields of [`UsageSums`] stand in its data also when they are 0.
+const ALWAYS_THERE: usize = 4;
+
+/// How the names of what calls of models used begin.
+const USAGE: &str = "usage.";
+
 impl Metrics {
-    /// Those of a Context below another, whose metrics are `above`.
-    pub(crate) fn below(above: &Arc<Self>) -> Arc<Self> {
-        Arc::new(Self {
+    /// Metrics of which `total`, where there is one, counts the `usage.*` too: what is added here
+    /// at once, and not again what is told from one to another.
+    pub(crate) fn counted_in(total: Option<Arc<Self>>) -> Self {
+        Self {
             sums: Mutex::default(),
-            above: Some(Above::Context(Arc::clone(above))),
-        })
+            above: None,
+            total,
+        }
     }
 
-    /// Those of a Context inside of an execution.
-    pub(crate) fn within(execution: Arc<dyn Counting>) -> Arc<Self> {
-        Arc::new(Self {
+    /// Those of a Context below another, whose metrics are `above`; see [`Metrics::counted_in`].
+    pub(crate) fn below(above: &Arc<Self>, total: Option<Arc<Self>>) -> Self {
+        Self {
+            sums: Mutex::default(),
+            above: Some(Above::Context(Arc::clone(above))),
+            total,
+        }
+    }
+
+    /// Those of a Context inside of an execution; see [`Metrics::counted_in`].
+    pub(crate) fn within(execution: Arc<dyn Counting>, total: Option<Arc<Self>>) -> Self {
+        Self {
             sums: Mutex::default(),
             above: Some(Above::Execution(execution)),
-        })
+            total,
+        }
     }
 
     /// Adds `amount` to the metric `name`. What is no number is left out.
@@ -85,6 +111,12 @@ impl Metrics {
     /// execution's; what is set does not.
     pub fn add(&self, name: &str, amount: f64) {
         self.add_all([(name, amount)]);
+    }
+
+    fn count_in_total(&self, name: &str, amount: f64) {
+        if let Some(total) = self.total.as_ref().filter(|_| name.starts_with(USAGE)) {
+            total.add(name, amount);
+        }
     }
 
     /// As [`Metrics::add`], of what a script or a program counts.
@@ -125,6 +157,7 @@ impl Metrics {
         if let Some(sum) = sums.get_mut(name) {
             *sum = value;
         }
+        self.count_in_total(name, value - before);
         Ok(())
     }
 
@@ -153,7 +186,7 @@ impl Metrics {
             let difference = sum - told.get(name).copied().unwrap_or(0.0);
             (difference != 0.0).then_some((name.as_str(), difference))
         });
-        other.add_all(differences);
+        other.add_upwards(differences);
         *told = sums;
     }
 
@@ -174,7 +207,7 @@ impl Metrics {
     pub fn add_usage(&self, usage: &UsageSums) {
         let used = usage
             .named()
-            .map(|(name, amount)| (format!("usage.{name}"), amount));
+            .map(|(name, amount)| (format!("{USAGE}{name}"), amount));
         let used = used.iter().filter(|(_, amount)| *amount != 0.0);
         self.add_all(used.map(|(name, amount)| (name.as_str(), *amount)));
     }
@@ -186,6 +219,8 @@ impl Metrics {
             output_tokens: self.get("usage.output_tokens"),
             requests: self.get("usage.requests"),
             cost_usd: self.get("usage.cost_usd"),
+            cached_input_tokens: self.get("usage.cached_input_tokens"),
+            reasoning_tokens: self.get("usage.reasoning_tokens"),
         }
     }
 
@@ -217,8 +252,17 @@ impl Metrics {
         names + sums.len() * (size_of::<String>() + 3 * size_of::<f64>())
     }
 
-    /// Adds here and in all above, one lock after the other.
+    /// Adds here, in all above and in the total, one lock after the other.
     fn add_all<'a>(&self, added: impl IntoIterator<Item = (&'a str, f64), IntoIter: Clone>) {
+        let added = added.into_iter();
+        self.add_upwards(added.clone());
+        for (name, amount) in added {
+            self.count_in_total(name, amount);
+        }
+    }
+
+    /// Adds here and in all above.
+    fn add_upwards<'a>(&self, added: impl IntoIterator<Item = (&'a str, f64), IntoIter: Clone>) {
         let added = added.into_iter();
         for metrics in iter::successors(Some(self), |it| it.above()) {
             let mut sums = metrics.sums();
@@ -251,18 +295,23 @@ impl Drop for Metrics {
 }
 
 impl UsageSums {
-    /// As data, with the names of the fields.
+    /// As data, with the names of the fields; without the details of tokens that are 0.
     pub fn to_value(self) -> Value {
         let named = self.named().into_iter();
-        Value::map(named.map(|(name, sum)| (name, Value::Float(sum))))
+        let is_there =
+            |(index, (_, sum)): &(usize, (&str, f64))| *index < ALWAYS_THERE || *sum != 0.0;
+        let named = named.enumerate().filter(is_there);
+        Value::map(named.map(|(_, (name, sum))| (name, Value::Float(sum))))
     }
 
-    const fn named(&self) -> [(&'static str, f64); 4] {
+    const fn named(&self) -> [(&'static str, f64); 6] {
         [
             ("input_tokens", self.input_tokens),
             ("output_tokens", self.output_tokens),
             ("requests", self.requests),
             ("cost_usd", self.cost_usd),
+            ("cached_input_tokens", self.cached_input_tokens),
+            ("reasoning_tokens", self.reasoning_tokens),
         ]
     }
 }
@@ -349,6 +398,7 @@ mod tests {
             output_tokens: 50.0,
             requests: 1.0,
             cost_usd: 0.25,
+            ..UsageSums::default()
         };
         metrics.add_usage(&usage);
         metrics.add_usage(&UsageSums::default());
@@ -356,6 +406,38 @@ mod tests {
         let usage = metrics.to_nested();
         let usage = usage.get("usage").unwrap();
         assert_eq!(usage.get("input_tokens"), Some(&Value::Float(100.0)));
+    }
+
+    #[test]
+    fn a_total_counts_usage_at_once_and_what_is_told_no_second_time() {
+        let outer = Arc::new(Metrics::default());
+        let total = Arc::new(Metrics::counted_in(Some(Arc::clone(&outer))));
+        let of_total = || Metrics::counted_in(Some(Arc::clone(&total)));
+        let (parent, child) = (of_total(), of_total());
+        child.add("usage.requests", 1.0);
+        child.count("usage.requests", 1.0).unwrap();
+        child.count("steps", 1.0).unwrap();
+        let sums = [("usage.input_tokens".to_owned(), 5.0)];
+        child.count_all(&sums.into_iter().collect()).unwrap();
+        child.set("usage.input_tokens", 7.0).unwrap();
+        let usage = UsageSums {
+            output_tokens: 3.0,
+            reasoning_tokens: 2.0,
+            ..UsageSums::default()
+        };
+        child.count_usage(&usage).unwrap();
+        child.tell(&parent, &mut Sums::default());
+        let expected = UsageSums {
+            requests: 2.0,
+            input_tokens: 7.0,
+            ..usage
+        };
+        let all = [&parent, &child, &total, &outer].map(Metrics::usage);
+        assert_eq!(all, [expected; 4]);
+        assert_eq!((parent.get("steps"), total.get("steps")), (1.0, 0.0));
+        let data = expected.to_value();
+        assert_eq!(data.get("cached_input_tokens"), None);
+        assert_eq!(data.get("cost_usd"), Some(&Value::Float(0.0)));
     }
 
     #[test]

@@ -22,7 +22,11 @@ pub fn cut(text: &str) -> Cow<'_, str> {
 }
 
 /// Cuts what a text has from `start` on, which is the end of what was there before.
+#[inline]
 pub(crate) fn cut_from(text: &mut String, start: usize) {
+    if text.len() - start <= QUOTE_CHARS_MAX {
+        return;
+    }
     if let Some(Cow::Owned(short)) = text.get(start..).map(cut) {
         text.truncate(start);
         text.push_str(&short);

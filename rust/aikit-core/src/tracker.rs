@@ -91,7 +91,10 @@ impl Execution {
         check_depth(cx, &operation.name)?;
         let name = Arc::clone(&operation.name);
         let (started, begun) = (cx.clock().wall(), cx.clock().monotonic());
-        let node = cx.graph().register_in(name, cx.caller_node(), started);
+        let total = cx.operation_total().cloned();
+        let node = cx
+            .graph()
+            .register_in(name, cx.caller_node(), started, total);
         let ids = ids(cx, &node, operation.boundary);
         let span = telemetry::begin(cx, &node, operation.span.as_deref());
         let cx = cx.child_at(node, ids, operation.timeout, span.clone());

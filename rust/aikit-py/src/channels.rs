@@ -228,13 +228,44 @@ pub(crate) fn try_channel(py: Python<'_>, name: &str) -> PyResult<Option<Channel
     Ok(found.map(Channel::of))
 }
 
+/// The channels of one user in one conversation.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct ChannelSession(channel::ChannelSession);
+
+#[pymethods]
+impl ChannelSession {
+    /// Tenant, user and conversation.
+    fn id(&self) -> &str {
+        self.0.id()
+    }
+
+    /// Names of the channels, in order.
+    fn channels(&self) -> Vec<String> {
+        self.0.channel_names()
+    }
+
+    /// A channel, made when there is none.
+    fn get_channel(&self, py: Python<'_>, name: &str) -> PyResult<Channel> {
+        let channel = self.0.get_channel(name);
+        channel
+            .map(Channel::of)
+            .map_err(|error| errors::to_python(py, &error))
+    }
+
+    /// Ends every channel.
+    fn destroy(&self) {
+        self.0.destroy();
+    }
+}
+
 /// Whose channels there are, and which.
 #[pyfunction]
-pub(crate) fn channel_session(py: Python<'_>) -> PyResult<PyValue> {
+pub(crate) fn channel_session(py: Python<'_>) -> PyResult<ChannelSession> {
     let cx = wait::started(py)?;
     let session = cx.context.channel_session();
-    let session = session.map_err(|error| errors::to_python(py, &error))?;
-    Ok(PyValue(session.to_value()))
+    session
+        .map(ChannelSession)
+        .map_err(|error| errors::to_python(py, &error))
 }
 
 /// Destroys a channel; answers whether there was one.

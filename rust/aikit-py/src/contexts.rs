@@ -297,6 +297,11 @@ impl Context {
     }
 
     #[getter]
+    fn caller(&self) -> &'static str {
+        self.inner.caller().name()
+    }
+
+    #[getter]
     fn metadata(&self) -> PyValue {
         PyValue(Value::Map(self.inner.metadata().clone()))
     }
@@ -327,6 +332,7 @@ impl Context {
             output_tokens,
             requests,
             cost_usd,
+            ..UsageSums::default()
         };
         errors::raise(py, self.inner.metrics().count_usage(&usage))
     }

@@ -117,8 +117,13 @@ impl Handle {
     }
 
     /// The events until now.
-    fn events(&self, py: Python<'_>) -> PyResult<Vec<PyValue>> {
-        Ok(to_values(&self.here(py)?.events_until_now()))
+    fn events(&self, py: Python<'_>) -> PyResult<EventList> {
+        Ok(EventList(self.here(py)?.events_until_now()))
+    }
+
+    /// What the work has used until now.
+    fn usage(&self, py: Python<'_>) -> PyResult<PyValue> {
+        Ok(PyValue(self.here(py)?.usage().to_value()))
     }
 
     /// How many events are kept no more.
@@ -199,9 +204,9 @@ impl HandleView {
     }
 
     /// The events until now.
-    fn events(&self, py: Python<'_>) -> PyResult<Vec<PyValue>> {
+    fn events(&self, py: Python<'_>) -> PyResult<EventList> {
         self.started_by.check(py)?;
-        Ok(to_values(&self.view.events_until_now()))
+        Ok(EventList(self.view.events_until_now()))
     }
 
     /// How many events are kept no more.
@@ -229,9 +234,21 @@ impl HandleView {
     }
 }
 
-fn to_values(events: &[Arc<Event>]) -> Vec<PyValue> {
-    let values = events.iter().map(|it| PyValue(it.to_value()));
-    values.collect()
+/// Events that were there at one time; each is made an object of Python's when it is asked for.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct EventList(Vec<Arc<Event>>);
+
+#[pymethods]
+impl EventList {
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The one at `index`, from 0; `None` where there is none.
+    fn get(&self, index: usize) -> Option<PyValue> {
+        self.0.get(index).map(|it| PyValue(it.to_value()))
+    }
 }
 
 async fn next(

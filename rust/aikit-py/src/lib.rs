@@ -44,7 +44,7 @@ mod _aikit {
         api::api_modules,
         artifacts::Artifacts,
         callbacks::Reply,
-        channels::{Channel, channel_session, remove_channel, try_channel},
+        channels::{Channel, ChannelSession, channel_session, remove_channel, try_channel},
         context::Scope,
         contexts::Context,
         errors::error_kinds,
@@ -53,7 +53,7 @@ mod _aikit {
             subscribe_events,
         },
         graph::ProcedureNode,
-        handles::{Handle, HandleView},
+        handles::{EventList, Handle, HandleView},
         hooks::{
             enable_hook, hook_points, list_hooks, register_hook, remove_hooks, unregister_hook,
             use_hook,

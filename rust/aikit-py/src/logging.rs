@@ -19,6 +19,7 @@ use aikit_core::{
 };
 use log::{LevelFilter, Log, Metadata};
 use pyo3::{
+    IntoPyObjectExt as _,
     exceptions::{PyException, PyKeyboardInterrupt},
     intern,
     prelude::*,
@@ -213,6 +214,8 @@ fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
 fn set(record: &Bound<'_, PyAny>, name: &str, value: FieldValue<'_>) -> PyResult<()> {
     let value = match value {
         FieldValue::Text(text) => PyString::new(record.py(), text).into_any(),
+        FieldValue::Int(number) => number.into_bound_py_any(record.py())?,
+        FieldValue::Bool(is) => is.into_bound_py_any(record.py())?,
         FieldValue::Data(value) => convert::to_python(record.py(), value)?,
     };
     let is_taken = matches!(name, "message" | "asctime") || record.hasattr(name)?;

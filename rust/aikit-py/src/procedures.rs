@@ -211,10 +211,23 @@ impl Execution {
         begin(py, options.0.operation(), overrides)
     }
 
-    /// Begins one that has a name and nothing else.
+    /// Begins that of a block, which has a name, a time limit and a boundary.
     #[staticmethod]
-    fn begin_named(py: Python<'_>, name: String) -> PyResult<Self> {
-        begin(py, Operation::new(name), None)
+    fn begin_block(
+        py: Python<'_>,
+        name: String,
+        timeout: Option<f64>,
+        boundary: &str,
+    ) -> PyResult<Self> {
+        let operation = || -> Result<Operation> {
+            let timeout = timeout.map(seconds).transpose()?;
+            let boundary = Boundary::from_name(boundary)?;
+            Ok(Operation::new(name)
+                .with_timeout(timeout.filter(|it| !it.is_zero()))
+                .with_boundary(boundary))
+        };
+        let operation = operation().map_err(|error| errors::to_python(py, &error))?;
+        begin(py, operation, None)
     }
 
     /// What to keep in the context variable while it runs.
@@ -238,6 +251,20 @@ impl Execution {
     fn chunk(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let index = self.chunks.fetch_add(1, Ordering::Relaxed);
         self.context().emit_chunk(value.py(), index, value)
+    }
+
+    /// Calls a function without arguments on a thread of its own, within the execution, and waits
+    /// for it no longer than the execution may take. Without a waiter the execution is cancelled.
+    fn run_limited(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let callable = PyCallable::make(function)?;
+        let own = self.scope.core().clone();
+        let work = |cx: ToolContext| async move {
+            let caller = Caller(Some(own.clone()));
+            let answer = own.within(callable.call(&cx.context, Vec::new())).await;
+            caller.has_its_answer();
+            answer.flatten().map(drop)
+        };
+        wait::blocking_as(py, work, raised::original)
     }
 
     /// Calls `stopped` from a thread of Rust's when the Context ends, until the watch is dropped.

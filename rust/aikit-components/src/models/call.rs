@@ -6,6 +6,7 @@ use aikit_core::{
     Error, ErrorKind, Result, Value,
     context::Context,
     hook::{Hooked, MODEL, around},
+    metrics::UsageSums,
     model::{
         ChatEvent, ChatModel, ChatRequest, ChatResponse, EmbeddingModel, FinishReason, Message,
         Part,
@@ -408,10 +409,15 @@ async fn pass_on(
 
 /// Counts what an answer used.
 fn accepted(cx: &Context, model: &str, mut response: ChatResponse) -> Result<ChatResponse> {
-    let metrics = cx.metrics();
-    metrics.add("usage.requests", count(response.usage.requests));
-    metrics.add("usage.input_tokens", count(response.usage.input_tokens));
-    metrics.add("usage.output_tokens", count(response.usage.output_tokens));
+    let usage = &response.usage;
+    cx.metrics().add_usage(&UsageSums {
+        requests: count(usage.requests),
+        input_tokens: count(usage.input_tokens),
+        output_tokens: count(usage.output_tokens),
+        cost_usd: 0.0,
+        cached_input_tokens: count(usage.cached_input_tokens),
+        reasoning_tokens: count(usage.reasoning_tokens),
+    });
     make_ids_unique(&mut response.message);
     let is_silent = response.message.parts.is_empty();
     if is_silent && response.finish_reason == FinishReason::ContentFilter {

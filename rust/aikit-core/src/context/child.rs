@@ -10,6 +10,7 @@ use crate::{
     event::EventLog,
     graph::ProcedureNode,
     hook::Asking,
+    metrics::Metrics,
     span::{Span, TraceParent},
 };
 
@@ -27,7 +28,10 @@ impl Context {
     #[must_use]
     pub fn child(&self, overrides: Overrides) -> Self {
         self.changed(overrides, |inner| {
-            inner.metrics = self.0.metrics.below(inner.node.as_ref());
+            inner.metrics = self
+                .0
+                .metrics
+                .below(inner.node.as_ref(), self.operation_total());
         })
     }
 
@@ -111,7 +115,10 @@ impl Context {
     pub(crate) fn child_with_log(&self, log: Arc<EventLog>) -> Self {
         self.changed(Overrides::default(), |inner| {
             let cancel = Arc::clone(&inner.cancel);
-            inner.operation = Some(Operation { log, cancel });
+            let around = inner.operation.take().map(|it| it.total);
+            let total = Arc::new(Metrics::counted_in(around));
+            inner.metrics = self.0.metrics.below(inner.node.as_ref(), Some(&total));
+            inner.operation = Some(Operation { log, cancel, total });
         })
     }
 
@@ -136,7 +143,7 @@ impl Context {
             inner.node = None;
             inner.origin = None;
             inner.execution = None;
-            inner.metrics = Counters::default();
+            inner.metrics = Counters::default().below(None, self.operation_total());
         })
     }
 

@@ -46,7 +46,7 @@ impl ProcedureNode {
         name: Arc<str>,
         (parent, around): (Option<Arc<Self>>, Option<Arc<Metrics>>),
         started: UnixMicros,
-        graph: Weak<ProcedureGraph>,
+        (graph, total): (Weak<ProcedureGraph>, Option<Arc<Metrics>>),
     ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
@@ -54,7 +54,7 @@ impl ProcedureNode {
             name,
             parent,
             started,
-            metrics: Metrics::default(),
+            metrics: Metrics::counted_in(total),
             around,
             graph,
             state: Mutex::new(State {

@@ -74,7 +74,8 @@ pub(super) enum Origin {
 enum Content {
     /// Where it stands among the texts.
     Text(Range<usize>),
-    /// What is no text.
+    Int(i64),
+    Bool(bool),
     Data(Value),
 }
 
@@ -83,7 +84,11 @@ enum Content {
 pub enum FieldValue<'a> {
     /// A text.
     Text(&'a str),
-    /// What is no text.
+    /// An integer.
+    Int(i64),
+    /// True or false.
+    Bool(bool),
+    /// Anything else.
     Data(&'a Value),
 }
 
@@ -131,14 +136,19 @@ impl Fields {
     /// Sets a field whose name comes from `origin`.
     #[inline]
     pub(super) fn set_as(&mut self, name: Cow<'static, str>, value: Value, origin: Origin) {
-        match value {
-            Value::String(text) => self.write(name, origin, |texts| texts.push_str(&text)),
-            value => self.put(Field {
-                name,
-                content: Content::Data(value),
-                origin,
-            }),
-        }
+        let content = match value {
+            Value::String(text) => {
+                return self.write(name, origin, |texts| texts.push_str(&text));
+            }
+            Value::Int(number) => Content::Int(number),
+            Value::Bool(is) => Content::Bool(is),
+            value => Content::Data(value),
+        };
+        self.put(Field {
+            name,
+            content,
+            origin,
+        });
     }
 
     /// Sets a field to a text, which `write` writes behind the others.
@@ -210,6 +220,8 @@ impl Fields {
     pub(super) fn value<'a>(&'a self, field: &'a Field) -> FieldValue<'a> {
         match &field.content {
             Content::Text(place) => FieldValue::Text(&self.0.texts[place.clone()]),
+            Content::Int(number) => FieldValue::Int(*number),
+            Content::Bool(is) => FieldValue::Bool(*is),
             Content::Data(value) => FieldValue::Data(value),
         }
     }
@@ -253,6 +265,8 @@ impl FieldValue<'_> {
     pub fn to_value(self) -> Value {
         match self {
             Self::Text(text) => Value::from(text),
+            Self::Int(number) => Value::Int(number),
+            Self::Bool(is) => Value::Bool(is),
             Self::Data(value) => value.clone(),
         }
     }
@@ -343,7 +357,11 @@ pub fn default_context_fields() -> ContextFields {
             });
         }
         if let Some(node) = cx.node() {
-            fields.add("procedure", |it| it.push_str(&quote::cut(&node.name)));
+            fields.add("procedure", |it| {
+                let start = it.len();
+                it.push_str(&node.name);
+                quote::cut_from(it, start);
+            });
             fields.add("procedure_id", |it| {
                 it.push('p');
                 write_digits(it, node.pid.number());
@@ -359,6 +377,19 @@ pub fn default_context_fields() -> ContextFields {
         for name in METADATA {
             if let Some(value) = cx.metadata().get(name) {
                 fields.set_as(Cow::Borrowed(name), value.clone(), Origin::Context);
+            }
+        }
+        fields
+    })
+}
+
+/// Metadata of the Context under these names, as far as it has them.
+pub fn metadata_fields(names: Vec<String>) -> ContextFields {
+    Arc::new(move |cx| {
+        let mut fields = Fields::new();
+        for name in &names {
+            if let Some(value) = cx.metadata().get(name) {
+                fields.set(name.clone(), value.clone());
             }
         }
         fields

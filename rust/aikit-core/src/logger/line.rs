@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, str::FromStr};
 
 use super::{FieldValue, Fields, Record, fields::Origin, room::Text};
-use crate::{Error, Result, Value, clock::write_iso8601};
+use crate::{Error, Result, clock::write_iso8601};
 
 /// Longest text of one field or message in bytes; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 16 << 10;
@@ -150,8 +150,8 @@ fn write_name(line: &mut String, name: &str) {
 fn write_value(line: &mut String, value: FieldValue<'_>) {
     match value {
         FieldValue::Text(text) => write_text(line, cut(text)),
-        FieldValue::Data(Value::Int(number)) => write_integer(line, *number),
-        FieldValue::Data(Value::Bool(is)) => line.push_str(if *is { "true" } else { "false" }),
+        FieldValue::Int(number) => write_integer(line, number),
+        FieldValue::Bool(is) => line.push_str(if is { "true" } else { "false" }),
         FieldValue::Data(other) => {
             let text = other.to_string();
             if text.len() > TEXT_BYTES_MAX {

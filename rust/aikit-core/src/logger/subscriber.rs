@@ -17,7 +17,7 @@ use tracing::{
 };
 
 use super::{
-    Level, THRESHOLD, emit,
+    Level, Own, THRESHOLD, emit,
     fields::{Draft, Origin},
     is_level_enabled,
 };
@@ -164,7 +164,12 @@ impl Subscriber for Events {
         let mut heard = Heard::new(metadata.target());
         event.record(&mut heard);
         let place = metadata.file().zip(metadata.line());
-        emit(Level::from(*metadata.level()), None, heard.draft, place);
+        emit(
+            Level::from(*metadata.level()),
+            &Own::default(),
+            heard.draft,
+            place,
+        );
     }
 
     fn enter(&self, _span: &Id) {}

@@ -279,6 +279,37 @@ fn of_composed_context_fields_the_later_win() {
 }
 
 #[test]
+fn a_logger_takes_fields_of_its_own_out_of_the_context_and_forges_none() {
+    let lines = lines(Level::Info, Format::Json);
+    let metadata = [("part", "a"), ("request_id", "forged"), ("turn", "7")];
+    let metadata = metadata.map(|(name, value)| (name.to_owned(), Value::from(value)));
+    let cx = Context::create(Overrides {
+        metadata: Map::from_iter(metadata),
+        ..Overrides::default()
+    });
+    let named = |names: &[&str]| metadata_fields(names.iter().map(|it| (*it).to_owned()).collect());
+    let logger = get()
+        .with_context_fields(named(&["part", "request_id", "none"]))
+        .with_context_fields(named(&["turn"]))
+        .child(fields("own", "x"))
+        .for_component("c");
+    cx.run_sync(|| logger.info("m", Map::new()));
+    cx.run_sync(|| logger.info("m", fields("part", "b")));
+    Context::default().run_sync(|| logger.info("m", Map::new()));
+    let written = lines.json();
+    assert_eq!(
+        ["part", "turn", "own"].map(|name| &written[0][name]),
+        ["a", "7", "x"]
+    );
+    assert_eq!(written[0]["request_id"], cx.request_id());
+    assert!(written[0].get("none").is_none());
+    assert!(written[2].get("part").is_none() && written[2].get("turn").is_none());
+    // Others have their own.
+    cx.run_sync(|| get().info("m", Map::new()));
+    assert!(lines.json()[0].get("part").is_none());
+}
+
+#[test]
 fn a_known_secret_is_hidden_wherever_it_stands() {
     let lines = lines(Level::Info, Format::Json);
     hide("s3cr3t-value");

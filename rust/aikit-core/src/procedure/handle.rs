@@ -10,6 +10,7 @@ use crate::{
     event::{Event, EventLog, dotted},
     graph::Status,
     io,
+    metrics::UsageSums,
 };
 
 /// Stands for a running procedure. Dropping every handle cancels the work.
@@ -105,6 +106,13 @@ impl HandleView {
         io::AbortOnDrop(io::spawn(listening).abort_handle())
     }
 
+    /// What the operation has used until now, whatever it is: the `usage.*` metrics of all its
+    /// procedures, those that still run and those of handles started in it included.
+    pub fn usage(&self) -> UsageSums {
+        let total = self.cx.operation_total();
+        total.map_or_else(UsageSums::default, |it| it.usage())
+    }
+
     /// Asks the work to end; its result is then an error of kind `cancelled`.
     pub fn cancel(&self, reason: impl Into<String>) {
         self.cx.cancel_operation(ErrorKind::Cancelled, reason);
@@ -189,6 +197,11 @@ impl Handle {
     /// The events until now.
     pub fn events_until_now(&self) -> Vec<Arc<Event>> {
         self.view.events_until_now()
+    }
+
+    /// What the work has used until now; see [`HandleView::usage`].
+    pub fn usage(&self) -> UsageSums {
+        self.view.usage()
     }
 
     /// How many events it keeps no more, see [`HandleView::dropped`].

@@ -3,7 +3,7 @@
 use futures::{StreamExt as _, channel::mpsc};
 
 use super::*;
-use crate::{ErrorKind, event::EventKind, graph::Status, io};
+use crate::{ErrorKind, event::EventKind, graph::Status, io, tracker};
 
 fn add(amount: i64) -> Procedure {
     Procedure::new(format!("add_{amount}"), move |_, args| async move {
@@ -152,6 +152,46 @@ fn a_handle_of_work_that_panics_ends() {
     .unwrap();
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Internal);
     assert_eq!(last, 3, "start, ready, error");
+}
+
+#[test]
+fn a_handle_tells_what_its_work_has_used_until_now() {
+    let ask = Procedure::new("ask", |cx, _| async move {
+        cx.metrics().add("usage.requests", 1.0);
+        cx.metrics().add("usage.input_tokens", 10.0);
+        Ok(Value::Null)
+    });
+    let inner = ask.clone();
+    let outer = Procedure::new("outer", move |cx, _| {
+        let (ask, inner) = (ask.clone(), inner.clone());
+        async move {
+            ask.call(&cx, Value::Null).await?;
+            let beside = inner.start(&cx, Value::Null);
+            beside.result().await?;
+            assert!((beside.usage().requests - 1.0).abs() < f64::EPSILON);
+            cx.emit(EventKind::Custom("halfway".to_owned()), Value::Null);
+            std::future::pending().await
+        }
+    });
+    let caller = Context::default();
+    let around = tracker::Execution::begin(&caller, &Operation::new("around")).unwrap();
+    let cx = around.context().clone();
+    cx.metrics().add("usage.requests", 5.0);
+    let handle = outer.start(&cx, Value::Null);
+    let usage = wait(async move {
+        let mut read = 0;
+        while let Some(event) = handle.event(read).await {
+            read = event.sequence;
+            if event.kind.name() == "halfway" {
+                // It still runs, and so nothing of it stands in its caller.
+                assert!((cx.metrics().usage().requests - 5.0).abs() < f64::EPSILON);
+                handle.cancel("enough");
+            }
+        }
+        (handle.usage(), cx.metrics().usage())
+    });
+    assert_eq!((usage.0.requests, usage.0.input_tokens), (2.0, 20.0));
+    assert_eq!((usage.1.requests, usage.1.input_tokens), (7.0, 20.0));
 }
 
 /// What a future gives on the runtime, where it may wait.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aikit_core::{
-    Context, Result, Value,
+    Result, Value,
     broadcast::{Feed, QueueOptions, timeout},
     channel::{Channel, ChannelEvent, ChannelSubscription},
     value::Map,
@@ -11,6 +11,7 @@ use aikit_core::{
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session,
+    channel_session,
     event::{self, FUNCTION, QUEUE, TIMEOUT},
     optional, ready, required, without_nulls,
 };
@@ -18,7 +19,7 @@ use super::{
 /// The module.
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
-    classes: &[CLASS],
+    classes: &[CLASS, channel_session::CLASS],
     counted: &["events", "receive", "subscribe"],
     ..ApiModule::new(
         "Channel",
@@ -30,7 +31,8 @@ pub(super) const MODULE: ApiModule = ApiModule {
 /// Name of the class.
 const NAME: &str = "Channel";
 
-const CHANNEL: Param = required(
+/// The name of a channel.
+pub(super) const CHANNEL: Param = required(
     "name",
     Kind::String,
     "Name, such as `ui:progress`; case and space around it do not count.",
@@ -124,11 +126,11 @@ const FUNCTIONS: &[ApiFunction] = &[
     },
     ApiFunction {
         name: "session",
-        summary: "Says whose channels these are, and which there are.",
+        summary: "Gives the channels of the user and the conversation of the call.",
         params: &[],
-        returns: "a record with `id` (tenant, user and conversation) and `channels`, their names",
+        returns: "a `ChannelSession`",
         example: "#Channel.session().channels",
-        call: Call::Host(|_, args| ready(describe(&args))),
+        call: Call::Host(|session, args| ready(channel_session::of(session, &args))),
     },
     ApiFunction {
         name: "remove",
@@ -267,7 +269,8 @@ struct Handle {
     received: tokio::sync::OnceCell<Feed>,
 }
 
-fn hand_out(session: &Session, channel: Channel) -> Result<Return> {
+/// A handle of a channel.
+pub(super) fn hand_out(session: &Session, channel: Channel) -> Result<Return> {
     let fields = Map::from_iter([("name".to_owned(), Value::from(channel.name()))]);
     let received = tokio::sync::OnceCell::new();
     session.insert(NAME, fields, Arc::new(Handle { channel, received }))
@@ -378,11 +381,6 @@ async fn wait_for_response(session: Session, mut args: Args) -> Result<Return> {
     let limit = timeout(args.options("options").number("timeout"))?;
     let response = channel.wait_for_response(&id, limit).await?;
     Ok(Return::Value(shown(&response)))
-}
-
-fn describe(args: &Args) -> Result<Return> {
-    let cx: &Context = &args.cx;
-    cx.channel_session().map(|it| Return::Value(it.to_value()))
 }
 
 fn remove(mut args: Args) -> Result<Return> {

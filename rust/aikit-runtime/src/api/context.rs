@@ -1,11 +1,11 @@
 //! `Context`: what flows with a call, and who called whom.
 
-use super::{ApiClass, ApiFunction, ApiModule, Kind, Param, optional, required, row};
+use super::{ApiClass, ApiFunction, ApiModule, Kind, Param, graph, optional, required, row};
 
 /// The module `Context`.
 pub(super) const MODULE: ApiModule = ApiModule {
     functions: FUNCTIONS,
-    classes: &[CONTEXT, NODE],
+    classes: &[CONTEXT, graph::CLASS, NODE],
     ..ApiModule::new(
         "Context",
         "What flows with a call: identities, user, deadline, cancellation, metrics.",
@@ -227,6 +227,13 @@ const ORIGIN: ApiFunction = row(
     "a `Node` or `nil`",
     "Context.origin()",
 );
+const GRAPH_OF: ApiFunction = row(
+    "graph",
+    "The graph: who called whom, by the identities of nodes.",
+    &[],
+    "a `Graph`",
+    "Context.graph():count()",
+);
 const ROOT: ApiFunction = row(
     "root",
     "The first node of the graph.",
@@ -299,6 +306,7 @@ macro_rules! with_shared {
             EXECUTION_INFO,
             NODE_OF,
             ORIGIN,
+            GRAPH_OF,
             ROOT,
             NODES,
             RECENT,

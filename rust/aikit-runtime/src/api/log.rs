@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aikit_core::{
     Error, Result, Value,
-    logger::{Format, Level, Logger},
+    logger::{self, Format, Level, Logger},
     value::Map,
 };
 
 use super::{
-    ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session, optional,
-    ready, required,
+    ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
+    required, row,
 };
 
 /// The module.
@@ -59,8 +59,9 @@ const CONFIGURE: &[Param] = &[
     ),
     optional(
         "context_fields",
-        Kind::Table,
-        "What every record of the script carries.",
+        Kind::Either(&[Kind::Table, Kind::List(&Kind::String)]),
+        "What every record of the script carries: fields by their names, and in the list part names \
+         of metadata of the Context that a record is written in.",
     ),
     optional(
         "replace",
@@ -104,27 +105,21 @@ const CONFIGURE_ROW: ApiFunction = ApiFunction {
         "What changes.",
     )],
     returns: "nothing",
-    example: "Log.configure{level = 'debug', context_fields = {experiment = 'a'}}",
+    example: "Log.configure{level = 'debug', context_fields = {'conversation_id', experiment = 'a'}}",
     call: Call::Host(|session, args| ready(configure(session, args))),
 };
 
-const COMPOSE: ApiFunction = ApiFunction {
-    name: "compose_context_fields",
-    summary: "Makes one table of several, for `configure`: of two fields with the same name the \
-              later wins.",
-    params: &[required(
+const COMPOSE: ApiFunction = row(
+    "compose_context_fields",
+    "Makes one table of several, for `configure`: of two fields with the same name the later wins.",
+    &[required(
         "fields",
         Kind::List(&Kind::Table),
-        "Tables of fields, in order.",
+        "Tables as for `context_fields`, in order.",
     )],
-    returns: "a table",
-    example: "Log.configure{context_fields = Log.compose_context_fields{{run = 1}, {run = 2, part = 'a'}}}",
-    call: Call::Host(|_, mut args| {
-        let all = args.items("fields").into_iter();
-        let all = all.filter_map(Arg::into_value).flat_map(table);
-        ready(Ok(Return::Value(Value::Map(all.collect()))))
-    }),
-};
+    "a table",
+    "Log.configure{context_fields = Log.compose_context_fields{{'conversation_id'}, {run = 2, part = 'a'}}}",
+);
 
 macro_rules! levels {
     ($of:literal; $($more:ident),*) => {
@@ -258,15 +253,18 @@ fn configure(session: &Session, mut args: Args) -> Result<Return> {
     let level: Option<Level> = options.string("level").map(|it| it.parse()).transpose()?;
     let format: Option<Format> = options.string("format").map(|it| it.parse()).transpose()?;
     let replaces = options.value("replace") == Value::Bool(true);
-    let fields = options.value("context_fields");
+    let (names, constants) = context_fields(options.value("context_fields"))?;
     session.change_logger(|logger| {
         let mut logger = if replaces {
             Session::first_logger()
         } else {
             logger.clone()
         };
-        if !fields.is_null() {
-            logger = logger.child(table(fields));
+        if !constants.is_empty() {
+            logger = logger.child(constants);
+        }
+        if !names.is_empty() {
+            logger = logger.with_context_fields(logger::metadata_fields(names));
         }
         if let Some(level) = level {
             logger.set_level(level);
@@ -277,6 +275,34 @@ fn configure(session: &Session, mut args: Args) -> Result<Return> {
         logger
     });
     Ok(Return::Value(Value::Null))
+}
+
+/// Names of metadata, and fields, of what `context_fields` was given. A table that has both is one of
+/// names, where those of its list part are their positions.
+fn context_fields(given: Value) -> Result<(Vec<String>, Map)> {
+    let (mut names, mut constants) = (Vec::new(), Map::new());
+    let members: Vec<(String, Value)> = match given {
+        Value::Map(members) => members.into_iter().collect(),
+        Value::List(items) => (1..).map(|it: usize| it.to_string()).zip(items).collect(),
+        _ => Vec::new(),
+    };
+    for (name, value) in members {
+        if name.parse::<u64>().is_err() {
+            constants.insert(name, value);
+        } else if let Value::String(metadata) = value {
+            names.push(metadata);
+        } else {
+            let message = format!(
+                "`Log.configure`: `options.context_fields[{name}]` is {}, no name",
+                value.type_name()
+            );
+            let hint = "name metadata of the Context, or write `name = value`";
+            return Err(Error::invalid_args(message).with_hint(hint));
+        }
+    }
+    // Of a name that has both, the field counts.
+    names.retain(|name| !constants.contains_key(name));
+    Ok((names, constants))
 }
 
 /// A checked table; one without members may have been read as a list.

@@ -12,6 +12,17 @@ pub(super) const MODULE: ApiModule = ApiModule {
     )
 };
 
+const TIMEOUT: Param = optional(
+    "timeout",
+    Kind::Number,
+    "Longest time of a call in seconds; 0 for no limit.",
+);
+const BOUNDARY: Param = optional(
+    "boundary",
+    Kind::String,
+    "When a call begins a new execution: `auto`, `always`, `child` or `never`.",
+);
+
 const CREATE: &[Param] = &[
     required(
         "fn",
@@ -29,17 +40,9 @@ const CREATE: &[Param] = &[
         Kind::Anything,
         "A list of middleware as for `use`, outermost first, or a pipeline.",
     ),
-    optional(
-        "timeout",
-        Kind::Number,
-        "Longest time of a call in seconds; 0 for no limit.",
-    ),
+    TIMEOUT,
     optional("metadata", Kind::Table, "Data that middleware sees."),
-    optional(
-        "boundary",
-        Kind::String,
-        "When a call begins a new execution: `auto`, `always`, `child` or `never`.",
-    ),
+    BOUNDARY,
     optional(
         "context",
         super::context::OPTIONS,
@@ -143,8 +146,9 @@ const FUNCTIONS: &[ApiFunction] = &[
             ),
             required(
                 "fn",
-                Kind::Anything,
-                "The function; further arguments are passed to it.",
+                Kind::Either(&[Kind::Function, Kind::Options(&[TIMEOUT, BOUNDARY])]),
+                "The function, after a table of options if some differ; further arguments are \
+                 passed to it.",
             ),
             optional("arguments", Kind::Rest, "Passed to the function."),
         ],
@@ -301,13 +305,19 @@ const DROPPED: (&str, &str) = (
      an event `events.lost` with their `count` instead.",
 );
 
+const USED: (&str, &str) = (
+    "usage",
+    "What the work has used of models until now: `input_tokens`, `output_tokens`, `requests`, \
+     `cost_usd`.",
+);
+
 const HANDLE_VIEW: ApiClass = ApiClass {
     name: "HandleView",
     summary: "What middleware sees of the handle of its call, as `envelope.handle`: \
               `for event in view do` gives its events.",
     constructor: None,
     methods: &[CANCEL, EVENTS, ON],
-    fields: &[DROPPED],
+    fields: &[DROPPED, USED],
 };
 
 const HANDLE: ApiClass = ApiClass {
@@ -332,5 +342,6 @@ const HANDLE: ApiClass = ApiClass {
         ("status", "`running`, `completed`, `failed` or `cancelled`."),
         ("is_finished", "Whether the work has ended."),
         DROPPED,
+        USED,
     ],
 };

@@ -91,6 +91,18 @@ const FUNCTIONS: &[ApiFunction] = &[
         }),
     },
     ApiFunction {
+        name: "traceparent",
+        summary: "What tells a program that is called from here where in the trace it stands, as \
+                  the header of that name (W3C trace context).",
+        params: &[],
+        returns: "text; `nil` where nobody records and no caller said it",
+        example: "print(Telemetry.traceparent())",
+        call: Call::Host(|_, args| {
+            let header = telemetry::traceparent(&args.cx).map(|it| it.to_string());
+            ready(Ok(Return::Value(Value::from(header))))
+        }),
+    },
+    ApiFunction {
         name: "counter",
         summary: "Gives a sum by its name.",
         params: INSTRUMENT,

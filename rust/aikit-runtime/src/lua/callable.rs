@@ -44,6 +44,12 @@ pub(super) fn hand_over(state: &State, function: &Function) -> Result<Arc<dyn Ca
     }))
 }
 
+/// Whether a table can be called like a function.
+pub(super) fn is_callable(table: &mlua::Table) -> bool {
+    let metatable = table.metatable();
+    metatable.is_some_and(|it| it.raw_get::<Function>("__call").is_ok())
+}
+
 /// A function, or what can be called like one: a procedure, a table with `__call`.
 ///
 /// # Errors
@@ -52,10 +58,7 @@ pub(super) fn hand_over(state: &State, function: &Function) -> Result<Arc<dyn Ca
 pub(super) fn function_of(lua: &mlua::Lua, value: &mlua::Value) -> mlua::Result<Option<Function>> {
     let is_callable = match value {
         mlua::Value::Function(function) => return Ok(Some(function.clone())),
-        mlua::Value::Table(table) => {
-            let metatable = table.metatable();
-            metatable.is_some_and(|it| it.raw_get::<Function>("__call").is_ok())
-        }
+        mlua::Value::Table(table) => is_callable(table),
         _ => false,
     };
     if !is_callable {

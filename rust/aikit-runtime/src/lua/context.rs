@@ -1,24 +1,20 @@
-//! Contexts and nodes as Lua values: what flows with a call, and who called whom.
+//! Contexts as Lua values: what flows with a call.
 
 use std::sync::Arc;
 
 use aikit_core::{
-    Context, Error, ErrorKind, Value as Data,
-    context::Overrides,
-    event::EventKind,
-    graph::{Pid, ProcedureGraph, ProcedureNode},
-    metrics::{Metrics, UsageSums},
-    value::Map,
+    Context, Error, ErrorKind, Value as Data, context::Overrides, event::EventKind,
+    graph::ProcedureNode, metrics::UsageSums, value::Map,
 };
 use mlua::{
-    FromLuaMulti, Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields,
-    UserDataMethods, Value,
+    Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields, UserDataMethods, Value,
 };
 
 use super::{
     callable, convert,
     error::{self, IntoLua as _},
-    outline,
+    graph::{GraphHandle, NodeHandle},
+    outline::read,
     pending::held,
     state::State,
     task::{self, CancelOnDrop, Task},
@@ -177,11 +173,12 @@ fn context_of(function: &str, value: &Value) -> mlua::Result<Context> {
     })
 }
 
+fn graph_of(cx: &Context) -> GraphHandle {
+    GraphHandle(Arc::clone(cx.graph()))
+}
+
 fn node_of(cx: &Context, node: Option<&Arc<ProcedureNode>>) -> Option<NodeHandle> {
-    node.map(|node| NodeHandle {
-        node: Arc::clone(node),
-        graph: Arc::clone(cx.graph()),
-    })
+    node.map(|node| graph_of(cx).node(Arc::clone(node)))
 }
 
 fn usage_of(given: &Table) -> mlua::Result<UsageSums> {
@@ -192,18 +189,8 @@ fn usage_of(given: &Table) -> mlua::Result<UsageSums> {
         output_tokens: number("output_tokens")?,
         requests: number("requests")?,
         cost_usd: number("cost_usd")?,
+        ..UsageSums::default()
     })
-}
-
-/// The arguments of a method, checked against its row.
-fn read<T: FromLuaMulti>(
-    class: &str,
-    method: &str,
-    lua: &Lua,
-    given: MultiValue,
-) -> mlua::Result<T> {
-    outline::check(class, method, &given)?;
-    T::from_lua_multi(given, lua)
 }
 
 /// What is asked of the current Context by the module and of any by its handle, so that both are
@@ -255,23 +242,14 @@ answers! {
     };
     node => |_lua, cx, () in ()| Ok(node_of(cx, cx.node()));
     origin => |_lua, cx, () in ()| Ok(node_of(cx, cx.origin()));
-    root => |_lua, cx, () in ()| Ok(node_of(cx, cx.graph().root().as_ref()));
-    nodes => |_lua, cx, () in ()| {
-        let nodes = cx.graph().all();
-        Ok(nodes.iter().filter_map(|node| node_of(cx, Some(node))).collect::<Vec<_>>())
-    };
+    graph => |_lua, cx, () in ()| Ok(graph_of(cx));
+    root => |_lua, cx, () in ()| Ok(graph_of(cx).root());
+    nodes => |_lua, cx, () in ()| Ok(graph_of(cx).all());
     recent => |_lua, cx, () in ()| {
-        let graphs = cx.recent().all();
-        let roots = graphs.into_iter().filter_map(|graph| {
-            let node = graph.root()?;
-            Some(NodeHandle { node, graph })
-        });
-        Ok(roots.collect::<Vec<_>>())
+        let graphs = cx.recent().all().into_iter();
+        Ok(graphs.filter_map(|graph| GraphHandle(graph).root()).collect::<Vec<_>>())
     };
-    find_node => |_lua, cx, pid in String| {
-        let node = Pid::parse(&pid).and_then(|pid| cx.graph().get(pid));
-        Ok(node_of(cx, node.as_ref()))
-    };
+    find_node => |_lua, cx, pid in String| Ok(graph_of(cx).get(&pid));
     count => |_lua, cx, () in ()| Ok(cx.graph().count());
     clear => |_lua, cx, () in ()| {
         cx.graph().clear();
@@ -352,119 +330,6 @@ impl UserData for ContextHandle {
                 "Context (request {request}{})",
                 within.unwrap_or_default()
             ))
-        });
-    }
-}
-
-/// One execution of a procedure.
-#[derive(Clone, Debug)]
-pub(super) struct NodeHandle {
-    node: Arc<ProcedureNode>,
-    /// Keeps the children, which the node alone does not.
-    graph: Arc<ProcedureGraph>,
-}
-
-impl NodeHandle {
-    fn with(&self, node: Arc<ProcedureNode>) -> Self {
-        Self {
-            node,
-            graph: Arc::clone(&self.graph),
-        }
-    }
-}
-
-/// What `merge_metrics` was given; all of it is looked at before any of it counts.
-fn sums_of(given: &Table) -> mlua::Result<Metrics> {
-    let sums = Metrics::default();
-    let given = match convert::to_value(&Value::Table(given.clone())).into_lua()? {
-        Data::Map(given) => given,
-        // An empty table.
-        Data::List(list) if list.is_empty() => Map::new(),
-        other => {
-            let message = format!("`Node:merge_metrics`: `metrics` is a {}", other.type_name());
-            let hint = "give a table of numbers by the names of the metrics";
-            return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
-        }
-    };
-    for (name, sum) in &given {
-        let number = sum.as_f64().ok_or_else(|| not_a_sum(name, sum))?;
-        sums.count(name, number).into_lua()?;
-    }
-    Ok(sums)
-}
-
-fn not_a_sum(name: &str, found: &Data) -> mlua::Error {
-    let message = format!("the metric `{name}` is a {}", found.type_name());
-    error::to_lua(Error::invalid_args(message).with_hint("give a number for each name"))
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "microseconds of this century fit in 53 bits"
-)]
-fn unix_seconds(micros: i64) -> f64 {
-    micros as f64 / 1e6
-}
-
-impl UserData for NodeHandle {
-    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
-        fields.add_field_method_get("pid", |_, this| Ok(this.node.pid.to_string()));
-        fields.add_field_method_get("parent_pid", |_, this| {
-            Ok(this.node.parent.as_ref().map(|it| it.pid.to_string()))
-        });
-        fields.add_field_method_get("name", |_, this| Ok(this.node.name.to_string()));
-        fields.add_field_method_get("status", |_, this| Ok(this.node.status().name()));
-        fields.add_field_method_get("started", |_, this| Ok(unix_seconds(this.node.started)));
-        fields.add_field_method_get("completed", |_, this| {
-            Ok(this.node.completed().map(unix_seconds))
-        });
-        fields.add_field_method_get("error", |_, this| Ok(this.node.error()));
-        fields.add_field_method_get("depth", |_, this| Ok(this.node.depth()));
-    }
-
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("parent", |_, this, ()| {
-            Ok(this.node.parent.clone().map(|it| this.with(it)))
-        });
-        methods.add_method("children", |_, this, ()| {
-            let children = this.graph.children(this.node.pid).into_iter();
-            Ok(children.map(|it| this.with(it)).collect::<Vec<_>>())
-        });
-        methods.add_method("has_ancestor", |lua, this, given: MultiValue| {
-            let predicate: Function = read("Node", "has_ancestor", lua, given)?;
-            for node in this.node.ancestors() {
-                if predicate.call(this.with(Arc::clone(node)))? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        });
-        methods.add_method("add_metric", |lua, this, given: MultiValue| {
-            let (name, amount): (String, f64) = read("Node", "add_metric", lua, given)?;
-            this.node.add_metric(&name, amount).into_lua()
-        });
-        methods.add_method("set_metric", |lua, this, given: MultiValue| {
-            let (name, value): (String, f64) = read("Node", "set_metric", lua, given)?;
-            this.node.set_metric(&name, value).into_lua()
-        });
-        methods.add_method("get_metric", |lua, this, given: MultiValue| {
-            let name: String = read("Node", "get_metric", lua, given)?;
-            Ok(this.node.get_metric(&name))
-        });
-        methods.add_method("merge_metrics", |lua, this, given: MultiValue| {
-            let sums: Table = read("Node", "merge_metrics", lua, given)?;
-            this.node.merge_metrics(&sums_of(&sums)?);
-            Ok(())
-        });
-        methods.add_method("metrics", |lua, this, ()| {
-            convert::to_lua(lua, &this.node.metrics.to_nested())
-        });
-        methods.add_meta_method(MetaMethod::Eq, |_, this, other: mlua::UserDataRef<Self>| {
-            Ok(this.node.pid == other.node.pid)
-        });
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
-            let (node, status) = (&this.node, this.node.status().name());
-            Ok(format!("node {} `{}` ({status})", node.pid, node.name))
         });
     }
 }

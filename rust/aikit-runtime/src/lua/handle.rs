@@ -14,6 +14,7 @@ use mlua::{
 use tokio::sync::oneshot;
 
 use super::{
+    convert,
     error::{self, IntoLua as _},
     listener, outline,
     pending::held,
@@ -171,6 +172,9 @@ fn add_view_methods<T: 'static, M: UserDataMethods<T>>(
 
 impl UserData for LuaView {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_field_method_get("usage", |lua, this| {
+            convert::to_lua(lua, &this.view.usage().to_value())
+        });
         fields.add_field_method_get("dropped", |_, this| Ok(this.view.dropped()));
     }
 
@@ -190,6 +194,9 @@ impl UserData for LuaHandle {
         fields.add_field_method_get("trace_id", |_, this| Ok(this.handle.trace_id().to_owned()));
         fields.add_field_method_get("is_finished", |_, this| Ok(this.handle.is_finished()));
         fields.add_field_method_get("dropped", |_, this| Ok(this.handle.dropped()));
+        fields.add_field_method_get("usage", |lua, this| {
+            convert::to_lua(lua, &this.handle.usage().to_value())
+        });
         fields.add_field_method_get("status", |_, this| {
             let status = this.handle.status();
             // Who asks knows of a failure.

@@ -11,7 +11,7 @@
 //! raw
 //! error  object  callable  convert  pending  suspended  state  thread  stop
 //! text  records  display  complete  inspect  outline
-//! clock  task  cell  listener
+//! clock  task  cell  listener  graph  log
 //! context  handle  procedure
 //! natives  bind  sandbox
 //! engine
@@ -30,11 +30,13 @@ mod engine;
 mod error;
 mod fate;
 mod grammar;
+mod graph;
 mod handle;
 mod inspect;
 mod interrupt;
 mod lexer;
 mod listener;
+mod log;
 mod natives;
 mod object;
 mod outline;

@@ -12,7 +12,7 @@ use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
 use super::{
     cell, context, convert, display,
     error::{self, IntoLua as _},
-    interrupt,
+    interrupt, log,
     pending::held,
     procedure, progress,
     state::State,
@@ -70,6 +70,7 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("Context", "execution_info", context::execution_info),
     ("Context", "node", context::node),
     ("Context", "origin", context::origin),
+    ("Context", "graph", context::graph),
     ("Context", "root", context::root),
     ("Context", "nodes", context::nodes),
     ("Context", "recent", context::recent),
@@ -96,6 +97,7 @@ const IMPLEMENTATIONS: &[(&str, &str, Constructor)] = &[
     ("Procedure", "double", |lua| {
         procedure::member(lua, "double")
     }),
+    ("Log", "compose_context_fields", log::compose),
     ("Stream", "map", stream::map),
     ("Stream", "tap", stream::tap),
     ("Stream", "merge", stream::merge),

@@ -5,9 +5,9 @@
 
 use aikit_core::{Error, Value as Data, value::Map};
 use indexmap::IndexMap;
-use mlua::{MultiValue, Table, Value};
+use mlua::{FromLuaMulti, Lua, MultiValue, Table, Value};
 
-use super::{convert, error::IntoLua as _};
+use super::{callable, convert, error::IntoLua as _};
 use crate::api::{self, ApiFunction, Arg, Kind, Param};
 
 /// Longest beginning of a text that is copied, in bytes; messages show less.
@@ -21,6 +21,21 @@ const TEXT_BYTES_MAX: usize = 256;
 pub(super) fn check(class: &str, method: &str, values: &MultiValue) -> mlua::Result<()> {
     let row = api::class(class).and_then(|class| class.method(method));
     check_row(row, &format!("{class}:{method}"), values)
+}
+
+/// The arguments of such a method, checked against its row.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(super) fn read<T: FromLuaMulti>(
+    class: &str,
+    method: &str,
+    lua: &Lua,
+    given: MultiValue,
+) -> mlua::Result<T> {
+    check(class, method, &given)?;
+    T::from_lua_multi(given, lua)
 }
 
 /// The same for a function of a module.
@@ -77,7 +92,12 @@ fn outline(kind: &Kind, value: &Value) -> Arg {
 }
 
 fn outline_of_table(kind: &Kind, table: &Table) -> Arg {
+    let is_function = |kind: &Kind| matches!(kind, Kind::Function);
     match kind {
+        // What can be called like a function is one, such as a procedure.
+        Kind::Either(kinds) if kinds.iter().any(is_function) && callable::is_callable(table) => {
+            Arg::Opaque("function")
+        }
         Kind::Either(kinds) => kinds
             .iter()
             .find(|kind| matches!(kind, Kind::List(_) | Kind::Options(_) | Kind::Table))

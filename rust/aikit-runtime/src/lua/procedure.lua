@@ -312,8 +312,8 @@ local function next_chunk(self)
     end
     if is_dead then
         own.ended = true
-        own.returned = values[2]
         native.finish(own.execution)
+        own.returned = values[2]
         return nil
     end
     return values[2]
@@ -424,7 +424,19 @@ function Procedure.guard(allows, name)
     end
 end
 
+-- Tracked with options: as a procedure that is called once.
+local function track_with(name, options, fn, ...)
+    options = copy(options, { name = name })
+    local own = { fn = fn, middleware = {}, native = native.options(options, false) }
+    own.is_limited = (options.timeout or 0) > 0
+    return within(own, invoke, ...)
+end
+
 function Procedure.track(name, fn, ...)
+    if type(fn) == "table" and not native.is_callable(fn) then
+        if native.is_callable((...)) then return track_with(name, fn, ...) end
+        fn = (...)
+    end
     if not native.is_callable(fn) then
         native.refuse("`Procedure.track`: `fn` must be a function, but it is a " .. type(fn), "write `Procedure.track('load', function() … end)`")
     end

@@ -12,7 +12,10 @@ use mlua::{
     ffi::{self, lua_State},
 };
 
-use super::{coroutine::finish_pcall, state::Run};
+use super::{
+    coroutine::{finish_pcall, weak_table},
+    state::Run,
+};
 
 /// A function that calls its first argument under a message handler which keeps the error value
 /// and the traceback: answers `true, results…` or `false, {value, traceback}`.
@@ -21,21 +24,39 @@ use super::{coroutine::finish_pcall, state::Run};
 ///
 /// Only when Lua is out of memory.
 pub(super) fn protected_call(lua: &Lua) -> mlua::Result<Function> {
-    // SAFETY: the function keeps to the protocol of C functions of Lua.
-    unsafe { lua.create_c_function(call_with_traceback) }
+    let tracebacks = weak_table(lua)?;
+    // SAFETY: the table is on the stack; the function keeps to the protocol of C functions of Lua.
+    unsafe {
+        lua.exec_raw::<()>(tracebacks, |state| {
+            ffi::lua_rawsetp(
+                state,
+                ffi::LUA_REGISTRYINDEX,
+                (&raw const TRACEBACKS).cast(),
+            );
+        })?;
+        lua.create_c_function(call_with_traceback)
+    }
 }
 
-/// Keeps the error value and the traceback. Calls nothing that needs much stack, because it also
-/// runs when the stack is full. A collection would take away the room that Lua has added for that.
+/// Address that names the table of the tracebacks by coroutine in the registry.
+static TRACEBACKS: u8 = 0;
+
+/// Keeps the traceback beside the error value, which variables to be closed are given on the way.
+/// Calls nothing that needs much stack, because it also runs when the stack is full. A collection
+/// would take away the room that Lua has added for that.
 unsafe extern "C-unwind" fn trace_message(state: *mut lua_State) -> c_int {
     // SAFETY: the message is at index 1; C functions may use twenty slots.
     unsafe {
         ffi::lua_gc(state, ffi::LUA_GCSTOP);
-        ffi::lua_createtable(state, 2, 0);
-        ffi::lua_pushvalue(state, 1);
-        ffi::lua_rawseti(state, -2, 1);
+        ffi::lua_rawgetp(
+            state,
+            ffi::LUA_REGISTRYINDEX,
+            (&raw const TRACEBACKS).cast(),
+        );
+        ffi::lua_pushthread(state);
         ffi::luaL_traceback(state, state, ptr::null(), 1);
-        ffi::lua_rawseti(state, -2, 2);
+        ffi::lua_rawset(state, -3);
+        ffi::lua_settop(state, 1);
         1
     }
 }
@@ -68,9 +89,32 @@ unsafe extern "C-unwind" fn finish_traced(
     // SAFETY: as `finish_pcall`; whatever became of the handler, collections go on.
     unsafe {
         if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
+            join_traceback(state);
             ffi::lua_gc(state, ffi::LUA_GCRESTART);
         }
         finish_pcall(state, status, extra)
+    }
+}
+
+/// Puts `{value, traceback}` above the error value on top.
+unsafe fn join_traceback(state: *mut lua_State) {
+    // SAFETY: six values at most are added; C functions may use twenty slots.
+    unsafe {
+        ffi::lua_createtable(state, 2, 0);
+        ffi::lua_pushvalue(state, -2);
+        ffi::lua_rawseti(state, -2, 1);
+        ffi::lua_rawgetp(
+            state,
+            ffi::LUA_REGISTRYINDEX,
+            (&raw const TRACEBACKS).cast(),
+        );
+        ffi::lua_pushthread(state);
+        ffi::lua_rawget(state, -2);
+        ffi::lua_rawseti(state, -3, 2);
+        ffi::lua_pushthread(state);
+        ffi::lua_pushnil(state);
+        ffi::lua_rawset(state, -3);
+        ffi::lua_settop(state, -2);
     }
 }
 

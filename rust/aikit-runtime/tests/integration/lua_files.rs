@@ -41,9 +41,9 @@ fn run(border: Border, path: &Path) -> String {
     fixture.sink.text()
 }
 
-#[test]
-fn every_file_gives_the_same_in_process_and_over_a_pipe() {
-    for path in files() {
+/// A part of the files, so that no test comes near the time limit of one.
+fn every_file_of(part: usize, parts: usize) {
+    for path in files().into_iter().skip(part).step_by(parts) {
         let (local, piped) = std::thread::scope(|scope| {
             let local = scope.spawn(|| run(Border::Local, &path));
             let piped = run(Border::Pipe, &path);
@@ -51,5 +51,24 @@ fn every_file_gives_the_same_in_process_and_over_a_pipe() {
         });
         assert!(local.ends_with("ok\n"), "{}: {local}", path.display());
         assert_eq!(piped, local, "{}", path.display());
+    }
+}
+
+mod every_file_gives_the_same_in_process_and_over_a_pipe {
+    use super::every_file_of;
+
+    #[test]
+    fn first_third() {
+        every_file_of(0, 3);
+    }
+
+    #[test]
+    fn second_third() {
+        every_file_of(1, 3);
+    }
+
+    #[test]
+    fn last_third() {
+        every_file_of(2, 3);
     }
 }

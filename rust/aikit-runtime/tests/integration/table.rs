@@ -203,6 +203,7 @@ fn functions_of_the_engine_refuse_wrong_arguments_as_the_others_do() {
 /// An object of each class whose methods the engine implements.
 const RECEIVERS: &[(&str, &str)] = &[
     ("Context", "Context.create{}"),
+    ("Graph", "Context.graph()"),
     ("Node", "Procedure.track('a', Context.node)"),
     ("Procedure", "Procedure.create{name = 'a', print}"),
     (
@@ -310,6 +311,7 @@ fn callees() -> Vec<(String, String, &'static ApiFunction)> {
             "Hook",
             "Hook.register('tool.before', print, {name = 'wrong'})",
         ),
+        ("ChannelSession", "Channel.session()"),
         ("Log", "Log.get()"),
         ("Span", "Telemetry.start_span('wrong')"),
         ("Counter", "Telemetry.counter('wrong')"),

@@ -1,0 +1,202 @@
+//! Graphs and nodes as Lua values: who called whom.
+
+use std::sync::Arc;
+
+use aikit_core::{
+    Error, Value as Data,
+    graph::{Pid, ProcedureGraph, ProcedureNode},
+    metrics::Metrics,
+    value::Map,
+};
+use mlua::{
+    Function, MetaMethod, MultiValue, Table, UserData, UserDataFields, UserDataMethods, Value,
+};
+
+use super::{
+    convert,
+    error::{self, IntoLua as _},
+    outline::read,
+};
+
+/// The executions of one root call.
+#[derive(Clone, Debug)]
+pub(super) struct GraphHandle(pub(super) Arc<ProcedureGraph>);
+
+impl GraphHandle {
+    /// A node of it.
+    pub(super) fn node(&self, node: Arc<ProcedureNode>) -> NodeHandle {
+        let graph = self.clone();
+        NodeHandle { node, graph }
+    }
+
+    /// The node of that identity.
+    pub(super) fn get(&self, pid: &str) -> Option<NodeHandle> {
+        Some(self.node(self.0.get(Pid::parse(pid)?)?))
+    }
+
+    /// The first execution without a caller.
+    pub(super) fn root(&self) -> Option<NodeHandle> {
+        Some(self.node(self.0.root()?))
+    }
+
+    /// Every node, in the order of their beginnings.
+    pub(super) fn all(&self) -> Vec<NodeHandle> {
+        let nodes = self.0.all().into_iter();
+        nodes.map(|node| self.node(node)).collect()
+    }
+
+    fn children(&self, pid: Pid) -> Vec<NodeHandle> {
+        let nodes = self.0.children(pid).into_iter();
+        nodes.map(|node| self.node(node)).collect()
+    }
+}
+
+impl UserData for GraphHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("get", |lua, this, given: MultiValue| {
+            let pid: String = read("Graph", "get", lua, given)?;
+            Ok(this.get(&pid))
+        });
+        methods.add_method("parent", |lua, this, given: MultiValue| {
+            let pid: String = read("Graph", "parent", lua, given)?;
+            let parent = Pid::parse(&pid).and_then(|pid| this.0.parent(pid));
+            Ok(parent.map(|node| this.node(node)))
+        });
+        methods.add_method("children", |lua, this, given: MultiValue| {
+            let pid: String = read("Graph", "children", lua, given)?;
+            let children = Pid::parse(&pid).map(|pid| this.children(pid));
+            Ok(children.unwrap_or_default())
+        });
+        methods.add_method("has_ancestor", |lua, this, given: MultiValue| {
+            let (pid, predicate): (String, Function) = read("Graph", "has_ancestor", lua, given)?;
+            this.get(&pid)
+                .map_or(Ok(false), |node| node.has_ancestor(&predicate))
+        });
+        methods.add_method("has_ancestor_named", |lua, this, given: MultiValue| {
+            let (pid, name): (String, String) = read("Graph", "has_ancestor_named", lua, given)?;
+            Ok(Pid::parse(&pid).is_some_and(|pid| this.0.has_ancestor_named(pid, &name)))
+        });
+        methods.add_method("root", |_, this, ()| Ok(this.root()));
+        methods.add_method("all", |_, this, ()| Ok(this.all()));
+        methods.add_method("count", |_, this, ()| Ok(this.0.count()));
+        methods.add_method("clear", |_, this, ()| {
+            this.0.clear();
+            Ok(())
+        });
+        methods.add_meta_method(MetaMethod::Eq, |_, this, other: mlua::UserDataRef<Self>| {
+            Ok(Arc::ptr_eq(&this.0, &other.0))
+        });
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            Ok(format!("graph ({} executions)", this.0.count()))
+        });
+    }
+}
+
+/// One execution of a procedure.
+#[derive(Clone, Debug)]
+pub(super) struct NodeHandle {
+    node: Arc<ProcedureNode>,
+    /// Keeps the children, which the node alone does not.
+    graph: GraphHandle,
+}
+
+impl NodeHandle {
+    fn has_ancestor(&self, predicate: &Function) -> mlua::Result<bool> {
+        for node in self.node.ancestors() {
+            if predicate.call(self.graph.node(Arc::clone(node)))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What `merge_metrics` was given; all of it is looked at before any of it counts.
+fn sums_of(given: &Table) -> mlua::Result<Metrics> {
+    let sums = Metrics::default();
+    let given = match convert::to_value(&Value::Table(given.clone())).into_lua()? {
+        Data::Map(given) => given,
+        // An empty table.
+        Data::List(list) if list.is_empty() => Map::new(),
+        other => {
+            let message = format!("`Node:merge_metrics`: `metrics` is a {}", other.type_name());
+            let hint = "give a table of numbers by the names of the metrics";
+            return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
+        }
+    };
+    for (name, sum) in &given {
+        let number = sum.as_f64().ok_or_else(|| not_a_sum(name, sum))?;
+        sums.count(name, number).into_lua()?;
+    }
+    Ok(sums)
+}
+
+fn not_a_sum(name: &str, found: &Data) -> mlua::Error {
+    let message = format!("the metric `{name}` is a {}", found.type_name());
+    error::to_lua(Error::invalid_args(message).with_hint("give a number for each name"))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "microseconds of this century fit in 53 bits"
+)]
+fn unix_seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+impl UserData for NodeHandle {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_field_method_get("pid", |_, this| Ok(this.node.pid.to_string()));
+        fields.add_field_method_get("parent_pid", |_, this| {
+            Ok(this.node.parent.as_ref().map(|it| it.pid.to_string()))
+        });
+        fields.add_field_method_get("name", |_, this| Ok(this.node.name.to_string()));
+        fields.add_field_method_get("status", |_, this| Ok(this.node.status().name()));
+        fields.add_field_method_get("started", |_, this| Ok(unix_seconds(this.node.started)));
+        fields.add_field_method_get("completed", |_, this| {
+            Ok(this.node.completed().map(unix_seconds))
+        });
+        fields.add_field_method_get("error", |_, this| Ok(this.node.error()));
+        fields.add_field_method_get("depth", |_, this| Ok(this.node.depth()));
+    }
+
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("parent", |_, this, ()| {
+            Ok(this.node.parent.clone().map(|it| this.graph.node(it)))
+        });
+        methods.add_method("children", |_, this, ()| {
+            Ok(this.graph.children(this.node.pid))
+        });
+        methods.add_method("has_ancestor", |lua, this, given: MultiValue| {
+            let predicate: Function = read("Node", "has_ancestor", lua, given)?;
+            this.has_ancestor(&predicate)
+        });
+        methods.add_method("add_metric", |lua, this, given: MultiValue| {
+            let (name, amount): (String, f64) = read("Node", "add_metric", lua, given)?;
+            this.node.add_metric(&name, amount).into_lua()
+        });
+        methods.add_method("set_metric", |lua, this, given: MultiValue| {
+            let (name, value): (String, f64) = read("Node", "set_metric", lua, given)?;
+            this.node.set_metric(&name, value).into_lua()
+        });
+        methods.add_method("get_metric", |lua, this, given: MultiValue| {
+            let name: String = read("Node", "get_metric", lua, given)?;
+            Ok(this.node.get_metric(&name))
+        });
+        methods.add_method("merge_metrics", |lua, this, given: MultiValue| {
+            let sums: Table = read("Node", "merge_metrics", lua, given)?;
+            this.node.merge_metrics(&sums_of(&sums)?);
+            Ok(())
+        });
+        methods.add_method("metrics", |lua, this, ()| {
+            convert::to_lua(lua, &this.node.metrics.to_nested())
+        });
+        methods.add_meta_method(MetaMethod::Eq, |_, this, other: mlua::UserDataRef<Self>| {
+            Ok(this.node.pid == other.node.pid)
+        });
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            let (node, status) = (&this.node, this.node.status().name());
+            Ok(format!("node {} `{}` ({status})", node.pid, node.name))
+        });
+    }
+}
