@@ -191,4 +191,7 @@ def test_a_script_tells_a_provider_of_traces_spans_errors_and_measurements(tmp_p
         ["orders", 0.5, {"kind": "book"}],
         ["wait", 0.25, {"place": "x"}],
     ]
-    assert told["instruments"] == [["orders", "{order}", "what was bought"], ["wait", "s", ""]]
+    assert {tuple(it) for it in told["instruments"]} == {
+        ("orders", "{order}", "what was bought"),
+        ("wait", "s", ""),
+    }
