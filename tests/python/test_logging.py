@@ -157,7 +157,9 @@ def test_records_of_a_lua_script_carry_metadata_of_the_context_they_are_written_
     lua = tmp_path / "script.lua"
     lua.write_text(
         "local early = Log.get()\n"
-        "Log.configure{context_fields = Log.compose_context_fields{{'turn', 'request_id'}, {app = 'x'}}}\n"
+        "local common = {app = 'x'}\n"
+        "local named = Log.compose_context_fields{{'turn', 'request_id'}, common}\n"
+        "Log.configure{context_fields = named}\n"
         "Log.configure{context_fields = {'topic'}}\n"
         "Log.info('outside')\n"
         "local metadata = {turn = 7, topic = {'bees'}, request_id = 'forged', other = 1}\n"
