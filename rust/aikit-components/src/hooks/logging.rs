@@ -86,7 +86,8 @@ impl Hook for Logging {
                     elapsed_s,
                     attempt,
                     kind,
-                    message,
+                    // Not `message`, which is that of the record.
+                    error = message,
                     "call failed"
                 );
             } else {

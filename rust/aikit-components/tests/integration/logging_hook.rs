@@ -61,7 +61,10 @@ fn each_call_is_a_line_with_its_name_and_time_and_without_its_content() {
         (&failed["level"], &failed["message"]),
         (&"warn".into(), &"call failed".into())
     );
-    assert_eq!(failed["kind"], "io");
+    assert_eq!(
+        (&failed["kind"], &failed["error"]),
+        (&"io".into(), &"broken".into())
+    );
     let ended = &written[1];
     assert_eq!(
         (&ended["level"], &ended["message"]),
