@@ -64,7 +64,8 @@ TABLES: dict[str, tuple[str, frozenset[str]]] = {
     f"{COMPONENTS}/vector": ("INDEXES", frozenset({"distance", "rows"})),
     "rust/aikit-runtime/src/api": (
         "MODULES",
-        frozenset({"args", "host", "params", "pipe", "session"}),
+        # `channel_session` and `graph` are classes whose objects the modules hand out.
+        frozenset({"args", "channel_session", "graph", "host", "params", "pipe", "session"}),
     ),
 }
 TOOLS = f"{COMPONENTS}/tools"
