@@ -1,4 +1,4 @@
--- An event that a task takes in the moment in which its time is up has arrived, or is the next one.
+-- An event that comes in the moment in which a wait for it ends has arrived, or is the next one.
 
 local COUNT = 500
 
@@ -11,13 +11,12 @@ local publishing = async(function()
 end)
 local last = 0
 while last < COUNT do
-  local ok, event = pcall(timeout, 0.0004, function() return events:receive() end)
-  if ok and event then
+  local event = events:receive{timeout = 0.0004}
+  if event then
     assert(event.data == last + 1, event.data .. " after " .. last)
     last = event.data
-  else
-    assert(ok or event.kind == "timeout", tostring(event))
-    if publishing:status() ~= "running" and events:stats().waiting == 0 then break end
+  elseif publishing:status() ~= "running" and events:stats().waiting == 0 then
+    break
   end
 end
 assert(last == COUNT, last)
