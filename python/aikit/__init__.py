@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import errors, events, hooks, kernelspec, streams, telemetry, testing, tools
+    from . import channels, errors, events, hooks, kernelspec, streams, telemetry, testing, tools
     from .agents import Agent, AgentRun, Approval, Limits
     from .answers import Answer
     from .artifacts import Artifact, Artifacts
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .hits import Hit
     from .hooks import hook
     from .kernelspec import install as install_kernel
-    from .middleware import guard, pipeline
+    from .middleware import GuardError, guard, pipeline
     from .models import Model
     from .pipes import pipe
     from .procedures import Procedure, procedure, procedure_factory

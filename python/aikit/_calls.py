@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from .middleware import Envelope, Middleware
     from .procedures import Procedure
 
+    # Middleware, and what follows it on the way in; None at the function.
+    _Way: TypeAlias = "tuple[Middleware, _Way] | None"
+    # Where a call stands: the function, the envelope, what raises once the call was cancelled, the
+    # way that is left and the arguments.
+    _Stand: TypeAlias = "tuple[Callable[..., Any], Envelope, Callable[[], None], _Way, Arguments]"
+
 T = TypeVar("T")
 
-# Middleware, and what follows it on the way in; None at the function.
-Way: TypeAlias = "tuple[Middleware, Way] | None"
 
-# Where a call stands: the function, the envelope, what raises once the call was cancelled, the way
-# that is left and the arguments.
-_Stand: TypeAlias = "tuple[Callable[..., Any], Envelope, Callable[[], None], Way, Arguments]"
-
-
-def way_of(middleware: tuple[Middleware, ...]) -> Way:
+def way_of(middleware: tuple[Middleware, ...]) -> _Way:
     """The way to the function, outermost first."""
-    way: Way = None
+    way: _Way = None
     for it in reversed(middleware):
         way = (it, way)
     return way
