@@ -15,8 +15,9 @@ from . import _aikit
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
-    from queue import SimpleQueue
     from types import FrameType
+
+    from ._threads import Threads
 
 # What a function called by Rust belongs to: an `_aikit.Scope`, read by the next call into Rust.
 SCOPE: contextvars.ContextVar[object] = contextvars.ContextVar("aikit_scope", default=None)
@@ -91,63 +92,6 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 # Sync functions ----------------------------------------------------------------------------------
-
-
-# Seconds after which a thread ends that has nothing to do.
-IDLE_S = 10.0
-
-
-class _Threads:
-    """Daemon threads that run sync functions; Rust bounds how many calls there are at a time.
-
-    One that has run its function takes the next; one that gets none in time ends.
-    """
-
-    def __init__(self) -> None:
-        from queue import SimpleQueue  # noqa: PLC0415  # needed with the first call only
-
-        self._calls: SimpleQueue[_SyncCall] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._idle = 0
-        self._started = 0
-
-    def put(self, call: _SyncCall) -> None:
-        with self._lock:
-            if self._idle > 0:
-                self._idle -= 1
-                is_new = False
-            else:
-                self._started += 1
-                is_new = True
-                number = self._started
-        self._calls.put(call)
-        if is_new:
-            name = f"aikit-function-{number}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            call = self._next()
-            if call is None:
-                return
-            call.run()
-            del call  # an idle thread keeps nothing alive
-            with self._lock:
-                self._idle += 1
-
-    def _next(self) -> _SyncCall | None:
-        """The next call; None when the thread is not needed any more."""
-        from queue import Empty  # noqa: PLC0415  # as `SimpleQueue`
-
-        while True:
-            try:
-                return self._calls.get(timeout=IDLE_S)
-            except Empty:  # noqa: PERF203  # seconds later
-                with self._lock:
-                    # Otherwise there are as many calls as threads that wait for one.
-                    if self._idle > 0:
-                        self._idle -= 1
-                        return None
 
 
 class _SyncCall:
@@ -379,7 +323,7 @@ _blocked: dict[asyncio.AbstractEventLoop, int] = {}
 _waiting: dict[asyncio.AbstractEventLoop, set[_AsyncCall]] = {}
 # Calls that have begun and not ended, by the identity of their loop.
 _begun: dict[int, _Running] = {}
-_threads: _Threads | None = None
+_threads: Threads | None = None
 
 
 def _free_loop() -> asyncio.AbstractEventLoop:
@@ -469,7 +413,9 @@ def start_sync(  # noqa: PLR0913, PLR0917  # the border with Rust is flat
     global _threads  # noqa: PLW0603  # one pool a process
     with _lock:
         if _threads is None:
-            _threads = _Threads()
+            from ._threads import Threads  # noqa: PLC0415  # needed with the first call only
+
+            _threads = Threads()
         threads = _threads
     call = _SyncCall(function, args, _copy(variables), event_loop, scope, reply)
     threads.put(call)

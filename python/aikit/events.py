@@ -100,12 +100,12 @@ def flush(*, timeout: float | None = None) -> int:
     Raises:
         InvalidArgsError: In such a function, which would wait for itself.
     """
-    return _aikit.flush_events(timeout)
+    return _aikit.flush_events(given.seconds("timeout", timeout))
 
 
 async def aflush(*, timeout: float | None = None) -> int:
     """Is ``flush`` for async code."""
-    flushed: int = await _aikit.aflush_events(timeout)
+    flushed: int = await _aikit.aflush_events(given.seconds("timeout", timeout))
     return flushed
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _given as given
+from ._callbacks import is_async
 from ._work import Waiting
 from .errors import InvalidArgsError
 from .records import Record
@@ -103,17 +104,24 @@ class Events(Sequence[Event]):
     def on(self, kind: str, listener: Callable[[Event], object]) -> Listening:
         """Calls ``listener`` with each event of that name, those until now included.
 
-        It runs on a thread of its own until the run ends or the answer is closed; what it raises
-        is logged as a warning of ``aikit.handles`` and harms nothing else.
+        It runs on a thread of its own, and so is no async function, until the run ends or the
+        answer is closed; what it raises is logged as a warning of ``aikit.handles`` and harms
+        nothing else.
 
         Args:
             kind: The name, such as ``stream.chunk``, or ``*`` for every one. A colon means a dot.
             listener: Gets the event.
 
         Raises:
-            InvalidArgsError: If no event can have the name, or the listener cannot be called.
+            InvalidArgsError: If no event can have the name, or the listener cannot be called or is
+                async.
         """
         given.function("listener", listener)
+        if is_async(listener):
+            raise InvalidArgsError(
+                f"`listener` is {given.shown(listener)}, which is async",
+                hint="give a function that waits for nothing, or use `async for` on the events",
+            )
         return Listening(self._native, _name_of(kind), listener)
 
     def __aiter__(self) -> AsyncIterator[Event]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _aikit
 from . import _given as given
+from ._callbacks import is_async
 from .records import Record
 
 if TYPE_CHECKING:
@@ -196,15 +196,14 @@ def subscriber(
         return None
     given.function("fn", fn)
 
-    def call(data: dict[str, Any]) -> None:
-        fn(wrap(data))
+    def call(data: dict[str, Any]) -> object:
+        return fn(wrap(data))  # an awaitable is awaited
 
     async def acall(data: dict[str, Any]) -> None:
         called: Any = fn(wrap(data))
         await called
 
-    is_async = inspect.iscoroutinefunction(inspect.unwrap(fn))
-    function = acall if is_async else call
+    function = acall if is_async(fn) else call
     # Errors and log lines call it what the user calls it.
     name = getattr(fn, "__name__", "subscriber")
     function.__name__ = name if isinstance(name, str) else "subscriber"

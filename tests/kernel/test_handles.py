@@ -48,9 +48,10 @@ def test_what_was_published_is_told_before_the_cell_ends(kernel: Conversation) -
 def test_an_interrupt_ends_a_cell_that_waits_for_a_listener(kernel: Conversation) -> None:
     running = kernel.start(
         "local handle = Procedure.create{name = 'one', function() return 1 end}:start()\n"
-        "handle:on('procedure.end', function() while true do sleep(0) end end)\n"
-        "sleep(0.01)"
+        "handle:on('procedure.end', function() print('listens') while true do sleep(0) end end)\n"
+        "handle:result()"
     )
+    kernel.wait_for(lambda it: it["content"].get("text") == "listens\n")
     assert kernel.control("interrupt_request")["content"] == {"status": "ok"}
     heard = kernel.hear(running)
     assert (heard.content["status"], heard.content["ename"]) == ("error", "KeyboardInterrupt")

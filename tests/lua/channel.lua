@@ -73,7 +73,6 @@ local first, second = other:get_channel("first"), other:get_channel("second")
 local waits = async(function() return pcall(first.wait_for_response, first, "never") end)
 local ends = async(function() return second:receive() end)
 repeat sleep(0) until second:subscriber_count() == 1
-sleep(0.001)
 other:destroy()
 local ok, why = waits:await()
 assert(not ok and why.kind == "cancelled" and ends:await() == nil, tostring(why))

@@ -248,9 +248,9 @@ def test_threads_of_functions_are_used_again_and_end_when_nobody_needs_them() ->
     run("""
 import threading
 import aikit
-from aikit import _callbacks
+from aikit import _threads
 
-_callbacks.IDLE_S = 0.2
+_threads.IDLE_S = 0.2
 
 def threads():
     return [it for it in threading.enumerate() if it.name.startswith("aikit-function")]
@@ -280,9 +280,9 @@ def test_many_threads_that_end_lose_no_call() -> None:
     run("""
 import threading
 import aikit
-from aikit import _callbacks
+from aikit import _threads
 
-_callbacks.IDLE_S = 0.0
+_threads.IDLE_S = 0.0
 answers = aikit.Procedure(lambda number: number, name="answers", schema=False, timeout=30)
 for begin in range(0, 1000, 20):
     handles = [answers.start(begin + it) for it in range(20)]
@@ -297,6 +297,12 @@ def test_a_value_that_a_listener_is_no_name_of_is_refused() -> None:
         with pytest.raises(InvalidArgsError, match="`kind`") as caught:
             handle.events.on(wrong, print)  # type: ignore[arg-type]
         assert caught.value.hint
+
+    async def waits(_: object) -> None:
+        """Would never be awaited."""
+
+    with pytest.raises(InvalidArgsError, match=r"`listener`.*async"):
+        handle.events.on("*", waits)
     for nothing in (5, None, "print"):
         with pytest.raises(InvalidArgsError, match="`listener`"):
             handle.events.on("*", nothing)  # type: ignore[arg-type]

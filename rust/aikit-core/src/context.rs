@@ -118,39 +118,30 @@ impl Context {
         };
         let remote = || TraceParent::of(&overrides.metadata).map(|it| it.trace_id);
         let trace_id = overrides.trace_id.or_else(remote);
-        Self(Arc::new(Inner {
-            deadline: deadline(&*clock, overrides.timeout),
-            cancel: Cancel::root(),
-            operation: None,
-            graph: Arc::default(),
-            node: None,
-            origin: None,
-            execution: None,
-            span: None,
-            tick: overrides.tick,
-            depth: 0,
-            metrics: Counters::default(),
-            shared: Arc::new(Shared {
-                request_id: identity(overrides.request_id),
-                trace_id: identity(trace_id),
-                principal: Arc::new(overrides.principal.unwrap_or_default()),
-                caller: overrides.caller.unwrap_or_default(),
-                metadata: overrides.metadata,
-                tape: overrides.tape,
-                hooks: overrides.hooks.unwrap_or_default(),
-                asking: None,
-                host: overrides.host,
-                progress: overrides.progress,
-                approver: None,
-                invocation: None,
-                events: overrides.events.unwrap_or_default(),
-                recent: Arc::default(),
-                channels: overrides.channels,
-                subscriber: overrides.subscriber,
-                is_silent: overrides.silent,
-                clock,
-            }),
-        }))
+        let deadline = deadline(&*clock, overrides.timeout);
+        let shared = Shared {
+            request_id: identity(overrides.request_id),
+            trace_id: identity(trace_id),
+            principal: Arc::new(overrides.principal.unwrap_or_default()),
+            caller: overrides.caller.unwrap_or_default(),
+            metadata: overrides.metadata,
+            tape: overrides.tape,
+            hooks: overrides.hooks.unwrap_or_default(),
+            asking: None,
+            host: overrides.host,
+            progress: overrides.progress,
+            approver: None,
+            invocation: None,
+            events: overrides.events.unwrap_or_default(),
+            recent: Arc::default(),
+            channels: overrides.channels,
+            subscriber: overrides.subscriber,
+            is_silent: overrides.silent,
+            clock,
+        };
+        let mut inner = Inner::outermost(shared, deadline, Cancel::root());
+        inner.tick = overrides.tick;
+        Self(Arc::new(inner))
     }
 
     /// Publishes an event, with the current procedure as its source.

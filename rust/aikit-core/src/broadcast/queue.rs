@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -228,8 +229,9 @@ impl<T> Queue<T> {
 
     async fn next_as(&self, look: impl Fn(&mut Items<T>) -> Found<T>) -> Option<Arc<T>> {
         loop {
-            // Before looking, so that an end in between is heard.
-            let arrived = self.arrived.notified();
+            // Before looking, so that what comes in between is heard, by each of several who wait.
+            let mut arrived = pin!(self.arrived.notified());
+            arrived.as_mut().enable();
             let found = look(&mut self.items());
             match found {
                 Found::Item(item) => return Some(item),

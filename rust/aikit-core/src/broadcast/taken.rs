@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -54,8 +55,9 @@ impl<T: Weigh> BroadcastSubscription<T> {
         T: Send + Sync + 'static,
     {
         loop {
-            // Before looking, so that an end in between is heard.
-            let arrived = self.0.arrived.notified();
+            // Before looking, so that what comes in between is heard, by each of several who wait.
+            let mut arrived = pin!(self.0.arrived.notified());
+            arrived.as_mut().enable();
             {
                 let mut waited = wait.state();
                 if !matches!(*waited, Waited::Open) {

@@ -90,7 +90,8 @@ impl Responses {
         if event.kind == REQUEST {
             self.remembered.shift_remove(id);
             if self.open.len() >= OPEN_MAX {
-                self.open.swap_remove_index(0);
+                // One of the oldest; the newest does not take its place.
+                self.open.shift_remove_index(0);
             }
             self.open.insert(id.to_owned(), Open::default());
         } else if event.kind == RESPONSE {

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Context, Counters, ExecutionIds, HostData, Inner, Operation, Overrides, Shared, deadline,
+    Cancel, Context, Counters, ExecutionIds, HostData, Inner, Operation, Overrides, Shared,
+    deadline,
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -158,20 +159,8 @@ impl Context {
         shared.progress.clone_from(&around.shared.progress);
         // They belong to the call: what a hook does unseen, what was approved, whose function it is.
         (shared.asking, shared.invocation, shared.subscriber) = (None, None, None);
-        Self(Arc::new(Inner {
-            shared: Arc::new(shared),
-            deadline: around.deadline,
-            cancel: around.cancel.child(),
-            operation: None,
-            graph: Arc::default(),
-            node: None,
-            origin: None,
-            execution: None,
-            span: None,
-            tick: None,
-            depth: 0,
-            metrics: Counters::default(),
-        }))
+        let cancel = around.cancel.child();
+        Self(Arc::new(Inner::outermost(shared, around.deadline, cancel)))
     }
 
     fn changed(&self, overrides: Overrides, change: impl FnOnce(&mut Inner)) -> Self {
@@ -181,5 +170,29 @@ impl Context {
             change(inner);
         }
         child
+    }
+}
+
+impl Inner {
+    /// What nothing stands above.
+    pub(super) fn outermost(
+        shared: Shared,
+        deadline: Option<Duration>,
+        cancel: Arc<Cancel>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(shared),
+            deadline,
+            cancel,
+            operation: None,
+            graph: Arc::default(),
+            node: None,
+            origin: None,
+            execution: None,
+            span: None,
+            tick: None,
+            depth: 0,
+            metrics: Counters::default(),
+        }
     }
 }

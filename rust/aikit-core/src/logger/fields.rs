@@ -180,7 +180,7 @@ impl Fields {
         place
     }
 
-    /// Adds a field of aikit's own, which there is not yet, with an identity.
+    /// As [`Self::add`], of an identity.
     fn add_identity(&mut self, name: &'static str, id: &str) {
         // The form of those that a Context makes; a host may have given another.
         let is_made = id.as_bytes().try_into().is_ok_and(is_made);
@@ -191,7 +191,7 @@ impl Fields {
         }
     }
 
-    /// Adds a field of aikit's own, which there is not yet.
+    /// Adds a field of aikit's own, whose name no other has.
     fn add(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
         let content = Content::Text(self.hold(write));
         self.push(Field {

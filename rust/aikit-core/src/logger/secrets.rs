@@ -14,7 +14,7 @@ use super::{
     Fields,
     fields::{Draft, Origin},
 };
-use crate::{Value, value::Map};
+use crate::{Value, quote, value::Map};
 
 /// What stands where a secret was.
 pub const HIDDEN: &str = "***";
@@ -183,11 +183,13 @@ pub fn hide(secret: &str) {
         return;
     }
     KNOWN.rcu(|known| known.with(secret));
+    quote::set_scrub(|text| scrub("", text));
 }
 
 /// Looks for what has the form of a secret, too; the first scrubber stays.
 pub fn set_scrubber(scrubber: Scrubber) {
     SCRUBBER.get_or_init(|| scrubber);
+    quote::set_scrub(|text| scrub("", text));
 }
 
 /// A text without secrets; `name` is that of its field, empty for none.
@@ -200,11 +202,10 @@ pub fn scrub<'a>(name: &str, text: &'a str) -> Cow<'a, str> {
 pub(super) fn clean(draft: &mut Draft, context: &mut Fields) {
     let known = KNOWN.load();
     if known.may_be_in(&draft.fields) {
-        let target = known.scrub("", draft.target());
         let target = if draft.is_made() {
             Cow::Borrowed(draft.target())
         } else {
-            target
+            known.scrub("", draft.target())
         };
         let mut cleaned = Draft::new(draft.is_made(), |text| text.push_str(&target));
         cleaned.set_message(|text| text.push_str(&known.scrub("", draft.message())));

@@ -64,7 +64,8 @@ pub(super) fn is_heard(level: Level, target: &str) -> bool {
 }
 
 fn is_ours(target: &str) -> bool {
-    target.starts_with("aikit") || target.starts_with("_aikit")
+    let name = target.split([':', '.']).next().unwrap_or_default();
+    matches!(name, "aikit" | "_aikit") || name.starts_with("aikit_")
 }
 
 /// Writes whose a record is; the crates of aikit have names of one package: `aikit_core::io` is

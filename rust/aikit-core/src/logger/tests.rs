@@ -327,6 +327,26 @@ fn a_known_secret_is_hidden_wherever_it_stands() {
 }
 
 #[test]
+fn a_secret_in_a_long_text_is_hidden_before_the_text_is_cut() {
+    let lines = lines(Level::Info, Format::Json);
+    let secret = "s3cr3t-of-sixty-characters-and-more-0123456789-0123456789-0123456789";
+    hide(secret);
+    let (head, tail) = ("x".repeat(140), "y".repeat(300));
+    // Across the place of the cut, at the end, and in an error that quotes it.
+    for text in [format!("{head}{secret}{tail}"), format!("{tail}{secret}")] {
+        tracing::info!(text, "m");
+        let error = crate::Error::invalid_args(format!("no file `{text}`"));
+        tracing::info!(%error, "m");
+        for line in lines.take() {
+            for part in [&secret[..12], &secret[secret.len() - 12..]] {
+                assert!(!line.contains(part), "{line}");
+            }
+            assert!(line.contains(HIDDEN), "{line}");
+        }
+    }
+}
+
+#[test]
 fn names_of_fields_and_components_hide_no_secret_either() {
     let lines = lines(Level::Info, Format::Json);
     hide("n4me-of-field");

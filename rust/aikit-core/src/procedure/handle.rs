@@ -157,12 +157,13 @@ impl Handle {
         log.open();
         let cx = cx.child_with_log(Arc::clone(&log));
         let (sender, outcome) = watch::channel(None);
-        let work = body(cx.clone());
+        // First, so that a panic of `body` ends it too.
         let end = End {
             log: Arc::clone(&log),
             outcome: sender,
             result: None,
         };
+        let work = body(cx.clone());
         let task = io::spawn(async move {
             end.settle(work.await);
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_core::{
     Error, Value as Data,
     graph::{Pid, ProcedureGraph, ProcedureNode},
-    metrics::Metrics,
+    metrics::Sums,
     value::Map,
 };
 use mlua::{
@@ -111,9 +111,8 @@ impl NodeHandle {
     }
 }
 
-/// What `merge_metrics` was given; all of it is looked at before any of it counts.
-fn sums_of(given: &Table) -> mlua::Result<Metrics> {
-    let sums = Metrics::default();
+/// What `merge_metrics` was given.
+fn sums_of(given: &Table) -> mlua::Result<Sums> {
     let given = match convert::to_value(&Value::Table(given.clone())).into_lua()? {
         Data::Map(given) => given,
         // An empty table.
@@ -124,11 +123,13 @@ fn sums_of(given: &Table) -> mlua::Result<Metrics> {
             return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
         }
     };
-    for (name, sum) in &given {
-        let number = sum.as_f64().ok_or_else(|| not_a_sum(name, sum))?;
-        sums.count(name, number).into_lua()?;
-    }
-    Ok(sums)
+    given
+        .iter()
+        .map(|(name, sum)| match sum.as_f64() {
+            Some(number) => Ok((name.clone(), number)),
+            None => Err(not_a_sum(name, sum)),
+        })
+        .collect()
 }
 
 fn not_a_sum(name: &str, found: &Data) -> mlua::Error {
@@ -185,7 +186,8 @@ impl UserData for NodeHandle {
         });
         methods.add_method("merge_metrics", |lua, this, given: MultiValue| {
             let sums: Table = read("Node", "merge_metrics", lua, given)?;
-            this.node.merge_metrics(&sums_of(&sums)?);
+            let sums = sums_of(&sums)?;
+            this.node.metrics.count_all(&sums).into_lua()?;
             Ok(())
         });
         methods.add_method("metrics", |lua, this, ()| {

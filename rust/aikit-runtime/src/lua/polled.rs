@@ -12,7 +12,7 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use mlua::ffi::lua_State;
+use mlua::ffi::{self, lua_State};
 
 use super::interrupt::{self, Control, switch};
 
@@ -85,8 +85,16 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.outermost.into_iter().for_each(Control::count_poll);
-        POLLED.set(self.polled);
-        // SAFETY: it was running before and is on the stack below this poll, or is null.
-        unsafe { switch(self.previous) };
+        let state = POLLED.replace(self.polled);
+        // SAFETY: the coroutine was polled just now and is live; what ran before is on the stack
+        // below this poll, or is null.
+        unsafe {
+            // A handler of messages stops collections; whoever waits while variables are closed
+            // after it, or is dropped there, would leave it so.
+            if ffi::lua_gc(state, ffi::LUA_GCISRUNNING) == 0 {
+                ffi::lua_gc(state, ffi::LUA_GCRESTART);
+            }
+            switch(self.previous);
+        }
     }
 }

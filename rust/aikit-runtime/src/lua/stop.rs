@@ -52,8 +52,6 @@ impl Stop {
     /// Interrupts the code of the run, again and again until its poll is over.
     async fn interrupt(self: Arc<Self>) {
         let Some(control) = self.control else { return };
-        // Code that ends soon is let end: what it has just taken, such as an event, would be lost.
-        self.cx.clock().sleep(thread::AGAIN).await;
         while self.polled.load(Ordering::SeqCst) {
             // A wake is no proof.
             if self.cx.check().is_err() {
