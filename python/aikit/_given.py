@@ -38,13 +38,17 @@ def optional_text(name: str, value: Any) -> str | None:  # noqa: ANN401  # what 
     return None if value is None else text(name, value)
 
 
-def number(name: str, value: Any) -> float:  # noqa: ANN401  # what is given
-    """Returns a number."""
+def number(
+    name: str,
+    value: Any,  # noqa: ANN401  # what is given
+    rule: tuple[str, str] = ("number", "give a number"),
+) -> float:
+    """Returns a number; ``rule`` says what else is refused as, and the hint."""
     kind = type(value)
     if kind is float:
         return value  # type: ignore[no-any-return]  # it is one
     if not hasattr(kind, "__float__") and not hasattr(kind, "__index__"):
-        refuse(name, value, "number", "give a number")
+        refuse(name, value, *rule)
     try:
         return float(value)
     except OverflowError:
@@ -57,9 +61,8 @@ def seconds(name: str, value: Any) -> float | None:  # noqa: ANN401  # what is g
     """Returns a number of seconds, or None."""
     if value is None:
         return None
-    if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
-        refuse(name, value, "number of seconds", "give a number of seconds from 0 on, or None")
-    return number(name, value)
+    rule = ("number of seconds", "give a number of seconds from 0 on, or None")
+    return number(name, value, rule)
 
 
 def whole(name: str, value: Any) -> int:  # noqa: ANN401  # what is given

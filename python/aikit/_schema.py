@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import inspect
 import re
 import types
@@ -133,7 +134,10 @@ def _is_data(hint: Any) -> bool:  # noqa: ANN401  # any hint
 
 
 def _hints(function: Callable[..., object]) -> dict[str, Any]:
-    target: Any = inspect.unwrap(function)
+    target: Any = function
+    while isinstance(target, functools.partial):
+        target = target.func
+    target = inspect.unwrap(target)
     if not inspect.isroutine(target):
         target = getattr(target, "__call__", target)  # noqa: B004  # its annotations are wanted
     try:

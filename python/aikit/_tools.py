@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from . import _aikit
 from . import _given as given
+from ._callbacks import is_async
 from .errors import InvalidArgsError
 from .records import Record, table
 
@@ -160,13 +161,12 @@ def _make(function: _AnyFunction, options: Mapping[str, Any]) -> Tool:
     name = options["name"] or getattr(function, "__name__", type(function).__name__)
 
     def call(args: dict[str, Any]) -> Any:  # noqa: ANN401  # the function's own
-        return function(**schema.arguments(args))
+        return function(**schema.arguments(args))  # an awaitable is awaited
 
     async def acall(args: dict[str, Any]) -> Any:  # noqa: ANN401  # the function's own
         return await function(**schema.arguments(args))
 
-    is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
-    adapter = acall if is_async else call
+    adapter = acall if is_async(function) else call
     adapter.__name__ = name
     described = {
         "name": name,

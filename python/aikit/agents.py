@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from . import _aikit
+from ._callbacks import is_async
 from ._tools import Tool, natives_of
 from .errors import InvalidArgsError
 from .handles import Handle, Usage
@@ -144,8 +144,7 @@ def _decider(approve: _Approve | None) -> Callable[[dict[str, Any]], Any] | None
     async def adecide(data: dict[str, Any]) -> Any:  # noqa: ANN401  # checked by the binding
         return await cast("Awaitable[_Verdict]", approve(Approval(data)))
 
-    is_async = inspect.iscoroutinefunction(inspect.unwrap(approve))
-    function = adecide if is_async else decide
+    function = adecide if is_async(approve) else decide
     # Errors call it what the user calls it.
     name = getattr(approve, "__name__", "approve")
     function.__name__ = name if name.isidentifier() else "approve"

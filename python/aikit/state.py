@@ -6,6 +6,7 @@ from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, overload
 
 from . import _aikit
+from ._callbacks import is_async
 from .errors import AikitError, InvalidArgsError
 
 if TYPE_CHECKING:
@@ -209,9 +210,7 @@ class _Change:
         self._raised: BaseException | None = None
 
     def function(self) -> Callable[[Any], Any]:
-        from inspect import iscoroutinefunction  # noqa: PLC0415  # only where a value is changed
-
-        return self._call_async if iscoroutinefunction(self._change) else self._call
+        return self._call_async if is_async(self._change) else self._call
 
     def raise_own(self) -> None:
         if self._raised is not None:
@@ -219,14 +218,19 @@ class _Change:
 
     def _call(self, value: Any) -> Any:  # noqa: ANN401  # any data
         try:
-            return self._change(value)
+            changed = self._change(value)
         except BaseException as error:
             self._raised = error
             raise
+        # As of a `functools.partial` of an async function.
+        return self._awaited(changed) if hasattr(type(changed), "__await__") else changed
 
     async def _call_async(self, value: Any) -> Any:  # noqa: ANN401  # any data
+        return await self._call(value)
+
+    async def _awaited(self, changed: Any) -> Any:  # noqa: ANN401  # any data
         try:
-            return await self._change(value)
+            return await changed
         except BaseException as error:
             self._raised = error
             raise

@@ -46,7 +46,7 @@ def test_what_was_published_is_told_before_the_cell_ends(kernel: Conversation) -
 
 
 def test_an_interrupt_ends_a_cell_that_waits_for_a_listener(kernel: Conversation) -> None:
-    running = kernel.start(
+    running: str = kernel.client.execute(
         "local handle = Procedure.create{name = 'one', function() return 1 end}:start()\n"
         "handle:on('procedure.end', function() print('listens') while true do sleep(0) end end)\n"
         "handle:result()"

@@ -25,11 +25,14 @@ assert(events:stats().dropped == 0)
 -- Whoever gave a wait up takes nothing from those that come after, in every way to give up.
 local later = Event.subscribe("transit.later")
 local function receive() return later:receive() end
+local function loop() for event in later:events() do return event end end
 for way, give_up in pairs{
   timeout = function() pcall(timeout, 0.001, receive) end,
   race = function() race{receive, function() sleep(0) end} end,
   cancel = function() local task = async(receive) sleep(0) task:cancel() pcall(await, task) end,
   coroutine = function() pcall(timeout, 0.001, function() coroutine.wrap(receive)() end) end,
+  loop = function() pcall(timeout, 0.001, loop) end,
+  cancelled_loop = function() local task = async(loop) sleep(0) task:cancel() pcall(await, task) end,
   procedure = function() pcall(Procedure.create{name = "late", timeout = 0.001, receive}) end,
 } do
   for _ = 1, 3 do give_up() end

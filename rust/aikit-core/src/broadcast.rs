@@ -40,6 +40,9 @@ pub const CAPACITY_MAX: usize = 1 << 16;
 /// Most subscribers that scripts and programs may have on one broadcast.
 pub const SUBSCRIBERS_MAX: usize = 10_000;
 
+/// So few subscriptions that have ended are left to the next publication.
+const CLEANED_MIN: usize = 64;
+
 /// What is dropped when the queue of a subscriber is full.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DropPolicy {
@@ -213,10 +216,13 @@ impl<T> State<T> {
             return;
         }
         for place in &mut self.queues {
-            let queue = place.upgrade().filter(|it| !it.is_ended());
-            let runner = queue.and_then(|it| it.runner.get()?.upgrade());
-            if let Some(runner) = runner {
-                *place = Arc::downgrade(&runner.revive());
+            let Some(queue) = place.upgrade().filter(|it| !it.is_ended()) else {
+                continue;
+            };
+            match queue.runner.get().and_then(Weak::upgrade) {
+                Some(runner) => *place = Arc::downgrade(&runner.revive()),
+                // Who waited in the parent is not here, and would be woken in place of another.
+                None => queue.arrived.notify_waiters(),
             }
         }
     }
@@ -234,8 +240,11 @@ impl<T> Broadcast<T> {
         let live = Arc::clone(&self.live);
         let filter = filter.map(Arc::from);
         let queue = Arc::new(Queue::new(options, filter, state.is_closed, live));
-        // Here too: nobody may publish while many come and go.
-        state.clean();
+        // Here too: nobody may publish while many come and go. Only where as many have ended as
+        // there are, so that this costs each of them a bounded time.
+        if state.queues.len() >= CLEANED_MIN + 2 * self.subscriber_count() {
+            state.clean();
+        }
         state.follow();
         if !state.is_closed {
             state.queues.push(Arc::downgrade(&queue));
@@ -277,10 +286,9 @@ impl<T> Broadcast<T> {
     pub fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
-        for queue in std::mem::take(&mut state.queues) {
-            if let Some(queue) = queue.upgrade() {
-                queue.close();
-            }
+        // They stay: a flush waits for what functions have not been given yet.
+        for queue in state.queues.iter().filter_map(Weak::upgrade) {
+            queue.close();
         }
     }
 

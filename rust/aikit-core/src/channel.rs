@@ -220,7 +220,7 @@ impl Channel {
         }
         let begun = {
             let mut responses = self.responses();
-            responses.take(&event);
+            responses.forget(&id);
             responses.begin_wait(&id, self.name())?
         };
         // Polled first of all, so that a wait whose request cannot be published is forgotten.

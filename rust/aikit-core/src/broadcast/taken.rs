@@ -128,11 +128,21 @@ impl Wait {
     }
 }
 
-/// An item as data on its way to a script or a program, see [`Taken`].
+/// An item as data on its way to a script or a program, see [`Taken`]; or other data, of which
+/// nobody wants to know whether it arrives.
 #[must_use = "an item that is not kept goes back"]
 pub struct Delivery {
     value: Value,
-    arrival: Box<dyn Arrival>,
+    arrival: Option<Box<dyn Arrival>>,
+}
+
+impl From<Value> for Delivery {
+    fn from(value: Value) -> Self {
+        Self {
+            value,
+            arrival: None,
+        }
+    }
 }
 
 impl fmt::Debug for Delivery {
@@ -148,7 +158,7 @@ impl Delivery {
     ) -> Self {
         Self {
             value: taken.item.as_deref().map(show).unwrap_or_default(),
-            arrival: Box::new(taken),
+            arrival: Some(Box::new(taken)),
         }
     }
 
@@ -157,9 +167,16 @@ impl Delivery {
         &self.value
     }
 
+    /// Whether somebody wants to know that it has arrived.
+    pub const fn is_awaited(&self) -> bool {
+        self.arrival.is_some()
+    }
+
     /// The item; it has arrived.
     pub fn keep(self) -> Value {
-        self.arrival.note();
+        if let Some(arrival) = self.arrival {
+            arrival.note();
+        }
         self.value
     }
 }

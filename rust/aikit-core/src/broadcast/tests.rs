@@ -1,6 +1,9 @@
 //! The broadcast: order, bounds, ends, listeners.
 
-use std::sync::mpsc;
+use std::{
+    sync::mpsc,
+    task::{Context as TaskContext, Wake, Waker},
+};
 
 use futures::FutureExt as _;
 
@@ -271,6 +274,34 @@ fn a_flush_waits_for_what_was_published_before_and_for_no_more() {
 }
 
 #[test]
+fn a_flush_waits_for_what_was_published_before_the_end() {
+    let bus = Broadcast::default();
+    let (_listener, seen, go_on) = held(&bus);
+    bus.publish(|number| number);
+    bus.close();
+    let mut flushing = Box::pin(flush(bus.backlogs(), None));
+    assert!((&mut flushing).now_or_never().is_none());
+    go_on.add_permits(1);
+    assert_eq!(wait(flushing), 0);
+    assert_eq!(seen.iter().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn subscriptions_that_have_ended_are_forgotten_without_a_publication() {
+    let bus = Broadcast::<u64>::default();
+    let kept: Vec<_> = (0..100)
+        .map(|_| subscribe(&bus, 1, DropPolicy::Oldest))
+        .collect();
+    for _ in 0..10_000 {
+        drop(subscribe(&bus, 1, DropPolicy::Oldest));
+        assert!(bus.state().queues.len() <= CLEANED_MIN + 2 * (kept.len() + 1));
+    }
+    bus.publish(|number| number);
+    assert_eq!(bus.state().queues.len(), kept.len());
+    assert!(kept.iter().all(|it| read(it) == [1]));
+}
+
+#[test]
 fn what_waits_for_a_function_that_is_stopped_is_counted_as_dropped() {
     let bus = Broadcast::default();
     let (listener, seen, go_on) = held(&bus);
@@ -303,4 +334,32 @@ fn functions_go_on_with_what_a_forked_child_publishes() {
     assert_eq!(bus.subscriber_count(), 0);
     assert!(listener.is_stopped());
     go_on.add_permits(8);
+}
+
+#[test]
+fn who_waited_in_the_parent_is_not_woken_in_place_of_a_forked_child() {
+    let bus = Broadcast::default();
+    let subscription = subscribe(&bus, 8, DropPolicy::Oldest);
+    let mut of_parent = Box::pin(subscription.next());
+    assert!((&mut of_parent).now_or_never().is_none());
+    // As in a child, where nobody polls what waited in its parent.
+    bus.state().generation = per_process::generation().wrapping_sub(1);
+    let woken = Arc::new(AtomicUsize::new(0));
+    let noted = Arc::clone(&woken);
+    let waker = Waker::from(Arc::new(Noted(noted)));
+    let mut waiting = Box::pin(subscription.next());
+    let polled = waiting.as_mut().poll(&mut TaskContext::from_waker(&waker));
+    assert!(polled.is_pending());
+    bus.publish(|number| number);
+    assert!(woken.load(Ordering::SeqCst) > 0);
+    assert_eq!(waiting.now_or_never().flatten().as_deref(), Some(&1));
+}
+
+/// A waker that counts.
+struct Noted(Arc<AtomicUsize>);
+
+impl Wake for Noted {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }

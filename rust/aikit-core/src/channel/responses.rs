@@ -48,20 +48,22 @@ struct Remembered {
     is_delivered: bool,
 }
 
-/// A request that somebody may answer.
+/// A request that somebody may answer, with those before it that had its id.
 #[derive(Clone, Copy, Debug, Default)]
 struct Open {
-    /// Subscribers that want it; `None` while it is being published.
-    wanted: Option<usize>,
-    /// Those of them that had no room for it, and the largest of their queues.
+    /// How many of them are being published.
+    publishing: usize,
+    /// Subscribers that want each of them, in all.
+    wanted: usize,
+    /// How often one of those had no room for one of them, and the largest of their queues.
     lost: usize,
     capacity: usize,
 }
 
 impl Open {
-    /// Whether nobody has it who wanted it.
-    fn is_lost(&self) -> bool {
-        self.lost > 0 && self.wanted.is_some_and(|it| it <= self.lost)
+    /// Whether nobody has any of them who wanted it.
+    const fn is_lost(&self) -> bool {
+        self.publishing == 0 && self.lost > 0 && self.wanted <= self.lost
     }
 }
 
@@ -88,22 +90,28 @@ impl Responses {
             return;
         };
         if event.kind == REQUEST {
-            self.remembered.shift_remove(id);
-            if self.open.len() >= OPEN_MAX {
+            self.forget(id);
+            if self.open.len() >= OPEN_MAX && !self.open.contains_key(id) {
                 // One of the oldest; the newest does not take its place.
                 self.open.shift_remove_index(0);
             }
-            self.open.insert(id.to_owned(), Open::default());
+            self.open.entry(id.to_owned()).or_default().publishing += 1;
         } else if event.kind == RESPONSE {
             self.open.swap_remove(id);
             self.answer(id, &Ok(Arc::new(event.clone())));
         }
     }
 
+    /// A new request will have this id: what the last one was answered is of no use.
+    pub(super) fn forget(&mut self, id: &str) {
+        self.remembered.shift_remove(id);
+    }
+
     /// A request was published, which so many subscribers want.
     pub(super) fn published(&mut self, id: &str, wanted: usize) {
         if let Some(open) = self.open.get_mut(id) {
-            open.wanted = Some(wanted);
+            open.publishing = open.publishing.saturating_sub(1);
+            open.wanted += wanted;
             self.fail_lost(id);
         }
     }
@@ -118,7 +126,8 @@ impl Responses {
     }
 
     fn fail_lost(&mut self, id: &str) {
-        if let Some(open) = self.open.get(id).copied().filter(Open::is_lost) {
+        let open = self.open.get(id).copied();
+        if let Some(open) = open.filter(Open::is_lost) {
             self.open.swap_remove(id);
             self.answer(id, &Err(open.capacity));
         }

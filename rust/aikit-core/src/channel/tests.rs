@@ -456,6 +456,27 @@ fn a_request_that_one_subscriber_has_room_for_goes_on() {
 }
 
 #[test]
+fn a_request_that_is_asked_again_is_lost_only_when_no_copy_of_it_is_left() {
+    let (channel, subscription) = crowded(DropPolicy::Oldest);
+    let ask = |id: &str| {
+        let event = ChannelEvent::request(id, Value::Null);
+        channel.publish(event).unwrap();
+    };
+    ask("again");
+    ask("other");
+    // There is no room for the first copy, but for this one.
+    ask("again");
+    let waiting = || channel.wait_for_response("again", None).now_or_never();
+    assert!(waiting().is_none());
+    ask("more");
+    assert!(waiting().is_none());
+    ask("and more");
+    let error = waiting().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert_eq!(subscription.dropped(), 3);
+}
+
+#[test]
 fn the_responses_of_a_function_take_no_place_in_its_own_queue() {
     let channel = channel();
     let (answering, seen) = (channel.clone(), Arc::new(Mutex::new(Vec::new())));

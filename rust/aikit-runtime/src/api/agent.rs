@@ -16,7 +16,7 @@ use aikit_core::{
     tool::DynTool,
     value::Map,
 };
-use futures::{StreamExt as _, stream};
+use futures::stream;
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, model, optional,
@@ -207,7 +207,7 @@ fn stream_run(session: &Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
     let input = input(session, &mut args)?;
     let handle = agent.start(&session.tool_context(&args.cx), input);
-    session.insert_stream(stream::unfold(Some((handle, 0)), next).boxed())
+    session.insert_stream(stream::unfold(Some((handle, 0)), next))
 }
 
 /// The next event of a run; after the last one its result.

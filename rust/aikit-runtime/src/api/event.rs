@@ -11,7 +11,7 @@ use aikit_core::{
     script::Callable,
     value::Map,
 };
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use futures::{FutureExt as _, future::BoxFuture, stream};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
@@ -256,11 +256,11 @@ pub(super) fn stream_of(
     let next = move |feed: Feed| {
         let clock = Arc::clone(&clock);
         async move {
-            let item = feed.receive(&*clock, limit).await.transpose()?;
+            let item = feed.deliver(&*clock, limit).await.transpose()?;
             Some((item, feed))
         }
     };
-    session.insert_stream(stream::unfold(feed, next).boxed())
+    session.insert_stream(stream::unfold(feed, next))
 }
 
 /// An event as a script sees it.

@@ -1,7 +1,7 @@
 //! The border between a script engine and the session: calls, streams, releases.
 
 use aikit_components::nearest;
-use aikit_core::{Context, Error, Result, Value, script::ObjectId};
+use aikit_core::{Context, Error, Result, broadcast::Delivery, script::ObjectId};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ pub trait Host: std::fmt::Debug + Send + Sync {
         &'a self,
         cx: &'a Context,
         stream: StreamId,
-    ) -> BoxFuture<'a, Result<Option<Value>>>;
+    ) -> BoxFuture<'a, Result<Option<Delivery>>>;
 
     /// Forgets an object or a stream. Never waits.
     fn release(&self, resource: Resource);
@@ -100,7 +100,7 @@ impl Host for LocalHost {
         &'a self,
         cx: &'a Context,
         stream: StreamId,
-    ) -> BoxFuture<'a, Result<Option<Value>>> {
+    ) -> BoxFuture<'a, Result<Option<Delivery>>> {
         Box::pin(cx.run(self.0.next(cx, stream)))
     }
 

@@ -304,7 +304,7 @@ fn stream(session: &Session, mut args: Args) -> Result<Return> {
     let request = request(session, &mut args)?;
     let cx = session.tool_context(&args.cx);
     let events = models::stream(&cx, &model.chat, request);
-    session.insert_stream(events.map(|event| models::describe_event(event?)).boxed())
+    session.insert_stream(events.map(|event| models::describe_event(event?)))
 }
 
 async fn embed(session: Session, mut args: Args) -> Result<Return> {

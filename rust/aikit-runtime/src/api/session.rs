@@ -11,14 +11,15 @@ use std::{
 
 use aikit_components::registry::Components;
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value,
+    Context, Error, ErrorKind, Result,
+    broadcast::Delivery,
     hook::HookRegistry,
     logger::{self, Level, Logger},
     script::ObjectId,
     tool::ToolContext,
     value::Map,
 };
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{Stream, StreamExt as _, stream::BoxStream};
 
 use super::{ApiClass, Created, Resource, Return, StreamId, args::ObjectRef};
 
@@ -28,7 +29,7 @@ pub(super) const HOOK_ORIGIN: &str = "lua";
 /// Objects and streams one session may hold at once.
 const RESOURCES_MAX: usize = 100_000;
 
-type Items = BoxStream<'static, Result<Value>>;
+type Items = BoxStream<'static, Result<Delivery>>;
 
 /// One session. A cheap handle: all clones are the same session.
 #[derive(Clone, Debug)]
@@ -145,10 +146,14 @@ impl Session {
     /// # Errors
     ///
     /// `limit_exceeded` when the session holds too many.
-    pub fn insert_stream(&self, items: Items) -> Result<Return> {
+    pub fn insert_stream<T: Into<Delivery>>(
+        &self,
+        items: impl Stream<Item = Result<T>> + Send + 'static,
+    ) -> Result<Return> {
         let id = StreamId(self.next_id());
         let mut resources = self.resources();
         resources.check_room()?;
+        let items = items.map(|item| item.map(Into::into)).boxed();
         let items = Arc::new(tokio::sync::Mutex::new(items));
         resources.streams.insert(id, items);
         Ok(Return::Stream(id))
@@ -196,13 +201,13 @@ impl Session {
     /// # Errors
     ///
     /// The stream's own, after which it is gone too; `not_found` when it was released.
-    pub(super) async fn next(&self, cx: &Context, id: StreamId) -> Result<Option<Value>> {
+    pub(super) async fn next(&self, cx: &Context, id: StreamId) -> Result<Option<Delivery>> {
         let items = self.resources().streams.get(&id).map(Arc::clone);
         // A stream that ended stays at its end.
         let Some(items) = items else { return Ok(None) };
         let item = cx.within(async { items.lock().await.next().await }).await;
         match item {
-            Ok(Some(Ok(value))) => Ok(Some(value)),
+            Ok(Some(Ok(item))) => Ok(Some(item)),
             ended => {
                 self.release(Resource::Stream(id));
                 ended?.transpose()

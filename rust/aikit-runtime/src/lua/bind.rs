@@ -9,7 +9,7 @@ use super::{
     cell, clock, convert,
     error::{self, IntoLua as _},
     natives,
-    object::{ObjectHandle, StreamHandle},
+    object::{self, ObjectHandle, StreamHandle},
     outline,
     pending::held,
     raw,
@@ -280,12 +280,7 @@ fn is_refused(returned: &aikit_core::Result<Return>) -> bool {
 fn give(lua: &Lua, returned: Return, host: Arc<dyn Host>) -> mlua::Result<Value> {
     match returned {
         Return::Value(value) => convert::to_lua(lua, &value),
-        Return::Delivery(item) => {
-            let made = convert::to_lua(lua, item.value())?;
-            // Arrived only now: where there is no memory for it, it is the next one again.
-            drop(item.keep());
-            Ok(made)
-        }
+        Return::Delivery(item) => object::arrived(lua, item),
         Return::Object(object) => {
             let handle = lua.create_userdata(ObjectHandle {
                 id: object.id,

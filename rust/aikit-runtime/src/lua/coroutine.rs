@@ -23,6 +23,7 @@ use mlua::{
 
 use super::{
     interrupt::{self, switch},
+    polled::is_driven,
     state as runs,
     yields::{self, is_pending, refuse_wait},
 };
@@ -128,6 +129,15 @@ unsafe extern "C-unwind" fn resume(state: *mut lua_State) -> c_int {
     unsafe {
         if ffi::lua_tothread(state, 1).is_null() {
             ffi::luaL_checktype(state, 1, ffi::LUA_TTHREAD);
+        }
+        let co = ffi::lua_tothread(state, 1);
+        if co != state && is_driven(co) {
+            ffi::lua_pushboolean(state, 0);
+            ffi::lua_pushstring(
+                state,
+                c"cannot resume the coroutine of a cell or a task".as_ptr(),
+            );
+            return 2;
         }
         let count = ffi::lua_gettop(state) - 1;
         resume_with(state, count)
@@ -304,6 +314,10 @@ unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
         let co = ffi::lua_tothread(state, 1);
         if co.is_null() || co == state {
             return original(state);
+        }
+        if is_driven(co) {
+            let refusal = c"cannot close the coroutine of a cell or a task; cancel the task";
+            return ffi::luaL_error(state, refusal.as_ptr());
         }
         let mut frame: ffi::lua_Debug = std::mem::zeroed();
         let runs =

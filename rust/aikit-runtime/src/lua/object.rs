@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aikit_components::nearest;
-use aikit_core::{Error, script::ObjectId, value::Map};
-use mlua::{MetaMethod, MultiValue, UserData, UserDataMethods, Value};
+use aikit_core::{Error, broadcast::Delivery, script::ObjectId, value::Map};
+use mlua::{Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value};
 
 use super::{
     convert,
@@ -112,8 +112,19 @@ impl UserData for StreamHandle {
     }
 }
 
-async fn next(lua: mlua::Lua, id: StreamId, host: Arc<dyn Host>) -> mlua::Result<Value> {
+async fn next(lua: Lua, id: StreamId, host: Arc<dyn Host>) -> mlua::Result<Value> {
     let run = State::current()?.run()?;
     let item = host.next(&run.cx, id).await.into_lua()?;
-    item.map_or(Ok(Value::Nil), |item| convert::to_lua(&lua, &item))
+    item.map_or(Ok(Value::Nil), |item| arrived(&lua, item))
+}
+
+/// An item as a value of the script.
+///
+/// # Errors
+///
+/// Where there is no memory for it; it is the next one again.
+pub(super) fn arrived(lua: &Lua, item: Delivery) -> mlua::Result<Value> {
+    let made = convert::to_lua(lua, item.value())?;
+    drop(item.keep());
+    Ok(made)
 }

@@ -6,7 +6,8 @@
 )]
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    collections::HashSet,
     pin::Pin,
     ptr,
     task::{Context as TaskContext, Poll},
@@ -19,6 +20,13 @@ use super::interrupt::{self, Control, switch};
 thread_local! {
     /// The coroutine that is polled: what it hands out nobody takes.
     static POLLED: Cell<*mut lua_State> = const { Cell::new(ptr::null_mut()) };
+    /// Those that have begun and not ended.
+    static DRIVEN: RefCell<HashSet<*mut lua_State>> = RefCell::default();
+}
+
+/// Whether only the engine resumes a coroutine: a script that did would take what it waits for.
+pub(super) fn is_driven(state: *mut lua_State) -> bool {
+    DRIVEN.with_borrow(|driven| driven.contains(&state))
 }
 
 /// Whether a coroutine is one of the engine's, which no code of the script resumes.
@@ -42,7 +50,15 @@ impl<R: mlua::FromLuaMulti> Tracked<mlua::thread::AsyncThread<R>> {
     pub(super) fn new(thread: mlua::Thread, args: impl mlua::IntoLuaMulti) -> mlua::Result<Self> {
         let state = thread.state();
         let future = Box::pin(thread.into_async(args)?);
+        DRIVEN.with_borrow_mut(|driven| driven.insert(state));
         Ok(Self { state, future })
+    }
+}
+
+impl<F> Drop for Tracked<F> {
+    fn drop(&mut self) {
+        // Where the thread ends, its variables may be gone.
+        let _ = DRIVEN.try_with(|driven| driven.borrow_mut().remove(&self.state));
     }
 }
 

@@ -5,7 +5,7 @@
 local native = ...
 
 local pack, unpack, type = table.pack, table.unpack, type
-local setmetatable, rawset, pcall, error, tostring = setmetatable, rawset, pcall, error, tostring
+local setmetatable, pcall, error, tostring = setmetatable, pcall, error, tostring
 local pairs, concat = pairs, table.concat
 local runs = native.runs
 local create, resume, status, close = coroutine.create, coroutine.resume, coroutine.status, coroutine.close
@@ -50,27 +50,40 @@ local function through(own, envelope, execution, run, position, args)
     end)
 end
 
+-- What stands behind an envelope: the execution is none of the script's, which could end it.
+local envelopes = setmetatable({}, { __mode = "k" })
+
 local envelope_meta = {
     __index = function(self, key)
-        if key == "context" or key == "pid" then return native[key](self.execution) end
+        local behind_it = envelopes[self]
+        if key == "context" or key == "pid" then return native[key](behind_it.execution) end
         if key == "handle" then
             -- The same each time: it knows where whoever calls it stands.
-            local handle = native.handle(self.execution)
-            rawset(self, key, handle)
-            return handle
+            if behind_it.handle == nil then
+                behind_it.handle = native.handle(behind_it.execution) or false
+            end
+            return behind_it.handle or nil
         end
-        return self.own[key]
+        return behind_it.said[key]
     end,
-    __tostring = function(self) return "envelope of `" .. self.own.operation_name .. "`" end,
+    __newindex = function(_, key) native.refuse("`" .. tostring(key) .. "` of an envelope cannot be set", "give `next` other arguments, or keep it in a variable of your own") end,
+    __tostring = function(self) return "envelope of `" .. envelopes[self].said.operation_name .. "`" end,
+    __name = "Envelope",
     __metatable = false,
 }
+
+local function envelope_of(own, execution)
+    local made = setmetatable({}, envelope_meta)
+    envelopes[made] = { execution = execution, said = own.envelope }
+    return made
+end
 
 local function invoke(own, execution, ...)
     if own.has_schema then
         native.check_args(own.native, (...))
     end
     if own.middleware[1] then
-        local envelope = setmetatable({ execution = execution, own = own.envelope }, envelope_meta)
+        local envelope = envelope_of(own, execution)
         return through(own, envelope, execution, native.check_context(execution), 1, pack(...))
     end
     return own.fn(...)
@@ -126,8 +139,8 @@ local meta = {
     __newindex = function() native.refuse("a procedure cannot be changed", "make a new one with `:use(…)` or `:with_…(…)`") end,
 }
 
--- Makes a procedure; `options` are those of `Procedure.create`, checked already.
-local function make(options, fn, middleware, is_hook)
+-- The parts of a procedure; `options` are those of `Procedure.create`, checked already.
+local function new_parts(options, fn, middleware, is_hook)
     local own = { fn = fn, middleware = middleware, options = options }
     own.native = native.options(options, is_hook or false)
     own.is_limited = (options.timeout or 0) > 0 or (options.context and options.context.timeout) ~= nil
@@ -139,8 +152,12 @@ local function make(options, fn, middleware, is_hook)
         source_type = is_hook and "hook" or "procedure",
         metadata = options.metadata or {},
     }
+    return own
+end
+
+local function make(options, fn, middleware, is_hook)
     local made = setmetatable({}, meta)
-    parts[made] = own
+    parts[made] = new_parts(options, fn, middleware, is_hook)
     return made
 end
 
@@ -426,10 +443,7 @@ end
 
 -- Tracked with options: as a procedure that is called once.
 local function track_with(name, options, fn, ...)
-    options = copy(options, { name = name })
-    local own = { fn = fn, middleware = {}, native = native.options(options, false) }
-    own.is_limited = (options.timeout or 0) > 0
-    return within(own, invoke, ...)
+    return within(new_parts(copy(options, { name = name }), fn, {}), invoke, ...)
 end
 
 function Procedure.track(name, fn, ...)

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use aikit_core::{Context, Result, Value, context::Overrides, io, script::Callable, value::Map};
+use aikit_core::{
+    Context, Result, Value, broadcast::Delivery, context::Overrides, io, script::Callable,
+    value::Map,
+};
 use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -51,6 +54,17 @@ struct State {
 enum Reply {
     Return(Outcome<WireReturn>),
     Item(Outcome<WireItem>),
+}
+
+impl Reply {
+    /// Whether the other end wants to know that it has arrived.
+    const fn is_delivery(&self) -> bool {
+        matches!(
+            self,
+            Self::Return(Outcome::Ok(WireReturn::Delivery(_)))
+                | Self::Item(Outcome::Ok(WireItem::Delivery(_)))
+        )
+    }
 }
 
 impl PipeHost {
@@ -103,7 +117,7 @@ impl PipeHost {
         self.shared.send_call(cx, |place| frame(call, place))?;
         let reply = (&mut waiting.reply).await.map_err(|_| closed());
         waiting.answered = true;
-        if let Ok(Reply::Return(Outcome::Ok(WireReturn::Delivery(_)))) = &reply {
+        if reply.as_ref().is_ok_and(Reply::is_delivery) {
             self.shared.tell(&Frame::Arrived { call });
         }
         reply
@@ -338,7 +352,7 @@ impl Host for PipeHost {
         &'a self,
         cx: &'a Context,
         stream: StreamId,
-    ) -> BoxFuture<'a, Result<Option<Value>>> {
+    ) -> BoxFuture<'a, Result<Option<Delivery>>> {
         Box::pin(async move {
             let asked = self.ask(cx, |call, metadata| Frame::Next {
                 call,

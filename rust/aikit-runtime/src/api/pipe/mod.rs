@@ -121,17 +121,25 @@ impl<T> Outcome<T> {
 #[derive(Debug, Deserialize, Serialize)]
 enum WireItem {
     Value(Value),
+    /// An item of which the session wants to know that it has arrived.
+    Delivery(Value),
     End,
 }
 
 impl WireItem {
-    fn new(item: Option<Value>) -> Self {
-        item.map_or(Self::End, Self::Value)
+    /// What goes to the other end, and what is kept here until it has arrived.
+    fn new(item: Option<Delivery>) -> (Self, Option<Delivery>) {
+        match item {
+            None => (Self::End, None),
+            Some(item) if item.is_awaited() => (Self::Delivery(item.value().clone()), Some(item)),
+            Some(item) => (Self::Value(item.keep()), None),
+        }
     }
 
-    fn into_item(self) -> Option<Value> {
+    fn into_item(self) -> Option<Delivery> {
         match self {
-            Self::Value(value) => Some(value),
+            // By now it has arrived.
+            Self::Value(value) | Self::Delivery(value) => Some(value.into()),
             Self::End => None,
         }
     }

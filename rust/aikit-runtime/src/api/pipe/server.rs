@@ -283,7 +283,11 @@ impl Server {
         let server = Arc::clone(self);
         drop(io::spawn(async move {
             let cx = begun.turn().await;
-            let outcome = Outcome::new(server.host.next(&cx, stream).await.map(WireItem::new));
+            let outcome = server.host.next(&cx, stream).await.and_then(|item| {
+                let (sent, item) = WireItem::new(item);
+                server.keep_item(call, item).map(|()| sent)
+            });
+            let outcome = Outcome::new(outcome);
             server.answer(call, |outcome| Frame::Item { call, outcome }, outcome);
         }));
     }
