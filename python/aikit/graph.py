@@ -80,6 +80,8 @@ class ProcedureNode(Metrics):
     def merge_metrics(self, metrics: Mapping[str, float]) -> None:
         """Adds sums by name: all of them, or none when one does not fit.
 
+        The ``usage`` of a handle does not count them: it has what was used where that was.
+
         Raises:
             InvalidArgsError: As of ``add_metric``.
         """

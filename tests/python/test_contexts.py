@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import math
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -85,6 +85,32 @@ def test_a_call_cannot_become_another_users() -> None:
         sneaky()
     with pytest.raises(TypeError):
         Context.create().child(user="root")  # type: ignore[call-arg]
+
+
+def test_nor_can_it_in_a_graph_of_its_own_or_in_a_function_that_it_subscribed() -> None:
+    failed: list[BaseException] = []
+
+    def become(**options: Any) -> None:  # noqa: ANN401  # of a Context
+        try:
+            Context.create(**options)
+        except DeniedError as error:
+            failed.append(error)
+
+    @aikit.procedure
+    def sneaky() -> None:
+        aikit.events.subscribe("sneaky.event", lambda _: become(tenant="other"))
+        with Context.create():
+            become(user="root", tenant="other", roles=["admin"])
+            assert Context.create(user="ada", roles=["admin", "reader"]).user.roles == ["reader"]
+
+    with Context.create(user="ada", roles=["reader"]):
+        sneaky()
+        aikit.events.publish("sneaky.event")
+        assert aikit.events.flush(timeout=30) == 0
+    assert len(failed) == 2
+    # Outside of every call the program decides.
+    with Context.create(user="ada"), Context.create(user="root") as ctx:
+        assert ctx.user.id == "root"
 
 
 def test_it_flows_into_tasks_and_copied_threads_and_not_elsewhere() -> None:

@@ -25,7 +25,7 @@ pub(crate) use self::{
 pub use self::{
     backlog::{END_LIMIT, LEFT, settle},
     feed::{Feed, timeout},
-    listener::{Listener, ListenerGuard, listen, subscriber},
+    listener::{FunctionGone, Listener, ListenerGuard, listen, subscriber},
     queue::{BYTES_MAX, Lost, Weigh},
     taken::{Delivery, Taken, Wait},
 };

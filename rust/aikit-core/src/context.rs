@@ -90,6 +90,8 @@ struct Shared {
     /// The subscription whose function runs here.
     subscriber: Option<u64>,
     is_silent: bool,
+    /// Whether it goes on for a call that is over.
+    is_of_call: bool,
 }
 
 /// What a handle stands for: started work and all that it calls.
@@ -137,6 +139,7 @@ impl Context {
             channels: overrides.channels,
             subscriber: overrides.subscriber,
             is_silent: overrides.silent,
+            is_of_call: false,
             clock,
         };
         let mut inner = Inner::outermost(shared, deadline, Cancel::root());
@@ -309,6 +312,17 @@ impl Context {
     /// begin it anew.
     pub fn depth(&self) -> usize {
         self.0.depth
+    }
+
+    /// How many Contexts it is below.
+    pub fn level(&self) -> usize {
+        self.0.cancel.level()
+    }
+
+    /// Whether a call is around it, also where it begins a graph of its own or outlives the call:
+    /// there nothing changes on whose behalf it acts.
+    pub fn is_inside_call(&self) -> bool {
+        self.0.depth > 0 || self.0.shared.is_of_call
     }
 
     /// Counters of this Context: an execution's, or a child's own. What is added to a child's

@@ -139,7 +139,9 @@ impl Event {
 
 impl Weigh for Event {
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.data.footprint()
+        let texts = [self.source.as_deref(), self.execution_id.as_deref()];
+        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+        size_of::<Self>() + self.kind.name().len() + texts + self.data.footprint()
     }
 }
 

@@ -110,28 +110,21 @@ impl Metrics {
         Ok(())
     }
 
-    /// As [`Metrics::count`] of each of `sums`: all of them, or none where one does not fit.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Metrics::count`].
-    pub fn count_all(&self, sums: &Sums) -> Result<()> {
-        for (name, amount) in sums {
-            check(name, ("amount", *amount))?;
-        }
-        self.add_all(sums.iter().map(|(name, amount)| (name.as_str(), *amount)));
-        Ok(())
-    }
-
     /// Replaces the metric `name`.
     ///
     /// # Errors
     ///
-    /// As of [`Metrics::count`].
+    /// As of [`Metrics::count`]; `invalid_args` also for a metric `usage.*` that would be less than
+    /// it is.
     pub fn set(&self, name: &str, value: f64) -> Result<()> {
         check(name, ("value", value))?;
         let mut sums = self.sums();
         let before = sums.get(name).copied().unwrap_or(0.0);
+        if value < before && name.starts_with(USAGE) {
+            let message = format!("`{name}` is {before} already, and what was used only grows");
+            let hint = format!("give {before} or more, or use a name without `usage.`");
+            return Err(Error::invalid_args(message).with_hint(hint));
+        }
         add_to(&mut sums, name, value - before);
         if let Some(sum) = sums.get_mut(name) {
             *sum = value;
@@ -145,20 +138,26 @@ impl Metrics {
         self.sums().get(name).copied().unwrap_or(0.0)
     }
 
-    /// Adds every metric of `other` to this one's.
+    /// Adds every metric of `other` to this one's. What was used counts in the total of a handle
+    /// where it was used, and by this no second time.
     pub fn merge(&self, other: &Self) {
         if std::ptr::eq(self, other) {
             return;
         }
         let sums = other.sums().clone();
-        let added = sums.iter().map(|(name, amount)| (name.as_str(), *amount));
-        let totals = self.total.as_ref().zip(other.total.as_ref());
-        if totals.is_some_and(|(own, theirs)| Arc::ptr_eq(own, theirs)) {
-            // It is counted there.
-            self.add_upwards(added);
-        } else {
-            self.add_all(added);
-        }
+        self.add_upwards(named(&sums));
+    }
+
+    /// As [`Metrics::merge`], of sums that a script or a program has: all of them, or none where
+    /// one does not fit.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Metrics::count`].
+    pub fn merge_sums(&self, sums: &Sums) -> Result<()> {
+        check_all(sums)?;
+        self.add_upwards(named(sums));
+        Ok(())
     }
 
     /// Adds to `other` what has come since the last time; `told` is what it has already.
@@ -244,6 +243,15 @@ impl Drop for Metrics {
             above = Arc::into_inner(metrics).and_then(|mut last| last.above.take());
         }
     }
+}
+
+fn named(sums: &Sums) -> impl Iterator<Item = (&str, f64)> + Clone {
+    sums.iter().map(|(name, amount)| (name.as_str(), *amount))
+}
+
+fn check_all(sums: &Sums) -> Result<()> {
+    sums.iter()
+        .try_for_each(|(name, amount)| check(name, ("amount", *amount)))
 }
 
 /// Whether a name is one, and a number counts something.

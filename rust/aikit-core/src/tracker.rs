@@ -29,6 +29,9 @@ use crate::{
 /// tool that calls itself would take memory and threads until its time limit.
 const DEPTH_MAX: usize = 64;
 
+/// Longest name of a procedure: a graph keeps those of its nodes, an event that of its source.
+const NAME_BYTES_MAX: usize = 4 << 10;
+
 /// Executes `body` as one procedure below `cx`.
 ///
 /// The body gets a Context of its own that is current while it runs, ends with the deadline or a
@@ -89,6 +92,7 @@ impl Execution {
     pub fn begin(cx: &Context, operation: &Operation) -> Result<Self> {
         cx.check()?;
         check_depth(cx, &operation.name)?;
+        check_name(&operation.name)?;
         let name = Arc::clone(&operation.name);
         let (started, begun) = (cx.clock().wall(), cx.clock().monotonic());
         let total = cx.operation_total().cloned();
@@ -196,6 +200,18 @@ fn check_depth(cx: &Context, name: &str) -> Result<()> {
     let message = format!("`{name}` is nested in {DEPTH_MAX} other calls, which is the limit");
     let hint = "look for a tool, an agent or a procedure that calls itself without an end";
     Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.len() <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the name of the procedure `{name}` has {} bytes",
+        name.len()
+    );
+    let hint = format!("give it a name of up to {NAME_BYTES_MAX} bytes");
+    Err(Error::invalid_args(message).with_hint(hint))
 }
 
 fn panicked(name: &str, panic: &(dyn Any + Send)) -> Error {

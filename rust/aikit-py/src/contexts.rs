@@ -139,7 +139,7 @@ impl Context {
             };
             let is_other = principal.id != base.principal().id
                 || principal.tenant_id != base.principal().tenant_id;
-            if base.node().is_some() {
+            if base.is_inside_call() {
                 if is_other {
                     let message = format!(
                         "a call of `{}` cannot become one of `{}`",

@@ -128,6 +128,9 @@ impl ProcedureNode {
 
     /// Adds sums by name.
     fn merge_metrics(&self, py: Python<'_>, sums: Vec<(String, f64)>) -> PyResult<()> {
-        errors::raise(py, self.node.metrics.count_all(&sums.into_iter().collect()))
+        errors::raise(
+            py,
+            self.node.metrics.merge_sums(&sums.into_iter().collect()),
+        )
     }
 }

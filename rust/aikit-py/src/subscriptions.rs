@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
-    broadcast::{DropPolicy, Feed, QueueOptions, Wait, subscriber, timeout},
+    broadcast::{DropPolicy, Feed, FunctionGone, QueueOptions, Wait, subscriber, timeout},
     context::{HostData, Overrides},
     script::Callable,
     tool::ToolContext,
@@ -122,7 +122,7 @@ fn ended(error: Error) -> Error {
     }
     Error::new(ErrorKind::Unavailable, error.message())
         .with_hint("subscribe in a loop that runs as long as events come")
-        .with_source(error)
+        .with_source(FunctionGone)
 }
 
 /// Calls a Python function with each item, on behalf of whoever subscribed. It outlives the call

@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{BroadcastSubscription, backlog, queue::Queue};
-use crate::{Error, ErrorKind, Result, io};
+use crate::{Error, Result, io};
 
 tokio::task_local! {
     /// The subscription whose function runs here.
@@ -24,6 +24,27 @@ tokio::task_local! {
 /// [`Overrides::subscriber`](crate::context::Overrides::subscriber).
 pub fn subscriber() -> Option<u64> {
     SUBSCRIBER.try_with(|it| *it).ok()
+}
+
+/// The source of an error which says that a function will never run again, because the script or
+/// the program it belongs to has ended.
+#[derive(Debug)]
+pub struct FunctionGone;
+
+impl fmt::Display for FunctionGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what the function belongs to has ended")
+    }
+}
+
+impl std::error::Error for FunctionGone {}
+
+impl FunctionGone {
+    /// Whether an error says so. Its kind alone does not: functions fail with any kind.
+    fn is_source_of(error: &Error) -> bool {
+        let source = std::error::Error::source(error);
+        source.is_some_and(<dyn std::error::Error>::is::<Self>)
+    }
 }
 
 /// A running listener. It goes on until [`Listener::stop`] or the end of what it listens to,
@@ -165,7 +186,7 @@ where
         };
         self.failures.note(&error);
         tracing::warn!(subscriber = %self.name, %error, "a subscriber failed");
-        error.kind() != ErrorKind::Unavailable
+        !FunctionGone::is_source_of(&error)
     }
 }
 
@@ -212,7 +233,7 @@ where
 ///
 /// A call that fails or panics harms nobody else: it is counted and logged, and the next item is
 /// given to the function as if nothing had happened. Only where the function is gone, because the
-/// script or program it belongs to has ended (`unavailable`), does the listener end. In a forked
+/// script or program it belongs to has ended ([`FunctionGone`]), does the listener end. In a forked
 /// child it goes on with what is published there.
 pub fn listen<T, F>(subscription: BroadcastSubscription<T>, name: &str, function: F) -> Listener
 where

@@ -60,8 +60,22 @@ const FIELDS: [&str; 5] = [
 
 impl Weigh for ChannelEvent {
     fn weight(&self) -> usize {
-        let target = self.target.as_ref().map_or(0, Value::footprint);
-        size_of::<Self>() + self.payload.footprint() + target
+        let metadata = &self.metadata;
+        let texts = [
+            Some(&*self.kind),
+            self.id.as_deref(),
+            metadata.source.as_deref(),
+            metadata.execution_id.as_deref(),
+            metadata.source_connection_id.as_deref(),
+        ];
+        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+        let extra = metadata.extra.iter();
+        let extra = extra.map(|(name, value)| name.len() + value.footprint());
+        size_of::<Self>()
+            + self.payload.footprint()
+            + self.target.as_ref().map_or(0, Value::footprint)
+            + texts
+            + extra.sum::<usize>()
     }
 }
 

@@ -1,16 +1,22 @@
 //! Who waits for which response, the responses that came before somebody waited, and the requests
 //! that nobody had room for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use indexmap::IndexMap;
 use tokio::sync::oneshot;
 
 use super::{ChannelEvent, REQUEST, RESPONSE};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, broadcast::Weigh as _};
 
 /// Responses that a channel remembers.
 pub(super) const REMEMBERED_MAX: usize = 256;
+
+/// Bytes of all of them, about; the last is remembered however large it is.
+pub(super) const REMEMBERED_BYTES_MAX: usize = 1 << 24;
 
 /// Waits that a channel has at once.
 pub(super) const WAITS_MAX: usize = 10_000;
@@ -26,8 +32,11 @@ pub(super) struct Responses {
     wait_count: usize,
     next: u64,
     remembered: IndexMap<String, Remembered>,
-    /// Requests without a response.
-    open: IndexMap<String, Open>,
+    /// What the remembered ones weigh.
+    remembered_bytes: usize,
+    /// Requests without a response, and their ids in the order in which they came.
+    open: HashMap<String, Open>,
+    order: BTreeMap<u64, String>,
     lost: u64,
     is_closed: bool,
 }
@@ -44,6 +53,7 @@ struct Wait {
 #[derive(Debug)]
 struct Remembered {
     answer: Answer,
+    bytes: usize,
     /// Whether somebody got it.
     is_delivered: bool,
 }
@@ -51,6 +61,8 @@ struct Remembered {
 /// A request that somebody may answer, with those before it that had its id.
 #[derive(Clone, Copy, Debug, Default)]
 struct Open {
+    /// Its place in the order.
+    number: u64,
     /// How many of them are being published.
     publishing: usize,
     /// Subscribers that want each of them, in all.
@@ -91,20 +103,43 @@ impl Responses {
         };
         if event.kind == REQUEST {
             self.forget(id);
-            if self.open.len() >= OPEN_MAX && !self.open.contains_key(id) {
-                // One of the oldest; the newest does not take its place.
-                self.open.shift_remove_index(0);
-            }
-            self.open.entry(id.to_owned()).or_default().publishing += 1;
+            self.open(id).publishing += 1;
         } else if event.kind == RESPONSE {
-            self.open.swap_remove(id);
+            self.close_request(id);
             self.answer(id, &Ok(Arc::new(event.clone())));
         }
     }
 
     /// A new request will have this id: what the last one was answered is of no use.
     pub(super) fn forget(&mut self, id: &str) {
-        self.remembered.shift_remove(id);
+        if let Some(forgotten) = self.remembered.shift_remove(id) {
+            self.remembered_bytes -= forgotten.bytes;
+        }
+    }
+
+    /// The request of an id without a response; the oldest gives way.
+    fn open(&mut self, id: &str) -> &mut Open {
+        if !self.open.contains_key(id) {
+            if self.open.len() >= OPEN_MAX
+                && let Some((_, oldest)) = self.order.pop_first()
+            {
+                self.open.remove(&oldest);
+            }
+            self.next += 1;
+            self.order.insert(self.next, id.to_owned());
+        }
+        let number = self.next;
+        let open = self.open.entry(id.to_owned());
+        open.or_insert_with(|| Open {
+            number,
+            ..Open::default()
+        })
+    }
+
+    fn close_request(&mut self, id: &str) {
+        if let Some(open) = self.open.remove(id) {
+            self.order.remove(&open.number);
+        }
     }
 
     /// A request was published, which so many subscribers want.
@@ -128,7 +163,7 @@ impl Responses {
     fn fail_lost(&mut self, id: &str) {
         let open = self.open.get(id).copied();
         if let Some(open) = open.filter(Open::is_lost) {
-            self.open.swap_remove(id);
+            self.close_request(id);
             self.answer(id, &Err(open.capacity));
         }
     }
@@ -140,18 +175,29 @@ impl Responses {
         for wait in waits {
             is_delivered |= wait.answer.send(answer.clone()).is_ok();
         }
-        self.remembered.shift_remove(id);
-        if self.remembered.len() == REMEMBERED_MAX {
+        self.forget(id);
+        let bytes = answer.as_ref().map_or(0, |event| event.weight());
+        self.make_room(bytes);
+        let remembered = Remembered {
+            answer: answer.clone(),
+            bytes,
+            is_delivered,
+        };
+        self.remembered_bytes += bytes;
+        self.remembered.insert(id.to_owned(), remembered);
+    }
+
+    /// Forgets remembered ones until there is room for another of that weight.
+    fn make_room(&mut self, bytes: usize) {
+        while self.remembered.len() == REMEMBERED_MAX
+            || (!self.remembered.is_empty() && self.remembered_bytes + bytes > REMEMBERED_BYTES_MAX)
+        {
             // One that somebody got is missed least; else the oldest.
             let delivered = self.remembered.values().position(|it| it.is_delivered);
             self.lost += u64::from(delivered.is_none());
-            self.remembered.shift_remove_index(delivered.unwrap_or(0));
+            let forgotten = self.remembered.shift_remove_index(delivered.unwrap_or(0));
+            self.remembered_bytes -= forgotten.map_or(0, |(_, it)| it.bytes);
         }
-        let remembered = Remembered {
-            answer: answer.clone(),
-            is_delivered,
-        };
-        self.remembered.insert(id.to_owned(), remembered);
     }
 
     pub(super) fn begin_wait(&mut self, id: &str, channel: &str) -> Result<Begun> {
@@ -206,6 +252,8 @@ impl Responses {
         self.wait_count = 0;
         self.waits.clear();
         self.remembered.clear();
+        self.remembered_bytes = 0;
         self.open.clear();
+        self.order.clear();
     }
 }

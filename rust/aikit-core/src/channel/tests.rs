@@ -3,12 +3,12 @@
 use futures::FutureExt as _;
 
 use super::{
-    responses::{REMEMBERED_MAX, WAITS_MAX},
+    responses::{REMEMBERED_BYTES_MAX, REMEMBERED_MAX, WAITS_MAX},
     *,
 };
 use crate::{
     Value,
-    broadcast::{DropPolicy, flush},
+    broadcast::{DropPolicy, Weigh as _, flush},
     clock::SystemClock,
     io,
     value::Map,
@@ -222,6 +222,57 @@ fn remembered_responses_are_bounded_and_the_loss_is_counted() {
         ))
         .unwrap();
     assert!(!read(&ids[0]) && read(&ids[1]) && channel.lost_responses() == 0);
+}
+
+#[test]
+fn remembered_responses_are_bounded_in_bytes_and_the_last_stays() {
+    let channel = channel();
+    let respond = |id: &str, bytes: usize| {
+        let mut event = ChannelEvent::response(id, Value::Null);
+        // Where it is large makes no difference.
+        event.metadata.extra = Map::from_iter([("x".to_owned(), Value::from("y".repeat(bytes)))]);
+        channel.publish(event).unwrap();
+    };
+    let is_there = |id: &str| {
+        let waited = channel.wait_for_response(id, None).now_or_never();
+        waited.is_some_and(|it| it.is_ok())
+    };
+    for id in ["1", "2", "3"] {
+        respond(id, REMEMBERED_BYTES_MAX * 2 / 5);
+    }
+    assert!(!is_there("1") && is_there("3") && channel.lost_responses() == 1);
+    respond("4", REMEMBERED_BYTES_MAX * 2);
+    assert!(!is_there("2") && !is_there("3") && is_there("4"));
+    respond("5", 1);
+    assert!(!is_there("4") && is_there("5"));
+}
+
+#[test]
+fn an_event_weighs_what_it_carries_wherever_that_stands() {
+    let text = "x".repeat(1_000);
+    let large = || Map::from_iter([(text.clone(), Value::from(&*text))]);
+    let weight = |change: fn(&mut ChannelEvent, Map, String)| {
+        let mut event = ChannelEvent::request("1", Value::Null);
+        change(&mut event, large(), text.clone());
+        event.weight()
+    };
+    let empty = weight(|_, _, _| {});
+    for (change, least) in [
+        (
+            (|it, map, _| it.metadata.extra = map) as fn(&mut ChannelEvent, Map, String),
+            1_900,
+        ),
+        (|it, _, text| it.metadata.source = Some(text), 900),
+        (|it, _, text| it.metadata.execution_id = Some(text), 900),
+        (
+            |it, _, text| it.metadata.source_connection_id = Some(text),
+            900,
+        ),
+        (|it, _, text| it.kind = text, 900),
+        (|it, map, _| it.target = Some(Value::Map(map)), 1_900),
+    ] {
+        assert!(weight(change) >= empty + least);
+    }
 }
 
 #[test]

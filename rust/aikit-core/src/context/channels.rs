@@ -34,6 +34,9 @@ pub trait ChannelService: fmt::Debug + Send + Sync {
     /// that is no text and no whole number.
     fn session(&self, cx: &Context) -> Result<ChannelSession>;
 
+    /// The session of the Context's user and conversation, if there is one.
+    fn find_session(&self, cx: &Context) -> Option<ChannelSession>;
+
     /// Destroys the session of the Context with all its channels.
     fn destroy_session(&self, cx: &Context);
 
@@ -119,6 +122,12 @@ impl ChannelService for Channels {
         let session = ChannelSession::new(owner.id(), clock);
         sessions.insert(owner, session.clone());
         Ok(session)
+    }
+
+    fn find_session(&self, cx: &Context) -> Option<ChannelSession> {
+        let owner = Owner::of(cx).ok()?;
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&owner).cloned()
     }
 
     fn is_free(&self) -> bool {

@@ -159,6 +159,7 @@ impl Context {
         shared.progress.clone_from(&around.shared.progress);
         // They belong to the call: what a hook does unseen, what was approved, whose function it is.
         (shared.asking, shared.invocation, shared.subscriber) = (None, None, None);
+        shared.is_of_call = self.is_inside_call();
         let cancel = around.cancel.child();
         Self(Arc::new(Inner::outermost(shared, around.deadline, cancel)))
     }

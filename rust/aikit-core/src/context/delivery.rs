@@ -21,8 +21,8 @@ impl Context {
                 .with_hint("call `flush` outside of functions that get events"));
         }
         let mut backlogs = self.events().backlogs();
-        if let Some(service) = self.channels() {
-            backlogs.extend(service.session(self)?.backlogs());
+        if let Some(session) = self.channels().and_then(|it| it.find_session(self)) {
+            backlogs.extend(session.backlogs());
         }
         self.within(broadcast::flush(backlogs, limit)).await
     }

@@ -215,10 +215,25 @@ fn what_outlives_a_call_has_its_principal_and_the_end_of_the_session() {
     assert!(Arc::ptr_eq(later.events(), call.events()));
     assert!(later.remaining().is_none() && later.tick().is_none());
     assert!(later.host::<u32>().is_none() && !Arc::ptr_eq(later.graph(), call.graph()));
+    assert!(!later.is_inside_call());
     call.cancel(ErrorKind::Cancelled, "over");
     later.check().unwrap();
     session.cancel(ErrorKind::Cancelled, "closed");
     assert_eq!(later.check().unwrap_err().message(), "closed");
+}
+
+#[test]
+fn what_begins_inside_of_a_call_stays_inside_in_a_graph_of_its_own_and_after_it() {
+    let session = Context::default();
+    let call = begin(&session, "call");
+    let root = call.context().root_child(Overrides::default());
+    assert!(!session.is_inside_call() && root.node().is_none());
+    let later = root.outliving(&session, None);
+    let again = later.root_child(Overrides::default());
+    let last = again.outliving(&session, None);
+    for cx in [call.context(), &root, &later, &again, &last] {
+        assert!(cx.is_inside_call());
+    }
 }
 
 #[test]

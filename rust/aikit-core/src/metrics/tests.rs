@@ -44,8 +44,7 @@ fn a_total_counts_usage_at_once_and_what_is_told_no_second_time() {
     child.add("usage.requests", 1.0);
     child.count("usage.requests", 1.0).unwrap();
     child.count("steps", 1.0).unwrap();
-    let sums = [("usage.input_tokens".to_owned(), 5.0)];
-    child.count_all(&sums.into_iter().collect()).unwrap();
+    child.count("usage.input_tokens", 5.0).unwrap();
     child.set("usage.input_tokens", 7.0).unwrap();
     let usage = UsageSums {
         output_tokens: 3.0,
@@ -68,21 +67,31 @@ fn a_total_counts_usage_at_once_and_what_is_told_no_second_time() {
 }
 
 #[test]
-fn a_merge_of_what_the_total_has_counts_there_no_second_time() {
-    let total = Arc::new(Metrics::default());
-    let [parent, child] = [(); 2].map(|()| Metrics::counted_in(Some(Arc::clone(&total))));
-    let other = Metrics::default();
+fn a_merge_counts_in_no_total_a_second_time() {
+    let outer = Arc::new(Metrics::default());
+    let inner = Arc::new(Metrics::counted_in(Some(Arc::clone(&outer))));
+    let parent = Metrics::counted_in(Some(Arc::clone(&outer)));
+    let child = Metrics::counted_in(Some(Arc::clone(&inner)));
     child.add("usage.requests", 2.0);
-    other.add("usage.requests", 5.0);
     parent.merge(&child);
+    let sums = Sums::from_iter([("usage.requests".to_owned(), 2.0)]);
+    parent.merge_sums(&sums).unwrap();
+    let requests = [&parent, &inner, &outer].map(|it| it.get("usage.requests"));
+    assert_eq!(requests, [4.0, 2.0, 2.0]);
+}
+
+#[test]
+fn what_was_used_is_never_set_to_less() {
+    let total = Arc::new(Metrics::default());
+    let metrics = Metrics::counted_in(Some(Arc::clone(&total)));
+    metrics.add("usage.cost_usd", 0.5);
+    let error = metrics.set("usage.cost_usd", 0.0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgs);
+    assert!(error.message().contains("0.5"), "{error}");
+    metrics.set("usage.cost_usd", 0.75).unwrap();
     assert_eq!(
-        (parent.get("usage.requests"), total.get("usage.requests")),
-        (2.0, 2.0)
-    );
-    parent.merge(&other);
-    assert_eq!(
-        (parent.get("usage.requests"), total.get("usage.requests")),
-        (7.0, 7.0)
+        (metrics.get("usage.cost_usd"), total.get("usage.cost_usd")),
+        (0.75, 0.75)
     );
 }
 
@@ -174,7 +183,7 @@ fn a_name_of_very_many_parts_nests_no_deeper_than_the_limit() {
 }
 
 #[test]
-fn many_are_counted_or_none() {
+fn many_are_merged_or_none() {
     let metrics = Metrics::default();
     let of = |sums: &[(&str, f64)]| -> Sums {
         sums.iter()
@@ -182,10 +191,10 @@ fn many_are_counted_or_none() {
             .collect()
     };
     for wrong in [("", 1.0), ("b", f64::NAN), ("usage.requests", -1.0)] {
-        assert!(metrics.count_all(&of(&[("a", 1.0), wrong])).is_err());
+        assert!(metrics.merge_sums(&of(&[("a", 1.0), wrong])).is_err());
         assert_eq!(metrics.to_value(), Value::Map(Map::new()));
     }
-    metrics.count_all(&of(&[("a", 1.0), ("b", 2.0)])).unwrap();
+    metrics.merge_sums(&of(&[("a", 1.0), ("b", 2.0)])).unwrap();
     assert_eq!((metrics.get("a"), metrics.get("b")), (1.0, 2.0));
 }
 

@@ -350,7 +350,7 @@ fn events(session: &Session, mut args: Args) -> Result<Return> {
     let channel = opened(session, &mut args)?;
     let seconds = args.options("options").number("timeout");
     let feed = feed(channel.subscribe(QueueOptions::default())?);
-    event::stream_of(session, &args.cx, feed, seconds)
+    event::stream_of(session, feed, seconds)
 }
 
 async fn request(session: Session, mut args: Args) -> Result<Return> {

@@ -432,7 +432,7 @@ const NODE: ApiClass = ApiClass {
         GET_METRIC,
         row(
             "merge_metrics",
-            "Adds counters by name.",
+            "Adds counters by name; the usage of a handle does not count them again.",
             &[required("metrics", Kind::Table, "Names and amounts.")],
             "nothing",
             "Procedure.track('step', function() Context.node():merge_metrics({pages = 2}) end)",

@@ -11,7 +11,7 @@ use aikit_core::{
     script::Callable,
     value::Map,
 };
-use futures::{FutureExt as _, future::BoxFuture, stream};
+use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
@@ -246,21 +246,8 @@ pub(super) fn calling<T: 'static>(
 }
 
 /// Gives the items of a feed as a stream of the session.
-pub(super) fn stream_of(
-    session: &Session,
-    cx: &Context,
-    feed: Feed,
-    seconds: Option<f64>,
-) -> Result<Return> {
-    let (limit, clock) = (timeout(seconds)?, Arc::clone(cx.clock()));
-    let next = move |feed: Feed| {
-        let clock = Arc::clone(&clock);
-        async move {
-            let item = feed.deliver(&*clock, limit).await.transpose()?;
-            Some((item, feed))
-        }
-    };
-    session.insert_stream(stream::unfold(feed, next))
+pub(super) fn stream_of(session: &Session, feed: Feed, seconds: Option<f64>) -> Result<Return> {
+    session.insert_feed(feed, timeout(seconds)?)
 }
 
 /// An event as a script sees it.
@@ -335,7 +322,7 @@ pub(super) async fn next_of(feed: &Feed, cx: &Context, limit: Option<Duration>) 
 fn events(session: &Session, mut args: Args) -> Result<Return> {
     let feed = Feed::clone(&*session.object::<Feed>(args.this)?);
     let seconds = args.options("options").number("timeout");
-    stream_of(session, &args.cx, feed, seconds)
+    stream_of(session, feed, seconds)
 }
 
 fn stats(session: &Session, args: &Args) -> Result<Return> {

@@ -7,12 +7,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use aikit_components::registry::Components;
 use aikit_core::{
-    Context, Error, ErrorKind, Result,
-    broadcast::Delivery,
+    Context, Error, ErrorKind, Result, Value,
+    broadcast::{Delivery, Feed},
     hook::HookRegistry,
     logger::{self, Level, Logger},
     script::ObjectId,
@@ -29,7 +30,7 @@ pub(super) const HOOK_ORIGIN: &str = "lua";
 /// Objects and streams one session may hold at once.
 const RESOURCES_MAX: usize = 100_000;
 
-type Items = BoxStream<'static, Result<Delivery>>;
+type Items = BoxStream<'static, Result<Value>>;
 
 /// One session. A cheap handle: all clones are the same session.
 #[derive(Clone, Debug)]
@@ -54,8 +55,27 @@ impl Drop for Inner {
 #[derive(Default)]
 struct Resources {
     objects: HashMap<ObjectId, Object>,
+    streams: HashMap<StreamId, Arc<Source>>,
+}
+
+/// Where the items of a stream come from.
+enum Source {
     // An async mutex: it is held while the next item is awaited.
-    streams: HashMap<StreamId, Arc<tokio::sync::Mutex<Items>>>,
+    Items(tokio::sync::Mutex<Items>),
+    /// Each wait is its own: one that is given up takes nothing from others of the subscription.
+    Feed(Feed, Option<Duration>),
+}
+
+impl Source {
+    async fn next(&self, cx: &Context) -> Option<Result<Delivery>> {
+        match self {
+            Self::Items(items) => {
+                let item = items.lock().await.next().await?;
+                Some(item.map(Delivery::from))
+            }
+            Self::Feed(feed, limit) => feed.deliver(&**cx.clock(), *limit).await.transpose(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Resources {
@@ -146,16 +166,28 @@ impl Session {
     /// # Errors
     ///
     /// `limit_exceeded` when the session holds too many.
-    pub fn insert_stream<T: Into<Delivery>>(
+    pub fn insert_stream(
         &self,
-        items: impl Stream<Item = Result<T>> + Send + 'static,
+        items: impl Stream<Item = Result<Value>> + Send + 'static,
     ) -> Result<Return> {
+        let items = tokio::sync::Mutex::new(items.boxed());
+        self.insert_source(Source::Items(items))
+    }
+
+    /// Keeps the items of a subscription as a stream, which ends when none comes within `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Session::insert_stream`].
+    pub(super) fn insert_feed(&self, feed: Feed, limit: Option<Duration>) -> Result<Return> {
+        self.insert_source(Source::Feed(feed, limit))
+    }
+
+    fn insert_source(&self, source: Source) -> Result<Return> {
         let id = StreamId(self.next_id());
         let mut resources = self.resources();
         resources.check_room()?;
-        let items = items.map(|item| item.map(Into::into)).boxed();
-        let items = Arc::new(tokio::sync::Mutex::new(items));
-        resources.streams.insert(id, items);
+        resources.streams.insert(id, Arc::new(source));
         Ok(Return::Stream(id))
     }
 
@@ -202,10 +234,12 @@ impl Session {
     ///
     /// The stream's own, after which it is gone too; `not_found` when it was released.
     pub(super) async fn next(&self, cx: &Context, id: StreamId) -> Result<Option<Delivery>> {
-        let items = self.resources().streams.get(&id).map(Arc::clone);
+        let source = self.resources().streams.get(&id).map(Arc::clone);
         // A stream that ended stays at its end.
-        let Some(items) = items else { return Ok(None) };
-        let item = cx.within(async { items.lock().await.next().await }).await;
+        let Some(source) = source else {
+            return Ok(None);
+        };
+        let item = cx.within(source.next(cx)).await;
         match item {
             Ok(Some(Ok(item))) => Ok(Some(item)),
             ended => {

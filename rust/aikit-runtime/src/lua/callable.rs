@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, context::Overrides, engine::CellSink,
-    script::Callable,
+    Context, Error, ErrorKind, Result, Value, broadcast::FunctionGone, context::Overrides,
+    engine::CellSink, script::Callable,
 };
 use futures::future::BoxFuture;
 use mlua::Function;
@@ -148,4 +148,5 @@ impl Drop for CancelOnDrop {
 fn ended() -> Error {
     Error::new(ErrorKind::Unavailable, "the script's engine has ended")
         .with_hint("define the function again in the new session")
+        .with_source(FunctionGone)
 }

@@ -5,7 +5,7 @@
 
 use std::{
     iter,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use aikit_core::{Context, Error, ErrorKind, graph::Status};
@@ -15,8 +15,9 @@ use aikit_core::{Context, Error, ErrorKind, graph::Status};
 pub(super) struct Fate {
     cx: Context,
     end: Mutex<End>,
-    /// That of the task which has started it.
-    around: Option<Arc<Self>>,
+    /// That of the task which has started it, or of the next further out that may still tell
+    /// something.
+    around: Mutex<Option<Arc<Self>>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,11 +32,27 @@ enum End {
 impl Fate {
     /// That of a task which runs in `cx`, started by the one that `around` is of.
     pub(super) fn begin(cx: &Context, around: Option<Arc<Self>>) -> Arc<Self> {
+        if let Some(around) = &around {
+            around.forget_ended();
+        }
         Arc::new(Self {
             cx: cx.clone(),
             end: Mutex::new(End::Running),
-            around,
+            around: Mutex::new(around),
         })
+    }
+
+    /// Lets go of the tasks around that have ended by themselves, which tell nothing: of tasks that
+    /// each start the next one, all would stay.
+    fn forget_ended(&self) {
+        let tells = |it: &Arc<Self>| it.now() != End::Itself;
+        let outer = iter::successors(self.around(), |it| it.around()).find(tells);
+        let before = std::mem::replace(&mut *lock(&self.around), outer);
+        drop(before);
+    }
+
+    fn around(&self) -> Option<Arc<Self>> {
+        lock(&self.around).clone()
     }
 
     /// The task has ended now. Decided now, because later the time is up in any case.
@@ -46,18 +63,18 @@ impl Fate {
         } else {
             End::Itself
         };
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        *lock(&self.end) = end;
     }
 
     /// Whether the time was up of what the task belongs to, and that fails with it and says so: a
     /// task around it, or a procedure.
     pub(super) fn is_that_of_owner(&self) -> bool {
-        let mut tasks = iter::successors(self.around.as_deref(), |it| it.around.as_deref());
+        let mut tasks = iter::successors(self.around(), |it| it.around());
         let node = self.cx.node().into_iter();
         let mut nodes = node.flat_map(|it| iter::once(it).chain(it.ancestors()));
         let has_failed = |it: Status| matches!(it, Status::Cancelled | Status::Failed);
         self.now() == End::OutOfTime
-            && (tasks.any(Self::runs_out_of_time) || nodes.any(|it| has_failed(it.status())))
+            && (tasks.any(|it| it.runs_out_of_time()) || nodes.any(|it| has_failed(it.status())))
     }
 
     /// Whether it has ended because its time was up, or is about to.
@@ -70,8 +87,22 @@ impl Fate {
     }
 
     fn now(&self) -> End {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.end)
     }
+}
+
+impl Drop for Fate {
+    fn drop(&mut self) {
+        // One after the other: each would drop the next inside of itself, deeper than a stack is.
+        let mut above = lock(&self.around).take();
+        while let Some(last) = above.and_then(Arc::into_inner) {
+            above = lock(&last.around).take();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether nothing runs in a Context any more because its time is up.

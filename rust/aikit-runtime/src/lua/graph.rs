@@ -187,7 +187,7 @@ impl UserData for NodeHandle {
         methods.add_method("merge_metrics", |lua, this, given: MultiValue| {
             let sums: Table = read("Node", "merge_metrics", lua, given)?;
             let sums = sums_of(&sums)?;
-            this.node.metrics.count_all(&sums).into_lua()?;
+            this.node.metrics.merge_sums(&sums).into_lua()?;
             Ok(())
         });
         methods.add_method("metrics", |lua, this, ()| {

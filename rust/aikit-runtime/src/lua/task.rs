@@ -54,6 +54,9 @@ enum Outcome {
     Failed(Error, bool),
 }
 
+/// Most tasks of which each was started inside of the one before.
+const LEVELS_MAX: usize = 100_000;
+
 /// Most failed tasks of a cell that wait for its end; a further one is reported at once.
 const FAILED_MAX: usize = 1_000;
 
@@ -164,6 +167,7 @@ impl Task {
         let parent = state
             .run()
             .map_err(|error| Error::internal("a task began outside of a run").with_source(error))?;
+        check_level(&parent.cx)?;
         let run = parent.beside(parent.cx.part(Overrides {
             timeout: limit,
             ..Overrides::default()
@@ -285,6 +289,17 @@ impl Task {
             Outcome::Failed(..) => "failed",
         }
     }
+}
+
+/// A task begins inside of the one that starts it, and ends with that one's Context. So of those
+/// that each start the next one something stays.
+fn check_level(cx: &Context) -> Result<()> {
+    if cx.level() < LEVELS_MAX {
+        return Ok(());
+    }
+    let message = format!("{LEVELS_MAX} tasks were each started inside of the one before");
+    let hint = "go on with a loop in one task: `while true do … sleep(1) end`";
+    Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
 }
 
 /// Runs the function of a task until it ends or its Context does.

@@ -252,7 +252,7 @@ fn receive(shared: &Arc<Shared>, frame: Frame) {
             }
         }
         Frame::Metadata { place, metadata } => {
-            let kept = shared.state().metadata.keep(place, metadata);
+            let kept = shared.state().metadata.receive(place, metadata);
             if let Err(error) = kept {
                 tracing::warn!(%error, "the session sent what cannot be");
             }

@@ -127,6 +127,19 @@ impl Kept {
         Ok(())
     }
 
+    /// As [`Kept::keep`], of what has come from the other end.
+    ///
+    /// # Errors
+    ///
+    /// `protocol`, also for more than would be sent.
+    pub(super) fn receive(&mut self, place: usize, metadata: Map) -> Result<()> {
+        let bytes = rmp_serde::to_vec_named(&metadata).map(|it| it.len());
+        if bytes.is_ok_and(|it| it <= BYTES_MAX) {
+            return self.keep(place, metadata);
+        }
+        Err(malformed("metadata came that are too large"))
+    }
+
     /// What is in a place.
     ///
     /// # Errors

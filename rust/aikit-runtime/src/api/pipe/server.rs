@@ -9,7 +9,10 @@ use std::{
 };
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, broadcast::Delivery, context::Overrides, io,
+    Context, Error, ErrorKind, Result, Value,
+    broadcast::{Delivery, FunctionGone},
+    context::Overrides,
+    io,
     script::Callable,
 };
 use futures::future::BoxFuture;
@@ -98,6 +101,9 @@ struct Running {
     is_cancelled: bool,
 }
 
+/// Cancelled calls that may have not ended yet.
+const ENDING_MAX: usize = 8 * CALLS_MAX;
+
 /// Answered callbacks whose tasks may still call.
 const ANSWERED_MAX: usize = 256;
 
@@ -170,7 +176,9 @@ impl Server {
                 let begun = self.begin(call, inside, metadata)?;
                 self.start_next(call, begun, stream);
             }
-            Frame::Metadata { place, metadata } => self.state().metadata.keep(place, metadata)?,
+            Frame::Metadata { place, metadata } => {
+                self.state().metadata.receive(place, metadata)?
+            }
             Frame::Cancel { call } => self.cancel(call),
             Frame::Arrived { call } => {
                 let arrived = self.state().deliveries.remove(&call);
@@ -197,6 +205,7 @@ impl Server {
             (running.cx.clone(), running.ended.subscribe())
         });
         let cx = running.map(|(cx, ended)| {
+            state.ending.retain(|ending| ending.has_changed().is_ok());
             state.ending.push(ended);
             cx
         });
@@ -220,7 +229,9 @@ impl Server {
                 cx
             }
         };
-        if state.calls.len() >= CALLS_MAX {
+        state.ending.retain(|ending| ending.has_changed().is_ok());
+        // The other end counts those no more that it has cancelled, which end soon.
+        if state.calls.len() >= CALLS_MAX + state.ending.len().min(ENDING_MAX) {
             return Err(super::malformed("too many calls are in flight"));
         }
         let running = Running {
@@ -229,7 +240,6 @@ impl Server {
             is_cancelled: false,
         };
         state.calls.insert(call, running);
-        state.ending.retain(|ending| ending.has_changed().is_ok());
         let after = state.ending.clone();
         Ok(Begun { cx, after })
     }
@@ -383,7 +393,7 @@ impl Callable for PipeCallable {
             let reply = cx.within(reply).await?;
             waiting.answered = true;
             reply
-                .map_err(|_: oneshot::error::RecvError| -> Error { closed() })?
+                .map_err(|_: oneshot::error::RecvError| closed().with_source(FunctionGone))?
                 .into_result()
         })
     }
