@@ -89,7 +89,8 @@ def flush(*, timeout: float | None = None) -> int:
     """Waits until functions have been given what was published before this call.
 
     Those that subscribed to events count, and those that subscribed to the channels of the caller's
-    user and conversation. The exit of the interpreter does this by itself, for two seconds at most.
+    user and conversation. It also waits until what is kept (``events.persist``) is written. The
+    exit of the interpreter does this by itself, for two seconds at most.
 
     Args:
         timeout: Longest wait in seconds; None for no limit.

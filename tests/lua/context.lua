@@ -119,6 +119,13 @@ Procedure.track("outer", function()
     assert(graph:has_ancestor_named(pid, "outer") and not graph:has_ancestor_named(outer, "inner"))
     assert(graph:has_ancestor(pid, function(node) return node.pid == outer end))
     assert(not graph:has_ancestor(outer, function(node) return node.pid == pid end))
+    for message, fn in pairs{
+      ["as wanted"] = function() error("as wanted", 0) end,
+      ["of a table"] = function() error({kind = "conflict", message = "of a table"}) end,
+    } do
+      local ok, why = pcall(graph.has_ancestor, graph, pid, fn)
+      assert(not ok and why.message == message, tostring(why))
+    end
     for _, none in ipairs{"p0", "none", ""} do
       assert(graph:get(none) == nil and graph:parent(none) == nil and #graph:children(none) == 0)
       assert(not graph:has_ancestor_named(none, "outer") and not graph:has_ancestor(none, function() return true end))

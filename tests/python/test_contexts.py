@@ -87,6 +87,23 @@ def test_a_call_cannot_become_another_users() -> None:
         Context.create().child(user="root")  # type: ignore[call-arg]
 
 
+def test_each_is_a_request_of_its_own_and_its_children_belong_to_it() -> None:
+    subscription = aikit.events.subscribe("identity.seen")
+    contexts = [Context.create(user="ada"), Context.create(user="bob")]
+    with contexts[0]:
+        contexts.append(Context.create())
+    for ctx in contexts:
+        ctx.run(lambda: aikit.events.publish("identity.seen"))
+        child = ctx.child(metadata={"a": 1})
+        assert (child.request_id, child.trace_id) == (ctx.request_id, ctx.trace_id)
+    events = list(subscription.events(timeout=0))
+    assert [it.request_id for it in events] == [it.request_id for it in contexts]
+    assert [it.trace_id for it in events] == [it.trace_id for it in contexts]
+    assert len({it.request_id for it in events}) == len({it.trace_id for it in events}) == 3
+    given = Context.create(request_id="r", trace_id="a" * 32)
+    assert (given.request_id, given.trace_id) == ("r", "a" * 32)
+
+
 def test_nor_can_it_in_a_graph_of_its_own_or_in_a_function_that_it_subscribed() -> None:
     failed: list[BaseException] = []
 

@@ -398,3 +398,41 @@ def test_without_room_a_request_fails_at_once_and_names_the_capacity() -> None:
         assert "larger `capacity`" in str(error.hint)
     assert all(it.payload > 0 for it in answers if not isinstance(it, BaseException))
     channel.destroy()
+
+
+KEPT = """
+    import multiprocessing, warnings
+    from aikit import events
+
+    warnings.simplefilter("ignore")  # Python warns of forks with threads
+
+    def work(number):
+        events.publish("build.done", number)
+        # Such a child ends without the end of a program.
+        assert events.flush(timeout=30) == 0
+
+    if __name__ == "__main__":
+        events.publish("build.done", 0)
+        fork = multiprocessing.get_context("fork")
+        children = [fork.Process(target=work, args=(number,)) for number in range(1, 4)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0, 0, 0]
+        print(sorted(event.data for event in events.replay()))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_flush_waits_until_kept_events_are_written(tmp_path: Path) -> None:
+    (tmp_path / "aikit.toml").write_text('[events]\npersist = ["build.**"]\n')
+    done = subprocess.run(  # noqa: S603  # our own
+        [sys.executable, "-c", textwrap.dedent(KEPT)],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[0, 1, 2, 3]\n", "")

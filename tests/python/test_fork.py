@@ -76,3 +76,54 @@ def test_a_fork_after_use_leaves_parent_and_child_working(grandchild: str) -> No
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "parent and child work\n"), done.stderr
+
+
+BUSY = """
+import os, select, signal, sys, threading, warnings
+import aikit
+
+warnings.simplefilter("ignore")  # Python warns of forks with threads
+
+@aikit.procedure
+def work(number=1):
+    return number
+
+def busy():
+    while True:
+        work.with_timeout(1)()
+        aikit.tools.count_words(text="a b")
+
+work()
+aikit.tools.count_words(text="a b")
+for _ in range(3):
+    threading.Thread(target=busy, daemon=True).start()
+for child in range(int(sys.argv[1])):
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        assert work(2) == 2
+        os.write(theirs, b"done")
+        os._exit(0)
+    os.close(theirs)
+    # Far above any child: one that reaches it hangs.
+    if not select.select([ours], [], [], 30)[0] or os.read(ours, 4) != b"done":
+        os.kill(pid, signal.SIGKILL)
+        sys.exit(f"child {child} hangs")
+    os.waitpid(pid, 0)
+    os.close(ours)
+print("ok", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_works_whatever_other_threads_of_its_parent_were_in() -> None:
+    children = 1_000 if os.environ.get("AIKIT_SOAK") else 40
+    done = subprocess.run(  # noqa: S603  # our own
+        [sys.executable, "-c", BUSY, str(children)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")

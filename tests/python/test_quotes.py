@@ -79,7 +79,9 @@ def test_a_log_line_cuts_the_names_in_it(caplog: pytest.LogCaptureFixture) -> No
         subscription = events.subscribe("quoted.*", fail)
         events.publish("quoted.it")
         assert events.flush(timeout=30) == 0
-        aikit.procedure(name=BIG)(lambda: 1)()
+        aikit.procedure(name=BIG[:2000])(lambda: 1)()
+        with pytest.raises(errors.InvalidArgsError, match="name of the procedure"):
+            aikit.procedure(name=BIG)(lambda: 1)()
     subscription.stop()
     assert caplog.records
     for record in caplog.records:

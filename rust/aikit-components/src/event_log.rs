@@ -207,6 +207,29 @@ impl EventLog {
         }
     }
 
+    /// Waits until functions have been given what was published before this call, and until it is
+    /// written where it is kept; at most `limit` in all, and not longer than `cx` may. Answers how
+    /// much functions have not been given.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Context::flush_events`].
+    pub async fn flush_events(&self, cx: &Context, limit: Option<Duration>) -> Result<u64> {
+        let clock = cx.clock();
+        let begun = clock.monotonic();
+        let left = cx.flush_events(limit).await?;
+        let writing = std::pin::pin!(self.flush());
+        let written = async {
+            let Some(limit) = limit else {
+                return writing.await;
+            };
+            let spent = clock.monotonic().saturating_sub(begun);
+            drop(select(writing, clock.sleep(limit.saturating_sub(spent))).await);
+        };
+        cx.within(written).await?;
+        Ok(left)
+    }
+
     /// Kept events that fit `pattern` and come after the number `after` (0 for the beginning), at
     /// most `limit` of them; oldest first, with the numbers of the log.
     ///

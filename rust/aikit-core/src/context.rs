@@ -31,7 +31,7 @@ use crate::{
     hook::{Asking, HookRegistry},
     metrics::Metrics,
     progress::{Progress, ProgressSink},
-    span::{Span, TraceParent},
+    span::{Span, TRACEPARENT, TraceParent},
     tape::Tape,
     value::Map,
 };
@@ -395,6 +395,8 @@ impl Shared {
         }
         if let Some(trace_id) = overrides.trace_id {
             own.trace_id = Arc::from(trace_id);
+            // The place in the trace before; the overrides may have one in this.
+            own.metadata.shift_remove(TRACEPARENT);
         }
         if let Some(roles) = overrides.roles {
             let mut principal = Principal::clone(&own.principal);

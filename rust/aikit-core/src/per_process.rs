@@ -1,8 +1,17 @@
 //! A value that each process makes for itself: a forked child does not get its parent's.
 
 use std::{
+    cell::RefCell,
+    fmt,
+    mem::ManuallyDrop,
+    ops::Deref,
     ptr,
-    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
+    sync::{
+        Once, PoisonError, RwLock, RwLockWriteGuard, TryLockError,
+        atomic::{AtomicPtr, AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -13,9 +22,109 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Says that this process is a forked child. Hosts that can fork call it first of all there.
-pub fn forked() {
+/// How often a fork looks whether the work has ended that it must not fall into, and how long it
+/// pauses between: for a second at most. Work that waits for another process may take longer.
+const FORK_LOOKS_MAX: usize = 2_000;
+const FORK_PAUSE: Duration = Duration::from_micros(500);
+
+/// Read by work that no fork may fall into, written by a fork.
+static FORKS: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    /// What a fork holds, in the parent and in the child.
+    static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+/// Does work into which no fork falls: a child that began in the middle of it would find what it
+/// holds inside of the process, such as the locks of a file, held for ever. Forks wait for its end,
+/// a second at most, while they hold what their threads hold; so it does not wait for those.
+pub fn unforked<T>(work: impl FnOnce() -> T) -> T {
+    let _held = FORKS.read().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
+
+extern "C" fn before_fork() {
+    for _ in 0..FORK_LOOKS_MAX {
+        let held = match FORKS.try_write() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(held)) => held.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                thread::park_timeout(FORK_PAUSE);
+                continue;
+            }
+        };
+        // A thread that ends forks no more.
+        let _kept = FORKING.try_with(|forking| forking.replace(Some(held)));
+        return;
+    }
+}
+
+extern "C" fn after_fork() {
+    let held = FORKING.try_with(|forking| forking.take());
+    drop(held);
+}
+
+extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    after_fork();
+}
+
+/// Has every forked child counted in its first moment, before anything of its parent's is cleared
+/// away there, and forks wait for the end of [`unforked`] work. Hosts that can fork call it once,
+/// when they begin.
+#[expect(unsafe_code, reason = "the handlers of forks are C functions")]
+pub fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        // SAFETY: the handlers are code of a library that stays loaded. The one in the child adds to
+        // an atomic and lets go of a lock that its own thread has taken before the fork.
+        let failed =
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
+        if failed != 0 {
+            tracing::warn!(status = failed, "forked children will not be noticed");
+        }
+    });
+}
+
+/// A value that is dropped by the process which has made it, and by no forked child of that: what
+/// it holds may have locks which a thread of the parent had taken as it forked, and in the child
+/// nobody ever lets go of them.
+pub struct OfProcess<T> {
+    value: ManuallyDrop<T>,
+    generation: u32,
+}
+
+impl<T> From<T> for OfProcess<T> {
+    fn from(value: T) -> Self {
+        Self {
+            value: ManuallyDrop::new(value),
+            generation: generation(),
+        }
+    }
+}
+
+impl<T> Deref for OfProcess<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OfProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        T::fmt(self, f)
+    }
+}
+
+impl<T> Drop for OfProcess<T> {
+    #[expect(unsafe_code, reason = "whether the value is dropped is decided here")]
+    fn drop(&mut self) {
+        if self.generation == generation() {
+            // SAFETY: this is the end of the value, which nobody looks at afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.value) };
+        }
+    }
 }
 
 /// A place for one value a process, such as a runtime or a pool of connections, whose threads and
@@ -100,6 +209,25 @@ mod tests {
     use std::sync::{Barrier, atomic::AtomicUsize};
 
     use super::*;
+
+    #[test]
+    fn a_forked_child_drops_nothing_of_its_parent() {
+        struct Counted<'a>(&'a AtomicUsize);
+        impl Drop for Counted<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let dropped = AtomicUsize::new(0);
+        drop(OfProcess::from(Counted(&dropped)));
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        // As in a child: what was made before the fork is of the generation before.
+        let mut of_parent = OfProcess::from(Counted(&dropped));
+        of_parent.generation = generation().wrapping_sub(1);
+        assert_eq!(of_parent.0.load(Ordering::SeqCst), 1);
+        drop(of_parent);
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+    }
 
     #[test]
     fn all_threads_are_given_the_same_value() {

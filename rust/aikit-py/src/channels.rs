@@ -11,6 +11,7 @@ use aikit_core::{
     Result, Value,
     broadcast::{Feed, QueueOptions, timeout},
     channel::{self, ChannelEvent, REQUEST},
+    per_process::OfProcess,
     tool::ToolContext,
     value::Map,
 };
@@ -28,16 +29,16 @@ use crate::{
 /// A channel of the user and the conversation of the caller.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Channel {
-    channel: channel::Channel,
+    channel: OfProcess<channel::Channel>,
     /// What this handle receives, from its first `receive` on.
-    received: OnceLock<Feed>,
+    received: OfProcess<OnceLock<Feed>>,
 }
 
 impl Channel {
-    const fn of(channel: channel::Channel) -> Self {
+    fn of(channel: channel::Channel) -> Self {
         Self {
-            channel,
-            received: OnceLock::new(),
+            channel: channel.into(),
+            received: OnceLock::new().into(),
         }
     }
 
@@ -108,12 +109,12 @@ impl Channel {
         let options = queue(capacity, drop).map_err(fail)?;
         let Some(function) = function else {
             let subscription = self.channel.subscribe(options).map_err(fail)?;
-            return Ok(Subscription(feed_of(subscription)));
+            return Ok(Subscription(feed_of(subscription).into()));
         };
         let (cx, function) = (wait::started(py)?, PyCallable::make(function)?);
         let calling = calling(py, &cx, function, ChannelEvent::to_value)?;
         let listener = self.channel.listen(options, calling).map_err(fail)?;
-        Ok(Subscription(Feed::of(listener)))
+        Ok(Subscription(Feed::of(listener).into()))
     }
 
     /// The next event; `None` when none came in time or the channel was destroyed.

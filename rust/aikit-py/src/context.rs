@@ -5,7 +5,8 @@ use std::sync::Arc;
 use aikit_core::{
     Value,
     context::{Context, Overrides},
-    per_process, span, telemetry,
+    per_process::{self, OfProcess},
+    span, telemetry,
     tool::ToolContext,
 };
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
@@ -209,27 +210,34 @@ impl Drop for Held {
 /// What a Python function that Rust calls knows of its caller; kept in a context variable, so
 /// that calls it makes into aikit belong to the same run.
 #[pyclass(frozen, module = "aikit._aikit")]
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Scope {
-    context: Context,
+    context: OfProcess<Context>,
     /// The bound the function counts against, when it holds a thread.
     slots: Option<Arc<Slots>>,
 }
 
+impl Clone for Scope {
+    fn clone(&self) -> Self {
+        self.with_context(self.context.clone())
+    }
+}
+
 impl Scope {
-    pub(crate) const fn new(context: Context, slots: Option<Arc<Slots>>) -> Self {
+    pub(crate) fn new(context: Context, slots: Option<Arc<Slots>>) -> Self {
+        let context = context.into();
         Self { context, slots }
     }
 
     /// The same place, in another Context.
     pub(crate) fn with_context(&self, context: Context) -> Self {
         Self {
-            context,
+            context: context.into(),
             slots: self.slots.clone(),
         }
     }
 
-    pub(crate) const fn core(&self) -> &Context {
+    pub(crate) fn core(&self) -> &Context {
         &self.context
     }
 }

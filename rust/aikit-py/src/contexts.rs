@@ -13,6 +13,7 @@ use aikit_core::{
     event::EventKind,
     graph,
     metrics::UsageSums,
+    per_process::OfProcess,
     procedure::{self, emit_chunk},
 };
 use pyo3::prelude::*;
@@ -32,7 +33,7 @@ use crate::{
 /// What flows with a call.
 #[pyclass(frozen, eq, module = "aikit._aikit")]
 pub(crate) struct Context {
-    inner: context::Context,
+    inner: OfProcess<context::Context>,
     /// Where it is entered: what the thread counts against stays.
     scope: Option<Scope>,
 }
@@ -44,7 +45,8 @@ impl PartialEq for Context {
 }
 
 impl Context {
-    pub(crate) const fn new(inner: context::Context, scope: Option<Scope>) -> Self {
+    pub(crate) fn new(inner: context::Context, scope: Option<Scope>) -> Self {
+        let inner = inner.into();
         Self { inner, scope }
     }
 }
@@ -135,7 +137,7 @@ impl Context {
                 overrides = rooted(py, overrides, base);
             }
             let Some(principal) = principal else {
-                return Ok(base.root_child(overrides));
+                return Ok(base.request_child(overrides));
             };
             let is_other = principal.id != base.principal().id
                 || principal.tenant_id != base.principal().tenant_id;
@@ -150,14 +152,14 @@ impl Context {
                         "set the user where the request begins, outside of every call",
                     ));
                 }
-                return Ok(base.root_child(overrides));
+                return Ok(base.request_child(overrides));
             }
             overrides.roles = None;
             overrides.principal = Some(principal);
-            Ok(base.root_child(overrides))
+            Ok(base.request_child(overrides))
         };
         let inner = make().map_err(|error| errors::to_python(py, &error))?;
-        Ok(Self { inner, scope })
+        Ok(Self::new(inner, scope))
     }
 
     /// The Context of the running function, if there is one.

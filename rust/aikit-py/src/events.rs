@@ -42,30 +42,34 @@ pub(crate) fn subscribe_events(
     };
     let events = subscribe().map_err(|error| errors::to_python(py, &error))?;
     let Some(function) = function else {
-        return Ok(Subscription(Feed::new(
-            events.into_queue(),
-            Event::to_value,
-        )));
+        return Ok(Subscription(
+            Feed::new(events.into_queue(), Event::to_value).into(),
+        ));
     };
     let function = PyCallable::make(function)?;
     let calling = calling(py, &cx, function, Event::to_value)?;
-    Ok(Subscription(Feed::of(events.listen(pattern, calling))))
+    Ok(Subscription(
+        Feed::of(events.listen(pattern, calling)).into(),
+    ))
 }
 
-/// Waits until functions have been given what was published; answers how much they have not.
+/// Waits until functions have been given what was published, and until it is written where it is
+/// kept; answers how much functions have not been given.
 #[pyfunction]
 pub(crate) fn flush_events(py: Python<'_>, timeout: Option<f64>) -> PyResult<u64> {
-    wait::blocking(py, |cx| flush(cx, timeout))
+    let log = session::current(py)?.event_log.clone();
+    wait::blocking(py, |cx| flush(log, cx, timeout))
 }
 
 /// `flush_events` as an awaitable.
 #[pyfunction]
 pub(crate) fn aflush_events(py: Python<'_>, timeout: Option<f64>) -> PyResult<Bound<'_, PyAny>> {
-    wait::awaitable(py, |cx| flush(cx, timeout))
+    let log = session::current(py)?.event_log.clone();
+    wait::awaitable(py, |cx| flush(log, cx, timeout))
 }
 
-async fn flush(cx: ToolContext, seconds: Option<f64>) -> Result<u64> {
-    cx.context.flush_events(timeout(seconds)?).await
+async fn flush(log: EventLog, cx: ToolContext, seconds: Option<f64>) -> Result<u64> {
+    log.flush_events(&cx.context, timeout(seconds)?).await
 }
 
 /// Kept events after a number of the log, oldest first.

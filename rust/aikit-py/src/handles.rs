@@ -2,7 +2,7 @@
 
 use std::{pin::pin, process, sync::Arc};
 
-use aikit_core::{Error, ErrorKind, Result, event::Event, procedure};
+use aikit_core::{Error, ErrorKind, Result, event::Event, per_process::OfProcess, procedure};
 use futures::{
     FutureExt as _,
     future::{Either, select},
@@ -15,7 +15,7 @@ use crate::{context::Scope, convert::PyValue, errors, interpreter, raised::Origi
 /// Started work.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Handle {
-    work: Arc<procedure::Handle>,
+    work: OfProcess<Arc<procedure::Handle>>,
     started_by: Process,
     /// What it raises, where that is what a Python function raised.
     original: Option<Arc<Original>>,
@@ -24,7 +24,7 @@ pub(crate) struct Handle {
 impl Handle {
     pub(crate) fn new(handle: procedure::Handle) -> Self {
         Self {
-            work: Arc::new(handle),
+            work: Arc::new(handle).into(),
             started_by: Process::this(),
             original: None,
         }
@@ -172,7 +172,7 @@ impl Handle {
 /// The events of started work.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct HandleView {
-    view: procedure::HandleView,
+    view: OfProcess<procedure::HandleView>,
     started_by: Process,
     closed: watch::Sender<bool>,
 }
@@ -180,7 +180,7 @@ pub(crate) struct HandleView {
 impl HandleView {
     pub(crate) fn new(view: procedure::HandleView) -> Self {
         Self {
-            view,
+            view: view.into(),
             started_by: Process::this(),
             closed: watch::Sender::new(false),
         }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use aikit_components::event_log;
-use aikit_core::{Error, ErrorKind, broadcast, per_process, telemetry};
+use aikit_core::{Error, ErrorKind, broadcast, telemetry};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -122,9 +122,9 @@ fn look_for_signals(py: Python<'_>) -> aikit_core::Result<()> {
     py.check_signals().map_err(stopped)
 }
 
-/// Called in a forked child, where the threads that were inside do not exist.
+/// Called in a forked child, where the threads that were inside do not exist; Python has cleared
+/// away by then what was theirs.
 #[pyfunction]
 pub(crate) fn forget_parent() {
-    per_process::forked();
     INSIDE.store(0, Ordering::SeqCst);
 }

@@ -11,6 +11,7 @@ use std::sync::{
 
 use aikit_core::{
     Error, ErrorKind, Result, Value, context, io,
+    per_process::OfProcess,
     procedure::{self, Call, Procedure, SourceType},
     schema::Schema,
     tool::ToolContext,
@@ -195,9 +196,9 @@ impl Drop for Caller {
 /// One execution that has begun.
 #[pyclass(frozen, module = "aikit._aikit")]
 pub(crate) struct Execution {
-    running: Mutex<Option<tracker::Execution>>,
+    running: OfProcess<Mutex<Option<tracker::Execution>>>,
     scope: Scope,
-    caller: context::Context,
+    caller: OfProcess<context::Context>,
     operation: Operation,
     chunks: AtomicU64,
 }
@@ -345,9 +346,9 @@ fn begin(
         |it| it.with_context(cx.clone()),
     );
     Ok(Execution {
-        running: Mutex::new(Some(running)),
+        running: Mutex::new(Some(running)).into(),
         scope,
-        caller,
+        caller: caller.into(),
         operation,
         chunks: AtomicU64::new(0),
     })

@@ -6,6 +6,7 @@ use aikit_core::{
     Error, ErrorKind, Result, Value,
     broadcast::{DropPolicy, Feed, FunctionGone, QueueOptions, Wait, subscriber, timeout},
     context::{HostData, Overrides},
+    per_process::OfProcess,
     script::Callable,
     tool::ToolContext,
 };
@@ -16,7 +17,7 @@ use crate::{callbacks, context::Origin, convert::PyValue, session, wait, whole::
 
 /// A subscription.
 #[pyclass(frozen, module = "aikit._aikit")]
-pub(crate) struct Subscription(pub(crate) Feed);
+pub(crate) struct Subscription(pub(crate) OfProcess<Feed>);
 
 #[pymethods]
 impl Subscription {

@@ -44,6 +44,8 @@ impl Context {
         let mut span = parent.span.clone();
         if let Some(remote) = TraceParent::of(&overrides.metadata) {
             overrides.trace_id.get_or_insert(remote.trace_id);
+        }
+        if overrides.trace_id.is_some() {
             span = None;
         }
         let asked = deadline(&*parent.shared.clock, overrides.timeout);
@@ -146,6 +148,18 @@ impl Context {
             inner.execution = None;
             inner.metrics = Counters::default().below(None, self.operation_total());
         })
+    }
+
+    /// As [`Context::root_child`], for a request of its own: with another request id and another
+    /// trace, unless the overrides have them or continue one.
+    #[must_use]
+    pub fn request_child(&self, mut overrides: Overrides) -> Self {
+        let identity = || self.clock().uuid().simple().to_string();
+        overrides.request_id.get_or_insert_with(identity);
+        if TraceParent::of(&overrides.metadata).is_none() {
+            overrides.trace_id.get_or_insert_with(identity);
+        }
+        self.root_child(overrides)
     }
 
     /// What goes on when the call is over, such as a function that subscribed: on the same behalf,

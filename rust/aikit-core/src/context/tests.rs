@@ -237,6 +237,40 @@ fn what_begins_inside_of_a_call_stays_inside_in_a_graph_of_its_own_and_after_it(
 }
 
 #[test]
+fn a_request_of_its_own_has_its_identities_and_no_place_in_the_trace_around() {
+    let parent = format!("00-{}-{}-01", "a".repeat(32), "b".repeat(16));
+    let place = |it: &str| Map::from_iter([(TRACEPARENT.to_owned(), Value::from(it))]);
+    let around = Context::create(Overrides {
+        metadata: place(&parent),
+        ..Overrides::default()
+    });
+    let own = [(); 2].map(|()| around.request_child(Overrides::default()));
+    for (one, other) in [(&own[0], &own[1]), (&own[0], &around)] {
+        assert_ne!(one.request_id(), other.request_id());
+        assert_ne!(one.trace_id(), other.trace_id());
+    }
+    assert_eq!(own[0].metadata().get(TRACEPARENT), None);
+    let continued = around.request_child(Overrides {
+        metadata: place(&parent.replace('a', "c")),
+        ..Overrides::default()
+    });
+    assert_eq!(continued.trace_id(), "c".repeat(32));
+    assert_eq!(
+        around.root_child(Overrides::default()).trace_id(),
+        around.trace_id()
+    );
+    let named = around.request_child(Overrides {
+        request_id: Some("r".to_owned()),
+        trace_id: Some("d".repeat(32)),
+        ..Overrides::default()
+    });
+    assert_eq!(
+        (named.request_id(), named.trace_id()),
+        ("r", &*"d".repeat(32))
+    );
+}
+
+#[test]
 fn a_cancelled_execution_takes_along_what_it_called_and_not_its_caller() {
     let root = Context::default();
     let above = begin(&root, "above");

@@ -130,8 +130,9 @@ const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "flush",
         summary: "Waits until functions that subscribed to events, and to the channels of the \
-                  user, have been given what was published before this call. The end of `aikit \
-                  run` does so by itself, for two seconds at most.",
+                  user, have been given what was published before this call, and until it is \
+                  written where it is kept. The end of `aikit run` does so by itself, for two \
+                  seconds at most.",
         params: &[optional(
             "options",
             Kind::Options(TIMEOUT),
@@ -139,7 +140,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         )],
         returns: "how many events they have not been given; 0 unless the time was too short",
         example: "Event.subscribe('build.*', print) Event.publish('build.done') Event.flush()",
-        call: Call::Host(|_, args| Box::pin(flush(args))),
+        call: Call::Host(|session, args| Box::pin(flush(session.clone(), args))),
     },
     ApiFunction {
         name: "replay",
@@ -289,9 +290,10 @@ async fn receive(mut args: Args) -> Result<Return> {
     Ok(Return::Value(event.unwrap_or_default()))
 }
 
-async fn flush(mut args: Args) -> Result<Return> {
+async fn flush(session: Session, mut args: Args) -> Result<Return> {
     let limit = timeout(args.options("options").number("timeout"))?;
-    let left = args.cx.flush_events(limit).await?;
+    let log = &session.components().event_log;
+    let left = log.flush_events(&args.cx, limit).await?;
     Ok(Return::Value(Value::from(left)))
 }
 

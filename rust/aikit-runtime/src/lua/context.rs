@@ -89,13 +89,13 @@ async fn run_in(cx: Context, function: Value, args: MultiValue) -> mlua::Result<
     task::within(task.0[0].clone().result()).await
 }
 
-/// `Context.create`: a graph, identities and metadata of its own, for the same user.
+/// `Context.create`: a request of its own, in a graph of its own, for the same user.
 pub(super) fn create(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|_, options: Option<Table>| {
         let overrides = overrides(options.as_ref())?;
         let around = current()?;
         let around = around.checked_parent().into_lua()?;
-        Ok(ContextHandle(around.root_child(overrides)))
+        Ok(ContextHandle(around.request_child(overrides)))
     })
 }
 

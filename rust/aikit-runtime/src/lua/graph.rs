@@ -9,13 +9,15 @@ use aikit_core::{
     value::Map,
 };
 use mlua::{
-    Function, MetaMethod, MultiValue, Table, UserData, UserDataFields, UserDataMethods, Value,
+    Function, IntoLuaMulti as _, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields,
+    UserDataMethods, Value,
 };
 
 use super::{
     convert,
     error::{self, IntoLua as _},
     outline::read,
+    state::State,
 };
 
 /// The executions of one root call.
@@ -70,7 +72,7 @@ impl UserData for GraphHandle {
         methods.add_method("has_ancestor", |lua, this, given: MultiValue| {
             let (pid, predicate): (String, Function) = read("Graph", "has_ancestor", lua, given)?;
             this.get(&pid)
-                .map_or(Ok(false), |node| node.has_ancestor(&predicate))
+                .map_or(Ok(false), |node| node.has_ancestor(lua, &predicate))
         });
         methods.add_method("has_ancestor_named", |lua, this, given: MultiValue| {
             let (pid, name): (String, String) = read("Graph", "has_ancestor_named", lua, given)?;
@@ -101,9 +103,12 @@ pub(super) struct NodeHandle {
 }
 
 impl NodeHandle {
-    fn has_ancestor(&self, predicate: &Function) -> mlua::Result<bool> {
+    fn has_ancestor(&self, lua: &Lua, predicate: &Function) -> mlua::Result<bool> {
+        let state = State::current()?;
         for node in self.node.ancestors() {
-            if predicate.call(self.graph.node(Arc::clone(node)))? {
+            let node = self.graph.node(Arc::clone(node)).into_lua_multi(lua)?;
+            let is_it = state.call(predicate, node)?.pop_front();
+            if is_it.is_some_and(|it| !it.is_nil() && it != Value::Boolean(false)) {
                 return Ok(true);
             }
         }
@@ -170,7 +175,7 @@ impl UserData for NodeHandle {
         });
         methods.add_method("has_ancestor", |lua, this, given: MultiValue| {
             let predicate: Function = read("Node", "has_ancestor", lua, given)?;
-            this.has_ancestor(&predicate)
+            this.has_ancestor(lua, &predicate)
         });
         methods.add_method("add_metric", |lua, this, given: MultiValue| {
             let (name, amount): (String, f64) = read("Node", "add_metric", lua, given)?;

@@ -336,6 +336,25 @@ impl State {
         }
     }
 
+    /// Calls a function of the script here and now, where it cannot wait.
+    ///
+    /// # Errors
+    ///
+    /// What it raised, as everywhere else.
+    pub(super) fn call(&self, function: &Function, args: MultiValue) -> mlua::Result<MultiValue> {
+        let mut all = args;
+        all.push_front(mlua::Value::Function(function.clone()));
+        let mut values: MultiValue = self.protected_call.call(all)?;
+        match values.pop_front() {
+            Some(mlua::Value::Boolean(true)) => Ok(values),
+            _ => {
+                let failure = Failure::from_protected_call(values);
+                let cx = &self.run()?.cx;
+                Err(error::to_lua(error::from_lua(self, cx, &failure)))
+            }
+        }
+    }
+
     /// Starts `future` on this thread.
     ///
     /// # Errors

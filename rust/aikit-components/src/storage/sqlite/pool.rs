@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use aikit_core::{Error, ErrorKind, Result, io};
+use aikit_core::{Error, ErrorKind, Result, io, per_process};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
@@ -113,7 +113,7 @@ impl Database {
     {
         let connections = self.connections().await?;
         let path = self.path.clone();
-        io::spawn_blocking(move || {
+        let read = move || {
             let idle = connections.lock_readers().pop();
             let mut connection = match idle {
                 Some(connection) => connection,
@@ -127,8 +127,9 @@ impl Database {
                 readers.push(connection);
             }
             answer
-        })
-        .await
+        };
+        // SQLite notes in the process which locks of a file it holds; a child would believe it.
+        io::spawn_blocking(|| per_process::unforked(read)).await
     }
 
     /// Becomes ready whenever this process has written.
@@ -164,7 +165,7 @@ impl Database {
 
 impl Connections {
     async fn open(path: PathBuf) -> Result<Self> {
-        let (connection, place) = io::spawn_blocking(move || {
+        let open = move || {
             if let Some(parent) = path.parent() {
                 folder::make(parent).map_err(|error| folder::failed(parent, error))?;
             }
@@ -174,8 +175,8 @@ impl Connections {
             });
             let connection = opened.map_err(|error| named(&path, error))?;
             Ok((connection, Place::of(path)))
-        })
-        .await?;
+        };
+        let (connection, place) = io::spawn_blocking(|| per_process::unforked(open)).await?;
         let (writer, jobs) = mpsc::channel(WRITES_WAITING_MAX);
         thread::Builder::new()
             .name("aikit-sqlite-writer".to_owned())
@@ -242,7 +243,8 @@ fn run_jobs(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(job) = jobs.blocking_recv() {
         // A job that panics rolls its transaction back and drops its answer, so its caller sees an
         // error. The thread goes on: those who wait for it have done no wrong.
-        let ended = panic::catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+        let work = || per_process::unforked(|| job(&mut connection));
+        let ended = panic::catch_unwind(AssertUnwindSafe(work));
         if ended.is_err() {
             error!("a write to the store panicked");
         }
