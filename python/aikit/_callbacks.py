@@ -81,11 +81,12 @@ def is_async(function: Callable[..., object]) -> bool:
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Returns the event loop that runs on this thread, if one does."""
-    module = sys.modules.get("asyncio")
-    if module is None:
+    # While another thread imports it, it is there without its parts; no loop runs here then.
+    find = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
+    if find is None:
         return None
     try:
-        loop: asyncio.AbstractEventLoop = module.get_running_loop()
+        loop: asyncio.AbstractEventLoop = find()
     except RuntimeError:
         return None
     return loop

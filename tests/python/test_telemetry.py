@@ -332,7 +332,8 @@ def test_spans_counters_and_histograms_of_a_program(recorder: RecordingTelemetry
     trace, load = recorder.spans
     noted = trace.errors[0]
     assert isinstance(noted, errors.AikitError)
-    assert (trace.name, trace.trace_id, noted.kind) == ("nightly", trace_id, "tool_failed")
+    assert (trace.name, trace.trace_id, noted.kind) == ("nightly", trace_id, "script")
+    assert noted.message == "RuntimeError: noted"
     assert (load.parent_span_id, load.attributes["rows"]) == (trace.span_id, 3)
     assert "ZeroDivisionError" in str(load.errors[0])
     assert all(it.end_time is not None and it.end_time >= it.start_time for it in recorder.spans)

@@ -6,7 +6,10 @@ import asyncio
 import gc
 import subprocess
 import sys
+import types
 import weakref
+
+import pytest
 
 import aikit
 
@@ -55,3 +58,11 @@ def test_an_event_loop_that_has_ended_is_not_kept() -> None:
     loops = [asyncio.run(kind()) for kind in (call, call_blocked) for _ in range(10)]
     gc.collect()
     assert [it for it in loops if it() is not None] == []
+
+
+def test_a_module_that_another_thread_imports_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As it stands there while it is imported: without its parts.
+    monkeypatch.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))
+    assert aikit.tools.count_words(text="a b").words == 2

@@ -102,12 +102,34 @@ fn python_cause(py: Python<'_>, error: &Error) -> Option<PyErr> {
 ///
 /// An exception of aikit keeps its kind; any other is a `tool_failed` that names it.
 pub(crate) fn from_python(py: Python<'_>, name: &str, raised: PyErr) -> Error {
-    described(py, name, raised, true)
+    let what = format!("the Python function `{name}`");
+    described(py, (&what, raised), true, |said| {
+        Error::new(ErrorKind::ToolFailed, format!("{what} raised {said}"))
+    })
 }
 
-/// [`from_python`], with the frames of the traceback where these are wanted: to write them down,
-/// Python reads the files they stand in.
-pub(crate) fn described(py: Python<'_>, name: &str, raised: PyErr, with_frames: bool) -> Error {
+/// [`from_python`], of a procedure, which is code of the program and no tool; `with_frames` where
+/// those of the traceback are wanted: to write them down, Python reads the files they stand in.
+pub(crate) fn of_procedure(py: Python<'_>, name: &str, raised: PyErr, with_frames: bool) -> Error {
+    let what = format!("the Python function `{name}`");
+    described(py, (&what, raised), with_frames, |said| {
+        Error::new(ErrorKind::Script, format!("{what} raised {said}"))
+    })
+}
+
+/// [`from_python`], of an exception that a program has noticed somewhere.
+pub(crate) fn noticed(py: Python<'_>, raised: PyErr) -> Error {
+    let error = |said| Error::new(ErrorKind::Script, said);
+    described(py, ("the work", raised), true, error)
+}
+
+/// What `what` raised; `other` is made of what an exception says that is none of aikit's.
+fn described(
+    py: Python<'_>,
+    (what, raised): (&str, PyErr),
+    with_frames: bool,
+    other: impl FnOnce(String) -> Error,
+) -> Error {
     let _visit = interpreter::enter(py);
     let value = raised.value(py).clone().into_any();
     if value.is_instance_of::<PyKeyboardInterrupt>() {
@@ -132,7 +154,7 @@ pub(crate) fn described(py: Python<'_>, name: &str, raised: PyErr, with_frames: 
         return error.with_source(Raised::new(py, raised));
     }
     if is_cancellation(py, &value) {
-        let message = format!("the Python function `{name}` was cancelled");
+        let message = format!("{what} was cancelled");
         return Error::new(ErrorKind::Cancelled, message).with_source(Raised::new(py, raised));
     }
     let kind = raised.get_type(py);
@@ -140,12 +162,11 @@ pub(crate) fn described(py: Python<'_>, name: &str, raised: PyErr, with_frames: 
         .name()
         .map_or_else(|_| "exception".to_owned(), |it| it.to_string());
     let said = said(&value);
-    let message = if said.is_empty() {
-        format!("the Python function `{name}` raised {class}")
+    let mut error = other(if said.is_empty() {
+        class
     } else {
-        format!("the Python function `{name}` raised {class}: {said}")
-    };
-    let mut error = Error::new(ErrorKind::ToolFailed, message);
+        format!("{class}: {said}")
+    });
     if with_frames {
         error = error.with_traceback(frames(py, &raised));
     }

@@ -295,7 +295,7 @@ impl Execution {
             // Every procedure around has the exception anew. So what it costs to write its frames
             // down is paid where somebody sees them.
             let is_seen = self.scope.core().is_observed();
-            errors::described(py, name, PyErr::from_value(raised.into_any()), is_seen)
+            errors::of_procedure(py, name, PyErr::from_value(raised.into_any()), is_seen)
         };
         let is_timeout = error.kind() == ErrorKind::Timeout;
         let said = is_timeout.then(|| error.message().to_owned());

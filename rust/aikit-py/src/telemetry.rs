@@ -211,7 +211,7 @@ fn listed(attributes: PyValue) -> Vec<Attribute> {
 }
 
 fn raised(error: &Bound<'_, PyAny>) -> Error {
-    errors::from_python(error.py(), "telemetry", PyErr::from_value(error.clone()))
+    errors::noticed(error.py(), PyErr::from_value(error.clone()))
 }
 
 /// A provider that is written in Python. What it raises is logged and harms no call.
