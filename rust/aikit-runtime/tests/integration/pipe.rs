@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use aikit_core::{Context, Value, context::Overrides, io, value::Map};
+use aikit_core::{Context, Value, broadcast::Delivery, context::Overrides, io, value::Map};
 use aikit_runtime::api::{Host as _, Return, pipe};
-use futures::{StreamExt as _, stream};
+use futures::stream;
 
 use crate::support::Fixture;
 
@@ -12,7 +12,7 @@ use crate::support::Fixture;
 fn an_item_that_is_null_is_no_end() {
     let session = Fixture::new().session;
     let items = stream::iter([Ok(Value::Null), Ok(Value::Int(1))]);
-    let Return::Stream(items) = session.insert_stream(items.boxed()).unwrap() else {
+    let Return::Stream(items) = session.insert_stream(items).unwrap() else {
         panic!("it is a stream");
     };
     let (ours, theirs) = tokio::io::duplex(64);
@@ -24,7 +24,8 @@ fn an_item_that_is_null_is_no_end() {
         let (reader, writer) = tokio::io::split(ours);
         let host = pipe::PipeHost::new(reader, writer);
         for expected in [Some(Value::Null), Some(Value::Int(1)), None] {
-            assert_eq!(host.next(&cx, items).await.unwrap(), expected);
+            let item = host.next(&cx, items).await.unwrap();
+            assert_eq!(item.map(Delivery::keep), expected);
         }
     };
     io::wait(work, || Ok(())).unwrap();
@@ -38,7 +39,7 @@ fn the_metadata_of_a_caller_reach_the_items_of_a_stream() {
         cx.metadata().get("part").cloned()
     };
     let items = stream::repeat_with(move || Ok(part().unwrap_or(Value::from("none"))));
-    let Return::Stream(items) = session.insert_stream(items.boxed()).unwrap() else {
+    let Return::Stream(items) = session.insert_stream(items).unwrap() else {
         panic!("it is a stream");
     };
     let (ours, theirs) = tokio::io::duplex(64);
@@ -55,10 +56,42 @@ fn the_metadata_of_a_caller_reach_the_items_of_a_stream() {
                 ..Overrides::default()
             });
             let item = host.next(&cx, items).await.unwrap();
-            assert_eq!(item, Some(Value::from(part)));
+            assert_eq!(item.map(Delivery::keep), Some(Value::from(part)));
         }
         let item = host.next(&Context::default(), items).await.unwrap();
-        assert_eq!(item, Some(Value::from("none")));
+        assert_eq!(item.map(Delivery::keep), Some(Value::from("none")));
+    };
+    io::wait(work, || Ok(())).unwrap();
+}
+
+#[test]
+fn whose_a_request_is_does_not_come_from_the_script() {
+    let session = Fixture::new().session;
+    let told = || Context::try_get().map(|cx| Value::Map(cx.metadata().clone()));
+    let items = stream::repeat_with(move || Ok(told().unwrap_or_default()));
+    let Return::Stream(items) = session.insert_stream(items).unwrap() else {
+        panic!("it is a stream");
+    };
+    let (ours, theirs) = tokio::io::duplex(64);
+    let text = |name: &str, value: &str| (name.to_owned(), Value::from(value));
+    let work = async move {
+        let (reader, writer) = tokio::io::split(theirs);
+        let cx = Context::create(Overrides {
+            metadata: Map::from_iter([text("session_id", "s1")]),
+            ..Overrides::default()
+        });
+        let serving = io::spawn(pipe::serve(session, cx, reader, writer));
+        let _serving = io::AbortOnDrop(serving.abort_handle());
+        let (reader, writer) = tokio::io::split(ours);
+        let host = pipe::PipeHost::new(reader, writer);
+        let forged = ["session_id", "message_id", "part"].map(|name| text(name, "forged"));
+        let cx = Context::create(Overrides {
+            metadata: Map::from_iter(forged),
+            ..Overrides::default()
+        });
+        let expected = Map::from_iter([text("session_id", "s1"), text("part", "forged")]);
+        let item = host.next(&cx, items).await.unwrap();
+        assert_eq!(item.map(Delivery::keep), Some(Value::Map(expected)));
     };
     io::wait(work, || Ok(())).unwrap();
 }
