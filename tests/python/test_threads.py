@@ -6,9 +6,15 @@ import asyncio
 import gc
 import subprocess
 import sys
+import threading
+import time
 import weakref
+from typing import Any, cast
+
+import pytest
 
 import aikit
+from aikit._threads import Threads
 
 FIRST_USE = """
 import sys, threading
@@ -55,3 +61,37 @@ def test_an_event_loop_that_has_ended_is_not_kept() -> None:
     loops = [asyncio.run(kind()) for kind in (call, call_blocked) for _ in range(10)]
     gc.collect()
     assert [it for it in loops if it() is not None] == []
+
+
+def test_a_thread_that_cannot_start_leaves_no_call_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Call:
+        def __init__(self) -> None:
+            self.has_run = threading.Event()
+
+        def run(self) -> None:
+            self.has_run.set()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads, lost, later = Threads(), Call(), [Call(), Call()]
+    gone = weakref.ref(lost)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            threads.put(cast("Any", lost))
+    has_run = lost.has_run
+    del lost
+    gc.collect()
+    assert gone() is None
+    for call in later:
+        threads.put(cast("Any", call))
+        assert call.has_run.wait(30)
+    assert not has_run.is_set()
+    kept = [weakref.ref(call) for call in later]
+    del later, call
+    # A thread that waits for the next call keeps the last one no longer.
+    until = time.monotonic() + 30
+    while any(it() is not None for it in kept):
+        assert time.monotonic() < until
+        gc.collect()
