@@ -230,17 +230,22 @@ pub struct Logger {
 #[derive(Clone, Default)]
 struct Own {
     format: Option<Format>,
-    // A list, not one function around another: a script may ask for more as often as it likes.
-    context_fields: Arc<[ContextFields]>,
+    taken: Option<Arc<Taken>>,
+}
+
+/// What records take out of their Context, beside what is in force.
+#[derive(Clone, Default)]
+struct Taken {
+    // A list, not one function around another: a program may ask for more as often as it likes.
+    functions: Vec<ContextFields>,
     /// Names of metadata of the Context.
-    metadata: Arc<IndexSet<String>>,
+    metadata: IndexSet<String>,
 }
 
 impl fmt::Debug for Own {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Own")
             .field("format", &self.format)
-            .field("metadata", &self.metadata)
             .finish_non_exhaustive()
     }
 }
@@ -249,14 +254,14 @@ impl Own {
     /// What each record gets of the Context that it is written in: what is in force has the last
     /// word on a name.
     fn context_fields(&self, cx: &Context, in_force: &ContextFields) -> Fields {
-        if self.context_fields.is_empty() && self.metadata.is_empty() {
+        let Some(taken) = &self.taken else {
             return in_force(cx);
-        }
+        };
         let mut fields = Fields::new();
-        for own in self.context_fields.iter() {
+        for own in &taken.functions {
             fields.merge(own(cx));
         }
-        for name in self.metadata.iter() {
+        for name in &taken.metadata {
             if let Some(value) = cx.metadata().get(name) {
                 fields.set(own_name(Cow::Owned(name.clone())), value.clone());
             }
@@ -314,37 +319,27 @@ impl Logger {
     /// one takes the place of an earlier, and what [`configure`] was given that of both.
     #[must_use]
     pub fn with_context_fields(&self, fields: ContextFields) -> Self {
-        let earlier = self.own.context_fields.iter().cloned();
-        let own = Own {
-            context_fields: earlier.chain([fields]).collect(),
-            ..self.own.clone()
-        };
-        Self {
-            own,
-            ..self.clone()
-        }
+        self.taking(|taken| taken.functions.push(fields))
     }
 
     /// One whose records carry the metadata of the Context under these names too, as far as it has
     /// them; those that tell whose a record is under a longer name, as its own fields do.
     #[must_use]
     pub fn with_metadata_fields(&self, names: impl IntoIterator<Item = String>) -> Self {
-        let mut metadata = (*self.own.metadata).clone();
-        metadata.extend(names);
-        let own = Own {
-            metadata: Arc::new(metadata),
-            ..self.own.clone()
-        };
-        Self {
-            own,
-            ..self.clone()
-        }
+        self.taking(|taken| taken.metadata.extend(names))
+    }
+
+    fn taking(&self, change: impl FnOnce(&mut Taken)) -> Self {
+        let mut logger = self.clone();
+        change(Arc::make_mut(logger.own.taken.get_or_insert_default()));
+        logger
     }
 
     /// How many fields of its own each record may carry: its bindings, and what
     /// [`Self::with_metadata_fields`] was given.
     pub fn own_fields(&self) -> usize {
-        self.bindings.len() + self.own.metadata.len()
+        let taken = self.own.taken.as_ref();
+        self.bindings.len() + taken.map_or(0, |it| it.metadata.len())
     }
 
     /// Changes the level of a logger that has its own, and of its children; the process's else.

@@ -78,7 +78,7 @@ fn a_subscriber_of_the_program_is_told_the_same_and_no_secret() {
             log.info(
                 "with s3cr3t-of-a-program",
                 fields("key", "s3cr3t-of-a-program"),
-            )
+            );
         });
     });
     assert_eq!(told.len(), 1, "{told:?}");
