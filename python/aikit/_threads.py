@@ -28,27 +28,29 @@ class Threads:
     def put(self, call: _SyncCall) -> None:
         """Has the call run, on a thread that is idle or on a new one."""
         with self._lock:
-            if self._idle > 0:
+            is_idle = self._idle > 0
+            if is_idle:
                 self._idle -= 1
-                is_new = False
             else:
                 self._started += 1
-                is_new = True
                 number = self._started
-        self._calls.put(call)
-        if is_new:
-            name = f"aikit-function-{number}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+        if is_idle:
+            self._calls.put(call)
+            return
+        # Not by way of the queue: where the system gives no thread, the call would stay there, and
+        # another thread would take it that is not counted as one that works.
+        name = f"aikit-function-{number}"
+        threading.Thread(target=self._work, args=([call],), name=name, daemon=True).start()
 
-    def _work(self) -> None:
-        while True:
-            call = self._next()
-            if call is None:
-                return
+    def _work(self, first: list[_SyncCall]) -> None:
+        # Out of the list: the thread keeps what it was started with.
+        call: _SyncCall | None = first.pop()
+        while call is not None:
             call.run()
-            del call  # an idle thread keeps nothing alive
+            call = None  # an idle thread keeps nothing alive
             with self._lock:
                 self._idle += 1
+            call = self._next()
 
     def _next(self) -> _SyncCall | None:
         """The next call; None when the thread is not needed any more."""

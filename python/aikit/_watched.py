@@ -161,12 +161,13 @@ def _current_task() -> asyncio.Task[Any] | None:
 class _Canceller:
     """Cancels the task that made it, at most once and not after its work has ended."""
 
-    __slots__ = ("_is_open", "_loop", "_task", "has_cancelled")
+    __slots__ = ("_is_open", "_is_taken_back", "_loop", "_task", "has_cancelled")
 
     def __init__(self) -> None:
         self._task = _current_task()
         self._loop = None if self._task is None else self._task.get_loop()
         self._is_open = True
+        self._is_taken_back = False
         self.has_cancelled = False
 
     def ask(self) -> None:
@@ -184,11 +185,14 @@ class _Canceller:
         self._task = _current_task()
         self._loop = None if self._task is None else self._task.get_loop()
         self.has_cancelled = False
+        self._is_taken_back = False
         self._is_open = True
 
     def close(self) -> None:
-        """Lets nothing more happen, and takes back what has."""
+        """Lets nothing more happen, and takes back what has; a second time it does nothing."""
         self._is_open = False
         uncancel = getattr(self._task, "uncancel", None)  # new in Python 3.11
-        if self.has_cancelled and uncancel is not None:
+        if self.has_cancelled and not self._is_taken_back and uncancel is not None:
+            # Once: a block that rested is closed again when it is left.
+            self._is_taken_back = True
             uncancel()

@@ -39,6 +39,37 @@ for _, bad in ipairs{{trace_id = "x"}, {request_id = ""}, {timeout = -1}, {tick 
   local name, value = next(bad)
   assert(tostring(message):find(name), tostring(message))
 end
+-- Whose a request is, the host alone says.
+for _, name in ipairs{"session_id", "message_id"} do
+  local forged = {metadata = {[name] = "forged"}}
+  local procedure = Procedure.create{name = "idle", function() end}
+  for _, make in ipairs{
+    Context.create, Context.child,
+    function(given) here:child(given) end,
+    function(given) Context.fork(given, function() end) end,
+    function(given) here:fork(given, function() end) end,
+    function(given) procedure:with_context(given) end,
+  } do
+    local ok, why = pcall(make, forged)
+    assert(not ok and why.kind == "invalid_args", tostring(why))
+    assert(why.message:find("`metadata." .. name .. "`", 1, true), why.message)
+  end
+end
+
+-- What is emitted is heard by subscribers and by the handle around it.
+local heard = Event.subscribe("crawl.*")
+local emits = Procedure.create{name = "emits", function()
+  Context.emit("crawl.page", {url = "x"})
+  Context.get():emit("crawl.done")
+end}:start()
+emits:result()
+local kinds = {}
+for event in emits do kinds[#kinds + 1] = event.kind end
+assert(table.concat(kinds, " ") == "procedure.start crawl.page crawl.done procedure.end", table.concat(kinds, " "))
+local page, done = heard:receive{timeout = 10}, heard:receive{timeout = 10}
+assert(page.kind == "crawl.page" and page.data.url == "x" and page.source == "emits", tostring(page.source))
+assert(done.kind == "crawl.done" and done.request_id == here.request_id)
+heard:stop()
 
 -- A chain of children has an end; cancelling and dropping a long one harms nobody.
 local first = Context.create{}

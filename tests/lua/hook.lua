@@ -174,6 +174,12 @@ words("a") words("a")
 assert(#cached.points == 2 and Hook.list()[1].report.hits == 1 and cached:unregister())
 clear()
 
+-- One that says it was interrupted, where nobody pressed stop, has failed like any other.
+Hook.register("tool.before", function() error({kind = "interrupted", message = "stop"}) end, {name = "stop"})
+for _ = 1, 6 do assert(words("a b") == 2) end
+assert(Hook.list()[1].state == "off" and Hook.list()[1].last_error:find("stop", 1, true))
+clear()
+
 local function fails(kind, fn, ...)
   local failed, err = pcall(fn, ...)
   assert(not failed and err.kind == kind, tostring(err) .. " is " .. tostring(err.kind))

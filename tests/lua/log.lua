@@ -1,6 +1,7 @@
 -- The module `Log`: levels, components, children, a level of one's own. Where records go is the
 -- host's matter; what is written is tested in Python.
 
+-- Each level is a function of the module and of a logger.
 for _, level in ipairs{"trace", "debug", "info", "warn", "error", "fatal"} do
   assert(Log[level]("at " .. level) == nil)
   assert(Log[level]("at " .. level, {level = level, nested = {a = {1, 2}}}) == nil)
@@ -12,6 +13,7 @@ end
 local log = Log.for_component("loader"):child{step = 1}
 log:info("begun", {})
 log:child{step = 2}:for_component("inner.part"):warn("odd")
+assert(getmetatable(log) == getmetatable(Log.get()) and log:is_level_enabled("fatal") == Log.is_level_enabled("fatal"))
 
 -- A level is of one logger and those made from it, or of the script.
 local own = Log.create{level = "error"}
@@ -34,6 +36,30 @@ Log.configure{context_fields = {"turn"}}
 Log.configure{context_fields = {}}
 Log.configure{replace = true, format = "text"}
 Log.configure{replace = true}
+
+-- Names are kept once, however often they are given; of different fields there are so many.
+for _ = 1, 10000 do Log.configure{context_fields = {"turn", part = "a"}} end
+local function until_full(add)
+  local ok, why
+  for index = 1, 1000 do
+    ok, why = pcall(add, index)
+    if not ok then break end
+  end
+  assert(not ok and why.kind == "limit_exceeded", tostring(why))
+  assert(why.message:find("256", 1, true) and why.hint, why.message)
+end
+until_full(function(index) Log.configure{context_fields = {"turn" .. index}} end)
+Log.info("as before")
+Log.configure{replace = true}
+until_full(function(index) Log.configure{context_fields = {["part" .. index] = index}} end)
+Log.configure{replace = true}
+local grown = Log.get()
+until_full(function(index) grown = grown:child{["part" .. index] = index} end)
+grown:info("as before")
+local many = {}
+for index = 1, 257 do many[index] = "turn" .. index end
+until_full(function() Log.configure{context_fields = many} end)
+until_full(function() Log.compose_context_fields{many} end)
 
 -- Wrong arguments are named.
 local function refused(fn, ...)

@@ -7,6 +7,7 @@ local function collect(source)
 end
 local function joined(source) return table.concat(collect(source), " ") end
 
+-- Lists, iterators and nothing at all, changed.
 assert(joined(Stream.map({"a", "b"}, string.upper)) == "A B")
 assert(joined(Stream.map({}, string.upper)) == "")
 assert(joined(Stream.map(string.gmatch("one two", "%a+"), string.upper)) == "ONE TWO")
@@ -95,6 +96,7 @@ stopped_at = last
 sleep(0.02)
 assert(last == stopped_at)
 
+-- What can be read with `for` is known.
 for _, value in ipairs{print, Stream.map({}, print), Stream.merge{}, events:events()} do
   assert(Stream.is_async_iterable(value))
 end

@@ -1,5 +1,6 @@
 -- The module `Telemetry`: what a script can say, whether or not somebody records it.
 
+-- A trace, spans and errors.
 local trace = Telemetry.start_trace("nightly")
 assert(#trace == 32 and trace:find("^%x+$"))
 
@@ -22,6 +23,7 @@ local header = "00-" .. ("ab"):rep(16) .. "-" .. ("cd"):rep(8) .. "-01"
 assert(Telemetry.traceparent() == nil)
 assert(Context.create{traceparent = header}:run(Telemetry.traceparent) == header)
 
+-- Counters and histograms.
 local orders = Telemetry.counter("orders", {unit = "{order}", description = "what was bought"})
 assert(orders.name == "orders")
 orders:add(1)

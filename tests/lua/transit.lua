@@ -2,6 +2,7 @@
 
 local COUNT = 500
 
+-- Each number arrives, in the moment of a time limit as well.
 local events = Event.subscribe("transit.number", nil, {capacity = 65536})
 local publishing = async(function()
   for number = 1, COUNT do

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -295,3 +297,32 @@ async def test_a_block_in_a_generator_that_rested_ends_it_where_it_waits_later()
     # Another task than that which read the first item.
     await asyncio.create_task(read())
     assert _is_as_it_was()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks count no requests there")
+async def test_a_cancellation_that_was_taken_back_is_not_taken_back_again() -> None:
+    ctx = Context.create()
+
+    @aikit.procedure
+    async def items() -> AsyncIterator[int]:
+        async with ctx:
+            yield 1
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(LATE_S)
+            yield 2
+
+    stream: Any = items()
+    assert await stream.__anext__() == 1
+    asyncio.get_running_loop().call_later(0.02, ctx.cancel, "enough")
+    # The block was cancelled and goes on all the same; the reader's task is not cancelled by that.
+    assert await stream.__anext__() == 2
+    assert _is_as_it_was()
+    task: Any = asyncio.current_task()
+    task.cancel()
+    with pytest.raises(CancelledError, match="enough"):
+        await stream.__anext__()
+    # What somebody else has asked for is asked for still.
+    assert task.cancelling() == 1
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(LATE_S)
+    assert task.uncancel() == 0

@@ -14,6 +14,7 @@ import pytest
 import aikit
 from aikit import hooks
 from aikit.errors import (
+    AikitError,
     DeniedError,
     InvalidArgsError,
     LimitExceededError,
@@ -444,3 +445,29 @@ def test_the_function_of_a_hook_keeps_its_name_in_errors(
         hook.unregister()
         assert f"`{function.__name__}`" in caplog.text
         assert "`ask" not in caplog.text
+
+
+def test_a_hook_that_says_it_was_interrupted_has_failed() -> None:
+    class StoppedError(AikitError):
+        kind = "interrupted"
+
+    @aikit.hook("tool.before", name="stop")
+    def stop(_: hooks.Call) -> None:
+        raise StoppedError("stop")
+
+    for _ in range(6):
+        assert words("a b").words == 2
+    known = info("stop")
+    assert known.state == "off"
+    assert "stop" in (known.last_error or "")
+
+
+def test_a_user_who_presses_stop_in_a_hook_ends_the_call() -> None:
+    @aikit.hook("tool.before", name="stop")
+    def stop(_: hooks.Call) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(6):
+        with pytest.raises(KeyboardInterrupt):
+            words("a b")
+    assert info("stop").failures == 0

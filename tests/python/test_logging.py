@@ -279,3 +279,37 @@ def test_records_stand_in_order_with_the_programs_own_when_the_call_returns(
                 if it.name == own.name or it.getMessage().startswith("ended")
             ]
             assert told == ["before", "tool:count_words", "after", "tool:noting"]
+
+
+def test_a_script_does_not_forge_whose_its_records_are(tmp_path: Path) -> None:
+    code = (
+        "Log.configure{context_fields = {tenant_id = 'other', 'request_id', 'turn'}}\n"
+        "local metadata = {request_id = 'forged', turn = 7}\n"
+        "Context.fork({metadata = metadata}, function()\n"
+        "  Log.info('mine', {user_id = 'root', trace_id = 'forged', session_id = 's', rows = 1})\n"
+        "end)\n"
+        "Log.get():child{procedure_id = 'forged'}:info('mine')\n"
+    )
+    written = script(code, tmp_path, AIKIT_LOGGING__FORMAT="json")
+    first, second = [it for it in map(json.loads, written) if it["message"] == "mine"]
+    for record in (first, second):
+        assert "tenant_id" not in record
+        assert record["aikit_tenant_id"] == "other"
+        assert "forged" not in (record["request_id"], record["trace_id"])
+    assert (first["rows"], first["turn"], first["aikit_request_id"]) == (1, 7, "forged")
+    assert (first["aikit_user_id"], first["aikit_trace_id"]) == ("root", "forged")
+    assert (first["aikit_session_id"], "session_id" in first) == ("s", False)
+    assert second["aikit_procedure_id"] == "forged"
+    assert second.get("procedure_id") != "forged"
+
+
+def test_asking_for_fields_again_and_again_ends_no_process(tmp_path: Path) -> None:
+    code = (
+        "for i = 1, 200000 do Log.configure{context_fields = {'a'}} end\n"
+        "Context.fork({metadata = {a = 'b'}}, function() Log.info('again') end)\n"
+        "Log.configure{replace = true}\n"
+        "Log.info('after')\n"
+    )
+    written = script(code, tmp_path, AIKIT_LOGGING__FORMAT="json")
+    (again,) = [it for it in map(json.loads, written) if it["message"] == "again"]
+    assert again["a"] == "b"

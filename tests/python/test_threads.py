@@ -6,12 +6,16 @@ import asyncio
 import gc
 import subprocess
 import sys
+import threading
+import time
 import types
 import weakref
+from typing import Any, cast
 
 import pytest
 
 import aikit
+from aikit._threads import Threads
 
 FIRST_USE = """
 import sys, threading
@@ -66,3 +70,37 @@ def test_a_module_that_another_thread_imports_is_not_asked(
     # As it stands there while it is imported: without its parts.
     monkeypatch.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))
     assert aikit.tools.count_words(text="a b").words == 2
+
+
+def test_a_thread_that_cannot_start_leaves_no_call_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Call:
+        def __init__(self) -> None:
+            self.has_run = threading.Event()
+
+        def run(self) -> None:
+            self.has_run.set()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads, lost, later = Threads(), Call(), [Call(), Call()]
+    gone = weakref.ref(lost)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            threads.put(cast("Any", lost))
+    has_run = lost.has_run
+    del lost
+    gc.collect()
+    assert gone() is None
+    for call in later:
+        threads.put(cast("Any", call))
+        assert call.has_run.wait(30)
+    assert not has_run.is_set()
+    kept = [weakref.ref(call) for call in later]
+    del later, call
+    # A thread that waits for the next call keeps the last one no longer.
+    until = time.monotonic() + 30
+    while any(it() is not None for it in kept):
+        assert time.monotonic() < until
+        gc.collect()

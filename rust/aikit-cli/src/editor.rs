@@ -184,7 +184,7 @@ pub(crate) fn ask(prompt: String, secret: bool, stop: Arc<AtomicBool>) -> Result
 }
 
 fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "the question was interrupted")
+    Error::interrupted("the question was interrupted")
 }
 
 /// The error of a question that nobody answers.

@@ -20,7 +20,7 @@ pub use self::{
     approval::{Approval, Approver, Invocation, Verdict},
     channels::{CONVERSATION, ChannelService, Channels, SESSIONS_MAX},
     introspection::ExecutionInfo,
-    overrides::{HostData, Overrides},
+    overrides::{HOST_METADATA, HostData, Overrides},
     principal::{Caller, Principal},
 };
 use crate::{

@@ -24,6 +24,7 @@ struct Parts {
     traceback: Vec<String>,
     retry: Retry,
     is_noticed: bool,
+    is_by_user: bool,
 }
 
 /// Whether and when the call that failed is worth another attempt.
@@ -51,7 +52,16 @@ impl Error {
             traceback: Vec::new(),
             retry: Retry::ByKind,
             is_noticed: false,
+            is_by_user: false,
         }))
+    }
+
+    /// [`ErrorKind::Interrupted`] because a user pressed stop, unlike an error of this kind that
+    /// somebody's code raises: it ends the call, whoever is asked around it.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        let mut error = Self::new(ErrorKind::Interrupted, message);
+        error.0.is_by_user = true;
+        error
     }
 
     /// Shorthand for [`ErrorKind::InvalidArgs`].
@@ -131,7 +141,13 @@ impl Error {
             traceback: parts.traceback.clone(),
             retry: parts.retry,
             is_noticed: parts.is_noticed,
+            is_by_user: parts.is_by_user,
         }))
+    }
+
+    /// Whether a user pressed stop, see [`Error::interrupted`].
+    pub fn is_by_user(&self) -> bool {
+        self.0.is_by_user
     }
 
     /// Whether and when another attempt is worth it.

@@ -14,6 +14,7 @@ mod subscriber;
 mod writer;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc, LazyLock,
@@ -22,12 +23,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use indexmap::IndexSet;
 
-use self::fields::Draft;
+use self::fields::{Draft, own_name};
 pub use self::{
     fields::{
-        ContextFields, FieldValue, Fields, compose_context_fields, default_context_fields,
-        metadata_fields,
+        CONTEXT_FIELDS, ContextFields, FieldValue, Fields, compose_context_fields,
+        default_context_fields, metadata_fields,
     },
     level::Level,
     line::Format,
@@ -45,6 +47,10 @@ use crate::{
 
 /// Name of the logger of everything that has no component.
 const ROOT: &str = "aikit";
+
+/// Most fields of its own that the records of a script's logger may carry: each is written with
+/// every line.
+pub const SCRIPT_FIELDS_MAX: usize = 256;
 
 /// What a configuration says; what is `None` stays as it is.
 #[derive(Clone, Default)]
@@ -171,11 +177,24 @@ pub fn set_host(host: Arc<dyn Sink>) {
 
 /// Has a changed level of the host taken up.
 pub fn refresh() {
-    let wanted = STATE.load().sinks().map(Sink::threshold).min();
-    let wanted = wanted.unwrap_or(u8::MAX);
-    if THRESHOLD.swap(wanted, Ordering::Relaxed) != wanted {
-        subscriber::threshold_changed();
+    let mut wanted = wanted();
+    loop {
+        if THRESHOLD.swap(wanted, Ordering::AcqRel) != wanted {
+            subscriber::threshold_changed();
+        }
+        // Another thread may have looked later and stored earlier. No lock: see `STATE`.
+        let now = self::wanted();
+        if now == wanted {
+            return;
+        }
+        wanted = now;
     }
+}
+
+/// What the sinks want to have at least, as they stand now.
+fn wanted() -> u8 {
+    let state = STATE.load();
+    state.sinks().map(Sink::threshold).min().unwrap_or(u8::MAX)
 }
 
 fn change(change: impl Fn(&State) -> State) {
@@ -211,7 +230,16 @@ pub struct Logger {
 #[derive(Clone, Default)]
 struct Own {
     format: Option<Format>,
-    context_fields: Option<ContextFields>,
+    taken: Option<Arc<Taken>>,
+}
+
+/// What records take out of their Context, beside what is in force.
+#[derive(Clone, Default)]
+struct Taken {
+    // A list, not one function around another: a program may ask for more as often as it likes.
+    functions: Vec<ContextFields>,
+    /// Names of metadata of the Context.
+    metadata: IndexSet<String>,
 }
 
 impl fmt::Debug for Own {
@@ -226,10 +254,18 @@ impl Own {
     /// What each record gets of the Context that it is written in: what is in force has the last
     /// word on a name.
     fn context_fields(&self, cx: &Context, in_force: &ContextFields) -> Fields {
-        let Some(own) = &self.context_fields else {
+        let Some(taken) = &self.taken else {
             return in_force(cx);
         };
-        let mut fields = own(cx);
+        let mut fields = Fields::new();
+        for own in &taken.functions {
+            fields.merge(own(cx));
+        }
+        for name in &taken.metadata {
+            if let Some(value) = cx.metadata().get(name) {
+                fields.set(own_name(Cow::Owned(name.clone())), value.clone());
+            }
+        }
         fields.merge(in_force(cx));
         fields
     }
@@ -283,19 +319,27 @@ impl Logger {
     /// one takes the place of an earlier, and what [`configure`] was given that of both.
     #[must_use]
     pub fn with_context_fields(&self, fields: ContextFields) -> Self {
-        let earlier = self.own.context_fields.clone();
-        let fields = match earlier {
-            Some(earlier) => compose_context_fields(vec![earlier, fields]),
-            None => fields,
-        };
-        let own = Own {
-            context_fields: Some(fields),
-            ..self.own.clone()
-        };
-        Self {
-            own,
-            ..self.clone()
-        }
+        self.taking(|taken| taken.functions.push(fields))
+    }
+
+    /// One whose records carry the metadata of the Context under these names too, as far as it has
+    /// them; those that tell whose a record is under a longer name, as its own fields do.
+    #[must_use]
+    pub fn with_metadata_fields(&self, names: impl IntoIterator<Item = String>) -> Self {
+        self.taking(|taken| taken.metadata.extend(names))
+    }
+
+    fn taking(&self, change: impl FnOnce(&mut Taken)) -> Self {
+        let mut logger = self.clone();
+        change(Arc::make_mut(logger.own.taken.get_or_insert_default()));
+        logger
+    }
+
+    /// How many fields of its own each record may carry: its bindings, and what
+    /// [`Self::with_metadata_fields`] was given.
+    pub fn own_fields(&self) -> usize {
+        let taken = self.own.taken.as_ref();
+        self.bindings.len() + taken.map_or(0, |it| it.metadata.len())
     }
 
     /// Changes the level of a logger that has its own, and of its children; the process's else.
@@ -310,7 +354,12 @@ impl Logger {
     pub fn is_level_enabled(&self, level: Level) -> bool {
         let own = self.own_level.as_ref();
         let is_wanted = own.is_none_or(|it| level.number() >= it.load(Ordering::Relaxed));
-        is_wanted && is_level_enabled(level)
+        is_wanted
+            && if subscriber::is_installed() {
+                is_level_enabled(level)
+            } else {
+                subscriber::is_wanted_by_other(level)
+            }
     }
 
     /// What every record of it carries.
@@ -318,30 +367,38 @@ impl Logger {
         &self.bindings
     }
 
-    /// Gives a record to whoever wants it.
+    /// Gives a record to whoever wants it. What tells whose it is comes from the Context: a field
+    /// of its own with one of the names of [`CONTEXT_FIELDS`] is called `aikit_` and that name.
     pub fn log(&self, level: Level, message: &str, fields: Map) {
-        let target = self.target();
-        if !subscriber::is_installed() {
-            // A program in Rust that brought its own subscriber.
-            return subscriber::pass_on(level, &target, message, &Value::Map(fields));
-        }
         if !self.is_level_enabled(level) {
             return;
         }
+        let draft = self.draft(message, fields);
+        if subscriber::is_installed() {
+            emit(level, &self.own, draft, None);
+        } else {
+            // A program in Rust that brought its own subscriber.
+            pass_on(level, &self.own, draft);
+        }
+    }
+
+    /// What a record says, without the fields of its Context.
+    fn draft(&self, message: &str, fields: Map) -> Draft {
         // The name of a component comes from data, unlike those of crates.
         let is_made = self.component.is_none();
-        let mut draft = Draft::new(is_made, |text| text.push_str(&target));
+        let mut draft = Draft::new(is_made, |text| text.push_str(&self.target()));
         draft.set_message(|text| text.push_str(message));
+        let mut set = |name: String, value| draft.fields.set(own_name(Cow::Owned(name)), value);
         for (name, value) in self.bindings.iter() {
-            draft.fields.set(name.clone(), value.clone());
+            set(name.clone(), value.clone());
         }
         if let Some(component) = &self.component {
-            draft.fields.set("component", Value::from(&**component));
+            set("component".to_owned(), Value::from(&**component));
         }
         for (name, value) in fields {
-            draft.fields.set(name, value);
+            set(name, value);
         }
-        emit(level, &self.own, draft, None);
+        draft
     }
 
     fn target(&self) -> String {
@@ -390,10 +447,7 @@ fn emit(level: Level, own: &Own, mut draft: Draft, place: Option<(&str, u32)>) {
     let context = Context::try_get();
     // What the host's own handler calls would come back to it without an end.
     let is_silent = context.as_ref().is_some_and(Context::is_silent);
-    let mut context = context.map_or_else(Fields::default, |it| {
-        own.context_fields(&it, &state.context_fields)
-    });
-    secrets::clean(&mut draft, &mut context);
+    let context = complete(&state, own, &mut draft, context);
     let record = Record {
         level,
         target: draft.target(),
@@ -411,6 +465,24 @@ fn emit(level: Level, own: &Own, mut draft: Draft, place: Option<(&str, u32)>) {
             sink.write(&record);
         }
     }
+}
+
+/// The same for the subscriber of the program.
+fn pass_on(level: Level, own: &Own, mut draft: Draft) {
+    let context = complete(&STATE.load(), own, &mut draft, Context::try_get());
+    let fields = line::pairs(&context, &draft.fields);
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_value()));
+    let fields = Value::Map(fields.collect());
+    subscriber::pass_on(level, draft.target(), draft.message(), &fields);
+}
+
+/// Answers the fields of the Context, and hides the secrets in them and in the draft.
+fn complete(state: &State, own: &Own, draft: &mut Draft, context: Option<Context>) -> Fields {
+    let mut context = context.map_or_else(Fields::default, |it| {
+        own.context_fields(&it, &state.context_fields)
+    });
+    secrets::clean(draft, &mut context);
+    context
 }
 
 #[cfg(test)]

@@ -148,10 +148,7 @@ pub fn reset_provider() {
     let open = TRACES.swap(None);
     TRACE_COUNT.store(0, Ordering::Release);
     for (trace_id, span) in open.iter().flat_map(|it| it.iter()) {
-        span.end();
-        if let Some(provider) = provider() {
-            provider.end_trace(trace_id);
-        }
+        over(trace_id, span);
     }
     IS_ON.store(false, Ordering::Release);
     PROVIDER.store(None);
@@ -256,16 +253,18 @@ pub fn start_trace(cx: &Context, name: &str) -> String {
     {
         let sink = provider.start_trace(start.clone());
         let span = Arc::new(Span::new(&start, sink, Arc::clone(cx.clock())));
+        let mut oldest = None;
         TRACES.rcu(|open| {
             let mut open = open.as_ref().map_or_else(Traces::new, |it| (**it).clone());
-            if open.len() >= TRACES_MAX {
-                // Its span ends with its last owner.
-                open.shift_remove_index(0);
-            }
+            let is_full = open.len() >= TRACES_MAX && !open.contains_key(&trace_id);
+            oldest = is_full.then(|| open.shift_remove_index(0)).flatten();
             open.insert(Arc::clone(&trace_id), Arc::clone(&span));
             TRACE_COUNT.store(open.len(), Ordering::Release);
             Some(Arc::new(open))
         });
+        if let Some((trace_id, span)) = oldest {
+            over(&trace_id, &span);
+        }
     }
     trace_id.to_string()
 }
@@ -281,9 +280,14 @@ pub fn end_trace(cx: &Context) {
         TRACE_COUNT.store(open.len(), Ordering::Release);
         Some(Arc::new(open))
     });
+    over(cx.trace_id(), &span);
+}
+
+/// Ends the span of a trace that is open no more, and tells the provider.
+fn over(trace_id: &str, span: &Span) {
     span.end();
     if let Some(provider) = provider() {
-        provider.end_trace(cx.trace_id());
+        provider.end_trace(trace_id);
     }
 }
 

@@ -133,8 +133,7 @@ fn described(
     let _visit = interpreter::enter(py);
     let value = raised.value(py).clone().into_any();
     if value.is_instance_of::<PyKeyboardInterrupt>() {
-        return Error::new(ErrorKind::Interrupted, "interrupted")
-            .with_source(Raised::new(py, raised));
+        return Error::interrupted("interrupted").with_source(Raised::new(py, raised));
     }
     let text = |attribute: &str| -> Option<String> {
         let text = value

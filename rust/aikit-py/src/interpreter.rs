@@ -15,7 +15,7 @@ use std::{
 };
 
 use aikit_components::event_log;
-use aikit_core::{Error, ErrorKind, broadcast, telemetry};
+use aikit_core::{Error, broadcast, telemetry};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -118,7 +118,7 @@ pub(crate) fn close_interpreter(py: Python<'_>) {
 
 /// Fails when a signal came whose handler raises.
 fn look_for_signals(py: Python<'_>) -> aikit_core::Result<()> {
-    let stopped = |_| Error::new(ErrorKind::Interrupted, "the exit was interrupted");
+    let stopped = |_| Error::interrupted("the exit was interrupted");
     py.check_signals().map_err(stopped)
 }
 

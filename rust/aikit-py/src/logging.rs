@@ -15,7 +15,7 @@ use std::{
 use aikit_components::config::PythonBridge;
 use aikit_core::{
     clock::{Clock as _, SystemClock},
-    logger::{self, FieldValue, Record, Sink},
+    logger::{self, CONTEXT_FIELDS, FieldValue, Record, Sink},
 };
 use log::{LevelFilter, Log, Metadata};
 use pyo3::{
@@ -33,19 +33,6 @@ use crate::{convert, interpreter, silence};
 /// How long the levels of the loggers below `aikit` are trusted: looking at all of them at each
 /// call would take longer than many a call. That of `aikit` itself is read at each call.
 const LEVELS_TRUSTED: Duration = Duration::from_millis(500);
-
-/// Attributes that every record has, so that a format can name them; `None` outside of calls.
-const CONTEXT_FIELDS: [&str; 9] = [
-    "request_id",
-    "trace_id",
-    "span_id",
-    "procedure",
-    "procedure_id",
-    "user_id",
-    "tenant_id",
-    "session_id",
-    "message_id",
-];
 
 /// The number of Python's level `WARNING`.
 const WARNING: u8 = 30;
@@ -197,6 +184,7 @@ fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
             py.None(),
         ),
     )?;
+    // Attributes that every record has, so that a format can name them; `None` outside of calls.
     for name in CONTEXT_FIELDS {
         made.setattr(name, py.None())?;
     }

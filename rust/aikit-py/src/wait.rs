@@ -58,7 +58,7 @@ where
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => {
                 raised = Some(error);
-                Err(Error::new(ErrorKind::Interrupted, "interrupted"))
+                Err(Error::interrupted("interrupted"))
             }
             None => Err(Error::new(ErrorKind::Cancelled, "Python is ending")),
         };

@@ -15,7 +15,7 @@ use super::{
     selection::{Called, Selection},
 };
 
-/// Tenants whose use is kept apart.
+/// Tenants whose use is kept apart; all further ones share what is left for one.
 const TENANTS_MAX: usize = 10_000;
 
 /// Tokens that a price is for.
@@ -61,7 +61,17 @@ struct CostLimit {
     selection: Selection,
     limits: Used<Option<f64>>,
     prices: IndexMap<String, Price>,
-    used: Mutex<IndexMap<Option<String>, Used<f64>>>,
+    tenants_max: usize,
+    used: Mutex<IndexMap<Whose, Used<f64>>>,
+}
+
+/// Whose use is counted.
+#[derive(Debug, Eq, Hash, PartialEq)]
+enum Whose {
+    Nobodys,
+    Tenants(String),
+    /// Of all tenants beyond the bound.
+    Others,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,6 +116,7 @@ fn make(_: &Host, selection: Selection, options: Value) -> Result<Made> {
         selection,
         limits,
         prices: options.prices,
+        tenants_max: TENANTS_MAX,
         used: Mutex::default(),
     };
     Ok(Made {
@@ -150,10 +161,8 @@ impl CostLimit {
             ));
         }
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = used
-            .get(&cx.principal().tenant_id)
-            .copied()
-            .unwrap_or_default();
+        let used = used.get(&self.whose(cx, &used)).copied();
+        let used = used.unwrap_or_default();
         let limits = [
             ("US dollars", used.usd, self.limits.usd),
             ("tokens", used.tokens, self.limits.tokens),
@@ -190,17 +199,21 @@ impl CostLimit {
             cx.metrics().add("usage.cost_usd", cost);
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let tenant = &cx.principal().tenant_id;
-        // Beyond the bound all further tenants share what is left: the safe side.
-        let key = if used.len() < TENANTS_MAX || used.contains_key(tenant) {
-            tenant.clone()
-        } else {
-            None
-        };
-        let used = used.entry(key).or_default();
+        let whose = self.whose(cx, &used);
+        let used = used.entry(whose).or_default();
         used.usd += cost;
         used.tokens += input + output;
         used.requests += requests;
+    }
+
+    /// Under what the use of a call in `cx` is counted, and looked for before it.
+    fn whose(&self, cx: &Context, used: &IndexMap<Whose, Used<f64>>) -> Whose {
+        let Some(tenant) = &cx.principal().tenant_id else {
+            return Whose::Nobodys;
+        };
+        let tenant = Whose::Tenants(tenant.clone());
+        let is_kept_apart = used.len() < self.tenants_max || used.contains_key(&tenant);
+        if is_kept_apart { tenant } else { Whose::Others }
     }
 
     fn price(&self, model: &str) -> Option<Price> {
@@ -223,5 +236,64 @@ fn stop(reason: String) -> HookAction {
     HookAction::Stop {
         reason,
         kind: ErrorKind::LimitExceeded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aikit_core::context::{Overrides, Principal};
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    fn context(tenant: Option<&str>) -> Context {
+        Context::create(Overrides {
+            principal: Some(Principal {
+                tenant_id: tenant.map(str::to_owned),
+                ..Principal::default()
+            }),
+            ..Overrides::default()
+        })
+    }
+
+    #[test]
+    fn tenants_beyond_the_bound_share_one_limit_and_take_nobodys() {
+        let hook = CostLimit {
+            selection: Selection::read(Value::Null, Value::Null, &["model"]).unwrap(),
+            limits: Used {
+                requests: Some(2.0),
+                ..Used::default()
+            },
+            prices: IndexMap::new(),
+            tenants_max: 2,
+            used: Mutex::default(),
+        };
+        let asked = |tenant: Option<&str>| {
+            let cx = context(tenant);
+            let call = |point: &str| {
+                let usage = Value::map([("requests", Value::Int(1))]);
+                let data = Value::map([
+                    ("point", Value::from(point)),
+                    ("model", Value::from("test")),
+                    ("response", Value::map([("usage", usage)])),
+                ]);
+                hook.call(&cx, &data).now_or_never().unwrap().unwrap()
+            };
+            let is_let_through = call("model.before") == HookAction::Continue;
+            if is_let_through {
+                call("model.after");
+            }
+            is_let_through
+        };
+        for tenant in [Some("a"), Some("b")] {
+            assert_eq!(
+                [(); 3].map(|()| asked(tenant)),
+                [true, true, false],
+                "{tenant:?}"
+            );
+        }
+        let others = ["c", "d", "e", "c"].map(|it| asked(Some(it)));
+        assert_eq!(others, [true, true, false, false]);
+        assert_eq!([(); 3].map(|()| asked(None)), [true, true, false]);
     }
 }

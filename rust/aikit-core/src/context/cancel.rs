@@ -93,6 +93,9 @@ impl Cancel {
         let reason = reasons.last();
         let (kind, message) =
             reason.unwrap_or_else(|| (ErrorKind::Cancelled, "the call was cancelled".to_owned()));
+        if kind == ErrorKind::Interrupted {
+            return Error::interrupted(message);
+        }
         Error::new(kind, message)
     }
 

@@ -17,6 +17,9 @@ use crate::{
 /// Longest request id, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 256;
 
+/// Metadata that say whose a request is: records and spans carry them. Only a host sets them.
+pub const HOST_METADATA: [&str; 2] = ["session_id", "message_id"];
+
 /// What to set on a new Context; what is `None` comes from the parent or is made.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -104,6 +107,23 @@ impl Overrides {
         let header = Value::from(header.trim());
         self.metadata.insert(TRACEPARENT.to_owned(), header);
         Ok(())
+    }
+
+    /// Refuses metadata that say whose a request is: a script does not.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` when one of [`HOST_METADATA`] is among them.
+    pub fn refuse_host_metadata(&self) -> Result<()> {
+        let Some(name) = HOST_METADATA
+            .iter()
+            .find(|it| self.metadata.contains_key(**it))
+        else {
+            return Ok(());
+        };
+        let message = format!("`metadata.{name}` is set by the host alone");
+        let hint = "records and spans tell by it whose they are: use another name";
+        Err(Error::invalid_args(message).with_hint(hint))
     }
 
     /// Refuses identities that others could not read: they come from scripts and from outside.

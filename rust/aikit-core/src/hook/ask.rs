@@ -78,7 +78,7 @@ pub(super) async fn ask(
     };
     // The caller's own end is no fault of the hook, and a user who pressed stop meant the call.
     cx.check()?;
-    if error.kind() == ErrorKind::Interrupted {
+    if error.is_by_user() {
         return Err(error);
     }
     let is_late =

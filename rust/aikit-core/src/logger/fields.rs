@@ -12,7 +12,12 @@ use super::{
     line::write_digits,
     room::{Kept, Reusable, Room},
 };
-use crate::{Value, context::Context, quote, value::Map};
+use crate::{
+    Value,
+    context::{Context, HOST_METADATA},
+    quote,
+    value::Map,
+};
 
 /// The fields of one record, in order, each name once. There are a dozen at most, most of whose
 /// names are known beforehand: looking through them is quicker than hashing is.
@@ -340,8 +345,28 @@ impl Draft {
 /// Takes fields out of a Context.
 pub type ContextFields = Arc<dyn Fn(&Context) -> Fields + Send + Sync>;
 
-/// Metadata that a host sets and every record carries.
-const METADATA: [&str; 2] = ["session_id", "message_id"];
+/// The names of the fields of a Context, which tell whose a record is: none has them of its own.
+pub const CONTEXT_FIELDS: [&str; 9] = [
+    "request_id",
+    "trace_id",
+    "span_id",
+    "procedure",
+    "procedure_id",
+    "user_id",
+    "tenant_id",
+    "session_id",
+    "message_id",
+];
+
+/// The name under which a record has a field of its own: those of [`CONTEXT_FIELDS`] get a longer
+/// one, whether the Context has such a field or not.
+pub(super) fn own_name(name: Cow<'static, str>) -> Cow<'static, str> {
+    if CONTEXT_FIELDS.contains(&&*name) {
+        Cow::Owned(format!("aikit_{name}"))
+    } else {
+        name
+    }
+}
 
 /// `request_id`, `trace_id`, `span_id`, `procedure`, `procedure_id`, `user_id`, `tenant_id`,
 /// `session_id` and `message_id`, as far as they are known.
@@ -374,7 +399,7 @@ pub fn default_context_fields() -> ContextFields {
         if let Some(tenant) = &principal.tenant_id {
             fields.add("tenant_id", |it| it.push_str(tenant));
         }
-        for name in METADATA {
+        for name in HOST_METADATA {
             if let Some(value) = cx.metadata().get(name) {
                 fields.set_as(Cow::Borrowed(name), value.clone(), Origin::Context);
             }

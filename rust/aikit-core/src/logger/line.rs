@@ -1,6 +1,6 @@
 //! How a record is written: one JSON object a line, or one line to read.
 
-use std::{fmt::Write as _, str::FromStr};
+use std::{fmt::Write as _, mem, str::FromStr};
 
 use super::{FieldValue, Fields, Record, fields::Origin, room::Text};
 use crate::{Error, Result, clock::write_iso8601};
@@ -67,11 +67,32 @@ fn text(line: &mut String, record: &Record<'_>) {
         line.push(' ');
     }
     line.pop();
-    for (name, value) in pairs(record) {
+    for (name, value) in pairs(record.context, record.fields) {
         line.push(' ');
         write_name(line, name);
         line.push('=');
         write_value(line, value);
+    }
+    escape_controls(line);
+}
+
+/// Writes what would steer a terminal, end a line or turn its direction as JSON writes it: it
+/// stands in what is said, and beyond ASCII in fields as well.
+fn escape_controls(line: &mut String) {
+    let is_control = |it: char| {
+        it.is_control() || matches!(it, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let is_plain = |it: u8| (b' '..0x7f).contains(&it);
+    if line.bytes().all(is_plain) || !line.contains(is_control) {
+        return;
+    }
+    let given = mem::take(line);
+    for letter in given.chars() {
+        match letter {
+            '\t' => line.push_str("\\t"),
+            it if is_control(it) => drop(write!(line, "\\u{:04x}", u32::from(it))),
+            it => line.push(it),
+        }
     }
 }
 
@@ -125,11 +146,13 @@ fn json_fields(
 }
 
 /// The fields of the Context and the record's own, each name once.
-fn pairs<'a>(record: &'a Record<'_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let is_hidden = |name: &str| record.fields.get(name).is_some();
-    let context = record.context.iter();
-    let context = context.filter(move |(name, _)| !is_hidden(name));
-    context.chain(record.fields.iter())
+pub(super) fn pairs<'a>(
+    context: &'a Fields,
+    own: &'a Fields,
+) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
+    let context = context.iter();
+    let context = context.filter(|(name, _)| own.get(name).is_none());
+    context.chain(own.iter())
 }
 
 fn cut(text: &str) -> &str {

@@ -18,7 +18,8 @@ pub struct Record<'a> {
     pub message: &'a str,
     /// Fields of the Context.
     pub context: &'a Fields,
-    /// Fields of its own; they go before those of the Context.
+    /// Fields of its own; they go before those of the Context, and have none of the names that tell
+    /// whose a record is.
     pub fields: &'a Fields,
     /// The source file, where it is known.
     pub file: Option<&'a str>,

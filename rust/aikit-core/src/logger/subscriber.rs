@@ -18,7 +18,7 @@ use tracing::{
 
 use super::{
     Level, Own, THRESHOLD, emit,
-    fields::{Draft, Origin},
+    fields::{Draft, Origin, own_name},
     is_level_enabled,
 };
 use crate::{Value, quote};
@@ -42,6 +42,17 @@ pub(super) fn is_installed() -> bool {
 pub(super) fn threshold_changed() {
     if is_installed() {
         tracing::callsite::rebuild_interest_cache();
+    }
+}
+
+/// Whether a subscriber that is not ours wants what [`pass_on`] gives it at this level.
+pub(super) fn is_wanted_by_other(level: Level) -> bool {
+    match level {
+        Level::Trace => tracing::enabled!(tracing::Level::TRACE),
+        Level::Debug => tracing::enabled!(tracing::Level::DEBUG),
+        Level::Info => tracing::enabled!(tracing::Level::INFO),
+        Level::Warn => tracing::enabled!(tracing::Level::WARN),
+        Level::Error | Level::Fatal => tracing::enabled!(tracing::Level::ERROR),
     }
 }
 
@@ -199,9 +210,16 @@ impl Heard {
     fn note(&mut self, field: &Field, value: Value) {
         let name = field.name();
         if is_said(name) {
-            self.draft
-                .fields
-                .set_as(Cow::Borrowed(name), value, self.origin);
+            let name = self.named(name);
+            self.draft.fields.set_as(name, value, self.origin);
+        }
+    }
+
+    /// Aikit's own code may name what a Context has; others tell nobody whose a record is.
+    fn named(&self, name: &'static str) -> Cow<'static, str> {
+        match self.origin {
+            Origin::Other => own_name(Cow::Borrowed(name)),
+            Origin::Aikit | Origin::Context => Cow::Borrowed(name),
         }
     }
 
@@ -217,9 +235,8 @@ impl Heard {
                         quote::cut_from(text, start);
                     }
                 };
-                self.draft
-                    .fields
-                    .write(Cow::Borrowed(name), self.origin, write);
+                let name = self.named(name);
+                self.draft.fields.write(name, self.origin, write);
             }
             _ => {}
         }

@@ -310,6 +310,43 @@ fn a_logger_takes_fields_of_its_own_out_of_the_context_and_forges_none() {
 }
 
 #[test]
+fn names_of_metadata_are_kept_once_and_forge_nothing() {
+    let lines = lines(Level::Info, Format::Json);
+    let metadata = [("part", "a"), ("user_id", "root"), ("turn", "7")];
+    let metadata = metadata.map(|(name, value)| (name.to_owned(), Value::from(value)));
+    let cx = Context::create(Overrides {
+        metadata: Map::from_iter(metadata),
+        ..Overrides::default()
+    });
+    // So many functions one inside the other would be more than a stack has room for.
+    let mut logger = get();
+    for _ in 0..100_000 {
+        logger = logger.with_metadata_fields(["part", "none", "user_id"].map(str::to_owned));
+    }
+    logger = logger.with_metadata_fields(["turn".to_owned()]);
+    assert_eq!(logger.child(fields("own", "x")).own_fields(), 5);
+    cx.run_sync(|| logger.info("m", Map::new()));
+    cx.run_sync(|| logger.info("m", fields("part", "b")));
+    let written = lines.json();
+    let seen = ["part", "turn", "aikit_user_id"].map(|name| &written[0][name]);
+    assert_eq!(seen, ["a", "7", "root"]);
+    assert!(written[0].get("user_id").is_none() && written[0].get("none").is_none());
+    assert_eq!(written[1]["part"], "b");
+}
+
+#[test]
+fn many_functions_for_fields_stand_side_by_side() {
+    let lines = lines(Level::Info, Format::Json);
+    let mut logger = get();
+    for index in 0..5_000_i64 {
+        logger = logger.with_context_fields(Arc::new(move |_| fields("last", index).into()));
+    }
+    Context::default().run_sync(|| logger.info("m", Map::new()));
+    let written = &lines.json()[0];
+    assert_eq!(written["last"], 4_999);
+}
+
+#[test]
 fn a_known_secret_is_hidden_wherever_it_stands() {
     let lines = lines(Level::Info, Format::Json);
     hide("s3cr3t-value");
@@ -427,4 +464,126 @@ fn small_steps_of_other_libraries_are_not_heard() {
         .map(|it| it["target"].as_str().unwrap())
         .collect();
     assert_eq!(targets, ["h2.client", "rustls.client"]);
+}
+
+#[test]
+fn a_record_does_not_forge_whose_it_is() {
+    let names = [
+        "request_id",
+        "trace_id",
+        "span_id",
+        "procedure",
+        "procedure_id",
+        "user_id",
+        "tenant_id",
+        "session_id",
+        "message_id",
+    ];
+    let forged: Map = names
+        .map(|name| (name.to_owned(), Value::from("forged")))
+        .into_iter()
+        .collect();
+    let cx = Context::create(Overrides {
+        principal: Some(Principal {
+            id: "ada".to_owned(),
+            ..Principal::default()
+        }),
+        ..Overrides::default()
+    });
+    let lines = lines(Level::Info, Format::Json);
+    let bound = get().child(fields("tenant_id", "other"));
+    cx.run_sync(|| bound.info("bound", Map::new()));
+    cx.run_sync(|| get().info("inside", forged.clone()));
+    get().info("outside", forged.clone());
+    cx.run_sync(|| tracing::warn!(target: "h2::client", user_id = "forged", span_id = 7, "other"));
+    let written = lines.json();
+    assert!(written[0].get("tenant_id").is_none());
+    assert_eq!(written[0]["aikit_tenant_id"], "other");
+    for record in &written[1..3] {
+        for name in names {
+            assert_ne!(record[name], "forged", "{name}: {record}");
+            assert_eq!(record[format!("aikit_{name}")], "forged", "{name}");
+        }
+    }
+    for record in [&written[0], &written[1], &written[3]] {
+        assert_eq!(record["user_id"], "ada", "{record}");
+        assert_eq!(record["request_id"], cx.request_id());
+    }
+    assert_eq!(
+        (&written[3]["aikit_user_id"], &written[3]["aikit_span_id"]),
+        (&"forged".into(), &7.into())
+    );
+    // A line to read, and what a host is given, tell the same.
+    configure(Settings {
+        format: Some(Format::Text),
+        ..Settings::default()
+    });
+    cx.run_sync(|| get().info("inside", fields("user_id", "root")));
+    let line = &lines.take()[0];
+    assert!(
+        line.contains(" user_id=\"ada\" aikit_user_id=\"root\""),
+        "{line}"
+    );
+}
+
+#[test]
+fn what_is_said_steers_no_terminal() {
+    let lines = lines(Level::Info, Format::Text);
+    get().info(
+        "red \u{1b}[31m bell\u{7}\ttab \u{7f} c1 \u{9b}2J sep\u{2028}next \u{202e}turned größe 😀",
+        fields("name", "\u{9b}2J\u{2029}é"),
+    );
+    let line = &lines.take()[0];
+    let rest = line.split_once("aikit: ").unwrap().1;
+    assert_eq!(
+        rest,
+        "red \\u001b[31m bell\\u0007\\ttab \\u007f c1 \\u009b2J sep\\u2028next \\u202eturned größe 😀 \
+         name=\"\\u009b2J\\u2029é\"\n"
+    );
+}
+
+/// A host whose level changes while somebody asks for it.
+#[derive(Debug)]
+struct Changing {
+    level: AtomicU8,
+    is_slow: std::sync::atomic::AtomicBool,
+    asked: std::sync::Barrier,
+    answers: std::sync::Barrier,
+}
+
+impl Sink for Changing {
+    fn threshold(&self) -> u8 {
+        let level = self.level.load(Ordering::SeqCst);
+        if self.is_slow.swap(false, Ordering::SeqCst) {
+            self.asked.wait();
+            self.answers.wait();
+        }
+        level
+    }
+
+    fn write(&self, _: &Record<'_>) {}
+}
+
+#[test]
+fn of_two_looks_at_the_levels_the_later_counts() {
+    let _lines = lines(Level::Fatal, Format::Json);
+    let host = Arc::new(Changing {
+        level: AtomicU8::new(Level::Error.number()),
+        is_slow: false.into(),
+        asked: std::sync::Barrier::new(2),
+        answers: std::sync::Barrier::new(2),
+    });
+    set_host(Arc::clone(&host) as Arc<dyn Sink>);
+    host.is_slow.store(true, Ordering::SeqCst);
+    let early = std::thread::spawn(refresh);
+    // It has the older level in its hand, and stores it after the newer one is stored.
+    host.asked.wait();
+    host.level.store(Level::Debug.number(), Ordering::SeqCst);
+    refresh();
+    host.answers.wait();
+    early.join().unwrap();
+    let is_enabled = is_level_enabled(Level::Debug);
+    host.level.store(u8::MAX, Ordering::SeqCst);
+    refresh();
+    assert!(is_enabled);
 }

@@ -380,3 +380,60 @@ fn content_is_captured_only_while_somebody_records_and_asked() {
     set_provider(Arc::new(recording.recorder.clone()));
     assert!(!captures_content());
 }
+
+/// Notes which traces are over.
+#[derive(Debug, Default)]
+struct Ending {
+    spans: Recorder,
+    over: Mutex<Vec<String>>,
+}
+
+impl Ending {
+    fn over(&self) -> Vec<String> {
+        self.over.lock().unwrap().clone()
+    }
+}
+
+impl TelemetryProvider for Ending {
+    fn start_span(&self, start: SpanStart) -> Box<dyn SpanSink> {
+        self.spans.start_span(start)
+    }
+
+    fn record_error(&self, _: &str, _: &Error) {}
+
+    fn end_trace(&self, trace_id: &str) {
+        self.over.lock().unwrap().push(trace_id.to_owned());
+    }
+
+    fn counter(&self, instrument: &Instrument) -> Arc<dyn CounterSink> {
+        self.spans.counter(instrument)
+    }
+
+    fn histogram(&self, instrument: &Instrument) -> Arc<dyn HistogramSink> {
+        self.spans.histogram(instrument)
+    }
+}
+
+#[test]
+fn a_trace_that_makes_room_for_others_is_over() {
+    let _recording = recording();
+    let provider = Arc::new(Ending::default());
+    set_provider(Arc::clone(&provider) as Arc<dyn TelemetryProvider>);
+    let open: Vec<Context> = (0..TRACES_MAX).map(|_| Context::default()).collect();
+    for cx in &open {
+        start_trace(cx, "t");
+    }
+    // One that is open already takes no other's place.
+    start_trace(&open[7], "again");
+    assert_eq!(provider.over(), [""; 0]);
+    start_trace(&Context::default(), "one more");
+    assert_eq!(provider.over(), [open[0].trace_id()]);
+    let first = provider
+        .spans
+        .spans()
+        .into_iter()
+        .find(|it| &*it.trace_id == open[0].trace_id());
+    assert!(first.unwrap().ended.is_some());
+    end_trace(&open[0]);
+    assert_eq!(provider.over().len(), 1);
+}

@@ -4,3 +4,5 @@
 mod forks;
 #[cfg(test)]
 mod leaks;
+#[cfg(test)]
+mod other_subscriber;

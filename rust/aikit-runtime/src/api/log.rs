@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aikit_core::{
-    Error, Result, Value,
-    logger::{self, Format, Level, Logger},
+    Error, ErrorKind, Result, Value,
+    logger::{Format, Level, Logger, SCRIPT_FIELDS_MAX},
     value::Map,
 };
 
@@ -60,8 +60,9 @@ const CONFIGURE: &[Param] = &[
     optional(
         "context_fields",
         Kind::Either(&[Kind::Table, Kind::List(&Kind::String)]),
-        "What every record of the script carries: fields by their names, and in the list part names \
-         of metadata of the Context that a record is written in.",
+        "What every record of the script carries beside what it carries already, 256 at most: fields \
+         by their names, and in the list part names of metadata of the Context that a record is \
+         written in.",
     ),
     optional(
         "replace",
@@ -215,7 +216,7 @@ fn log(session: &Session, mut args: Args, level: Level) -> Result<Return> {
 fn child(session: &Session, mut args: Args) -> Result<Return> {
     let bindings = table(args.value("bindings"));
     let child = opened(session, &args)?.child(bindings);
-    hand_out(session, child)
+    hand_out(session, bounded(child)?)
 }
 
 fn for_component(session: &Session, mut args: Args) -> Result<Return> {
@@ -264,17 +265,31 @@ fn configure(session: &Session, mut args: Args) -> Result<Return> {
             logger = logger.child(constants);
         }
         if !names.is_empty() {
-            logger = logger.with_context_fields(logger::metadata_fields(names));
+            logger = logger.with_metadata_fields(names);
         }
+        let mut logger = bounded(logger)?;
         if let Some(level) = level {
             logger.set_level(level);
         }
         if let Some(format) = format {
             logger = logger.with_format(format);
         }
-        logger
-    });
+        Ok(logger)
+    })?;
     Ok(Return::Value(Value::Null))
+}
+
+/// A logger whose records carry no more fields than those of a script may.
+fn bounded(logger: Logger) -> Result<Logger> {
+    let fields = logger.own_fields();
+    if fields <= SCRIPT_FIELDS_MAX {
+        return Ok(logger);
+    }
+    let message = format!(
+        "each record would carry {fields} fields of its own, more than {SCRIPT_FIELDS_MAX}"
+    );
+    Err(Error::new(ErrorKind::LimitExceeded, message)
+        .with_hint("give what differs with the record, or begin anew with `replace = true`"))
 }
 
 /// Names of metadata, and fields, of what `context_fields` was given. A table that has both is one of

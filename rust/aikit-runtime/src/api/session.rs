@@ -118,9 +118,17 @@ impl Session {
     }
 
     /// Puts another logger in place of the script's.
-    pub(super) fn change_logger(&self, change: impl FnOnce(&Logger) -> Logger) {
+    ///
+    /// # Errors
+    ///
+    /// That of `change`; then the logger stays.
+    pub(super) fn change_logger(
+        &self,
+        change: impl FnOnce(&Logger) -> Result<Logger>,
+    ) -> Result<()> {
         let mut logger = self.0.logger.lock().unwrap_or_else(PoisonError::into_inner);
-        *logger = change(&logger);
+        *logger = change(&logger)?;
+        Ok(())
     }
 
     /// What the session works with.

@@ -29,7 +29,7 @@ pub(super) struct ContextHandle(pub(super) Context);
 ///
 /// # Errors
 ///
-/// `invalid_args` for an identity, a time limit or metadata that are none.
+/// `invalid_args` for an identity, a time limit or metadata that are none, or are the host's.
 pub(super) fn overrides(options: Option<&Table>) -> mlua::Result<Overrides> {
     let Some(options) = options else {
         return Ok(Overrides::default());
@@ -60,6 +60,7 @@ pub(super) fn overrides(options: Option<&Table>) -> mlua::Result<Overrides> {
         ..Overrides::default()
     };
     overrides.validate().into_lua()?;
+    overrides.refuse_host_metadata().into_lua()?;
     if let Some(header) = options.raw_get::<Option<String>>("traceparent")? {
         overrides.continue_trace(&header).into_lua()?;
     }

@@ -1,6 +1,6 @@
 //! Fields of records, as a script puts them together.
 
-use aikit_core::Error;
+use aikit_core::{Error, ErrorKind, logger::SCRIPT_FIELDS_MAX};
 use mlua::{Function, Lua, LuaString, Table, Value};
 
 use super::error;
@@ -33,6 +33,16 @@ struct Fields {
 impl Fields {
     fn add(&mut self, position: usize, table: &Table) -> mlua::Result<()> {
         let length = table.raw_len();
+        // Each is looked for among those before it.
+        if length + self.names.len() > SCRIPT_FIELDS_MAX {
+            let message = format!(
+                "`Log.compose_context_fields`: more than {SCRIPT_FIELDS_MAX} names of metadata"
+            );
+            let error = Error::new(ErrorKind::LimitExceeded, message);
+            return Err(error::to_lua(
+                error.with_hint("name those that each record needs"),
+            ));
+        }
         for index in 1..=length {
             let Value::String(name) = table.raw_get(index)? else {
                 return Err(no_name(position, &index.to_string()));

@@ -11,6 +11,8 @@ mod errors;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod host_metadata;
+#[cfg(test)]
 mod interrupts;
 #[cfg(test)]
 mod lua_files;

@@ -5,7 +5,10 @@ use super::*;
 #[test]
 fn a_hook_that_fails_harms_nobody_but_itself() {
     type Failing = (&'static str, fn() -> Result<HookAction>);
-    let failing: [Failing; 4] = [
+    let failing: [Failing; 5] = [
+        ("failed: stop", || {
+            Err(Error::new(ErrorKind::Interrupted, "stop"))
+        }),
         ("failed: boom", || {
             Err(Error::new(ErrorKind::Script, "boom"))
         }),
@@ -122,4 +125,25 @@ fn a_required_hook_that_fails_takes_the_call_with_it_and_is_never_switched_off()
         );
     }
     assert!(!cx.hooks().list()[0].is_off);
+}
+
+#[test]
+fn a_user_who_presses_stop_while_a_hook_is_asked_ends_the_call() {
+    let cx = context(None);
+    with(&cx, HookPoint::ToolBefore, |_, _| {
+        Err(Error::interrupted("stop"))
+    });
+    let error = doubled(&cx).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert_eq!(cx.hooks().list()[0].failures, 0);
+    // Where the Context says so, whatever the hook says.
+    let cx = context(None);
+    let call = cx.clone();
+    with(&cx, HookPoint::ToolBefore, move |_, _| {
+        call.cancel(ErrorKind::Interrupted, "stop");
+        Err(Error::new(ErrorKind::Script, "broken off"))
+    });
+    let error = doubled(&cx).unwrap_err();
+    assert!(error.is_by_user() && error.message() == "stop", "{error}");
+    assert_eq!(cx.hooks().list()[0].failures, 0);
 }

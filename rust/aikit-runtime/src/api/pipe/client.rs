@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried, closed,
+    CALLS_MAX, Frame, Outcome, WireArg, WireItem, WireReturn, carried_by_host, closed,
     metadata::{Kept, Outgoing, Place},
     read_frame, write_frames,
 };
@@ -308,7 +308,7 @@ fn call_back(
         drop(started.await);
         let cx = cx.part(Overrides {
             host: Some(Arc::new(Callback(callback))),
-            ..carried(&cx, metadata)
+            ..carried_by_host(&cx, metadata)
         });
         let outcome = Outcome::new(function.call(&cx, args).await);
         sharing.tell(&Frame::CallbackReturn { callback, outcome });

@@ -10,8 +10,11 @@ mod metadata;
 mod server;
 
 use aikit_core::{
-    Context, Error, ErrorKind, Result, Value, broadcast::Delivery, context::Overrides,
-    script::ObjectId, value::Map,
+    Context, Error, ErrorKind, Result, Value,
+    broadcast::Delivery,
+    context::{HOST_METADATA, Overrides},
+    script::ObjectId,
+    value::Map,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -88,8 +91,15 @@ enum Frame {
     Forget { callable: u64 },
 }
 
-/// The metadata of a Context at the other end that the one here does not carry already.
+/// The metadata of a Context at the engine's end that the one here does not carry already; not what
+/// a host alone sets.
 fn carried(cx: &Context, mut metadata: Map) -> Overrides {
+    metadata.retain(|name, _| !HOST_METADATA.contains(&name.as_str()));
+    carried_by_host(cx, metadata)
+}
+
+/// The metadata of a Context at the session's end that the one here does not carry already.
+fn carried_by_host(cx: &Context, mut metadata: Map) -> Overrides {
     metadata.retain(|name, value| cx.metadata().get(name) != Some(value));
     Overrides {
         metadata,
