@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._callbacks import SCOPE, leave, running_loop
+from ._callbacks import leave, running_loop
 from .errors import InvalidArgsError
 
 if TYPE_CHECKING:
@@ -23,27 +23,27 @@ Block = tuple[int, int]
 class Entry(NamedTuple):
     """One time that a block was entered."""
 
-    token: contextvars.Token[object]
+    token: contextvars.Token[Any]
     watch: Watch | None
     block: Block
     thread: int
     task: weakref.ref[Any] | None
 
     @classmethod
-    def begin(cls, scope: object, watch: Watch | None, block: Block) -> Entry:
-        """Makes ``scope`` the current one.
+    def begin(cls, token: contextvars.Token[Any], watch: Watch | None, block: Block) -> Entry:
+        """Notes who enters.
 
         Args:
-            scope: What to keep in the context variable inside of the block.
+            token: What goes back to what was current before.
             watch: What ends the block with its Context.
             block: What `block` gave to who enters.
         """
         task = _current_task()
         reference = None if task is None else weakref.ref(task)
-        return cls(SCOPE.set(scope), watch, block, threading.get_ident(), reference)
+        return cls(token, watch, block, threading.get_ident(), reference)
 
     def end(self) -> None:
-        """Makes the scope around the current one again."""
+        """Makes current again what was so before."""
         leave(self.token)
 
     def is_of_block(self, block: Block) -> bool:

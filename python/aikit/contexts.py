@@ -376,7 +376,7 @@ class Context(Metrics):
         return None if info is None else ExecutionInfo(info)
 
     def __enter__(self) -> Self:
-        self._entered.append(Entry.begin(self._native.scope(), None, block()))
+        self._entered.append(Entry.begin(SCOPE.set(self._native.scope()), None, block()))
         return self
 
     def __exit__(
@@ -388,8 +388,9 @@ class Context(Metrics):
         self._left(block())
 
     async def __aenter__(self) -> Self:
-        entry = Entry.begin(self._native.scope(), Watch(self._native), block())
-        self._entered.append(entry)
+        watch = Watch(self._native)
+        token = SCOPE.set(self._native.scope())
+        self._entered.append(Entry.begin(token, watch, block()))
         return self
 
     async def __aexit__(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import _aikit
 from . import _given as given
+from ._callbacks import SCOPE
 from ._entries import Entry, block, to_leave
 from ._watched import Watch
 from .errors import InvalidArgsError
@@ -94,7 +95,7 @@ class track:  # noqa: N801  # it reads as a verb: `with aikit.track("step"):`
     def _entered(
         self, execution: _aikit.Execution, watch: Watch | None, block: Block
     ) -> ProcedureNode:
-        self._entry = Entry.begin(execution.scope, watch, block)
+        self._entry = Entry.begin(SCOPE.set(execution.scope), watch, block)
         node = execution.context.node
         assert node is not None  # noqa: S101  # an execution has one
         return ProcedureNode(node)

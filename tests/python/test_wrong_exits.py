@@ -90,6 +90,35 @@ def test_the_owner_of_a_tracked_block_still_ends_it() -> None:
         assert [it.status for it in ctx.graph] == ["completed"]
 
 
+def test_a_session_is_the_current_one_of_many_at_once() -> None:
+    session = aikit.Session("shared")
+    ready = asyncio.Event()
+
+    async def first() -> None:
+        with session:
+            await ready.wait()
+            assert aikit.Session.current() is session
+        assert aikit.Session.current() is None
+
+    async def second() -> None:
+        with session:
+            ready.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert aikit.Session.current() is session
+        assert aikit.Session.current() is None
+
+    async def main() -> None:
+        await asyncio.gather(first(), second())
+
+    asyncio.run(main())
+    refused(lambda: session.__exit__(*NOTHING), "more often")
+    with session:
+        assert isinstance(on_a_thread(lambda: session.__exit__(*NOTHING)), InvalidArgsError)
+        assert aikit.Session.current() is session
+    assert aikit.Session.current() is None
+
+
 @both
 def test_what_nobody_else_could_leave_is_left(make: Callable[[], Any]) -> None:
     # A fixture that enters in one task and leaves in another one, once that has ended.
