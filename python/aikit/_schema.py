@@ -28,7 +28,9 @@ _SIMPLE: dict[object, dict[str, Any]] = {
     inspect.Parameter.empty: {},
 }
 USABLE = "use str, int, float, bool, list, dict, Literal, Enum, a dataclass or a pydantic model"
-_UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))
+_LISTS = (list, set, tuple, abc.Sequence)
+_MAPPINGS = (dict, abc.Mapping)
+UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))
 
 
 class FunctionSchema:
@@ -44,7 +46,7 @@ class FunctionSchema:
         name = getattr(function, "__name__", type(function).__name__)
         self.summary = summary or name.replace("_", " ")
         self._hints: dict[str, Any] = {}
-        hints = _hints(function)
+        hints = hints_of(function)
         properties: dict[str, Any] = {}
         required: list[str] = []
         for index, parameter in enumerate(inspect.signature(function).parameters.values()):
@@ -60,7 +62,7 @@ class FunctionSchema:
                     hint="a tool's arguments are named: use ordinary or keyword-only parameters",
                 )
             hint = hints.get(parameter.name, parameter.annotation)
-            schema = schema_of(hint, f"the parameter `{parameter.name}` of `{name}`")
+            schema = _schema_of_parameter(hint, f"the parameter `{parameter.name}` of `{name}`")
             if parameter.name in described:
                 schema = {**schema, "description": described[parameter.name]}
             if parameter.default is inspect.Parameter.empty:
@@ -85,55 +87,8 @@ class FunctionSchema:
         return {name: _revive(value, self._hints.get(name)) for name, value in args.items()}
 
 
-def schema_of_parameters(
-    function: Callable[..., object], signature: inspect.Signature
-) -> dict[str, Any] | None:
-    """Returns the JSON Schema of those parameters whose type hints have one, or None.
-
-    Args:
-        function: The function.
-        signature: Its parameters, without a method's own object.
-    """
-    hints = _hints(function)
-    properties: dict[str, Any] = {}
-    for name, parameter in signature.parameters.items():
-        if (
-            name not in hints
-            or not _is_data(hints[name])
-            or parameter.kind
-            in {
-                inspect.Parameter.VAR_POSITIONAL,
-                inspect.Parameter.VAR_KEYWORD,
-            }
-        ):
-            continue
-        try:
-            schema = schema_of(hints[name], f"the parameter `{name}`")
-        except InvalidArgsError:
-            continue  # an object of the program, which takes anything
-        if schema:
-            properties[name] = schema
-    return {"type": "object", "properties": properties} if properties else None
-
-
-def _is_data(hint: Any) -> bool:  # noqa: ANN401  # any hint
-    """Whether all values of this type cross into Rust as they are."""
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return True
-    if hint in {list, dict, tuple, abc.Sequence, abc.Mapping}:
-        return False  # of what, is not said
-    kind = origin or hint
-    if isinstance(kind, type) and (
-        issubclass(kind, (enum.Enum, set, frozenset)) or kind in {abc.Sequence, abc.Mapping}
-    ):
-        return False
-    if kind is dict and parts and parts[0] is not str:
-        return False
-    return all(_is_data(part) for part in parts if part is not Ellipsis)
-
-
-def _hints(function: Callable[..., object]) -> dict[str, Any]:
+def hints_of(function: Callable[..., object]) -> dict[str, Any]:
+    """Returns the type hints of a function; one that cannot be read is ``Any``."""
     target: Any = function
     while isinstance(target, functools.partial):
         target = target.func
@@ -142,7 +97,7 @@ def _hints(function: Callable[..., object]) -> dict[str, Any]:
         target = getattr(target, "__call__", target)  # noqa: B004  # its annotations are wanted
     try:
         return typing.get_type_hints(target, include_extras=True)
-    except (NameError, TypeError):
+    except Exception:  # noqa: BLE001  # the code of a hint: names that are missing, no type
         written = getattr(target, "__annotations__", {})
         names = getattr(target, "__globals__", {})
         return {name: _hint(hint, names) for name, hint in written.items()}
@@ -153,8 +108,23 @@ def _hint(written: Any, names: dict[str, Any]) -> Any:  # noqa: ANN401  # any hi
     one = type("one", (), {"__annotations__": {"hint": written}})
     try:
         return typing.get_type_hints(one, names, include_extras=True)["hint"]
-    except (NameError, TypeError):
-        return Any  # a name that only a type checker sees: the parameter takes anything
+    except Exception:  # noqa: BLE001  # as a name that only a type checker sees
+        return Any
+
+
+def _schema_of_parameter(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401  # any hint
+    try:
+        return schema_of(hint, place)
+    except RecursionError:
+        raise InvalidArgsError(
+            f"{place} has a type that contains itself, which has no JSON Schema",
+            hint="use `dict` for what is inside of itself",
+        ) from None
+    except NameError as error:
+        raise InvalidArgsError(
+            f"{place} has a type whose fields cannot be read: {error}",
+            hint="define the types of its fields in the module of the class",
+        ) from error
 
 
 def schema_of(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401, PLR0911  # any hint
@@ -167,22 +137,24 @@ def schema_of(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401, PLR0911
     Raises:
         InvalidArgsError: If the hint has no schema.
     """
-    if isinstance(hint, typing.Hashable) and hint in _SIMPLE:
-        return dict(_SIMPLE[hint])
+    simple = _simple(hint)
+    if simple is not None:
+        return dict(simple)
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         described = [it for it in parts[1:] if isinstance(it, str)]
         schema = schema_of(parts[0], place)
         return {**schema, "description": described[0]} if described else schema
-    if origin in _UNIONS:
+    if origin in UNIONS:
         return {"anyOf": [schema_of(part, place) for part in parts]}
     if origin is typing.Literal:
         return {"enum": list(parts)}
-    if (origin or hint) in {list, set, tuple, typing.get_origin(typing.Sequence[int])}:
+    kind = origin or hint
+    if kind in _LISTS:
         items = [part for part in parts if part is not Ellipsis]
         one = items[0] if len(set(map(str, items))) == 1 else Any
         return {"type": "array", "items": schema_of(one, place)}
-    if (origin or hint) in {dict, typing.get_origin(typing.Mapping[str, int])}:
+    if kind in _MAPPINGS:
         values = schema_of(parts[1], place) if parts else {}
         return {"type": "object", "additionalProperties": values}
     if isinstance(hint, type):
@@ -193,12 +165,18 @@ def schema_of(hint: Any, place: str) -> dict[str, Any]:  # noqa: ANN401, PLR0911
     )
 
 
+def _simple(hint: Any) -> dict[str, Any] | None:  # noqa: ANN401  # any hint
+    try:
+        return _SIMPLE.get(hint)
+    except TypeError:  # it has no hash, as `Annotated[int, [1]]`
+        return None
+
+
 def _schema_of_class(hint: type, place: str) -> dict[str, Any]:
     if issubclass(hint, enum.Enum):
         return {"enum": [member.value for member in hint]}
     if hasattr(hint, "model_json_schema"):  # pydantic
-        schema: dict[str, Any] = hint.model_json_schema()
-        return schema
+        return _inlined(hint.model_json_schema())
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
         fields = dataclasses.fields(hint)
@@ -222,6 +200,32 @@ def _schema_of_class(hint: type, place: str) -> dict[str, Any]:
     )
 
 
+def _inlined(model: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a model, without references, which would point elsewhere inside of another.
+
+    Where a model contains itself, anything may stand.
+    """
+    definitions: dict[str, Any] = {
+        f"#/$defs/{name}": it for name, it in model.pop("$defs", {}).items()
+    }
+
+    def read(schema: Any, around: tuple[str, ...]) -> Any:  # noqa: ANN401  # any part
+        if isinstance(schema, list):
+            return [read(it, around) for it in schema]
+        if not isinstance(schema, dict):
+            return schema
+        name = schema.get("$ref")
+        if not isinstance(name, str) or name not in definitions:
+            return {key: read(it, around) for key, it in schema.items()}
+        beside = {key: it for key, it in schema.items() if key != "$ref"}
+        if name in around:
+            return beside
+        return {**read(definitions[name], (*around, name)), **read(beside, around)}
+
+    schema: dict[str, Any] = read(model, ())
+    return schema
+
+
 def _has_no_default(field: dataclasses.Field[Any]) -> bool:
     missing = dataclasses.MISSING
     return field.default is missing and field.default_factory is missing
@@ -231,7 +235,7 @@ def _revive(value: Any, hint: Any) -> Any:  # noqa: ANN401, PLR0911  # any value
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         return _revive(value, parts[0])
-    if origin in _UNIONS:
+    if origin in UNIONS:
         fitting = [part for part in parts if part is not type(None)]
         return value if value is None or len(fitting) != 1 else _revive(value, fitting[0])
     if isinstance(value, list):

@@ -97,8 +97,9 @@ class Watch:
         if self._stream is not None:
             self._stream.discard(self)
         self._canceller.close()
-        module = sys.modules.get("asyncio")
-        if module is None or not isinstance(error, module.CancelledError):
+        # Another thread may be importing it: then nothing was cancelled here.
+        cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", None)
+        if cancelled is None or not isinstance(error, cancelled):
             return False
         is_brought_about = self._has_ended or self._canceller.has_cancelled
         return is_brought_about and cancellations() <= self._before

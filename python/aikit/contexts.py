@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _aikit
 from . import _given as given
-from ._callbacks import SCOPE, leave, place
+from ._callbacks import SCOPE
+from ._entries import Entry, block, to_leave
 from ._given import InvalidTypeError
 from ._watched import Watch
 from .errors import AikitError, NotFoundError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from ._entries import Block
 
 T = TypeVar("T")
 
@@ -110,7 +112,7 @@ class Context(Metrics):
 
     def __init__(self, native: _aikit.Context) -> None:
         self._native: _aikit.Context = native
-        self._entered: list[_Entry] = []
+        self._entered: list[Entry] = []
 
     @classmethod
     def create(  # noqa: PLR0913  # each is an option of its own
@@ -374,7 +376,7 @@ class Context(Metrics):
         return None if info is None else ExecutionInfo(info)
 
     def __enter__(self) -> Self:
-        self._enter(None, _block())
+        self._entered.append(Entry.begin(SCOPE.set(self._native.scope()), None, block()))
         return self
 
     def __exit__(
@@ -383,10 +385,12 @@ class Context(Metrics):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        leave(self._left(_block()).token)
+        self._left(block())
 
     async def __aenter__(self) -> Self:
-        self._enter(Watch(self._native), _block())
+        watch = Watch(self._native)
+        token = SCOPE.set(self._native.scope())
+        self._entered.append(Entry.begin(token, watch, block()))
         return self
 
     async def __aexit__(
@@ -395,25 +399,17 @@ class Context(Metrics):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        entry = self._left(_block())
-        leave(entry.token)
-        if entry.watch is not None and entry.watch.close(error):
+        watch = self._left(block()).watch
+        if watch is not None and watch.close(error):
             try:
                 self.check()
             except AikitError as ended:
                 raise ended from error
 
-    def _enter(self, watch: Watch | None, block: int) -> None:
-        token = SCOPE.set(self._native.scope())
-        self._entered.append(_Entry(token, watch, place(), block))
-
-    def _left(self, block: int) -> _Entry:
-        # A generator may be ended by another task than the one that began it: its frame tells. An
-        # `ExitStack` enters and leaves in frames of its own: there it is the thread and the task.
-        here = place()
-        entries = reversed([*self._entered])
-        entry = max(entries, key=lambda it: (it.block == block, it.place == here))
+    def _left(self, block: Block) -> Entry:
+        entry = to_leave(self._entered, block, "the Context")
         self._entered.remove(entry)
+        entry.end()
         return entry
 
     def __eq__(self, other: object) -> bool:
@@ -426,23 +422,6 @@ class Context(Metrics):
         node = self.node
         within = "" if node is None else f", within {node.name!r}"
         return f"Context(request {self.request_id}{within})"
-
-
-class _Entry(NamedTuple):
-    """One time that a Context was entered."""
-
-    token: contextvars.Token[object]
-    watch: Watch | None
-    place: tuple[int, int]
-    block: int
-
-
-def _block() -> int:
-    """Returns what tells the block that is entered or left from the others: its frame."""
-    try:
-        return id(sys._getframe(2))  # noqa: SLF001  # as `logging` finds who calls it
-    except ValueError:  # no code of Python's
-        return 0
 
 
 def options(  # noqa: PLR0913, PLR0917  # one for each option

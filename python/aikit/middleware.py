@@ -165,6 +165,8 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
                 raise denied(envelope)
             return await awaited(following())
 
+        check_async.__name__ = check_async.__qualname__ = label
+        check_async.is_guard = True  # type: ignore[attr-defined]  # for messages
         return check_async
 
     async def decide(answer: Any, envelope: Envelope, following: Any) -> Any:  # noqa: ANN401
@@ -183,6 +185,7 @@ def guard(allows: Callable[..., Any], *, name: str | None = None) -> Middleware:
             raise denied(envelope)
         return following()
 
+    check.__name__ = check.__qualname__ = label
     return check
 
 

@@ -59,6 +59,7 @@ class Procedure(Generic[T]):
 
     __slots__ = (
         "__dict__",
+        "__weakref__",
         "_binding",
         "_function",
         "_kind",
@@ -250,10 +251,11 @@ class Procedure(Generic[T]):
             return
         for it in self._middleware:
             if is_async(it):
+                what = "guard" if getattr(it, "is_guard", False) else "middleware"
                 name = getattr(it, "__name__", repr(it))
                 raise InvalidArgsError(
-                    f"the middleware `{name}` is async, but the function `{self.name}` is not",
-                    hint="write the middleware with `def`, or the function with `async def`",
+                    f"the {what} `{name}` is async, but the function `{self.name}` is not",
+                    hint=f"write the {what} with `def`, or the function with `async def`",
                 )
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:  # noqa: ANN401
@@ -267,7 +269,7 @@ class Procedure(Generic[T]):
         """The method of an object, or of a class."""
         bound = object.__new__(type(self))
         for slot in Procedure.__slots__:
-            if slot != "__dict__":
+            if slot not in {"__dict__", "__weakref__"}:
                 setattr(bound, slot, getattr(self, slot))
         bound.__dict__.update(self.__dict__)
         bound._function = functools.partial(self._function, owner)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
 from . import _aikit
+from ._entries import Entry, block, to_leave
 from .artifacts import Artifacts
 from .records import Record, table
 from .state import State
@@ -92,7 +93,7 @@ class Session:
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self._native = _aikit.Session("open", name, list(tags), dict(metadata or {}))
-        self._entered: list[Token[Session | None]] = []
+        self._entered: list[Entry] = []
 
     @classmethod
     def _of(cls, native: _aikit.Session) -> Session:
@@ -276,7 +277,7 @@ class Session:
         await self._native.acomplete()
 
     def __enter__(self) -> Self:
-        self._entered.append(_CURRENT.set(self))
+        self._entered.append(Entry.begin(_CURRENT.set(self), None, block()))
         return self
 
     def __exit__(
@@ -285,7 +286,9 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _CURRENT.reset(self._entered.pop())
+        entry = to_leave(self._entered, block(), "the session")
+        self._entered.remove(entry)
+        entry.end()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_resume, (self.id,))

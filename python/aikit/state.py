@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, overload
 
@@ -210,7 +211,12 @@ class _Change:
         self._raised: BaseException | None = None
 
     def function(self) -> Callable[[Any], Any]:
-        return self._call_async if is_async(self._change) else self._call
+        change = self._change
+        call: Any = functools.partial(self._call_async if is_async(change) else self._call)
+        # What errors call it.
+        call.__name__ = getattr(change, "__name__", type(change).__name__)
+        function: Callable[[Any], Any] = call
+        return function
 
     def raise_own(self) -> None:
         if self._raised is not None:

@@ -191,10 +191,15 @@ def set_provider(
         capture_content: Whether spans carry what was said to models and tools, and their answers.
 
     Raises:
-        InvalidArgsError: If the object lacks a method.
+        InvalidArgsError: If the object lacks a method, or is a class.
         ConfigError: If the address of an ``OtlpProvider`` is none.
     """
     capture = given.flag("capture_content", capture_content)
+    if isinstance(provider, type):
+        raise InvalidArgsError(
+            f"the provider `{provider.__name__}` is a class",
+            hint=f"give an object of it: `{provider.__name__}()`",
+        )
     if isinstance(provider, OtlpProvider):
         provider._set(capture_content=capture)  # noqa: SLF001  # our own
         return
@@ -257,7 +262,9 @@ def record_error(error: BaseException) -> None:
 def traceparent() -> str | None:
     """Returns the header that tells another program where in the trace it is called.
 
-    None while nobody records and no caller named its own place.
+    None while nobody records and no caller named its own place, and outside of every call: there no
+    span runs, also between ``start_trace`` and ``end_trace``. Ask inside of the call that the other
+    program is called from.
     """
     return _aikit.traceparent()
 

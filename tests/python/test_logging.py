@@ -313,3 +313,67 @@ def test_asking_for_fields_again_and_again_ends_no_process(tmp_path: Path) -> No
     written = script(code, tmp_path, AIKIT_LOGGING__FORMAT="json")
     (again,) = [it for it in map(json.loads, written) if it["message"] == "again"]
     assert again["a"] == "b"
+
+
+FAILING = """
+import logging, aikit
+from aikit import _lost_records
+
+class Failing(logging.Handler):
+    def emit(self, record):
+        aikit.tools.count_words(text="a b")
+        raise ValueError("the disk of the handler is full")
+
+logging.getLogger("aikit").setLevel(logging.DEBUG)
+logging.getLogger("aikit").addHandler(Failing())
+
+def use():
+    assert aikit.tools.count_words(text="a b").words == 2
+"""
+
+
+def test_what_a_handler_raises_is_told_once_a_minute(tmp_path: Path) -> None:
+    said = python(f"{FAILING}\nfor _ in range(3):\n    use()", tmp_path)
+    assert said.count("--- Logging error ---") == 1
+    assert said.count("ValueError: the disk of the handler is full") == 1
+    assert "in emit" in said
+    assert "record of `aikit." in said
+
+    # The next minute it is told again, with what was lost meanwhile.
+    later = "use(); use()\nnow = _lost_records.time.monotonic()\n"
+    later += "_lost_records.time.monotonic = lambda: now + 61\nuse()"
+    said = python(FAILING + later, tmp_path)
+    assert said.count("--- Logging error ---") == 2
+    assert "records of aikit were lost since" in said
+
+
+def test_what_a_handler_raises_is_told_on_pyo3_logs_way_too(tmp_path: Path) -> None:
+    said = python(f"{FAILING}\nuse()", tmp_path, AIKIT_LOGGING__PYTHON="pyo3-log")
+    assert said.count("ValueError: the disk of the handler is full") == 1
+
+
+def test_the_switch_of_logging_holds_for_it(tmp_path: Path) -> None:
+    said = python(f"{FAILING}\nlogging.raiseExceptions = False\nuse()", tmp_path)
+    assert said == ""
+
+
+def test_an_error_stream_that_logs_is_told_it_once(tmp_path: Path) -> None:
+    stream = """
+import sys
+own, written = sys.stderr, []
+
+class ToLog:
+    def write(self, text):
+        written.append(text)
+        aikit.tools.count_words(text=text)
+        logging.getLogger("aikit").error(text)
+        raise OSError("no room")
+    def flush(self): pass
+
+sys.stderr = ToLog()
+use(); use()
+own.write(f"{len(written)} {written[0]}")
+sys.stderr = own
+"""
+    said = python(FAILING + stream, tmp_path)
+    assert said.startswith("1 --- Logging error ---")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -329,6 +330,39 @@ def test_a_guard_that_turns_out_to_be_async_lets_no_sync_function_be_called() ->
         Procedure(called.append, schema=False).use(guarded)(1)
     gc.collect()
     assert called == []
+
+
+def test_an_async_guard_is_named_where_it_is_refused() -> None:
+    async def is_admin(args: Arguments, envelope: Envelope) -> bool:
+        return True
+
+    for name in ("admins only", None):
+        guarded = aikit.guard(is_admin, name=name)
+        said = f"the guard `{name or 'is_admin'}` is async, but the function `add` is not"
+        with pytest.raises(InvalidArgsError, match=said) as failed:
+            add.use(guarded)
+        assert "write the guard with `def`" in (failed.value.hint or "")
+
+
+def test_procedures_and_tools_have_weak_references() -> None:
+    class Cart:
+        @aikit.procedure
+        def total(self) -> int:
+            return 5
+
+    cart = Cart()
+    made: list[Any] = [
+        add,
+        aadd,
+        cart.total,
+        Cart.total,
+        aikit.tool(add),
+        aikit.tools.get("calculate"),
+    ]
+    for it in made:
+        assert weakref.ref(it)() is it
+    assert weakref.WeakKeyDictionary({add: 1})[add] == 1
+    assert cart.total() == 5
 
 
 def test_a_sync_function_may_give_a_coroutine_through_sync_middleware() -> None:

@@ -242,6 +242,28 @@ def test_a_receiver_that_is_busy_is_asked_again_and_one_that_refuses_is_not() ->
         assert len(receiver.requests) == 1
 
 
+def test_a_class_is_no_provider() -> None:
+    for provider in (RecordingTelemetry, OtlpProvider):
+        name = provider.__name__
+        given: Any = provider
+        with pytest.raises(InvalidArgsError, match=f"`{name}` is a class") as failed:
+            telemetry.set_provider(given)
+        assert f"`{name}()`" in (failed.value.hint or "")
+        with aikit.track("block"):
+            assert telemetry.traceparent() is None
+
+
+@pytest.mark.usefixtures("recorder")
+def test_there_is_a_header_inside_of_calls_only() -> None:
+    trace_id = telemetry.start_trace("work")
+    try:
+        with aikit.track("block"):
+            assert trace_id in (telemetry.traceparent() or "")
+    finally:
+        telemetry.end_trace()
+    assert telemetry.traceparent() is None
+
+
 def test_a_closed_network_is_closed_for_telemetry_too() -> None:
     with OtlpServer() as receiver:
         telemetry.set_provider(OtlpProvider(f"http://127.0.0.1:{receiver.port}"))

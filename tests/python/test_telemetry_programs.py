@@ -69,8 +69,20 @@ def test_an_exit_waits_for_no_receiver_that_hangs(tmp_path: Path) -> None:
 
     with Hanging() as receiver:
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.port}"}
-        python("import aikit; aikit.tools.calculate(expression='1 + 1')", tmp_path, **variables)
+        program = "import aikit\nfor _ in range(3): aikit.tools.calculate(expression='1 + 1')"
+        done = python(program, tmp_path, **variables)
         release.set()
+    # What is lost with the process is said, and how much it is.
+    assert done.stderr.count("has not taken all spans yet") == 1
+    assert "waiting=3" in done.stderr
+
+
+def test_an_exit_that_has_sent_everything_says_nothing(tmp_path: Path) -> None:
+    with OtlpServer() as receiver:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.port}"}
+        program = "import aikit; aikit.tools.calculate(expression='1 + 1')"
+        assert not python(program, tmp_path, **variables).stderr
+        assert receiver.tree() == ["execute_tool calculate"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

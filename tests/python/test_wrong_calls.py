@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -410,6 +412,23 @@ def test_a_lambda_has_one_name_as_a_hook() -> None:
             assert info.name in caught.value.message
             assert "lambda" not in f"{caught.value} {info}"
             assert hooks.unregister(info.name) == 1
+
+
+def test_a_lambda_has_that_name_elsewhere_too(caplog: pytest.LogCaptureFixture) -> None:
+    with events.subscribe("lambda.test", lambda _: 1 / 0), caplog.at_level(logging.WARNING):
+        events.publish("lambda.test")
+        assert events.flush() == 0
+    assert "the Python function `anonymous` raised ZeroDivisionError" in caplog.text
+    state = aikit.State()
+    with pytest.raises(AikitError, match="the Python function `anonymous` returned what is not"):
+        state.update("key", lambda _: object())
+
+    async def grow(_: object) -> object:
+        return object()
+
+    for function, name in ((grow, "grow"), (functools.partial(grow), "partial")):
+        with pytest.raises(AikitError, match=f"the Python function `{name}` returned what is not"):
+            state.update("key", function)
 
 
 def _decorated(point: str, function: Callable[..., Any], **options: Any) -> None:

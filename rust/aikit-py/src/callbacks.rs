@@ -49,6 +49,12 @@ impl PyCallable {
             .getattr(intern!(py, "__name__"))
             .and_then(|name| name.extract())
             .or_else(|_| function.get_type().name()?.extract())?;
+        // What has no name of its own is called the same wherever it is named.
+        let name = if name == "<lambda>" {
+            "anonymous"
+        } else {
+            &name
+        };
         let is_async = interpreter::callbacks(py)?
             .call_method1(intern!(py, "is_async"), (function,))?
             .extract()?;

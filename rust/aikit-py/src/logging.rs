@@ -143,17 +143,20 @@ impl Sink for PythonLogging {
         interpreter::attach(|py| {
             // Otherwise it is what a handler itself brought about.
             if !silence::is_on(py) {
-                settle(py, deliver(py, record).err());
+                settle(py, deliver(py, record).err(), record);
             }
         });
     }
 }
 
-/// Deals with what a handler raised. The errors among it a handler reports itself; there is nobody
-/// else to tell.
-fn settle(py: Python<'_>, raised: Option<PyErr>) {
-    let ends = raised.filter(|it| !it.is_instance_of::<PyException>(py));
-    let Some(ends) = ends else { return };
+/// Deals with what a handler raised: an error is told on the error stream, now and then.
+fn settle(py: Python<'_>, raised: Option<PyErr>, record: &Record<'_>) {
+    let Some(ends) = raised else { return };
+    if ends.is_instance_of::<PyException>(py) {
+        // The stream may be the program's own, which may fail as well: there is nobody else to tell.
+        drop(silence::keep(py, || tell_lost(py, ends, record)));
+        return;
+    }
     if ends.is_instance_of::<PyKeyboardInterrupt>(py) {
         // The main thread gets it at its next look, as if Ctrl-C had come a moment later.
         let module = py.import(intern!(py, "_thread"));
@@ -163,6 +166,12 @@ fn settle(py: Python<'_>, raised: Option<PyErr>) {
         }
     }
     ends.write_unraisable(py, None);
+}
+
+fn tell_lost(py: Python<'_>, error: PyErr, record: &Record<'_>) -> PyResult<()> {
+    let module = py.import(intern!(py, "aikit._lost_records"))?;
+    let told = (error.into_value(py), record.target, record.to_text());
+    module.call_method1(intern!(py, "tell"), told).map(drop)
 }
 
 fn deliver(py: Python<'_>, record: &Record<'_>) -> PyResult<()> {
@@ -249,7 +258,7 @@ impl Sink for ThroughLog {
                 silence::keep(py, send);
                 // It leaves what a handler raises to whoever looks next, which harms a call that
                 // has nothing to do with it.
-                settle(py, PyErr::take(py));
+                settle(py, PyErr::take(py), record);
             }
         });
     }

@@ -1,6 +1,12 @@
 //! The one task of a process that collects spans and measurements and sends them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use aikit_core::{
     clock::{Clock as _, SystemClock, UnixMicros},
@@ -32,6 +38,7 @@ const BATCH_DELAY: Duration = Duration::from_secs(1);
 const METRICS_PERIOD: Duration = Duration::from_secs(10);
 
 /// What reaches the task.
+#[derive(Debug)]
 pub(super) enum Item {
     /// A span that ended.
     Span(Arc<Exporter>, Box<wire::Span>),
@@ -42,15 +49,57 @@ pub(super) enum Item {
 }
 
 // A forked child has no task of its parent's, and what waited belongs to the parent.
-static QUEUE: PerProcess<mpsc::Sender<Item>> = PerProcess::new();
+static QUEUE: PerProcess<Queue> = PerProcess::new();
 
 /// The way to the task of this process, which starts with the first item.
-pub(super) fn queue() -> &'static mpsc::Sender<Item> {
+pub(super) fn queue() -> &'static Queue {
     QUEUE.get_or_init(|| {
         let (sender, items) = mpsc::channel(QUEUE_MAX);
         drop(io::spawn(Batch::default().run(items)));
-        sender
+        Queue {
+            sender,
+            waiting: AtomicU64::new(0),
+        }
     })
+}
+
+/// What leads to the task.
+#[derive(Debug)]
+pub(super) struct Queue {
+    sender: mpsc::Sender<Item>,
+    /// Spans that ended and are neither sent nor lost.
+    waiting: AtomicU64,
+}
+
+impl Queue {
+    /// Adds an item; `false` when there is no room.
+    pub(super) fn add(&self, item: Item) -> bool {
+        let spans = u64::from(matches!(item, Item::Span(..)));
+        self.waiting.fetch_add(spans, Ordering::Relaxed);
+        let is_added = self.sender.try_send(item).is_ok();
+        if !is_added {
+            self.waiting.fetch_sub(spans, Ordering::Relaxed);
+        }
+        is_added
+    }
+
+    /// Returns when everything before this was sent or lost; waits for room.
+    pub(super) async fn flush(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.sender.send(Item::Flush(done)).await.is_ok() {
+            let _ = is_done.await;
+        }
+    }
+
+    /// Notes that spans wait no longer.
+    pub(super) fn settle(&self, spans: usize) {
+        self.waiting.fetch_sub(spans as u64, Ordering::Relaxed);
+    }
+
+    /// How many spans ended and are neither sent nor lost.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
 }
 
 /// What waits to be sent, for the exporter that came last; one that is replaced is served first.

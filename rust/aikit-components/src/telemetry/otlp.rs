@@ -19,7 +19,6 @@ use aikit_core::{
     telemetry::{self, CounterSink, HistogramSink, Instrument, TelemetryProvider},
 };
 use prost::Message as _;
-use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 use super::{
     batch::{self, Item},
@@ -129,19 +128,19 @@ impl TelemetryProvider for OtlpProvider {
     }
 
     fn flush(&self, limit: Duration) {
-        let flushed = async move {
-            let (done, is_done) = oneshot::channel();
-            // A queue that is full is waited for, within the limit.
-            if batch::queue().send(Item::Flush(done)).await.is_ok() {
-                let _ = is_done.await;
-            }
-        };
         let limited = async move {
-            let flushed = std::pin::pin!(flushed);
+            let flushed = std::pin::pin!(batch::queue().flush());
             drop(futures::future::select(flushed, SystemClock.sleep(limit)).await);
         };
-        // What is not sent within the limit is lost with the process.
         drop(io::wait(limited, || Ok(())));
+        // At the end of a process they are lost with it.
+        let waiting = batch::queue().waiting();
+        if waiting > 0 {
+            tracing::warn!(
+                waiting,
+                "the receiver of telemetry has not taken all spans yet"
+            );
+        }
     }
 }
 
@@ -247,9 +246,8 @@ pub(super) struct Exporter {
 
 impl Exporter {
     fn enqueue(&self, item: Item) {
-        match batch::queue().try_send(item) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(1),
+        if !batch::queue().add(item) {
+            self.lose(1);
         }
     }
 
@@ -274,6 +272,7 @@ impl Exporter {
         if !self.post(url, request.encode_to_vec()).await {
             self.lose(count);
         }
+        batch::queue().settle(count);
     }
 
     pub(super) async fn send_metrics(&self, metrics: Vec<wire::Metric>) {

@@ -81,6 +81,11 @@ pub(super) async fn ask(
     if error.is_by_user() {
         return Err(error);
     }
+    if error.kind() == ErrorKind::Cancelled && !hook.options.required {
+        // Of a function in an event loop which ends: that of the caller, who is told next.
+        tracing::debug!(hook = hook.name, point = point.name(), %error, "a hook was cancelled");
+        return Ok(HookAction::Continue);
+    }
     let is_late =
         error.kind() == ErrorKind::Timeout && clock.monotonic().saturating_sub(started) >= limit;
     if is_late {
