@@ -60,7 +60,7 @@ extern "C" fn before_fork() {
 }
 
 extern "C" fn after_fork() {
-    let held = FORKING.try_with(|forking| forking.take());
+    let held = FORKING.try_with(RefCell::take);
     drop(held);
 }
 
@@ -239,7 +239,7 @@ mod tests {
             barrier.wait();
             *PLACE.get_or_init(|| MADE.fetch_add(1, Ordering::SeqCst))
         };
-        let given: Vec<usize> = std::thread::scope(|scope| {
+        let given: Vec<usize> = thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask)).collect();
             threads.into_iter().map(|it| it.join().unwrap()).collect()
         });

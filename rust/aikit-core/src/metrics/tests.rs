@@ -76,8 +76,11 @@ fn a_merge_counts_in_no_total_a_second_time() {
     parent.merge(&child);
     let sums = Sums::from_iter([("usage.requests".to_owned(), 2.0)]);
     parent.merge_sums(&sums).unwrap();
-    let requests = [&parent, &inner, &outer].map(|it| it.get("usage.requests"));
-    assert_eq!(requests, [4.0, 2.0, 2.0]);
+    let requests = |it: &Metrics| it.get("usage.requests");
+    assert_eq!(
+        (requests(&parent), requests(&inner), requests(&outer)),
+        (4.0, 2.0, 2.0)
+    );
 }
 
 #[test]

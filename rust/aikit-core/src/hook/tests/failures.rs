@@ -37,6 +37,20 @@ fn a_hook_that_fails_harms_nobody_but_itself() {
 }
 
 #[test]
+fn a_hook_that_was_cancelled_is_not_to_blame_and_one_that_is_required_lets_nothing_through() {
+    let cancelled = || Err(Error::new(ErrorKind::Cancelled, "the loop has ended"));
+    let cx = context(None);
+    with(&cx, HookPoint::ToolBefore, move |_, _| cancelled());
+    let seen = events(&cx, || assert_eq!(doubled(&cx).unwrap(), 42));
+    let info = &cx.hooks().list()[0];
+    assert_eq!((seen.len(), info.failures, info.calls), (0, 0, 1));
+    let cx = context(None);
+    let hook = With(Box::new(move |_: &Context, _: &Value| cancelled()));
+    require(&cx, HookPoint::ToolBefore, Arc::new(hook));
+    assert_eq!(doubled(&cx).unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
 fn a_result_of_a_hook_that_is_none_is_its_failure() {
     for point in [
         HookPoint::ToolBefore,

@@ -177,7 +177,7 @@ impl Server {
                 self.start_next(call, begun, stream);
             }
             Frame::Metadata { place, metadata } => {
-                self.state().metadata.receive(place, metadata)?
+                self.state().metadata.receive(place, metadata)?;
             }
             Frame::Cancel { call } => self.cancel(call),
             Frame::Arrived { call } => {
