@@ -81,6 +81,12 @@ pub const COMMON: &[(&str, &str)] = &[
     ),
 ];
 
+/// Origin of the hooks that a configuration has switched on.
+const CONFIG: &str = "config";
+
+/// Options that are functions, which a configuration cannot have.
+const OF_PROGRAMS: &[&str] = &["approve"];
+
 /// Every built-in hook, in the order of the reference page.
 pub const BUILT_INS: &[BuiltIn] = &[
     logging::BUILT_IN,
@@ -139,6 +145,7 @@ fn register(
     let selection = Selection::read(take("on"), take("names"), built_in.on)?;
     let wrong = |error: Error| {
         let known = built_in.options.iter().chain(COMMON).map(|(name, _)| *name);
+        let known = known.filter(|it| origin != CONFIG || !OF_PROGRAMS.contains(it));
         let known: Vec<&str> = known.collect();
         let message = format!("the hook `{name}`: {}", error.message());
         let hint = error.hint().map_or_else(
@@ -184,7 +191,7 @@ fn register(
 ///
 /// `config` for options that do not fit.
 pub fn configure(registry: &HookRegistry, host: &Host, config: &HooksConfig) -> Result<()> {
-    registry.remove_origin("config");
+    registry.remove_origin(CONFIG);
     for built_in in BUILT_INS {
         let options = match config.0.get(built_in.name) {
             None | Some(Toml::Boolean(false)) => continue,
@@ -197,7 +204,7 @@ pub fn configure(registry: &HookRegistry, host: &Host, config: &HooksConfig) -> 
             }
         };
         let add = |points, options, hook| registry.register(points, options, hook);
-        let registered = register(add, host, (built_in.name, "config"), options);
+        let registered = register(add, host, (built_in.name, CONFIG), options);
         registered.map_err(|error| {
             let message = format!("`hooks.{}`: {}", built_in.name, error.message());
             let hint = error.hint().unwrap_or("look at its options").to_owned();
@@ -308,6 +315,22 @@ mod tests {
                 "{error:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_hint_of_a_configuration_names_what_it_can_have() {
+        let registry = Arc::new(HookRegistry::default());
+        let config = HooksConfig(toml::from_str("approval = {approve = \"x\"}").unwrap());
+        let error = configure(&registry, &Host::default(), &config).unwrap_err();
+        assert!(error.message().contains("`approve`"), "{error:?}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("`callers`"), "{hint}");
+        assert!(!hint.contains("`approve`"), "{hint}");
+        // A program can have it.
+        let options = Value::map([("approver", Value::from("x"))]);
+        let host = Host::default();
+        let error = switch_on(&Context::default(), &host, "approval", options).unwrap_err();
+        assert!(error.hint().unwrap().contains("`approve`"), "{error:?}");
     }
 
     #[test]
