@@ -1156,7 +1156,8 @@ def find_tools(names: SupportsGetItem[int, str] | None = None) -> list[Tool]:
 
 def flush_events(timeout: SupportsFloat | SupportsIndex | None) -> int:
     """
-    Waits until functions have been given what was published; answers how much they have not.
+    Waits until functions have been given what was published, and until it is written where it is
+    kept; answers how much functions have not been given.
     """
 
 def flush_telemetry(seconds: SupportsFloat | SupportsIndex) -> None:
@@ -1166,7 +1167,8 @@ def flush_telemetry(seconds: SupportsFloat | SupportsIndex) -> None:
 
 def forget_parent() -> None:
     """
-    Called in a forked child, where the threads that were inside do not exist.
+    Called in a forked child, where the threads that were inside do not exist; Python has cleared
+    away by then what was theirs.
     """
 
 def holds_cassette(number: SupportsIndex) -> bool:

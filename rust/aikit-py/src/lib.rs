@@ -75,10 +75,4 @@ mod _aikit {
         tools::{Tool, find_tool, find_tools},
         vectors::VectorIndex,
     };
-
-    #[pymodule_init]
-    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        aikit_core::per_process::watch_forks();
-        Ok(())
-    }
 }

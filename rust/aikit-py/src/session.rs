@@ -10,7 +10,7 @@ use aikit_components::{
     registry::{Carried, Components, Setup},
     security::policy::Profile,
 };
-use aikit_core::{Error, Result, context::Principal};
+use aikit_core::{Error, Result, context::Principal, per_process};
 use pyo3::prelude::*;
 
 use crate::{ask::PythonAsk, errors, logging, packages};
@@ -38,6 +38,7 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
     }
     // Outside the lock: both may let other threads have the interpreter, and one of those that
     // waited for the lock would never give it back.
+    per_process::watch_forks();
     logging::start(py)?;
     packages::register();
     let ask = Arc::new(PythonAsk::make(py)?);
