@@ -392,7 +392,7 @@ class Context:
     @property
     def user(self, /) -> tuple[str, str | None, list[str]]:
         """
-        `(id, tenant, roles)`.
+        `(id, tenant_id, roles)`.
         """
     def watch(self, /, stopped: Any) -> Watch:
         """

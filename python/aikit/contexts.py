@@ -38,12 +38,12 @@ class User(Record):
 
     Attributes:
         id: The user's identity.
-        tenant: The tenant the user belongs to, if there are tenants.
+        tenant_id: The tenant the user belongs to, if there are tenants.
         roles: Roles granted by the host.
     """
 
     id: str
-    tenant: str | None
+    tenant_id: str | None
     roles: list[str]
 
 
@@ -119,7 +119,7 @@ class Context(Metrics):
         cls,
         *,
         user: str | None = None,
-        tenant: str | None = None,
+        tenant_id: str | None = None,
         roles: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         request_id: str | None = None,
@@ -132,7 +132,7 @@ class Context(Metrics):
 
         Args:
             user: On whose behalf; inside of a call it cannot be changed.
-            tenant: The tenant the user belongs to.
+            tenant_id: The tenant the user belongs to.
             roles: Roles of the user; inside of a call they can only be narrowed.
             metadata: Data of the application.
             request_id: Identity of the request, 1 to 256 bytes; made when None.
@@ -147,7 +147,7 @@ class Context(Metrics):
             DeniedError: If a call would get another user.
         """
         given_options = options(
-            user, tenant, roles, metadata, request_id, trace_id, traceparent, timeout, tick
+            user, tenant_id, roles, metadata, request_id, trace_id, traceparent, timeout, tick
         )
         return cls(_aikit.Context.create(given_options))
 
@@ -289,8 +289,8 @@ class Context(Metrics):
     @property
     def user(self) -> User:
         """On whose behalf."""
-        name, tenant, roles = self._native.user
-        return User({"id": name, "tenant": tenant, "roles": roles})
+        name, tenant_id, roles = self._native.user
+        return User({"id": name, "tenant_id": tenant_id, "roles": roles})
 
     @property
     def caller(self) -> str:
@@ -426,7 +426,7 @@ class Context(Metrics):
 
 def options(  # noqa: PLR0913, PLR0917  # one for each option
     user: str | None,
-    tenant: str | None,
+    tenant_id: str | None,
     roles: Iterable[str] | None,
     metadata: Mapping[str, Any] | None,
     request_id: str | None,
@@ -438,7 +438,7 @@ def options(  # noqa: PLR0913, PLR0917  # one for each option
     """Returns the options of a Context, each looked at."""
     return {
         "user": given.optional_text("user", user),
-        "tenant": given.optional_text("tenant", tenant),
+        "tenant_id": given.optional_text("tenant_id", tenant_id),
         "roles": None if roles is None else given.texts("roles", roles),
         "metadata": given.optional_mapping("metadata", metadata),
         "request_id": given.optional_text("request_id", request_id),

@@ -22,7 +22,7 @@ assert(Event.subscribe("count.held") and Event.receive("count.other", {timeout =
 local acts = Event.subscribe("acts")
 local function note()
   local user = Context.get().user
-  Event.publish("acts", {id = user.id, roles = user.roles, tenant = user.tenant, topic = Context.get().metadata.topic, within = Context.node() and Context.node().name})
+  Event.publish("acts", {id = user.id, roles = user.roles, tenant_id = user.tenant_id, topic = Context.get().metadata.topic, within = Context.node() and Context.node().name})
 end
 local on_event, on_channel
 Context.fork({roles = {}, metadata = {topic = "mine"}}, function()
@@ -38,7 +38,7 @@ for _, publish in ipairs{
     Context.fork({metadata = {topic = "other"}}, publish)
   end)
   local seen = acts:receive{timeout = 10}.data
-  assert(seen.id == own.id and seen.tenant == own.tenant and #seen.roles == 0)
+  assert(seen.id == own.id and seen.tenant_id == own.tenant_id and #seen.roles == 0)
   assert(seen.topic == "mine" and seen.within ~= "publishes", tostring(seen.topic) .. " " .. tostring(seen.within))
 end
 on_event:stop()

@@ -36,10 +36,10 @@ def test_outside_of_a_context_there_is_none() -> None:
 
 def test_a_context_has_what_it_was_made_with() -> None:
     with Context.create(
-        user="ada", tenant="acme", roles=["read", "write"], metadata={"a": 1}, trace_id=TRACE
+        user="ada", tenant_id="acme", roles=["read", "write"], metadata={"a": 1}, trace_id=TRACE
     ) as ctx:
         assert Context.get() == ctx
-        assert ctx.user.to_dict() == {"id": "ada", "tenant": "acme", "roles": ["read", "write"]}
+        assert ctx.user.to_dict() == {"id": "ada", "tenant_id": "acme", "roles": ["read", "write"]}
         assert (ctx.metadata, ctx.trace_id, ctx.tick, ctx.remaining) == (
             {"a": 1},
             TRACE,
@@ -115,9 +115,9 @@ def test_nor_can_it_in_a_graph_of_its_own_or_in_a_function_that_it_subscribed() 
 
     @aikit.procedure
     def sneaky() -> None:
-        aikit.events.subscribe("sneaky.event", lambda _: become(tenant="other"))
+        aikit.events.subscribe("sneaky.event", lambda _: become(tenant_id="other"))
         with Context.create():
-            become(user="root", tenant="other", roles=["admin"])
+            become(user="root", tenant_id="other", roles=["admin"])
             assert Context.create(user="ada", roles=["admin", "reader"]).user.roles == ["reader"]
 
     with Context.create(user="ada", roles=["reader"]):

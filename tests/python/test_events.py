@@ -235,11 +235,11 @@ def test_a_function_is_called_on_behalf_of_who_subscribed() -> None:
     def note(_: events.Event) -> None:
         here = aikit.Context.get()
         session = Channel.session()
-        seen.append((here.user.id, here.user.tenant, list(here.user.roles), session.id))
+        seen.append((here.user.id, here.user.tenant_id, list(here.user.roles), session.id))
 
     subscriptions = []
     for user in ("ann", "ben"):
-        with aikit.Context.create(user=user, tenant="t", roles=["reader"], timeout=60):
+        with aikit.Context.create(user=user, tenant_id="t", roles=["reader"], timeout=60):
             subscriptions.append(events.subscribe("behalf.*", note))
     events.publish("behalf.it")
     until(lambda: len(seen) == 2)

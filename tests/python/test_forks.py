@@ -29,7 +29,7 @@ SOON_S = 2.0
 def where() -> list[str]:
     """Says where it is called: on a thread that Rust chose."""
     ctx = Context.get()
-    return [str(ctx.user.tenant), str(ctx.metadata["middle"]), ctx.node.parent.name]  # type: ignore[union-attr]
+    return [str(ctx.user.tenant_id), str(ctx.metadata["middle"]), ctx.node.parent.name]  # type: ignore[union-attr]
 
 
 # Of each middle, by tenant and number: its leaves that have begun, whether one of them has
@@ -45,7 +45,11 @@ async def leaf(tenant: str, middle: int, number: int, is_doomed: bool) -> None: 
     running[tenant, middle].add(number)
     for _ in range((middle + number) % 4):
         ctx = Context.get()
-        assert (ctx.user.tenant, ctx.metadata["middle"], ctx.tick) == (tenant, middle, number + 1)
+        assert (ctx.user.tenant_id, ctx.metadata["middle"], ctx.tick) == (
+            tenant,
+            middle,
+            number + 1,
+        )
         assert ctx.node.parent.name == "middle"  # type: ignore[union-attr]
         assert ctx.origin_name == "root"
         await asyncio.sleep(0)
@@ -96,7 +100,7 @@ async def root_of(tenant: str) -> int:
 
 
 async def request(tenant: str) -> None:
-    async with Context.create(user="ada", tenant=tenant) as ctx:
+    async with Context.create(user="ada", tenant_id=tenant) as ctx:
         assert await root_of(tenant) == MIDDLES * 4 // 5
     root = ctx.graph.root
     assert root is not None

@@ -178,7 +178,7 @@ def calls(ctx: Context, channel: Channel) -> dict[str, tuple[Callable[..., Any],
     content = {"id": "1", "metadata": {}, "target": {}}
     registering = {"name": "h", "priority": 0, "timeout_s": 1.0, "required": False}
     return {
-        "Context.create": (Context.create, {"user": "u", "tenant": "t", **OPTIONS}),
+        "Context.create": (Context.create, {"user": "u", "tenant_id": "t", **OPTIONS}),
         "child": (ctx.child, OPTIONS),
         "fork": (ctx.fork, {"function": _function}),
         "run": (ctx.run, {"function": _function}),

@@ -16,7 +16,7 @@ use std::{
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// How many forks lie between the first process and this one, as far as [`forked`] was told.
+/// How many forks lie between the first process and this one, where [`watch_forks`] was called.
 /// Cheaper than the number of the process, which is asked of the system.
 pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)

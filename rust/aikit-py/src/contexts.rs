@@ -56,7 +56,7 @@ impl Context {
 #[pyo3(from_item_all)]
 pub(crate) struct ContextOptions {
     user: Option<String>,
-    tenant: Option<String>,
+    tenant_id: Option<String>,
     roles: Option<Vec<String>>,
     metadata: Option<PyValue>,
     request_id: Option<String>,
@@ -95,12 +95,12 @@ impl ContextOptions {
 
     /// The principal that is asked for, if it differs from `own`.
     fn principal(&self, own: &Principal) -> Option<Principal> {
-        if self.user.is_none() && self.tenant.is_none() {
+        if self.user.is_none() && self.tenant_id.is_none() {
             return None;
         }
         let asked = Principal {
             id: self.user.clone().unwrap_or_else(|| own.id.clone()),
-            tenant_id: self.tenant.clone().or_else(|| own.tenant_id.clone()),
+            tenant_id: self.tenant_id.clone().or_else(|| own.tenant_id.clone()),
             roles: self.roles.clone().unwrap_or_default(),
         };
         (asked.id != own.id || asked.tenant_id != own.tenant_id || self.roles.is_some())
@@ -287,7 +287,7 @@ impl Context {
         self.inner.tick()
     }
 
-    /// `(id, tenant, roles)`.
+    /// `(id, tenant_id, roles)`.
     #[getter]
     fn user(&self) -> (String, Option<String>, Vec<String>) {
         let Principal {

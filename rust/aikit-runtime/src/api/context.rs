@@ -379,7 +379,7 @@ const CONTEXT: ApiClass = ApiClass {
             "execution_id",
             "Identity of what belongs together for those who watch.",
         ),
-        ("user", "On whose behalf: `id`, `tenant`, `roles`."),
+        ("user", "On whose behalf: `id`, `tenant_id`, `roles`."),
         (
             "caller",
             "`user`, or `agent` when a model chose what is done.",

@@ -274,7 +274,7 @@ impl UserData for ContextHandle {
             let principal = this.0.principal();
             let user = lua.create_table()?;
             user.raw_set("id", principal.id.as_str())?;
-            user.raw_set("tenant", principal.tenant_id.clone())?;
+            user.raw_set("tenant_id", principal.tenant_id.clone())?;
             user.raw_set("roles", principal.roles.clone())?;
             Ok(user)
         });

@@ -345,14 +345,12 @@ impl State {
         let mut all = args;
         all.push_front(mlua::Value::Function(function.clone()));
         let mut values: MultiValue = self.protected_call.call(all)?;
-        match values.pop_front() {
-            Some(mlua::Value::Boolean(true)) => Ok(values),
-            _ => {
-                let failure = Failure::from_protected_call(values);
-                let cx = &self.run()?.cx;
-                Err(error::to_lua(error::from_lua(self, cx, &failure)))
-            }
+        if let Some(mlua::Value::Boolean(true)) = values.pop_front() {
+            return Ok(values);
         }
+        let failure = Failure::from_protected_call(values);
+        let cx = &self.run()?.cx;
+        Err(error::to_lua(error::from_lua(self, cx, &failure)))
     }
 
     /// Starts `future` on this thread.
