@@ -4,6 +4,15 @@
 local trace = Telemetry.start_trace("nightly")
 assert(#trace == 32 and trace:find("^%x+$"))
 
+-- Whose a span is, no script says.
+for _, key in ipairs{"user.id", "session.id", "aikit.tenant.id", "aikit.request.id", "jupyter.message.id"} do
+  local ok, why = pcall(Telemetry.start_span, "forged", {[key] = "root"})
+  assert(not ok and why.kind == "invalid_args" and why.message:find(key, 1, true), tostring(why))
+  local forged = Telemetry.start_span("forged")
+  ok, why = pcall(forged.set_attribute, forged, key, "root")
+  assert(not ok and why.kind == "invalid_args", tostring(why))
+  forged:finish()
+end
 local span = Telemetry.start_span("load", {rows = 3})
 assert(span.trace_id == "" or #span.trace_id == 32)
 assert(span.span_id == "" or #span.span_id == 16)

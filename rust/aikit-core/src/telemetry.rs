@@ -427,8 +427,32 @@ fn remote(cx: &Context) -> Option<TraceParent> {
     TraceParent::of(cx.metadata()).filter(|it| it.trace_id == cx.trace_id())
 }
 
-/// With what tells requests, sessions and users apart.
-fn identified(cx: &Context, description: SpanDescription) -> SpanDescription {
+/// Attributes that say whose a span is; aikit sets them, where they are known.
+const IDENTITY: [&str; 5] = [
+    "aikit.request.id",
+    "session.id",
+    "jupyter.message.id",
+    "user.id",
+    "aikit.tenant.id",
+];
+
+/// Refuses an attribute of a script that says whose a span is.
+///
+/// # Errors
+///
+/// `invalid_args` that names it.
+pub fn check_attribute(key: &str) -> Result<()> {
+    if !IDENTITY.contains(&key) {
+        return Ok(());
+    }
+    let message = format!("the attribute `{key}` says whose a span is, and is set by aikit");
+    Err(Error::invalid_args(message).with_hint("give the attribute a name of your own"))
+}
+
+/// With what tells requests, sessions and users apart, whatever the description said of it.
+fn identified(cx: &Context, mut description: SpanDescription) -> SpanDescription {
+    let given = &mut description.attributes;
+    given.retain(|(key, _)| !IDENTITY.contains(&&**key));
     let text = |text: &str| (!text.is_empty()).then(|| Value::from(text));
     let metadata = |key: &str| {
         cx.metadata()

@@ -164,12 +164,12 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// Runs one cell as a procedure, as a kernel does; Ctrl-C interrupts it, as often as it is pressed, and an end of the program stops
-/// it.
+/// Runs one cell as a procedure and a request of its own, as a kernel does; Ctrl-C interrupts it, as
+/// often as it is pressed, and an end of the program stops it.
 pub(super) fn execute(boot: &Boot, sink: &Arc<TerminalSink>, cell: Cell) -> Result<Option<Map>> {
     let engine: Arc<dyn ScriptEngine> = Arc::clone(&boot.engine);
     let context = boot.components.tool_context().context;
-    let cx = context.root_child(Overrides::default());
+    let cx = context.request_child(Overrides::default());
     let (output, sink) = (Arc::clone(sink), Arc::clone(sink));
     let work = async move {
         let mut running = {

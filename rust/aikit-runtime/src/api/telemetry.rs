@@ -218,6 +218,9 @@ fn start_trace(mut args: Args) -> Return {
 fn start_span(session: &Session, mut args: Args) -> Result<Return> {
     let mut description = SpanDescription::new(args.required_string("name")?);
     description.attributes = attributes(&mut args);
+    for (key, _) in &description.attributes {
+        telemetry::check_attribute(key)?;
+    }
     let span = telemetry::start_span(&args.cx, description);
     let identity = |text: Option<String>| Value::from(text.unwrap_or_default());
     let trace_id = identity(span.as_ref().map(|it| it.trace_id().to_string()));
@@ -230,6 +233,7 @@ fn start_span(session: &Session, mut args: Args) -> Result<Return> {
 fn set_attribute(session: &Session, mut args: Args) -> Result<Return> {
     let span = session.object::<Started>(args.this)?;
     let (key, value) = (args.required_string("key")?, args.value("value"));
+    telemetry::check_attribute(&key)?;
     if let Some(span) = &span.0 {
         span.set_attribute(&key, value);
     }

@@ -23,6 +23,9 @@ use super::{
 /// Largest file that is written at once.
 const WRITE_BYTES_MAX: usize = 64 << 20;
 
+/// How often a path is looked for that others make and take away meanwhile.
+const LOOKS_MAX: usize = 16;
+
 /// Most files and folders that one call deletes.
 const DELETED_MAX: usize = 10_000;
 
@@ -431,16 +434,20 @@ impl Spot {
 
 /// Where a path below `folder` leads, if something is there.
 fn canonical(folder: &Dir, path: &Path) -> Result<Option<PathBuf>, Lost> {
-    match folder.canonicalize(path) {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if folder.symlink_metadata(path).is_ok() {
-                return Err(Lost::Dangling);
-            }
-            Ok(None)
+    for _ in 0..LOOKS_MAX {
+        match folder.canonicalize(path) {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => Err(error.into()),
+        match folder.symlink_metadata(path) {
+            Ok(metadata) if metadata.is_symlink() => return Err(Lost::Dangling),
+            // It has appeared between the two looks.
+            Ok(_) => {}
+            Err(_) => return Ok(None),
+        }
     }
+    Ok(None)
 }
 
 fn changed(named: &str) -> Error {
