@@ -84,6 +84,7 @@ impl Drop for Visit {
 pub(crate) fn callbacks(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let module = MODULE.get_or_try_init(py, || {
+        let _visit = enter(py);
         let module = py.import(intern!(py, "aikit._callbacks"))?;
         PyResult::Ok(module.unbind())
     })?;

@@ -13,7 +13,7 @@ use aikit_components::{
 use aikit_core::{Error, Result, context::Principal, per_process};
 use pyo3::prelude::*;
 
-use crate::{ask::PythonAsk, errors, logging, packages};
+use crate::{ask::PythonAsk, errors, interpreter, logging, packages};
 
 /// A session, and where it is valid.
 struct Current {
@@ -36,6 +36,8 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
         logging::refresh(py);
         return Ok(components);
     }
+    // A daemon thread may be at this when the program ends.
+    let _visit = interpreter::enter(py);
     // Outside the lock: both may let other threads have the interpreter, and one of those that
     // waited for the lock would never give it back.
     per_process::watch_forks();
