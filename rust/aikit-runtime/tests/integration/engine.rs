@@ -146,8 +146,9 @@ fn an_end_too_many_is_a_syntax_error() {
 fn tasks_run_while_others_wait() {
     check(&[
         (
-            "local order = {}\nlocal function step(name, s) return async(function() sleep(s) order[#order + 1] = name return name end) end\n\
-             local a, b = step('a', 0.04), step('b', 0.001)\nlocal first, second = await(a, b)\nfirst, second, order",
+            "local order = {}\nlocal function step(name, wait) return async(function() wait() order[#order + 1] = name return name end) end\n\
+             local a = step('a', function() repeat sleep(0) until order[1] end)\n\
+             local b = step('b', function() sleep(0.001) end)\nlocal first, second = await(a, b)\nfirst, second, order",
             "(\"a\", \"b\", {\"b\", \"a\"})",
         ),
         (
