@@ -11,7 +11,8 @@ use mlua::Function;
 use tokio::sync::oneshot;
 
 use super::{
-    state::{Run, State},
+    run::Run,
+    state::State,
     thread::{Job, Jobs},
 };
 

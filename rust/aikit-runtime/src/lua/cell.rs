@@ -16,9 +16,11 @@ use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 use super::{
     clock, display,
     error::{self, IntoLua as _},
-    inspect, interrupt, raw, sandbox,
+    inspect, interrupt, raw,
+    run::Run,
+    sandbox,
     source::{self, KEEP, Prepared},
-    state::{Kept, Run, State},
+    state::{Kept, State},
     text, thread,
 };
 

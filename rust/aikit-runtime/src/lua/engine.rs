@@ -20,8 +20,8 @@ use super::{
     complete::{self, Names},
     inspect, lexer,
     progress::Shown,
+    run::Run,
     source, spans,
-    state::Run,
     task::FailedTasks,
     thread::{self, Ended, Job, LuaThread},
 };

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use super::{
     convert,
     error::IntoLua as _,
-    state::{Run, State},
+    run::Run,
+    state::State,
     task::{self, Task},
 };
 use crate::api;

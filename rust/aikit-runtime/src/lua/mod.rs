@@ -46,6 +46,7 @@ mod procedure;
 mod progress;
 mod raw;
 mod records;
+mod run;
 mod sandbox;
 mod signal;
 mod source;

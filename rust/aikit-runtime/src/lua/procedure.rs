@@ -29,7 +29,8 @@ use super::{
     outline,
     pending::held,
     raw,
-    state::{Run, State},
+    run::Run,
+    state::State,
     task::{self, CancelOnDrop, Task},
     yields,
 };

@@ -14,7 +14,7 @@ use mlua::{
 
 use super::{
     coroutine::{finish_pcall, weak_table},
-    state::Run,
+    run::Run,
 };
 
 /// A function that calls its first argument under a message handler which keeps the error value

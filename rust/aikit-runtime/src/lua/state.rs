@@ -5,11 +5,11 @@ use std::{
     collections::{HashMap, VecDeque},
     pin::Pin,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     task::{Context as TaskContext, Poll},
 };
 
-use aikit_core::{Context, Error, Result, engine::OutputSink, tracker::Execution};
+use aikit_core::{Error, Result};
 use futures::{executor::LocalSpawner, task::LocalSpawnExt as _};
 use mlua::{Function, Lua, MultiValue, Table};
 
@@ -17,107 +17,17 @@ use super::{
     complete::Names,
     coroutine,
     error::{self, Failure},
-    fate::Fate,
     listener::Listeners,
     pending::Pending,
     polled::Tracked,
+    run::Run,
     suspended::Suspended,
-    task::FailedTasks,
     thread::Jobs,
 };
 use crate::api::Host;
 
 /// Sources of cells that are kept to show the lines of tracebacks.
 const SOURCES_MAX: usize = 256;
-
-/// On whose behalf Lua code runs, and where its output goes.
-#[derive(Debug)]
-pub(super) struct Run {
-    /// What flows with the calls of the code.
-    pub(super) cx: Context,
-    /// Where its output goes.
-    pub(super) sink: Arc<dyn OutputSink>,
-    /// Failed tasks of the cell it belongs to.
-    pub(super) failed_tasks: Arc<FailedTasks>,
-    /// The task that the code is, or is part of; `None` outside of tasks.
-    pub(super) fate: Option<Arc<Fate>>,
-    /// The procedure that the code runs in, when it was begun by this run's coroutine.
-    pub(super) frame: Option<Frame>,
-}
-
-/// A procedure that a coroutine has begun and not ended.
-#[derive(Debug)]
-pub(super) struct Frame {
-    execution: Mutex<Option<Execution>>,
-    outer: Arc<Run>,
-}
-
-impl Run {
-    /// A run beside this one, in another Context, whose output goes to the same place.
-    pub(super) fn beside(&self, cx: Context) -> Arc<Self> {
-        Arc::new(Self {
-            cx,
-            sink: Arc::clone(&self.sink),
-            failed_tasks: Arc::clone(&self.failed_tasks),
-            fate: self.fate.clone(),
-            frame: None,
-        })
-    }
-
-    /// A run beside this one, of a task that begins inside of it.
-    pub(super) fn of_task(&self, fate: Arc<Fate>) -> Arc<Self> {
-        Arc::new(Self {
-            cx: self.cx.clone(),
-            sink: Arc::clone(&self.sink),
-            failed_tasks: Arc::clone(&self.failed_tasks),
-            fate: Some(fate),
-            frame: None,
-        })
-    }
-
-    /// The run of a procedure that begins inside of this one.
-    pub(super) fn within(self: &Arc<Self>, execution: Execution) -> Arc<Self> {
-        Arc::new(Self {
-            cx: execution.context().clone(),
-            sink: Arc::clone(&self.sink),
-            failed_tasks: Arc::clone(&self.failed_tasks),
-            fate: self.fate.clone(),
-            frame: Some(Frame {
-                execution: Mutex::new(Some(execution)),
-                outer: Arc::clone(self),
-            }),
-        })
-    }
-
-    /// The procedure's execution, which is whose it is who takes it; the run around it.
-    pub(super) fn take_execution(&self) -> Option<(Execution, Arc<Self>)> {
-        let frame = self.frame.as_ref()?;
-        let mut execution = frame
-            .execution
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Some((execution.take()?, Arc::clone(&frame.outer)))
-    }
-
-    /// Whether it is that of a procedure that has not ended.
-    pub(super) fn is_open(&self) -> bool {
-        self.frame.as_ref().is_some_and(|frame| {
-            let execution = frame.execution.lock();
-            execution.unwrap_or_else(PoisonError::into_inner).is_some()
-        })
-    }
-
-    /// Where the code goes on that has ended a procedure inside of this run: here, or around the
-    /// procedures that have ended meanwhile.
-    pub(super) fn still_open(self: Arc<Self>) -> Arc<Self> {
-        let mut run = self;
-        while let Some(frame) = run.frame.as_ref().filter(|_| !run.is_open()) {
-            let outer = Arc::clone(&frame.outer);
-            run = outer;
-        }
-        run
-    }
-}
 
 /// A local variable of an earlier cell.
 #[derive(Clone, Debug)]
@@ -460,16 +370,7 @@ impl<F> Drop for Scoped<F> {
     /// Ends what the coroutine had begun, as cancelled; its values go at the next collection only.
     fn drop(&mut self) {
         self.driven.pending.give_up();
-        let mut run = Arc::clone(&self.run);
-        while let Some(frame) = run
-            .frame
-            .as_ref()
-            .filter(|_| !Arc::ptr_eq(&run, &self.driven.run))
-        {
-            let outer = Arc::clone(&frame.outer);
-            drop(run.take_execution());
-            run = outer;
-        }
+        Arc::clone(&self.run).end_below(&self.driven.run);
     }
 }
 

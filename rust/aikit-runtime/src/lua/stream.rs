@@ -17,7 +17,8 @@ use super::{
     error::{self, IntoLua as _},
     object::StreamHandle,
     pending::held,
-    state::{Run, State},
+    run::Run,
+    state::State,
     stop, text,
 };
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::state::Run;
+use super::run::Run;
 
 /// Coroutines of the script that are suspended inside of a procedure, by their addresses.
 ///

@@ -23,7 +23,8 @@ use super::{
     error::{self, IntoLua as _},
     fate::Fate,
     pending::held,
-    state::{Run, State},
+    run::Run,
+    state::State,
     stop,
 };
 

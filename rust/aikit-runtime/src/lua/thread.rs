@@ -17,8 +17,10 @@ use super::{
     complete::Names,
     convert, error,
     interrupt::{self, Control, Ownership},
-    listener, sandbox,
-    state::{Run, State},
+    listener,
+    run::Run,
+    sandbox,
+    state::State,
     stop,
     task::FailedTasks,
 };
