@@ -43,8 +43,13 @@ for way, give_up in pairs{
   await(published)
 end
 -- A coroutine whose wait was given up says so.
-local waiting = coroutine.create(receive)
-pcall(timeout, 0.001, function() coroutine.resume(waiting) end)
+local begun = false
+local waiting = coroutine.create(function() begun = true return receive() end)
+local resumes = async(function() coroutine.resume(waiting) end)
+-- It waits then: what is stopped in the middle of its code is dead instead.
+repeat sleep(0) until begun
+resumes:cancel()
+pcall(await, resumes)
 local ok, why = coroutine.resume(waiting)
 assert(not ok and why.kind == "cancelled" and why.hint:find("coroutine", 1, true), tostring(why))
 print("ok")
