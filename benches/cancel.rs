@@ -188,6 +188,7 @@ fn cell(engine: &Arc<LuaEngine>, code: String) -> Begin {
         let cell = Cell {
             code: code.clone(),
             name: "cell [1]".to_owned(),
+            shell: None,
         };
         let (engine, cx) = (Arc::clone(&engine), cx.clone());
         wait(async move { engine.execute(&cx, cell, Arc::new(Began(began))).await })

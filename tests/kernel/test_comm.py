@@ -9,6 +9,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kernel.conversation import Conversation, Message
 
 TARGET = "aikit.channel"
@@ -22,14 +24,19 @@ class Comm:
         self.id = uuid.uuid4().hex
         self.opening = self._send("comm_open", {"target_name": target, "data": data})
 
-    def send(self, data: object) -> None:
-        self._send("comm_msg", {"data": data})
+    def send(self, data: object, *buffers: bytes) -> None:
+        self._send("comm_msg", {"data": data}, buffers)
 
     def close(self) -> None:
         self.kernel.broadcasts(self._send("comm_close", {"data": {}}))
 
     def heard(self, kind: str = "comm_msg") -> dict[str, Any]:
         """The data of the next message of that kind on this comm."""
+        data: dict[str, Any] = self.heard_whole(kind)["content"]["data"]
+        return data
+
+    def heard_whole(self, kind: str = "comm_msg") -> Message:
+        """The next message of that kind on this comm."""
 
         def is_mine(message: Message) -> bool:
             mine = message["content"].get("comm_id") == self.id
@@ -37,13 +44,14 @@ class Comm:
 
         message = self.kernel.wait_for(is_mine)
         assert message["msg_type"] == kind, message["content"]
-        data: dict[str, Any] = message["content"]["data"]
-        return data
+        return message
 
-    def _send(self, kind: str, content: dict[str, Any]) -> str:
+    def _send(
+        self, kind: str, content: dict[str, Any], buffers: Sequence[bytes] = ()
+    ) -> str:
         session = self.kernel.client.session
         message = session.msg(kind, {"comm_id": self.id, **content})
-        self.kernel.client.shell_channel.send(message)
+        session.send(self.kernel.client.shell_channel.socket, message, buffers=list(buffers))
         msg_id: str = message["header"]["msg_id"]
         return msg_id
 
@@ -227,3 +235,30 @@ def test_open_comms_are_bounded(mortal: Conversation) -> None:
     comms[0].close()
     mortal.broadcasts(Comm(mortal, {"channel": channel}).opening)
     assert len(mortal.hear(mortal.client.comm_info()).content["comms"]) == 1000
+
+
+def test_bytes_travel_as_buffers_both_ways(kernel: Conversation) -> None:
+    channel = name()
+    comm = Comm(kernel, {"channel": channel})
+    kernel.broadcasts(comm.opening)
+    code = (
+        f"local channel = Channel('{channel}') local events = channel:subscribe() "
+        "channel:publish{type = 'image', payload = {name = 'a', bytes = '\\x89PNG\\0\\xff'}} "
+        "local event repeat event = events:receive() until event.type == 'back' "
+        "print(#event.payload.parts[2].bytes, event.payload.parts[2].bytes == '\\0\\xfe')"
+    )
+    msg_id = kernel.client.execute(code)
+    message = comm.heard_whole()
+    data = message["content"]["data"]
+    assert data["payload"] == {"name": "a", "bytes": None}
+    assert data["buffer_paths"] == [["payload", "bytes"]]
+    assert [bytes(it) for it in message["buffers"]] == [b"\x89PNG\0\xff"]
+    back = {"type": "back", "payload": {"parts": [1, {"bytes": None}]}}
+    comm.send({**back, "buffer_paths": [["payload", "parts", 1, "bytes"]]}, b"\0\xfe")
+    heard = kernel.hear(msg_id)
+    assert "stdout: 2\ttrue\n" in heard.outline
+    comm.send({**back, "buffer_paths": []}, b"lost")
+    refused = comm.heard()
+    assert refused["type"] == "channel.error"
+    assert "0 paths and 1 buffers" in refused["payload"]["message"]
+    comm.close()

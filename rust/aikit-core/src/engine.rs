@@ -37,6 +37,9 @@ pub struct Cell {
     pub code: String,
     /// Name shown in tracebacks, such as `cell [3]` or a file's path.
     pub name: String,
+    /// Which shell of the session it belongs to, the main one when `None`. Cells of one shell run
+    /// one at a time; those of different shells take turns where [`ScriptEngine::has_shells`].
+    pub shell: Option<Arc<str>>,
 }
 
 /// Which stream a text goes to.
@@ -173,7 +176,13 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
     /// What a front end needs to know.
     fn language(&self) -> LanguageInfo;
 
-    /// Runs a cell; one at a time. Answers the MIME bundle of its last expression, if it has one.
+    /// Whether cells of different shells can run at the same time.
+    fn has_shells(&self) -> bool {
+        false
+    }
+
+    /// Runs a cell; of each shell one at a time. Answers the MIME bundle of its last expression,
+    /// if it has one.
     fn execute<'a>(
         &'a self,
         cx: &'a Context,
@@ -211,9 +220,15 @@ pub trait ScriptEngine: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Stops the running cell from any thread, a tight loop included; without one, what tasks of
+    /// Stops the running cells from any thread, tight loops included; without one, what tasks of
     /// earlier cells compute.
     fn interrupt(&self);
+
+    /// Stops the cell that runs under `cx` and no other, where shells run side by side.
+    fn interrupt_cell(&self, cx: &Context) {
+        let _ = cx;
+        self.interrupt();
+    }
 }
 
 /// Name of the procedure that a cell is, whoever runs it: a kernel, a script file, a prompt.
@@ -411,6 +426,7 @@ mod tests {
         let cell = Cell {
             code: code.to_owned(),
             name: "cell [1]".to_owned(),
+            shell: None,
         };
         block_on(run_cell(&Fragile, root, cell, Arc::new(Nowhere), begin))
     }

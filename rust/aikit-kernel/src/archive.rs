@@ -36,6 +36,8 @@ const WAITING_MAX: usize = 1_000;
 const FORGET_INTERVAL: usize = 256;
 /// Cells that are read at once.
 const PAGE: usize = 100;
+/// How long the last cells may take to be written when their shell ends.
+pub(crate) const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 /// How long a request waits for the store before it is answered without it.
 const READ_LIMIT: Duration = Duration::from_secs(2);
 /// How often a number is asked for when other kernels ask at the same time.

@@ -1,6 +1,12 @@
-//! The loop between clients and the engine: one cell at a time, everything else beside it.
+//! The loop between clients and the engine: of each shell one cell at a time, everything else
+//! beside it.
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use aikit_core::{
     Context, Result, broadcast,
@@ -10,20 +16,19 @@ use aikit_core::{
     error::ErrorKind,
     io::{AbortOnDrop, spawn},
 };
-use tokio::{
-    sync::mpsc,
-    task::{JoinHandle, JoinSet},
-};
+use futures::future::join_all;
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{debug, warn};
 
 use crate::{
-    archive::{Archive, HistoryPlace},
+    archive::{FLUSH_LIMIT, HistoryPlace},
     connection::ConnectionInfo,
     handlers::{
         Desk, Origin, Request, answer,
         execute::{self, Finished},
-        input::Asker,
+        input::{Asker, answer_questions},
         lifecycle::interrupt_until_stopped,
+        subshell::{self, Shell},
         take_comm,
     },
     life::{self, Parent},
@@ -42,8 +47,8 @@ use crate::{
 const SUBSCRIBER_WAIT: Duration = Duration::from_millis(200);
 /// How long a running cell may take to stop when the kernel ends.
 const CELL_STOP_LIMIT: Duration = Duration::from_secs(2);
-/// How long the last cells may take to be kept, and the last messages to leave the process.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+/// How long the last messages may take to leave the process.
+const SEND_LIMIT: Duration = Duration::from_secs(1);
 /// How long functions may take that have not been given all events when the kernel ends.
 const EVENTS_LIMIT: Duration = Duration::from_secs(1);
 /// A client that runs all cells sends them one by one; a request that comes so soon after the one
@@ -51,7 +56,7 @@ const EVENTS_LIMIT: Duration = Duration::from_secs(1);
 const BATCH_GAP: Duration = Duration::from_millis(10);
 /// A client has sent all its cells by so long after the first.
 const BATCH_TIME: Duration = Duration::from_millis(100);
-/// Most cells that wait; more wait in the socket.
+/// Most cells that wait in all shells; more wait in the socket.
 const WAITING_MAX: usize = 10_000;
 /// Most requests answered beside the cell at once; more wait in the socket.
 const ANSWERING_MAX: usize = 64;
@@ -143,15 +148,16 @@ impl Kernel {
             Arc::new(self.sockets),
             self.codec,
             program.context.part(Overrides::default()),
-            stdin,
+            program.history,
         );
-        let desk = Arc::new(desk.with_archive(program.history.map(Archive::new)));
+        let desk = Arc::new(desk);
         if let Some(asker) = program.asker {
             asker.attach(&desk);
         }
         let (stop, stops) = mpsc::channel(1);
         let beside = [
             spawn(answer_control(Arc::clone(&desk), control, stop.clone())),
+            spawn(answer_questions(Arc::clone(&desk), stdin)),
             spawn(life::watch_signals(Arc::clone(&desk), stop.clone())),
             spawn(life::watch_parent(Arc::clone(&desk), self.parent, stop)),
         ];
@@ -163,8 +169,7 @@ impl Kernel {
             stops,
             ended,
             finished,
-            waiting: VecDeque::new(),
-            running: None,
+            lanes: HashMap::new(),
             answering: JoinSet::new(),
             senders: Senders::default(),
         };
@@ -184,7 +189,17 @@ pub(crate) struct Stop {
 enum Input {
     Shell(Incoming),
     Finished(Finished),
+    /// A shell was deleted.
+    Deleted,
     Stop(Stop),
+}
+
+/// The cells of one shell.
+struct Lane {
+    shell: Arc<Shell>,
+    /// Those that wait for the running one.
+    waiting: VecDeque<(Request, ExecuteRequest)>,
+    is_running: bool,
 }
 
 struct ShellLoop {
@@ -193,10 +208,9 @@ struct ShellLoop {
     stops: mpsc::Receiver<Stop>,
     ended: mpsc::Sender<Finished>,
     finished: mpsc::Receiver<Finished>,
-    /// Cells that wait for the running one.
-    waiting: VecDeque<(Request, ExecuteRequest)>,
-    running: Option<JoinHandle<()>>,
-    /// Requests that are answered beside the running cell.
+    /// By shell.
+    lanes: HashMap<Option<Arc<str>>, Lane>,
+    /// Requests that are answered beside the running cells.
     answering: JoinSet<()>,
     senders: Senders,
 }
@@ -217,12 +231,16 @@ impl ShellLoop {
                     self.take_request(message)
                 }
                 Input::Finished(finished) => self.take_finished(finished).await,
+                Input::Deleted => {
+                    self.forget_deleted();
+                    None
+                }
                 Input::Stop(stop) => Some(stop),
             };
             if let Some(stop) = stop {
                 break stop;
             }
-            self.start_next();
+            self.start_all();
         };
         self.stop(stop).await
     }
@@ -233,11 +251,13 @@ impl ShellLoop {
             request: None,
         };
         loop {
-            let has_room = self.waiting.len() < WAITING_MAX && self.answering.len() < ANSWERING_MAX;
+            let waiting: usize = self.lanes.values().map(|lane| lane.waiting.len()).sum();
+            let has_room = waiting < WAITING_MAX && self.answering.len() < ANSWERING_MAX;
             tokio::select! {
                 biased;
                 stop = self.stops.recv() => return Input::Stop(stop.unwrap_or_else(nobody)),
                 Some(finished) = self.finished.recv() => return Input::Finished(finished),
+                () = self.desk.shells.deleted.notified() => return Input::Deleted,
                 // Only to make room.
                 Some(_answered) = self.answering.join_next() => {}
                 Some(message) = self.shell.recv(), if has_room => return Input::Shell(message),
@@ -256,17 +276,26 @@ impl ShellLoop {
             origin: Origin::Shell,
             message,
         };
+        if let Ok(Content::ShutdownRequest(asked)) = &request.message.content {
+            return Some(Stop {
+                restart: asked.restart,
+                request: Some(request),
+            });
+        }
+        let shell = match self.desk.shell_of(&request) {
+            Ok(shell) => shell,
+            Err(error) => {
+                subshell::refuse(&self.desk, &request, &error);
+                return None;
+            }
+        };
         match &mut request.message.content {
-            Ok(Content::ExecuteRequest(_)) if is_behind => execute::abort(&self.desk, &request),
+            Ok(Content::ExecuteRequest(_)) if is_behind => {
+                execute::abort(&self.desk, &shell, &request);
+            }
             Ok(Content::ExecuteRequest(asked)) => {
                 let asked = std::mem::take(asked);
-                self.waiting.push_back((request, asked));
-            }
-            Ok(Content::ShutdownRequest(asked)) => {
-                return Some(Stop {
-                    restart: asked.restart,
-                    request: Some(request),
-                });
+                self.lane(&shell).waiting.push_back((request, asked));
             }
             _ => {
                 if take_comm(&self.desk, &request) {
@@ -282,27 +311,53 @@ impl ShellLoop {
         None
     }
 
-    fn start_next(&mut self) {
-        if self.running.is_some() {
-            return;
+    fn lane(&mut self, shell: &Arc<Shell>) -> &mut Lane {
+        self.lanes.entry(shell.id.clone()).or_insert_with(|| Lane {
+            shell: Arc::clone(shell),
+            waiting: VecDeque::new(),
+            is_running: false,
+        })
+    }
+
+    /// Starts the next cell of each shell that has none running.
+    fn start_all(&mut self) {
+        for lane in self.lanes.values_mut().filter(|lane| !lane.is_running) {
+            let Some((request, asked)) = lane.waiting.pop_front() else {
+                continue;
+            };
+            let (desk, ended) = (Arc::clone(&self.desk), self.ended.clone());
+            let shell = Arc::clone(&lane.shell);
+            desk.take_cell(&shell);
+            lane.is_running = true;
+            drop(spawn(async move {
+                let finished = execute::run(&desk, shell, request, &asked).await;
+                // The loop that would hear it has ended.
+                let _ended = ended.send(finished).await;
+            }));
         }
-        let Some((request, asked)) = self.waiting.pop_front() else {
-            return;
-        };
-        let (desk, ended) = (Arc::clone(&self.desk), self.ended.clone());
-        desk.take_cell();
-        self.running = Some(spawn(async move {
-            let finished = execute::run(&desk, request, &asked).await;
-            // The loop that would hear it has ended.
-            let _ended = ended.send(finished).await;
-        }));
+    }
+
+    /// Answers the cells that wait in shells that were deleted; forgets those without one.
+    fn forget_deleted(&mut self) {
+        let desk = Arc::clone(&self.desk);
+        self.lanes.retain(|id, lane| {
+            if id.as_ref().is_none_or(|id| desk.shells.has(id)) {
+                return true;
+            }
+            for (request, _) in std::mem::take(&mut lane.waiting) {
+                execute::abort(&desk, &lane.shell, &request);
+            }
+            lane.is_running
+        });
     }
 
     /// Sends the reply of a cell; after one that failed, the cells behind it are answered too.
     async fn take_finished(&mut self, finished: Finished) -> Option<Stop> {
-        self.running = None;
+        let shell = Arc::clone(&finished.shell);
+        self.lane(&shell).is_running = false;
         if !finished.stops_queue {
             execute::finish(&self.desk, finished);
+            self.forget_deleted();
             return None;
         }
         // What a client sent before it could know of the error is behind the failed cell, even
@@ -310,13 +365,14 @@ impl ShellLoop {
         let mut stop = self.take_all_that_arrived().await;
         let limit = BATCH_TIME.saturating_sub(finished.ran_for);
         stop = stop.or(self.take_batch(limit).await);
-        let session = &finished.request.message.header.session;
+        let header = &finished.request.message.header;
         self.senders
-            .note_failure(session, &**self.desk.context.clock());
+            .note_failure(header, &**self.desk.context.clock());
         execute::finish(&self.desk, finished);
-        for (request, _) in std::mem::take(&mut self.waiting) {
-            execute::abort(&self.desk, &request);
+        for (request, _) in std::mem::take(&mut self.lane(&shell).waiting) {
+            execute::abort(&self.desk, &shell, &request);
         }
+        self.forget_deleted();
         stop
     }
 
@@ -353,17 +409,26 @@ impl ShellLoop {
     /// Ends within five seconds, whatever the cell does.
     async fn stop(mut self, stop: Stop) -> Exit {
         let desk = Arc::clone(&self.desk);
-        if self.running.is_some() {
+        let running = self.lanes.values().filter(|lane| lane.is_running).count();
+        if running > 0 {
             interrupt_until_stopped(&desk);
-            let ending = tokio::time::timeout(CELL_STOP_LIMIT, self.finished.recv()).await;
-            if let Ok(Some(finished)) = ending {
-                execute::finish(&desk, finished);
-            } else {
-                debug!("the running cell does not stop and is left behind");
+            let finished = &mut self.finished;
+            let ending = async {
+                for _ in 0..running {
+                    let Some(finished) = finished.recv().await else {
+                        return;
+                    };
+                    execute::finish(&desk, finished);
+                }
+            };
+            if tokio::time::timeout(CELL_STOP_LIMIT, ending).await.is_err() {
+                debug!("a running cell does not stop and is left behind");
             }
         }
-        for (request, _) in std::mem::take(&mut self.waiting) {
-            execute::abort(&desk, &request);
+        for lane in self.lanes.values_mut() {
+            for (request, _) in std::mem::take(&mut lane.waiting) {
+                execute::abort(&desk, &lane.shell, &request);
+            }
         }
         // What cells published last is given to the functions that subscribed to it.
         let flushed = desk.context.flush_events(Some(EVENTS_LIMIT)).await;
@@ -373,9 +438,9 @@ impl ShellLoop {
         // What cells left running in the background ends too.
         desk.context
             .cancel(ErrorKind::Cancelled, "the kernel shuts down");
-        if let Some(archive) = &desk.archive {
-            archive.flush(FLUSH_LIMIT).await;
-        }
+        let shells = desk.shells.all();
+        let archives = shells.iter().filter_map(|shell| shell.archive.as_ref());
+        join_all(archives.map(|archive| archive.flush(FLUSH_LIMIT))).await;
         let reply = Content::from(ShutdownReply {
             restart: stop.restart,
         });
@@ -386,7 +451,7 @@ impl ShellLoop {
             desk.publish(request, &reply);
             desk.publish_state(request, ExecutionState::Idle);
         }
-        desk.sockets.flush(FLUSH_LIMIT).await;
+        desk.sockets.flush(SEND_LIMIT).await;
         desk.sockets.close().await;
         Exit {
             restart: stop.restart,

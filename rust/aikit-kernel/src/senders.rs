@@ -19,12 +19,12 @@ const LATE_MAX_MICROS: i64 = 2_000_000;
 /// How long a failure is remembered.
 const FAILURE_TIME: Duration = Duration::from_secs(2);
 
-/// The clients of one kernel, and the last failure.
+/// The clients of one kernel, and the last failure of each shell.
 #[derive(Debug, Default)]
 pub(crate) struct Senders {
     /// By session.
     known: HashMap<String, Sender>,
-    failure: Option<Failure>,
+    failures: Vec<Failure>,
 }
 
 #[derive(Debug)]
@@ -39,9 +39,17 @@ struct Sender {
 #[derive(Debug)]
 struct Failure {
     session: String,
+    subshell_id: Option<String>,
     /// When the client was told.
     told: UnixMicros,
     remembered_until: Duration,
+}
+
+impl Failure {
+    /// Whether the message is one of the same client to the same shell.
+    fn is_of(&self, header: &Header) -> bool {
+        self.session == header.session && self.subshell_id == header.subshell_id
+    }
 }
 
 impl Senders {
@@ -67,22 +75,26 @@ impl Senders {
             sender.offset = difference;
         }
         sender.offset = sender.offset.min(difference);
-        let Some(failure) = &self.failure else {
+        if !sender.has_clock {
             return false;
-        };
-        let is_late = sender.has_clock
-            && failure.session == header.session
-            && clock.monotonic() < failure.remembered_until;
+        }
+        let (now, sent) = (clock.monotonic(), sent.saturating_add(sender.offset));
         // By our clock it was sent no later than this; an answer to what it was told comes later.
-        is_late && sent.saturating_add(sender.offset) <= failure.told
+        self.failures.iter().any(|failure| {
+            failure.is_of(header) && now < failure.remembered_until && sent <= failure.told
+        })
     }
 
-    /// Notes that the client `session` is being told of a failed cell.
-    pub(crate) fn note_failure(&mut self, session: &str, clock: &dyn Clock) {
-        self.failure = Some(Failure {
-            session: session.to_owned(),
+    /// Notes that a client is being told that the cell with this header failed.
+    pub(crate) fn note_failure(&mut self, header: &Header, clock: &dyn Clock) {
+        let now = clock.monotonic();
+        self.failures
+            .retain(|it| now < it.remembered_until && !it.is_of(header));
+        self.failures.push(Failure {
+            session: header.session.clone(),
+            subshell_id: header.subshell_id.clone(),
             told: clock.wall(),
-            remembered_until: clock.monotonic() + FAILURE_TIME,
+            remembered_until: now + FAILURE_TIME,
         });
     }
 }
@@ -135,11 +147,12 @@ mod tests {
                 username: String::new(),
                 date: iso8601(sent * 1000),
                 version: String::new(),
+                subshell_id: None,
             };
             answer = senders.was_sent_before_failure(&header, &clock);
             if index == 1 {
                 clock.0.store(110_000, Ordering::Relaxed);
-                senders.note_failure("s", &clock);
+                senders.note_failure(&header, &clock);
             }
         }
         answer
@@ -177,6 +190,7 @@ mod tests {
     fn a_message_without_a_date_and_another_client_are_not_behind_it() {
         let (mut senders, clock) = (Senders::default(), SystemClock);
         let header = |session: &str, date: &str| Header {
+            subshell_id: None,
             msg_id: String::new(),
             msg_type: String::new(),
             session: session.to_owned(),
@@ -186,9 +200,16 @@ mod tests {
         };
         let early = iso8601(clock.wall() - 1000);
         senders.was_sent_before_failure(&header("a", &iso8601(clock.wall())), &clock);
-        senders.note_failure("a", &clock);
+        senders.note_failure(&header("a", ""), &clock);
         for (session, date) in [("a", ""), ("a", "yesterday"), ("b", &early)] {
             assert!(!senders.was_sent_before_failure(&header(session, date), &clock));
         }
+        assert!(senders.was_sent_before_failure(&header("a", &early), &clock));
+        // What goes to another shell does not stand behind it.
+        let beside = Header {
+            subshell_id: Some("1".to_owned()),
+            ..header("a", &early)
+        };
+        assert!(!senders.was_sent_before_failure(&beside, &clock));
     }
 }

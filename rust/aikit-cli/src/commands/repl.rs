@@ -145,7 +145,12 @@ impl Repl {
         }
         self.count += 1;
         let name = format!("cell [{}]", self.count);
-        match execute(&self.boot, &self.sink, Cell { code, name }) {
+        let cell = Cell {
+            code,
+            name,
+            shell: None,
+        };
+        match execute(&self.boot, &self.sink, cell) {
             Ok(value) => {
                 let text = value.as_ref().and_then(|it| it.get("text/plain"));
                 if let Some(text) = text.and_then(Value::as_str) {

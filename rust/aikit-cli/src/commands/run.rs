@@ -59,10 +59,16 @@ pub(super) fn run(args: RunArgs) -> Result<u8> {
     let prelude = Cell {
         code: arguments(&name, &args.args),
         name: "arguments".to_owned(),
+        shell: None,
     };
     execute(&boot, &sink, prelude)?;
     let run = || {
-        let outcome = execute(&boot, &sink, Cell { code, name });
+        let cell = Cell {
+            code,
+            name,
+            shell: None,
+        };
+        let outcome = execute(&boot, &sink, cell);
         // While the engine is there, whose functions they are.
         give_last_events();
         outcome

@@ -11,7 +11,7 @@ use std::{
 };
 
 use aikit_core::{
-    Error, ErrorKind, Value,
+    Error, ErrorKind, Result, Value,
     broadcast::QueueOptions,
     channel::{Channel, ChannelEvent, ChannelSubscription},
     io::{self, AbortOnDrop},
@@ -74,15 +74,18 @@ pub(super) fn info(desk: &Desk, asked: &CommInfoRequest) -> CommInfoReply {
 /// Opens a comm, or closes it at once: the protocol's way to refuse one.
 pub(super) fn open(desk: &Arc<Desk>, request: &Request, opened: &CommOpen) {
     if let Err(refusal) = try_open(desk, request, opened) {
-        let data = refusal.map_or_else(Object::new, |error| {
-            comm::data(&Value::map([("error", error.to_value())]))
-        });
-        desk.publish(request, &close_message(&opened.comm_id, data));
+        let error = refusal.map(|error| Value::map([("error", error.to_value())]));
+        let close = close_message(&opened.comm_id, &error.unwrap_or_default());
+        desk.publish(request, &close);
     }
 }
 
 /// Why a comm is not opened; nothing to say about a target that nobody knows.
-fn try_open(desk: &Arc<Desk>, request: &Request, opened: &CommOpen) -> Result<(), Option<Error>> {
+fn try_open(
+    desk: &Arc<Desk>,
+    request: &Request,
+    opened: &CommOpen,
+) -> std::result::Result<(), Option<Error>> {
     if opened.target_name != TARGET {
         return Err(None);
     }
@@ -133,9 +136,9 @@ pub(super) fn take(desk: &Desk, request: &Request, sent: &CommMsg) {
         .map(|it| it.channel.clone());
     let Some(channel) = channel else {
         // Both sides should know; the one that does not is told.
-        return desk.publish(request, &close_message(&sent.comm_id, Object::new()));
+        return desk.publish(request, &close_message(&sent.comm_id, &Value::Null));
     };
-    let published = ChannelEvent::from_value(&comm::table(&sent.data)).and_then(|mut event| {
+    let published = event_of(sent).and_then(|mut event| {
         event.metadata.source_connection_id = Some(sent.comm_id.clone());
         event.metadata.source.get_or_insert_with(|| "ui".to_owned());
         channel.publish(event)
@@ -179,7 +182,7 @@ impl Place {
             }
         }
         // The channel was destroyed.
-        let close = close_message(&self.comm_id, Object::new());
+        let close = close_message(&self.comm_id, &Value::Null);
         self.desk.sockets.iopub.publish(&self.parent, &close);
         let ended = self.desk.comms.open().remove(&self.comm_id);
         drop(ended);
@@ -192,17 +195,26 @@ impl Place {
 }
 
 fn event_message(comm_id: &str, event: &ChannelEvent) -> Content {
+    let (data, buffers) = comm::data(&event.to_value());
     CommMsg {
         comm_id: comm_id.to_owned(),
-        data: comm::data(&event.to_value()),
+        data,
+        buffers,
     }
     .into()
 }
 
-fn close_message(comm_id: &str, data: Object) -> Content {
+/// The event that a front end sent.
+fn event_of(sent: &CommMsg) -> Result<ChannelEvent> {
+    ChannelEvent::from_value(&comm::table(&sent.data, &sent.buffers)?)
+}
+
+fn close_message(comm_id: &str, data: &Value) -> Content {
+    let (data, buffers) = comm::data(data);
     CommClose {
         comm_id: comm_id.to_owned(),
         data,
+        buffers,
     }
     .into()
 }

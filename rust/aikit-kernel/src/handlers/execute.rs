@@ -1,9 +1,6 @@
 //! `execute`: runs a cell and tells everybody about it.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
     Result, Value,
@@ -12,7 +9,7 @@ use aikit_core::{
     value::Map,
 };
 
-use super::{Desk, Request, input::FrontEnd};
+use super::{Desk, Request, input::FrontEnd, subshell::Shell};
 use crate::{
     capture::CellOutput,
     wire::{
@@ -27,6 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) request: Request,
+    pub(crate) shell: Arc<Shell>,
     reply: ExecuteReply,
     /// How long the cell took.
     pub(crate) ran_for: Duration,
@@ -34,17 +32,20 @@ pub(crate) struct Finished {
     pub(crate) stops_queue: bool,
 }
 
-/// Runs the cell `asked` by `request`.
-pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -> Finished {
+/// Runs the cell `asked` by `request` in its shell.
+pub(crate) async fn run(
+    desk: &Desk,
+    shell: Arc<Shell>,
+    request: Request,
+    asked: &ExecuteRequest,
+) -> Finished {
     let clock = desk.context.clock();
     let started = clock.monotonic();
     desk.publish_state(&request, ExecutionState::Busy);
     let is_empty = asked.code.trim().is_empty();
     let counts = asked.store_history && !asked.silent && !is_empty;
-    // Only one cell runs at a time, so nobody else counts.
-    let execution_count = desk.execution_count() + u32::from(counts);
-    desk.execution_count
-        .store(execution_count, Ordering::Relaxed);
+    let execution_count = shell.execution_count() + u32::from(counts);
+    shell.set_execution_count(execution_count);
     if !asked.silent {
         let input = ExecuteInput {
             code: asked.code.clone(),
@@ -58,12 +59,15 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
     } else {
         let cell = Cell {
             code: asked.code.clone(),
-            name: format!("cell [{execution_count}]"),
+            name: shell.cell_name(execution_count),
+            shell: shell.id.clone(),
         };
-        let front_end = asked.allow_stdin.then(|| front_end(&request, &output));
-        execute(desk, &request, cell, (output.clone(), front_end)).await
+        let front_end = asked
+            .allow_stdin
+            .then(|| front_end(&shell, &request, &output));
+        execute(desk, &shell, &request, cell, (output.clone(), front_end)).await
     };
-    desk.end_cell();
+    desk.end_cell(&shell);
     output.flush();
     if counts {
         let text = result
@@ -71,10 +75,11 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
             .ok()
             .and_then(Option::as_ref)
             .and_then(plain_text);
-        if let Some(archive) = &desk.archive {
+        if let Some(archive) = &shell.archive {
             archive.add(execution_count, &asked.code, text.as_deref());
         }
-        desk.history()
+        shell
+            .history()
             .add(execution_count, asked.code.clone(), text);
     }
     let stops_queue = result.is_err() && asked.stop_on_error;
@@ -85,7 +90,7 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
         Ok(_) => ExecuteReply::Ok {
             execution_count,
             payload: Vec::new(),
-            user_expressions: evaluate(desk, &request, &asked.user_expressions).await,
+            user_expressions: evaluate(desk, &shell, &request, &asked.user_expressions).await,
         },
         Err(error) => ExecuteReply::Error {
             execution_count,
@@ -94,6 +99,7 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
     };
     Finished {
         request,
+        shell,
         reply,
         ran_for: clock.monotonic().saturating_sub(started),
         stops_queue,
@@ -107,9 +113,9 @@ pub(crate) fn finish(desk: &Desk, finished: Finished) {
 }
 
 /// Answers a cell that is not run, because one before it failed.
-pub(crate) fn abort(desk: &Desk, request: &Request) {
+pub(crate) fn abort(desk: &Desk, shell: &Shell, request: &Request) {
     desk.publish_state(request, ExecutionState::Busy);
-    let execution_count = desk.execution_count();
+    let execution_count = shell.execution_count();
     desk.reply(request, &ExecuteReply::Aborted { execution_count }.into());
     desk.publish_state(request, ExecutionState::Idle);
 }
@@ -119,11 +125,12 @@ fn output(desk: &Desk, request: &Request, silent: bool) -> CellOutput {
     CellOutput::new(sockets, clock, request.message.raw_header.clone(), silent)
 }
 
-fn front_end(request: &Request, output: &CellOutput) -> FrontEnd {
+fn front_end(shell: &Shell, request: &Request, output: &CellOutput) -> FrontEnd {
     FrontEnd {
         identities: request.message.identities.clone(),
         parent: request.message.raw_header.clone(),
         output: output.clone(),
+        asking: Arc::clone(&shell.asking),
     }
 }
 
@@ -148,6 +155,7 @@ fn publish_result(output: &CellOutput, execution_count: u32, result: &Result<Opt
 /// Runs a cell under a Context of its own, which an interrupt cancels.
 async fn execute(
     desk: &Desk,
+    shell: &Shell,
     request: &Request,
     cell: Cell,
     (output, front_end): (CellOutput, Option<FrontEnd>),
@@ -171,7 +179,7 @@ async fn execute(
     let sink = Arc::new(output.clone());
     let outcome = run_cell(&*desk.engine, &root, cell, sink, |cx| {
         output.follow(cx);
-        desk.start(cx.clone(), front_end)
+        desk.start(shell, cx.clone(), front_end)
     })
     .await;
     root.recent().push(Arc::clone(root.graph()));
@@ -179,16 +187,17 @@ async fn execute(
 }
 
 /// Evaluates the request's expressions, silently.
-async fn evaluate(desk: &Desk, request: &Request, expressions: &Object) -> Object {
+async fn evaluate(desk: &Desk, shell: &Shell, request: &Request, expressions: &Object) -> Object {
     let mut answers = Object::new();
     for (name, expression) in expressions {
         let code = expression.as_str().unwrap_or_default().to_owned();
         let cell = Cell {
             code,
             name: format!("user_expressions `{name}`"),
+            shell: shell.id.clone(),
         };
         let output = output(desk, request, true);
-        let answer = match execute(desk, request, cell, (output, None)).await {
+        let answer = match execute(desk, shell, request, cell, (output, None)).await {
             Ok(value) => ExpressionAnswer::Ok {
                 data: value.as_ref().map(bundle).unwrap_or_default(),
                 metadata: Object::new(),

@@ -1,20 +1,20 @@
 //! `history`: earlier cells, of this session and of those before it.
 
-use super::Desk;
+use super::subshell::Shell;
 use crate::wire::history::{HistoryReply, HistoryRequest};
 
 /// Answers a request.
-pub(crate) async fn reply(desk: &Desk, asked: &HistoryRequest) -> HistoryReply {
-    let Some(archive) = &desk.archive else {
-        return desk.history().find(asked, &[]);
+pub(crate) async fn reply(shell: &Shell, asked: &HistoryRequest) -> HistoryReply {
+    let Some(archive) = &shell.archive else {
+        return shell.history().find(asked, &[]);
     };
     if let Some(session) = archive.session().await {
-        desk.history().set_session(session);
+        shell.history().set_session(session);
     }
-    let wanted = desk.history().elsewhere(asked);
+    let wanted = shell.history().elsewhere(asked);
     let elsewhere = match wanted {
         Some(wanted) => archive.cells(wanted).await,
         None => Vec::new(),
     };
-    desk.history().find(asked, &elsewhere)
+    shell.history().find(asked, &elsewhere)
 }

@@ -1,7 +1,7 @@
 //! `input`: asks the user in the front end whose cell runs.
 
 use std::{
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use aikit_core::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use crate::{
@@ -36,6 +37,8 @@ pub(super) struct FrontEnd {
     pub(super) parent: Bytes,
     /// What was printed must be seen before the question.
     pub(super) output: CellOutput,
+    /// Held while a question of the shell waits.
+    pub(super) asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Asks through the front end of the kernel it is given to in
@@ -56,44 +59,76 @@ impl Ask for Asker {
     fn ask<'a>(&'a self, cx: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
         Box::pin(async move {
             let desk = self.desk.get().and_then(Weak::upgrade).ok_or_else(nobody)?;
-            cx.within(desk.ask(&question)).await?
+            cx.within(desk.ask(cx, &question)).await?
         })
     }
 }
 
+/// The questions that wait for an answer, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Questions(Mutex<Vec<Asked>>);
+
+/// A question that waits.
+#[derive(Debug)]
+struct Asked {
+    id: String,
+    identities: Vec<Bytes>,
+    /// Header of the cell's request, byte for byte.
+    cell: Bytes,
+    answer: oneshot::Sender<String>,
+}
+
+/// A question waits until dropped.
+struct Waiting<'a> {
+    questions: &'a Questions,
+    id: String,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.questions.open().retain(|it| it.id != self.id);
+    }
+}
+
+impl Questions {
+    fn open(&self) -> MutexGuard<'_, Vec<Asked>> {
+        // A plain mutex: it is never held across an await.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives an answer to the question it belongs to: the one it names, or else the oldest of its
+    /// client. Nobody waits any more for one to a question that was interrupted.
+    fn answer(&self, answer: &Incoming) {
+        let Ok(Content::InputReply(reply)) = &answer.content else {
+            return debug!("what came on the stdin socket is no answer");
+        };
+        let mut questions = self.open();
+        let meant = questions
+            .iter()
+            .position(|it| belongs(answer, &it.id, &it.identities, &it.cell));
+        let Some(meant) = meant else {
+            return debug!("an answer to another question was dropped");
+        };
+        // Whoever asked may have stopped waiting by now.
+        let _gone = questions.remove(meant).answer.send(reply.value.clone());
+    }
+}
+
+/// Gives what clients answer to who asked.
+pub(crate) async fn answer_questions(desk: Arc<Desk>, mut answers: mpsc::Receiver<Incoming>) {
+    while let Some(answer) = answers.recv().await {
+        desk.questions.answer(&answer);
+    }
+}
+
 impl Desk {
-    async fn ask(&self, question: &Question) -> Result<String> {
-        let front_end = self.front_end().ok_or_else(nobody)?;
-        // Held while waiting: the next answer belongs to this question.
-        let mut answers = self.answers.lock().await;
+    async fn ask(&self, cx: &Context, question: &Question) -> Result<String> {
+        let front_end = self.front_end(cx).ok_or_else(nobody)?;
+        // Of each shell one at a time: front ends show one prompt below a cell.
+        let _turn = front_end.asking.lock().await;
         for _ in 0..ATTEMPTS_MAX {
-            // An answer to a question that was interrupted.
-            while answers.try_recv().is_ok() {}
             front_end.output.flush();
-            let request = InputRequest {
-                prompt: prompt(question),
-                password: question.secret,
-            };
-            let FrontEnd {
-                identities, parent, ..
-            } = &front_end;
-            let message = self.codec.encode(identities, parent, &request.into());
-            if !self
-                .sockets
-                .stdin
-                .send_within(CONNECT_LIMIT, &message)
-                .await
-            {
-                return Err(nobody());
-            }
-            let answer = loop {
-                let answer = answers.recv().await.ok_or_else(nobody)?;
-                if !belongs(&answer, &message.msg_id, identities, parent) {
-                    debug!("an answer to another question was dropped");
-                } else if let Ok(Content::InputReply(reply)) = answer.content {
-                    break reply.value;
-                }
-            };
+            let answer = self.ask_once(&front_end, question).await?;
             if let Some(answer) = choose(&answer, &question.choices) {
                 return Ok(answer);
             }
@@ -101,6 +136,33 @@ impl Desk {
         let choices = question.choices.join("`, `");
         Err(Error::invalid_args("the answer is none of the choices")
             .with_hint(format!("answer with one of `{choices}`")))
+    }
+
+    async fn ask_once(&self, front_end: &FrontEnd, question: &Question) -> Result<String> {
+        let request = InputRequest {
+            prompt: prompt(question),
+            password: question.secret,
+        };
+        let FrontEnd {
+            identities, parent, ..
+        } = front_end;
+        let message = self.codec.encode(identities, parent, &request.into());
+        let (answer, answered) = oneshot::channel();
+        self.questions.open().push(Asked {
+            id: message.msg_id.clone(),
+            identities: identities.clone(),
+            cell: parent.clone(),
+            answer,
+        });
+        let _waiting = Waiting {
+            questions: &self.questions,
+            id: message.msg_id.clone(),
+        };
+        let stdin = &self.sockets.stdin;
+        if !stdin.send_within(CONNECT_LIMIT, &message).await {
+            return Err(nobody());
+        }
+        answered.await.map_err(|_| nobody())
     }
 }
 

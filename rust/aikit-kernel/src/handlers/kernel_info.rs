@@ -8,8 +8,16 @@ use crate::{
     },
 };
 
+/// What the enhancement proposal 91 calls shells that run side by side.
+const SUBSHELLS: &str = "kernel subshells";
+
 pub(super) fn reply(desk: &Desk) -> KernelInfoReply {
     let language = desk.engine.language();
+    let features = if desk.engine.has_shells() {
+        vec![SUBSHELLS.to_owned()]
+    } else {
+        Vec::new()
+    };
     let version = env!("CARGO_PKG_VERSION");
     KernelInfoReply {
         protocol_version: PROTOCOL_VERSION.to_owned(),
@@ -25,7 +33,7 @@ pub(super) fn reply(desk: &Desk) -> KernelInfoReply {
             codemirror_mode: language.codemirror_mode.to_owned(),
         },
         debugger: false,
-        supported_features: Vec::new(),
+        supported_features: features,
         help_links: Vec::new(),
     }
 }

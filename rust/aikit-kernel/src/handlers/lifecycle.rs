@@ -1,13 +1,18 @@
-//! `interrupt`: stops the running cell, and nothing else.
+//! `interrupt`: stops the running cells, and nothing else.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use aikit_core::{Context, ErrorKind, io};
 
-use crate::handlers::{Desk, input::FrontEnd};
+use crate::handlers::{
+    Desk,
+    input::FrontEnd,
+    subshell::{self, Shell},
+};
 
 /// Why an interrupted cell ended.
 const INTERRUPTED: &str = "the cell was interrupted";
@@ -18,52 +23,79 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 /// What an interrupt may mean.
 #[derive(Debug, Default)]
 pub(crate) struct Current {
-    cell: Option<RunningCell>,
-    /// Set while a cell was taken from the queue and has not begun: whether it must not begin.
-    taken: Option<bool>,
+    cells: Vec<RunningCell>,
+    /// By shell, while a cell was taken from its queue and has not begun: whether it must not
+    /// begin.
+    taken: HashMap<Option<Arc<str>>, bool>,
 }
 
-/// The cell that runs.
+/// A cell that runs.
 #[derive(Debug)]
 struct RunningCell {
     context: Context,
+    shell: Option<Arc<str>>,
     /// Absent when its client answers no questions.
     front_end: Option<FrontEnd>,
 }
 
 /// Marks a cell as running until dropped.
 #[derive(Debug)]
-pub(super) struct Running<'a>(&'a Desk);
+pub(super) struct Running<'a> {
+    desk: &'a Desk,
+    request_id: String,
+}
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.current().cell = None;
+        let mut current = self.desk.current();
+        current
+            .cells
+            .retain(|cell| cell.context.request_id() != self.request_id);
     }
 }
 
 impl Desk {
-    /// A cell was taken from the queue: an interrupt means it from now on.
-    pub(crate) fn take_cell(&self) {
-        self.current().taken = Some(false);
+    /// A cell was taken from the queue of its shell: an interrupt means it from now on.
+    pub(crate) fn take_cell(&self, shell: &Shell) {
+        self.current().taken.insert(shell.id.clone(), false);
     }
 
     /// The cell that was taken has ended, whether it began or not.
-    pub(super) fn end_cell(&self) {
-        self.current().taken = None;
+    pub(super) fn end_cell(&self, shell: &Shell) {
+        self.current().taken.remove(&shell.id);
     }
 
-    pub(super) fn start(&self, context: Context, front_end: Option<FrontEnd>) -> Running<'_> {
+    pub(super) fn start(
+        &self,
+        shell: &Shell,
+        context: Context,
+        front_end: Option<FrontEnd>,
+    ) -> Running<'_> {
         let mut current = self.current();
-        if current.taken.take() == Some(true) {
+        if current.taken.remove(&shell.id) == Some(true) {
             context.cancel(ErrorKind::Interrupted, INTERRUPTED);
         }
-        current.cell = Some(RunningCell { context, front_end });
-        Running(self)
+        let request_id = context.request_id().to_owned();
+        current.cells.push(RunningCell {
+            context,
+            shell: shell.id.clone(),
+            front_end,
+        });
+        Running {
+            desk: self,
+            request_id,
+        }
     }
 
-    /// Who answers questions of the running cell.
-    pub(super) fn front_end(&self) -> Option<FrontEnd> {
-        self.current().cell.as_ref()?.front_end.clone()
+    /// Who answers the questions that are asked in `cx`: the client of its cell; when that has
+    /// ended, of the one that runs in the main shell, or else in any.
+    pub(super) fn front_end(&self, cx: &Context) -> Option<FrontEnd> {
+        let current = self.current();
+        let own = |cell: &&RunningCell| cell.context.request_id() == cx.request_id();
+        let cell = current.cells.iter().find(own);
+        let in_main = || current.cells.iter().find(|cell| cell.shell.is_none());
+        let cell = cell.or_else(in_main).or_else(|| current.cells.first());
+        cell?.front_end.clone()
     }
 
     /// Stops the cell `request_id`; the answer is whether it runs.
@@ -71,15 +103,28 @@ impl Desk {
         // Held while the engine is told, so that the next cell is never the one that stops.
         let current = self.current();
         let meant = current
-            .cell
-            .as_ref()
-            .filter(|cell| cell.context.request_id() == request_id);
+            .cells
+            .iter()
+            .find(|cell| cell.context.request_id() == request_id);
         let Some(cell) = meant else {
             return false;
         };
         cell.context.cancel(ErrorKind::Interrupted, INTERRUPTED);
-        self.engine.interrupt();
+        self.engine.interrupt_cell(&cell.context);
         true
+    }
+
+    /// Stops the cell of a shell that ends.
+    pub(super) fn stop_shell(&self, shell: &Shell) {
+        let mut current = self.current();
+        if let Some(must_not_begin) = current.taken.get_mut(&shell.id) {
+            *must_not_begin = true;
+        }
+        let own = current.cells.iter().filter(|cell| cell.shell == shell.id);
+        for cell in own {
+            subshell::end(&cell.context);
+            self.engine.interrupt_cell(&cell.context);
+        }
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -88,31 +133,33 @@ impl Desk {
     }
 }
 
-/// Stops the running cell, and keeps telling it until it has stopped; without one, what cells left
-/// running in the background.
+/// Stops the running cells of all shells, and keeps telling them until they have stopped; without
+/// one, what cells left running in the background.
 pub(crate) fn interrupt_until_stopped(desk: &Arc<Desk>) {
-    let request_id = {
+    let running: Vec<String> = {
         // Held while the engine is told, so that no cell begins meanwhile.
         let mut current = desk.current();
-        if let Some(must_not_begin) = &mut current.taken {
-            *must_not_begin = true;
-            return;
+        current
+            .taken
+            .values_mut()
+            .for_each(|must_not_begin| *must_not_begin = true);
+        if current.cells.is_empty() && current.taken.is_empty() {
+            return desk.engine.interrupt();
         }
-        let Some(cell) = current.cell.as_ref() else {
-            desk.engine.interrupt();
-            return;
-        };
-        cell.context.request_id().to_owned()
+        let ids = current.cells.iter().map(|it| it.context.request_id());
+        ids.map(str::to_owned).collect()
     };
-    desk.interrupt(&request_id);
-    let desk = Arc::clone(desk);
-    // Ends with the cell.
-    let _repeats = io::spawn(async move {
-        loop {
-            desk.context.clock().sleep(REPEAT_AFTER).await;
-            if !desk.interrupt(&request_id) {
-                return;
+    for request_id in running {
+        desk.interrupt(&request_id);
+        let desk = Arc::clone(desk);
+        // Ends with the cell.
+        let _repeats = io::spawn(async move {
+            loop {
+                desk.context.clock().sleep(REPEAT_AFTER).await;
+                if !desk.interrupt(&request_id) {
+                    return;
+                }
             }
-        }
-    });
+        });
+    }
 }

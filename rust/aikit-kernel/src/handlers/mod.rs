@@ -3,6 +3,7 @@
 pub(crate) mod execute;
 pub(crate) mod input;
 pub(crate) mod lifecycle;
+pub(crate) mod subshell;
 
 mod comm;
 mod complete;
@@ -11,18 +12,14 @@ mod inspect;
 mod is_complete;
 mod kernel_info;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::{Arc, Mutex};
 
-use aikit_core::{Context, Error, ErrorKind, engine::ScriptEngine};
-use tokio::sync::mpsc;
+use aikit_core::{Context, Error, ErrorKind, Result, engine::ScriptEngine};
 use tracing::warn;
 
+use self::subshell::{Shell, Shells};
 use crate::{
-    archive::Archive,
-    history::History,
+    archive::HistoryPlace,
     socket::Sockets,
     wire::{
         Content,
@@ -40,15 +37,10 @@ pub(crate) struct Desk {
     pub(crate) codec: Arc<Codec>,
     /// Parent of every cell's Context.
     pub(crate) context: Context,
-    /// Number of the last cell that counted.
-    execution_count: AtomicU32,
-    history: Mutex<History>,
-    /// Where the cells of all sessions are kept.
-    pub(crate) archive: Option<Archive>,
+    pub(crate) shells: Shells,
     current: Mutex<lifecycle::Current>,
     comms: comm::Comms,
-    /// What arrives on the stdin socket; one question at a time reads it.
-    answers: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
+    questions: input::Questions,
 }
 
 /// Where a request came from, and where its reply goes.
@@ -71,28 +63,18 @@ impl Desk {
         sockets: Arc<Sockets>,
         codec: Arc<Codec>,
         context: Context,
-        answers: mpsc::Receiver<Incoming>,
+        history: Option<HistoryPlace>,
     ) -> Self {
-        let (execution_count, history, current) =
-            (AtomicU32::new(0), Mutex::default(), Mutex::default());
         Self {
             engine,
             sockets,
             codec,
             context,
-            execution_count,
-            history,
-            archive: None,
-            current,
+            shells: Shells::new(history),
+            current: Mutex::default(),
             comms: comm::Comms::default(),
-            answers: tokio::sync::Mutex::new(answers),
+            questions: input::Questions::default(),
         }
-    }
-
-    /// Keeps the cells beyond this session.
-    pub(crate) fn with_archive(mut self, archive: Option<Archive>) -> Self {
-        self.archive = archive;
-        self
     }
 
     /// Broadcasts a message that belongs to `request`.
@@ -123,14 +105,17 @@ impl Desk {
         let _connected = socket.send(&message);
     }
 
-    /// Number of the last cell that counted.
-    pub(crate) fn execution_count(&self) -> u32 {
-        self.execution_count.load(Ordering::Relaxed)
-    }
-
-    fn history(&self) -> MutexGuard<'_, History> {
-        // A plain mutex: it is never held across an await.
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The shell that a request is for. An engine whose cells cannot run side by side has the main
+    /// one only, and what headers say of others is nothing to it.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` when there is none.
+    pub(crate) fn shell_of(&self, request: &Request) -> Result<Arc<Shell>> {
+        if request.origin == Origin::Control || !self.engine.has_shells() {
+            return Ok(Arc::clone(&self.shells.main));
+        }
+        self.shells.of(&request.message.header)
     }
 }
 
@@ -139,10 +124,18 @@ pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
     if take_comm(desk, request) {
         return;
     }
+    let shell = match desk.shell_of(request) {
+        Ok(shell) => shell,
+        Err(error) => return subshell::refuse(desk, request, &error),
+    };
     desk.publish_state(request, ExecutionState::Busy);
+    let msg_type = &request.message.header.msg_type;
     let reply = match &request.message.content {
-        Ok(content) => answer_content(desk, content).await,
-        Err(error) => Some(refusal(&request.message.header.msg_type, error)),
+        Ok(content) => match answer_content(desk, &shell, content).await {
+            Ok(reply) => reply,
+            Err(error) => Some(refusal(msg_type, &error)),
+        },
+        Err(error) => Some(refusal(msg_type, error)),
     };
     if let Some(reply) = reply {
         desk.reply(request, &reply);
@@ -173,20 +166,30 @@ pub(crate) fn take_comm(desk: &Arc<Desk>, request: &Request) -> bool {
     true
 }
 
-async fn answer_content(desk: &Arc<Desk>, content: &Content) -> Option<Content> {
-    Some(match content {
+async fn answer_content(
+    desk: &Arc<Desk>,
+    shell: &Shell,
+    content: &Content,
+) -> Result<Option<Content>> {
+    let has_shells = desk.engine.has_shells();
+    Ok(Some(match content {
         Content::KernelInfoRequest(_) => kernel_info::reply(desk).into(),
         Content::CompleteRequest(asked) => complete::reply(desk, asked).await,
         Content::InspectRequest(asked) => inspect::reply(desk, asked).await,
         Content::IsCompleteRequest(asked) => is_complete::reply(desk, asked).into(),
-        Content::HistoryRequest(asked) => history::reply(desk, asked).await.into(),
+        Content::HistoryRequest(asked) => history::reply(shell, asked).await.into(),
         Content::CommInfoRequest(asked) => comm::info(desk, asked).into(),
         Content::InterruptRequest(_) => {
             lifecycle::interrupt_until_stopped(desk);
             InterruptReply {}.into()
         }
-        other => return unanswered(other.msg_type()),
-    })
+        Content::CreateSubshellRequest(_) if has_shells => subshell::create(desk)?.into(),
+        Content::DeleteSubshellRequest(asked) if has_shells => {
+            subshell::delete(desk, &asked.subshell_id)?.into()
+        }
+        Content::ListSubshellRequest(_) if has_shells => subshell::list(desk).into(),
+        other => return Ok(unanswered(other.msg_type())),
+    }))
 }
 
 fn unanswered(msg_type: &str) -> Option<Content> {

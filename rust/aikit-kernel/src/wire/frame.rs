@@ -45,8 +45,6 @@ pub struct Incoming {
     pub raw_parent: Bytes,
     /// Its content; an error of kind `protocol` when it does not fit its `msg_type`.
     pub content: Result<Content>,
-    /// Binary data behind it.
-    pub buffers: Vec<Bytes>,
     /// What tells it from every other message; absent without a key.
     pub digest: Option<Digest>,
 }
@@ -112,9 +110,11 @@ impl Codec {
             username: "aikit".to_owned(),
             date: iso8601(self.clock.now()),
             version: PROTOCOL_VERSION.to_owned(),
+            subshell_id: None,
         };
         // A header is strings, and a content that cannot be JSON does not exist.
         let raw_header = serde_json::to_vec(&header).unwrap_or_default();
+        let buffers = content.buffers();
         let content = content.to_bytes().unwrap_or_else(|_| NOTHING.to_vec());
         let parent = if parent.is_empty() {
             Bytes::from_static(NOTHING)
@@ -131,6 +131,7 @@ impl Codec {
         frames.push(Bytes::from_static(DELIMITER));
         frames.push(self.sign(&parts).into());
         frames.extend(parts);
+        frames.extend_from_slice(buffers);
         Outgoing {
             msg_id: header.msg_id,
             frames,
@@ -173,7 +174,10 @@ impl Codec {
             malformed("the header of a message is not valid").with_source(error)
         })?;
         let content = match Content::parse(&header.msg_type, &content) {
-            Ok(content) => Ok(content),
+            Ok(mut content) => {
+                content.set_buffers(buffers);
+                Ok(content)
+            }
             Err(error) if error.classify() == Category::Data => Err(misfit(&header, &error)),
             Err(error) => {
                 return Err(malformed("the content of a message is not JSON").with_source(error));
@@ -185,7 +189,6 @@ impl Codec {
             raw_header,
             raw_parent,
             content,
-            buffers,
             digest,
         })
     }

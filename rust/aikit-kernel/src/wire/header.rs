@@ -1,6 +1,7 @@
 //! The header of a message.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// Version of the messaging specification spoken here.
 pub const PROTOCOL_VERSION: &str = "5.5";
@@ -24,4 +25,20 @@ pub struct Header {
     /// Version of the messaging specification.
     #[serde(default)]
     pub version: String,
+    /// Which shell a request is for; the main one when absent.
+    #[serde(
+        default,
+        deserialize_with = "subshell_id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub subshell_id: Option<String>,
+}
+
+/// What is no text is the identity of no subshell, which is for whoever looks for it to say.
+fn subshell_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => None,
+        Value::String(id) => Some(id),
+        other => Some(other.to_string()),
+    })
 }

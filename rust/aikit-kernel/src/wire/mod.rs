@@ -13,7 +13,9 @@ pub mod is_complete;
 pub mod kernel_info;
 pub mod lifecycle;
 pub mod status;
+pub mod subshell;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use self::{
@@ -28,6 +30,10 @@ use self::{
     kernel_info::{KernelInfoReply, KernelInfoRequest},
     lifecycle::{InterruptReply, InterruptRequest, ShutdownReply, ShutdownRequest},
     status::{IopubWelcome, Status},
+    subshell::{
+        CreateSubshellReply, CreateSubshellRequest, DeleteSubshellReply, DeleteSubshellRequest,
+        ListSubshellReply, ListSubshellRequest,
+    },
 };
 
 /// A JSON object.
@@ -100,6 +106,28 @@ macro_rules! messages {
     };
 }
 
+impl Content {
+    /// Binary data that travels behind the message; only comms have some.
+    pub fn buffers(&self) -> &[Bytes] {
+        match self {
+            Self::CommOpen(it) => &it.buffers,
+            Self::CommMsg(it) => &it.buffers,
+            Self::CommClose(it) => &it.buffers,
+            _ => &[],
+        }
+    }
+
+    /// Takes the binary data that came behind the message, where it has a place for it.
+    pub fn set_buffers(&mut self, buffers: Vec<Bytes>) {
+        match self {
+            Self::CommOpen(it) => it.buffers = buffers,
+            Self::CommMsg(it) => it.buffers = buffers,
+            Self::CommClose(it) => it.buffers = buffers,
+            _ => {}
+        }
+    }
+}
+
 messages! {
     /// See [`ExecuteRequest`].
     ExecuteRequest => "execute_request",
@@ -165,6 +193,18 @@ messages! {
     ShutdownRequest => "shutdown_request",
     /// See [`ShutdownReply`].
     ShutdownReply => "shutdown_reply",
+    /// See [`CreateSubshellRequest`].
+    CreateSubshellRequest => "create_subshell_request",
+    /// See [`CreateSubshellReply`].
+    CreateSubshellReply => "create_subshell_reply",
+    /// See [`DeleteSubshellRequest`].
+    DeleteSubshellRequest => "delete_subshell_request",
+    /// See [`DeleteSubshellReply`].
+    DeleteSubshellReply => "delete_subshell_reply",
+    /// See [`ListSubshellRequest`].
+    ListSubshellRequest => "list_subshell_request",
+    /// See [`ListSubshellReply`].
+    ListSubshellReply => "list_subshell_reply",
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use aikit_kernel::wire::{
     is_complete::{IsCompleteReply, IsCompleteRequest},
     kernel_info::KernelInfoRequest,
     lifecycle::InterruptRequest,
+    subshell::CreateSubshellRequest,
 };
 
 use crate::conversation::{Conversation, cell, outline, talk};
@@ -147,6 +148,7 @@ fn a_comm_of_an_unknown_target_is_closed() {
             comm_id: "c".to_owned(),
             target_name: "nobody".to_owned(),
             data: Object::new(),
+            buffers: Vec::new(),
         };
         let id = conversation.client.shell.send(opened).await.unwrap();
         assert_eq!(
@@ -250,5 +252,19 @@ fn an_interrupt_ends_a_question() {
             panic!("{heard:?}")
         };
         assert_eq!(error.ename, "KeyboardInterrupt");
+    });
+}
+
+#[test]
+fn an_engine_without_shells_has_the_main_one_only() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let heard = conversation.request(CreateSubshellRequest {}).await;
+        let reply = String::from_utf8(heard.reply.to_bytes().unwrap()).unwrap();
+        assert!(reply.contains("\"protocol\"") && reply.contains("create_subshell_request"));
+        let info = conversation.request(KernelInfoRequest {}).await.reply;
+        assert!(
+            matches!(info, Content::KernelInfoReply(info) if info.supported_features.is_empty())
+        );
     });
 }

@@ -106,6 +106,7 @@ impl Callable for LuaCallable {
         let run = Arc::new(Run {
             cx: cancel.cx.clone(),
             sink,
+            cell: Arc::clone(&self.run.cell),
             failed_tasks: Arc::clone(&self.run.failed_tasks),
             fate: None,
             frame: None,

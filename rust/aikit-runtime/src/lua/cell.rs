@@ -16,7 +16,7 @@ use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 use super::{
     clock, display,
     error::{self, IntoLua as _},
-    inspect, interrupt, raw,
+    inspect, raw,
     run::Run,
     sandbox,
     source::{self, KEEP, Prepared},
@@ -69,7 +69,7 @@ async fn show(state: &State, run: &Arc<Run>, values: MultiValue) -> Result<Map> 
     let bundle = bundle.map_err(error::from_setup)?;
     let outcome = state.drive(Arc::clone(run), bundle, values).await;
     // The error of a function that was stopped may have been replaced by a text.
-    if interrupt::is_asked() {
+    if run.is_asked() {
         return Err(thread::stopped(&run.cx));
     }
     outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;

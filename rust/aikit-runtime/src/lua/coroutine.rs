@@ -73,7 +73,7 @@ pub(super) fn weak_table(lua: &Lua) -> mlua::Result<Table> {
 enum Resumed {
     /// It gave this many values, which are on the stack.
     Values(c_int),
-    /// It waits for an asynchronous function.
+    /// It waits for an asynchronous function, or was preempted.
     Waits,
     /// It failed; the error is on the stack.
     Failed,
@@ -91,12 +91,19 @@ unsafe fn resume_once(state: *mut lua_State, co: *mut lua_State, count: c_int) -
         let mut results = 0;
         let resumer = runs::resume(co.addr());
         let previous = switch(co);
+        // Who cannot wait itself cannot let it wait.
+        let could_yield = interrupt::can_yield();
+        interrupt::set_can_yield(could_yield && ffi::lua_isyieldable(state) != 0);
         let status = ffi::lua_resume(co, state, count, &raw mut results);
+        interrupt::set_can_yield(could_yield);
         switch(previous);
         runs::suspend(co.addr(), resumer, status == ffi::LUA_YIELD);
         if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
             ffi::lua_xmove(co, state, 1);
             return Resumed::Failed;
+        }
+        if status == ffi::LUA_YIELD && results == 0 && interrupt::take_yielded(co) {
+            return Resumed::Waits;
         }
         if status == ffi::LUA_YIELD && results == 1 && is_pending(co) {
             ffi::lua_settop(co, -2);

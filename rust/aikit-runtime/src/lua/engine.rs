@@ -1,14 +1,19 @@
 //! The Lua engine: the Lua thread behind the trait of script engines.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use aikit_core::{
     Context, Error, ErrorKind, Result,
     context::Overrides,
     engine::{Cell, Completeness, Completion, LanguageInfo, OutputSink, ScriptEngine, Span},
+    io::{self, AbortOnDrop},
     value::Map,
 };
 use futures::future::{BoxFuture, Either, select};
@@ -18,9 +23,11 @@ use tokio::sync::oneshot;
 use super::{
     cell,
     complete::{self, Names},
-    inspect, lexer,
+    inspect,
+    interrupt::Control,
+    lexer,
     progress::Shown,
-    run::Run,
+    run::{OfCell, Run},
     source, spans,
     task::FailedTasks,
     thread::{self, Ended, Job, LuaThread},
@@ -33,17 +40,25 @@ pub struct LuaEngine {
     thread: LuaThread,
     host: Arc<dyn Host>,
     names: Arc<RwLock<Names>>,
-    /// Held by the cell that runs.
-    turn: Arc<tokio::sync::Mutex<()>>,
-    running: Arc<Mutex<Option<Running>>>,
+    /// By shell: held by its cell that runs.
+    shells: Mutex<HashMap<Option<Arc<str>>, Turn>>,
+    /// The cells that run.
+    running: Arc<Mutex<Vec<Running>>>,
     /// Compiles only, to tell whether code is complete while a cell runs.
     scratch: Mutex<Lua>,
 }
 
-/// The cell that runs.
+/// What the cells of one shell hold while they run.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// How long a cell may compute while one of a subshell waits for its turn.
+const SLICE: Duration = Duration::from_millis(5);
+
+/// A cell that runs.
 #[derive(Debug)]
 struct Running {
     cx: Context,
+    cell: Arc<OfCell>,
     is_over: Arc<AtomicBool>,
     is_stopping: bool,
 }
@@ -60,31 +75,40 @@ impl LuaEngine {
             thread: LuaThread::start(Arc::clone(&host), Arc::clone(&names))?,
             host,
             names,
-            turn: Arc::default(),
+            shells: Mutex::default(),
             running: Arc::default(),
             scratch: Mutex::new(Lua::new()),
         })
     }
 
-    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+    /// The turn of a shell.
+    fn turn(&self, shell: Option<&Arc<str>>) -> Turn {
+        let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of a shell without a cell nothing stays.
+        shells.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(shells.entry(shell.cloned()).or_default())
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that a cell runs; the answer is called when it is over, and sets the flag.
-    fn begin(&self, cx: &Context, is_over: &Arc<AtomicBool>) -> Ended {
-        *self.running() = Some(Running {
+    fn begin(&self, cx: &Context, cell: &Arc<OfCell>, is_over: &Arc<AtomicBool>) -> Ended {
+        self.running().push(Running {
             cx: cx.clone(),
+            cell: Arc::clone(cell),
             is_over: Arc::clone(is_over),
             is_stopping: false,
         });
-        let is_over = Arc::clone(is_over);
-        let (running, control) = (Arc::clone(&self.running), self.thread.control);
+        let (cell, is_over) = (Arc::clone(cell), Arc::clone(is_over));
+        let running = Arc::clone(&self.running);
         Ended(Some(Box::new(move || {
             let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-            *running = None;
+            running.retain(|it| !Arc::ptr_eq(&it.is_over, &is_over));
             is_over.store(true, Ordering::SeqCst);
-            // Under the lock: a later request belongs to a later cell.
-            control.settle();
+            // Under the lock: nobody asks it from now on. What its tasks do later is theirs.
+            cell.asked.store(false, Ordering::SeqCst);
         })))
     }
 
@@ -93,28 +117,26 @@ impl LuaEngine {
         let control = self.thread.control;
         // Under the lock no cell begins, and what a cell runs is not a task's.
         let running = self.running();
-        if running.is_none()
+        if running.is_empty()
             && let Some(poll) = control.ask_poll()
         {
             thread::stop_until(control, &Context::default(), move || !control.is_in(poll));
         }
     }
 
-    /// Stops the running cell for `reason`, when it is the one that `is_wanted` means.
+    /// Stops for `reason` those of the running cells that `is_wanted` means.
     fn stop(&self, (kind, reason): (ErrorKind, &str), is_wanted: impl Fn(&Running) -> bool) {
         let mut running = self.running();
-        let Some(cell) = running.as_mut().filter(|cell| is_wanted(cell)) else {
-            return;
-        };
-        cell.cx.cancel(kind, reason);
-        if cell.is_stopping {
-            return;
+        for cell in running.iter_mut().filter(|cell| is_wanted(cell)) {
+            cell.cx.cancel(kind, reason);
+            if std::mem::replace(&mut cell.is_stopping, true) {
+                continue;
+            }
+            cell.cell.asked.store(true, Ordering::SeqCst);
+            let is_over = Arc::clone(&cell.is_over);
+            let is_over = move || is_over.load(Ordering::SeqCst);
+            thread::stop_until(self.thread.control, &cell.cx, is_over);
         }
-        cell.is_stopping = true;
-        self.thread.control.ask();
-        let is_over = Arc::clone(&cell.is_over);
-        let is_over = move || is_over.load(Ordering::SeqCst);
-        thread::stop_until(self.thread.control, &cell.cx, is_over);
     }
 
     async fn run(
@@ -123,7 +145,7 @@ impl LuaEngine {
         cell: Cell,
         sink: Arc<dyn OutputSink>,
     ) -> Result<Option<Map>> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = self.turn(cell.shell.as_ref()).lock_owned().await;
         // It may have been cancelled while it waited for its turn.
         cx.check()?;
         let cx = cx.part(Overrides {
@@ -132,13 +154,23 @@ impl LuaEngine {
         });
         let (reply, answer) = oneshot::channel();
         let is_over = Arc::new(AtomicBool::new(false));
-        let ended = self.begin(&cx, &is_over);
+        let of_cell = Arc::new(OfCell {
+            shell: cell.shell.clone(),
+            asked: AtomicBool::new(false),
+        });
+        let ended = self.begin(&cx, &of_cell, &is_over);
         let run = Arc::new(Run {
             cx: cx.clone(),
             sink,
+            cell: of_cell,
             failed_tasks: Arc::new(FailedTasks::new()),
             fate: None,
             frame: None,
+        });
+        // A cell of a subshell does not wait for whoever computes in another.
+        let _slices = cell.shell.as_ref().map(|_| {
+            let slices = io::spawn(slice(self.thread.control, cx.clone()));
+            AbortOnDrop(slices.abort_handle())
         });
         let job = Job::Execute {
             run,
@@ -161,6 +193,15 @@ impl LuaEngine {
             }
         };
         answer.map_err(|_| gone())?
+    }
+}
+
+/// Preempts whoever computes for longer than a slice of time.
+async fn slice(control: &'static Control, cx: Context) {
+    let mut seen = None;
+    loop {
+        cx.clock().sleep(SLICE).await;
+        seen = control.preempt(seen);
     }
 }
 
@@ -194,15 +235,15 @@ impl Drop for LuaEngine {
         // Tasks that begin from now on stop at once. The control is still the thread's own: it
         // cannot end before it is told to.
         self.thread.control.ask();
-        let cx = self.running().as_ref().map(|running| running.cx.clone());
-        if let Some(cx) = &cx {
+        let cells: Vec<Context> = self.running().iter().map(|it| it.cx.clone()).collect();
+        for cx in &cells {
             cx.cancel(ErrorKind::Cancelled, "the engine is ending");
         }
         let is_busy = self.thread.control.ask_poll().is_some();
         // The thread ends by itself; it is not waited for, because it may be inside a long call.
         drop(self.thread.jobs.send(Job::Stop));
-        if cx.is_some() || is_busy {
-            let cx = cx.unwrap_or_default();
+        if !cells.is_empty() || is_busy {
+            let cx = cells.into_iter().next().unwrap_or_default();
             let ended = Arc::clone(&self.thread.ended);
             thread::stop_until(self.thread.control, &cx, move || {
                 ended.load(Ordering::SeqCst)
@@ -228,6 +269,10 @@ impl LuaEngine {
 impl ScriptEngine for LuaEngine {
     fn language(&self) -> LanguageInfo {
         Self::language_info()
+    }
+
+    fn has_shells(&self) -> bool {
+        true
     }
 
     fn execute<'a>(
@@ -308,5 +353,10 @@ impl ScriptEngine for LuaEngine {
         let reason = (ErrorKind::Interrupted, "the cell was interrupted");
         self.stop(reason, |_| true);
         self.stop_tasks();
+    }
+
+    fn interrupt_cell(&self, cx: &Context) {
+        let reason = (ErrorKind::Interrupted, "the cell was interrupted");
+        self.stop(reason, |it| it.cx.request_id() == cx.request_id());
     }
 }

@@ -1,4 +1,4 @@
-//! Stopping Lua from another thread at no cost while nothing is asked.
+//! Stopping and preempting Lua from another thread at no cost while nothing is asked.
 //!
 //! No hook is set until somebody asks. Then the requester raises a flag and sends SIGURG to the
 //! thread that owns Lua; the handler arms a count hook on the running coroutine; the hook raises
@@ -9,9 +9,15 @@
 //! Tasks may run when no cell does. Then the request is for one poll only, which has a number, so
 //! that it can never stop a cell that begins meanwhile.
 //!
-//! A task and a function that was handed over have a Context of their own, which can be cancelled
-//! or pass its deadline while the rest goes on. While one is polled, its flag is the innermost of
-//! [`within_run`], and the hook raises for as long as that flag is raised and that run is polled.
+//! Each cell has a flag of its own, and several may run in turn. A task and a function that was
+//! handed over have a Context of their own, which can be cancelled or pass its deadline while the
+//! rest goes on. While one of these is polled, its flag is among those of [`within_run`], and the
+//! hook raises for as long as one of them is raised.
+//!
+//! While cells of several shells run, one that computes for long is preempted: the hook yields the
+//! coroutine in place of raising, and whoever polls it polls others first. That is for one poll
+//! only as well. Code that cannot yield, because a C function stands around it, goes on until it
+//! can; so does our own Lua code, which counts on not being preempted.
 //!
 //! Each Lua thread has a [`Control`] of its own. They are leaked and used again, because a handler
 //! may look at any of them at any time.
@@ -22,6 +28,7 @@
 
 use std::{
     cell::Cell,
+    ffi::CStr,
     fmt,
     os::raw::{c_int, c_void},
     ptr,
@@ -63,12 +70,21 @@ pub(super) struct Control {
     thread: AtomicUsize,
     /// The coroutine that runs; null while none does.
     current: AtomicPtr<lua_State>,
-    /// Whether the run must stop.
+    /// Whether all that runs must stop, because the engine ends.
     asked: AtomicBool,
     /// Number of the poll that runs when odd; even between two polls.
     poll: AtomicU64,
     /// Number of the poll that must stop; even when none must.
     stopped_poll: AtomicU64,
+    /// Number of the poll that must let others run; even when none must.
+    preempted_poll: AtomicU64,
+    /// Whether the coroutine that runs can be preempted, and with it all that have resumed it.
+    /// Read and written on the thread itself only.
+    can_yield: AtomicBool,
+    /// The coroutine that the hook has yielded; null when that was taken notice of.
+    yielded: AtomicPtr<lua_State>,
+    /// Whether something was preempted in this poll.
+    is_preempted: AtomicBool,
     /// The innermost run that is polled; null between polls. Read on the thread itself only.
     run: AtomicPtr<PolledRun>,
     /// How often the hook has raised. Read and written on the thread itself only.
@@ -143,6 +159,10 @@ impl Control {
             asked: AtomicBool::new(false),
             poll: AtomicU64::new(NO_POLL),
             stopped_poll: AtomicU64::new(NO_POLL),
+            preempted_poll: AtomicU64::new(NO_POLL),
+            can_yield: AtomicBool::new(false),
+            yielded: AtomicPtr::default(),
+            is_preempted: AtomicBool::new(false),
             run: AtomicPtr::default(),
             raised: AtomicU64::new(0),
             error: AtomicI32::new(0),
@@ -169,6 +189,10 @@ impl Control {
         self.current.store(ptr::null_mut(), Ordering::SeqCst);
         self.run.store(ptr::null_mut(), Ordering::SeqCst);
         self.stopped_poll.store(NO_POLL, Ordering::SeqCst);
+        self.preempted_poll.store(NO_POLL, Ordering::SeqCst);
+        self.can_yield.store(false, Ordering::SeqCst);
+        self.yielded.store(ptr::null_mut(), Ordering::SeqCst);
+        self.is_preempted.store(false, Ordering::SeqCst);
         if self.poll.load(Ordering::SeqCst) % 2 == 1 {
             self.poll.fetch_add(1, Ordering::SeqCst);
         }
@@ -188,13 +212,14 @@ impl Control {
         self.poll.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Asks the run to stop. [`Control::signal`] must follow until it has.
+    /// Asks all that runs, and what begins later, to stop. [`Control::signal_unless`] must follow
+    /// until it has.
     pub(super) fn ask(&self) {
         self.asked.store(true, Ordering::SeqCst);
     }
 
     /// Asks the poll that runs to stop; answers its number. `None` when Lua does not run.
-    /// [`Control::signal`] must follow while [`Control::is_in`] it.
+    /// [`Control::signal_unless`] must follow while [`Control::is_in`] it.
     pub(super) fn ask_poll(&self) -> Option<u64> {
         let poll = self.poll.load(Ordering::SeqCst);
         let runs = poll % 2 == 1;
@@ -202,6 +227,26 @@ impl Control {
             self.stopped_poll.store(poll, Ordering::SeqCst);
             poll
         })
+    }
+
+    /// Lets others run when the poll of the number `seen` still runs; answers the number of the one
+    /// that runs now, if Lua does.
+    pub(super) fn preempt(&self, seen: Option<u64>) -> Option<u64> {
+        let poll = self.poll.load(Ordering::SeqCst);
+        if poll.is_multiple_of(2) {
+            return None;
+        }
+        if seen == Some(poll) {
+            self.preempted_poll.store(poll, Ordering::SeqCst);
+            self.signal_unless(&|| !self.is_in(poll));
+        }
+        Some(poll)
+    }
+
+    /// Whether the poll that runs must let others run. Called on the thread that owns Lua only.
+    fn is_turn_over(&self) -> bool {
+        let poll = self.poll.load(Ordering::SeqCst);
+        poll % 2 == 1 && poll == self.preempted_poll.load(Ordering::SeqCst)
     }
 
     /// Whether the poll of that number still runs.
@@ -226,13 +271,6 @@ impl Control {
         let innermost = at(self.run.load(Ordering::SeqCst));
         std::iter::successors(innermost, |(run, _)| at(run.outer))
             .any(|(_, asked)| asked.load(Ordering::SeqCst))
-    }
-
-    /// The run has ended: later ones are not asked any more.
-    pub(super) fn settle(&self) {
-        // Under the lock: who was about to send a signal has sent it, or sees that the run is over.
-        let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        self.asked.store(false, Ordering::SeqCst);
     }
 
     /// Makes the Lua thread look at the flag, unless what was to be stopped `is_over`. Nothing
@@ -286,9 +324,9 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
     let is_ours = control.is_some_and(|control| control.sent.swap(false, Ordering::SeqCst));
     if let Some(control) = control {
         let state = control.current.load(Ordering::SeqCst);
-        if control.is_asked() && !state.is_null() {
+        if (control.is_asked() || control.is_turn_over()) && !state.is_null() {
             // SAFETY: `current` is a coroutine that this very thread is running.
-            unsafe { arm(state) };
+            unsafe { arm(state, 1) };
         }
     }
     if !is_ours {
@@ -296,19 +334,23 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
     }
 }
 
-/// Sets the hook.
+/// Sets the hook, to be called after so many instructions.
 ///
 /// # Safety
 ///
 /// `state` must be a live coroutine of the calling thread.
-unsafe fn arm(state: *mut lua_State) {
+unsafe fn arm(state: *mut lua_State, instructions: c_int) {
     // COUNT only: CALL and RETURN would fire inside mlua's own protected calls.
     // SAFETY: `lua_sethook` may be called at any time from the thread that runs the state.
-    unsafe { ffi::lua_sethook(state, Some(hook), ffi::LUA_MASKCOUNT, 1) };
+    unsafe { ffi::lua_sethook(state, Some(hook), ffi::LUA_MASKCOUNT, instructions) };
 }
 
-/// Raises the prebuilt error while the run is asked to stop, and otherwise removes itself. Holds
-/// nothing that needs to be dropped, because `lua_error` does not return.
+/// After so many instructions it is looked again whether code can be preempted that could not.
+const INSTRUCTIONS_BETWEEN_LOOKS: c_int = 100;
+
+/// Raises the prebuilt error while the run is asked to stop, yields when its turn is over, and
+/// otherwise removes itself. Holds nothing that needs to be dropped, because `lua_error` does not
+/// return.
 unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
     let Some(control) = OWN.get() else { return };
     // SAFETY: Lua calls a hook with the running state and room on its stack.
@@ -319,12 +361,52 @@ unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
             ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ffi::lua_Integer::from(error));
             ffi::lua_error(state);
         }
+        if control.is_turn_over() {
+            if control.can_yield.load(Ordering::Relaxed)
+                && ffi::lua_isyieldable(state) != 0
+                && !is_own_code(state)
+            {
+                control.yielded.store(state, Ordering::Relaxed);
+                control.is_preempted.store(true, Ordering::Relaxed);
+                // Still set, because `mlua` knows by that why the coroutine has yielded; it
+                // removes itself the next time.
+                ffi::lua_yieldk(state, 0, 0, None);
+            } else {
+                arm(state, INSTRUCTIONS_BETWEEN_LOOKS);
+            }
+            return;
+        }
         ffi::lua_sethook(state, None, 0, 0);
-        if control.is_asked() {
-            arm(state);
+        if control.is_asked() || control.is_turn_over() {
+            arm(state, 1);
         }
     }
 }
+
+/// Whether the function that runs is ours or that of `mlua`.
+///
+/// # Safety
+///
+/// Called in a hook of `state`.
+unsafe fn is_own_code(state: *mut lua_State) -> bool {
+    // SAFETY: the frame is read only when Lua has found it; a source lives as long as its frame.
+    unsafe {
+        let mut frame: lua_Debug = std::mem::zeroed();
+        if ffi::lua_getstack(state, 0, &raw mut frame) == 0
+            || ffi::lua_getinfo(state, c"S".as_ptr(), &raw mut frame) == 0
+            || frame.source.is_null()
+        {
+            return true;
+        }
+        let source = CStr::from_ptr(frame.source).to_bytes();
+        source
+            .get(1..)
+            .is_none_or(|name| OWN_SOURCES.iter().any(|own| name.starts_with(own)))
+    }
+}
+
+/// How the names of our own Lua code begin.
+const OWN_SOURCES: [&[u8]; 2] = [b"[aikit]", b"__mlua"];
 
 /// Tells the handler which coroutine runs from now on; answers which one did.
 ///
@@ -339,11 +421,48 @@ pub(super) unsafe fn switch(state: *mut lua_State) -> *mut lua_State {
     let previous = control.current.load(Ordering::Relaxed);
     control.current.store(state, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
-    if !state.is_null() && control.is_asked() {
+    if !state.is_null() && (control.is_asked() || control.is_turn_over()) {
         // SAFETY: the caller vouches for `state`.
-        unsafe { arm(state) };
+        unsafe { arm(state, 1) };
     }
     previous
+}
+
+/// Says whether what runs from now on can be preempted; answers what was so before.
+pub(super) fn set_can_yield(can_yield: bool) -> bool {
+    OWN.get()
+        .is_some_and(|control| control.can_yield.swap(can_yield, Ordering::Relaxed))
+}
+
+/// Whether what runs can be preempted.
+pub(super) fn can_yield() -> bool {
+    OWN.get()
+        .is_some_and(|control| control.can_yield.load(Ordering::Relaxed))
+}
+
+/// Whether the hook has yielded this coroutine; told once.
+pub(super) fn take_yielded(state: *mut lua_State) -> bool {
+    OWN.get().is_some_and(|control| {
+        let taken = control.yielded.compare_exchange(
+            state,
+            ptr::null_mut(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        taken.is_ok()
+    })
+}
+
+/// Whether something was preempted in this poll.
+pub(super) fn is_preempted() -> bool {
+    OWN.get()
+        .is_some_and(|control| control.is_preempted.load(Ordering::Relaxed))
+}
+
+/// The same, at the end of the poll.
+pub(super) fn take_preempted() -> bool {
+    OWN.get()
+        .is_some_and(|control| control.is_preempted.swap(false, Ordering::Relaxed))
 }
 
 /// A run that is being polled, and the one around it.
@@ -389,10 +508,10 @@ pub(super) fn own() -> Option<&'static Control> {
     OWN.get()
 }
 
-/// Stops what runs on this thread, from within.
-pub(super) fn stop_here() -> mlua::Error {
+/// Stops what runs on this thread, from within; `asked` is the flag of its cell.
+pub(super) fn stop_here(asked: &AtomicBool) -> mlua::Error {
     if let Some(control) = OWN.get() {
-        control.ask();
+        asked.store(true, Ordering::SeqCst);
         // Delivered before the call returns, because the thread sends it to itself.
         control.signal_unless(&|| false);
     }

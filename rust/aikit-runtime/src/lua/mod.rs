@@ -9,7 +9,7 @@
 //! polled
 //! yields  coroutine | source  spans
 //! raw
-//! error  object  callable  convert  pending  suspended  state  thread  stop
+//! error  object  callable  convert  pending  suspended  shells  state  thread  stop
 //! text  records  display  complete  inspect  outline
 //! clock  task  cell  listener  graph  log
 //! context  handle  procedure
@@ -48,6 +48,7 @@ mod raw;
 mod records;
 mod run;
 mod sandbox;
+mod shells;
 mod signal;
 mod source;
 mod spans;

@@ -174,7 +174,7 @@ fn exit(status: &Value) -> mlua::Result<()> {
     run.sink
         .exit(u8::try_from(status).unwrap_or(1))
         .into_lua()?;
-    Err(interrupt::stop_here())
+    Err(interrupt::stop_here(&run.cell.asked))
 }
 
 /// A table that stands for one of the cell's streams.

@@ -77,6 +77,7 @@ struct Inside {
     previous: *mut lua_State,
     polled: *mut lua_State,
     outermost: Option<&'static Control>,
+    could_yield: bool,
 }
 
 impl Inside {
@@ -94,6 +95,7 @@ impl Inside {
             previous,
             polled: POLLED.replace(state),
             outermost,
+            could_yield: interrupt::set_can_yield(true),
         }
     }
 }
@@ -101,6 +103,7 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.outermost.into_iter().for_each(Control::count_poll);
+        interrupt::set_can_yield(self.could_yield);
         let state = POLLED.replace(self.polled);
         // SAFETY: the coroutine was polled just now and is live; what ran before is on the stack
         // below this poll, or is null.

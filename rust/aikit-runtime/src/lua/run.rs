@@ -1,10 +1,22 @@
 //! On whose behalf Lua code runs, and in which procedures it stands.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use aikit_core::{Context, engine::OutputSink, tracker::Execution};
 
 use super::{fate::Fate, task::FailedTasks};
+
+/// The cell that code is of, also when it runs after that has ended.
+#[derive(Debug, Default)]
+pub(super) struct OfCell {
+    /// Its shell; the main one when `None`.
+    pub(super) shell: Option<Arc<str>>,
+    /// Whether the code of the cell must stop.
+    pub(super) asked: AtomicBool,
+}
 
 /// On whose behalf Lua code runs, and where its output goes.
 #[derive(Debug)]
@@ -13,6 +25,8 @@ pub(super) struct Run {
     pub(super) cx: Context,
     /// Where its output goes.
     pub(super) sink: Arc<dyn OutputSink>,
+    /// The cell it belongs to.
+    pub(super) cell: Arc<OfCell>,
     /// Failed tasks of the cell it belongs to.
     pub(super) failed_tasks: Arc<FailedTasks>,
     /// The task that the code is, or is part of; `None` outside of tasks.
@@ -29,11 +43,17 @@ pub(super) struct Frame {
 }
 
 impl Run {
+    /// Whether the cell it belongs to was told to stop.
+    pub(super) fn is_asked(&self) -> bool {
+        self.cell.asked.load(Ordering::SeqCst)
+    }
+
     /// A run beside this one, in another Context, whose output goes to the same place.
     pub(super) fn beside(&self, cx: Context) -> Arc<Self> {
         Arc::new(Self {
             cx,
             sink: Arc::clone(&self.sink),
+            cell: Arc::clone(&self.cell),
             failed_tasks: Arc::clone(&self.failed_tasks),
             fate: self.fate.clone(),
             frame: None,
@@ -45,6 +65,7 @@ impl Run {
         Arc::new(Self {
             cx: self.cx.clone(),
             sink: Arc::clone(&self.sink),
+            cell: Arc::clone(&self.cell),
             failed_tasks: Arc::clone(&self.failed_tasks),
             fate: Some(fate),
             frame: None,
@@ -56,6 +77,7 @@ impl Run {
         Arc::new(Self {
             cx: execution.context().clone(),
             sink: Arc::clone(&self.sink),
+            cell: Arc::clone(&self.cell),
             failed_tasks: Arc::clone(&self.failed_tasks),
             fate: self.fate.clone(),
             frame: Some(Frame {

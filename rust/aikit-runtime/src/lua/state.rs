@@ -17,10 +17,12 @@ use super::{
     complete::Names,
     coroutine,
     error::{self, Failure},
+    interrupt,
     listener::Listeners,
     pending::Pending,
     polled::Tracked,
     run::Run,
+    shells::{Cells, Turns},
     suspended::Suspended,
     thread::Jobs,
 };
@@ -70,7 +72,10 @@ pub(super) struct State {
     pub(super) listeners: Listeners,
     /// Which run waits for which, by their addresses; both live as long as they stand here.
     waits: RefCell<Vec<(usize, usize)>>,
-    cell: RefCell<Option<Arc<Run>>>,
+    /// The cells that run.
+    pub(super) cells: Cells,
+    /// Who of a shell must go on before others of it do.
+    turns: Turns,
     /// Coroutines of the script that are suspended inside of a procedure.
     suspended: RefCell<Suspended>,
     next: Cell<u64>,
@@ -110,7 +115,8 @@ impl State {
             driven: RefCell::default(),
             listeners: Listeners::default(),
             waits: RefCell::default(),
-            cell: RefCell::default(),
+            cells: Cells::default(),
+            turns: Turns::default(),
             suspended: RefCell::default(),
             next: Cell::new(1),
         });
@@ -143,17 +149,6 @@ impl State {
     /// Says on whose behalf Lua runs from now on, until its coroutine is suspended.
     pub(super) fn set_run(&self, run: Arc<Run>) {
         let before = self.current.replace(Some(run));
-        drop(before);
-    }
-
-    /// The run of the cell, while one runs.
-    pub(super) fn cell_run(&self) -> Option<Arc<Run>> {
-        self.cell.borrow().clone()
-    }
-
-    /// Says which cell runs.
-    pub(super) fn set_cell_run(&self, run: Option<Arc<Run>>) {
-        let before = self.cell.replace(run);
         drop(before);
     }
 
@@ -346,6 +341,13 @@ struct Scoped<F> {
     future: F,
 }
 
+impl<F> Scoped<F> {
+    /// What tells it from all others.
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.driven.pending).addr()
+    }
+}
+
 impl<F: Future + Unpin> Future for Scoped<F> {
     type Output = F::Output;
 
@@ -353,10 +355,23 @@ impl<F: Future + Unpin> Future for Scoped<F> {
         let Ok(state) = State::current() else {
             return Pin::new(&mut self.future).poll(cx);
         };
+        let is_outermost = state.driven.borrow().is_none();
+        let cell = Arc::clone(&self.run.cell);
+        if is_outermost && !state.turns.is_of(&cell, self.id(), cx.waker()) {
+            return Poll::Pending;
+        }
         let previous = state.current.replace(Some(Arc::clone(&self.run)));
         let driven = state.driven.replace(Some(self.driven.clone()));
-        let polled = Pin::new(&mut self.future).poll(cx);
+        let polled = interrupt::within_run(&cell.asked, || Pin::new(&mut self.future).poll(cx));
         let _own = state.driven.replace(driven);
+        if interrupt::is_preempted() {
+            // It waits for nothing but its next turn.
+            cx.waker().wake_by_ref();
+        }
+        if is_outermost {
+            let is_preempted = interrupt::take_preempted() && polled.is_pending();
+            state.turns.note(&cell, self.id(), is_preempted);
+        }
         // It may be inside of a procedure now, and is so when it is polled again.
         let own = state.current.replace(previous);
         if let Some(own) = own {
@@ -369,6 +384,9 @@ impl<F: Future + Unpin> Future for Scoped<F> {
 impl<F> Drop for Scoped<F> {
     /// Ends what the coroutine had begun, as cancelled; its values go at the next collection only.
     fn drop(&mut self) {
+        if let Ok(state) = State::current() {
+            state.turns.note(&self.run.cell, self.id(), false);
+        }
         self.driven.pending.give_up();
         Arc::clone(&self.run).end_below(&self.driven.run);
     }

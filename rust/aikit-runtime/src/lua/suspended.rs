@@ -79,6 +79,7 @@ mod tests {
         let around = Arc::new(Run {
             cx: cx.clone(),
             sink: Arc::new(Nowhere),
+            cell: Arc::default(),
             failed_tasks: Arc::new(FailedTasks::new()),
             fate: None,
             frame: None,

@@ -34,7 +34,7 @@ pub(super) enum Job {
         run: Arc<Run>,
         cell: Cell,
         reply: oneshot::Sender<Result<Option<Map>>>,
-        /// Held until the cell is over: cells run one at a time.
+        /// Held until the cell is over: cells of a shell run one at a time.
         turn: OwnedMutexGuard<()>,
         /// Called when the cell is over.
         ended: Ended,
@@ -175,12 +175,12 @@ async fn serve(state: &std::rc::Rc<State>, mut jobs: mpsc::UnboundedReceiver<Job
                 ended,
             } => state.clone().spawn(async move {
                 let failed_tasks = EndCell(Arc::clone(&run.failed_tasks));
-                state.set_cell_run(Some(Arc::clone(&run)));
+                state.cells.begin(&run);
                 let outcome = cell::execute(&state, &run, cell).await;
                 let told = listener::catch_up(&state, &run).await;
                 // What the cell itself failed with comes first.
                 let outcome = outcome.and_then(|shown| told.map(|()| shown));
-                state.set_cell_run(None);
+                state.cells.end(&run);
                 // Before the answer: it still belongs to the cell.
                 drop(failed_tasks);
                 state.refresh_names();
@@ -217,11 +217,12 @@ async fn call_back(
         return drop(reply.send(Err(gone)));
     };
     // The function prints where the running cell does, and its tasks are that cell's.
-    let cell = state.cell_run();
+    let cell = state.cells.of(&run);
     let cell = cell.as_ref().unwrap_or(&run);
     let run = Arc::new(Run {
         cx: run.cx.clone(),
         sink: Arc::clone(&cell.sink),
+        cell: Arc::clone(&cell.cell),
         failed_tasks: Arc::clone(&cell.failed_tasks),
         fate: None,
         frame: None,

@@ -323,6 +323,7 @@ fn a_cell_that_ended_does_not_stop_the_next_of_the_same_session() {
             let cell = Cell {
                 code: format!("for i = 1, 1000 do end return {number}"),
                 name: format!("cell [{number}]"),
+                shell: None,
             };
             io::spawn(async move { engine.execute(&cx, cell, sink).await })
         })

@@ -304,6 +304,7 @@ fn an_engine_can_be_dropped_while_it_loops() {
         let cell = aikit_core::engine::Cell {
             code: "print('on') while true do end".to_owned(),
             name: "cell [1]".to_owned(),
+            shell: None,
         };
         let (engine, sink) = (Arc::clone(&running.engine), running.sink.clone());
         let task = aikit_core::io::spawn(async move { engine.execute(&cx, cell, sink).await });

@@ -19,6 +19,8 @@ mod lua_files;
 #[cfg(test)]
 mod pipe;
 #[cfg(test)]
+mod shells;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod table;

@@ -134,6 +134,7 @@ impl Fixture {
         let cell = Cell {
             code: code.to_owned(),
             name: format!("cell [{number}]"),
+            shell: None,
         };
         let (engine, sink, cx) = (Arc::clone(&self.engine), self.sink.clone(), cx.clone());
         let outcome = io::wait(async move { engine.execute(&cx, cell, sink).await }, || {

@@ -1,0 +1,211 @@
+//! `create_subshell`, `delete_subshell`, `list_subshell`: shells beside the main one.
+//!
+//! A shell has cells that run one after the other, and a count and a history of its own; all share
+//! the state of the language, and take turns in it.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use aikit_core::{Context, Error, ErrorKind, Result, io};
+use tokio::sync::Notify;
+
+use super::{Desk, Request};
+use crate::{
+    archive::{Archive, FLUSH_LIMIT, HistoryPlace},
+    history::History,
+    wire::{
+        frame::refusal,
+        header::Header,
+        status::ExecutionState,
+        subshell::{CreateSubshellReply, DeleteSubshellReply, ListSubshellReply},
+    },
+};
+
+/// Most subshells at once.
+const SUBSHELLS_MAX: usize = 100;
+
+/// One shell of the kernel.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    /// Its identity; the main one has none.
+    pub(crate) id: Option<Arc<str>>,
+    /// How many were made before it; 0 for the main one.
+    number: u32,
+    /// Number of its last cell that counted.
+    execution_count: AtomicU32,
+    history: Mutex<History>,
+    /// Where its cells are kept beyond this kernel.
+    pub(crate) archive: Option<Archive>,
+    /// Held while the user is asked: one question at a time.
+    pub(super) asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Shell {
+    fn new(id: Option<Arc<str>>, number: u32, place: Option<&HistoryPlace>) -> Self {
+        Self {
+            id,
+            number,
+            execution_count: AtomicU32::new(0),
+            history: Mutex::default(),
+            archive: place.cloned().map(Archive::new),
+            asking: Arc::default(),
+        }
+    }
+
+    /// Number of its last cell that counted.
+    pub(super) fn execution_count(&self) -> u32 {
+        self.execution_count.load(Ordering::Relaxed)
+    }
+
+    /// Says which cell counted last. Only one cell of a shell runs at a time, so nobody else counts.
+    pub(super) fn set_execution_count(&self, count: u32) {
+        self.execution_count.store(count, Ordering::Relaxed);
+    }
+
+    /// What tracebacks call its cell of that number.
+    pub(super) fn cell_name(&self, execution_count: u32) -> String {
+        match self.number {
+            0 => format!("cell [{execution_count}]"),
+            number => format!("subshell {number} cell [{execution_count}]"),
+        }
+    }
+
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        // A plain mutex: it is never held across an await.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The shells of the kernel.
+#[derive(Debug)]
+pub(crate) struct Shells {
+    pub(crate) main: Arc<Shell>,
+    beside: Mutex<Beside>,
+    place: Option<HistoryPlace>,
+    /// Told when one was deleted.
+    pub(crate) deleted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Beside {
+    /// Oldest first.
+    shells: VecDeque<Arc<Shell>>,
+    /// How many were ever made.
+    made: u32,
+}
+
+impl Shells {
+    pub(super) fn new(place: Option<HistoryPlace>) -> Self {
+        Self {
+            main: Arc::new(Shell::new(None, 0, place.as_ref())),
+            beside: Mutex::default(),
+            place,
+            deleted: Notify::new(),
+        }
+    }
+
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shell that a message is for.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` when there is none of that identity.
+    pub(crate) fn of(&self, header: &Header) -> Result<Arc<Shell>> {
+        let Some(id) = header.subshell_id.as_deref() else {
+            return Ok(Arc::clone(&self.main));
+        };
+        let beside = self.beside();
+        let found = beside.shells.iter().find(|it| it.id.as_deref() == Some(id));
+        found.cloned().ok_or_else(|| unknown(id))
+    }
+
+    /// Whether there is one of that identity.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        let beside = self.beside();
+        beside.shells.iter().any(|it| it.id.as_deref() == Some(id))
+    }
+
+    /// All of them, the main one first.
+    pub(crate) fn all(&self) -> Vec<Arc<Shell>> {
+        let main = std::iter::once(Arc::clone(&self.main));
+        main.chain(self.beside().shells.iter().cloned()).collect()
+    }
+}
+
+/// Makes one.
+pub(super) fn create(desk: &Desk) -> Result<CreateSubshellReply> {
+    let shells = &desk.shells;
+    let mut beside = shells.beside();
+    if beside.shells.len() >= SUBSHELLS_MAX {
+        let message = format!("{SUBSHELLS_MAX} subshells exist already");
+        let error = Error::new(ErrorKind::LimitExceeded, message);
+        return Err(error.with_hint("delete one with `delete_subshell_request`"));
+    }
+    let id: Arc<str> = desk.context.clock().uuid().to_string().into();
+    beside.made += 1;
+    let shell = Shell::new(Some(Arc::clone(&id)), beside.made, shells.place.as_ref());
+    beside.shells.push_back(Arc::new(shell));
+    Ok(CreateSubshellReply {
+        subshell_id: id.as_ref().to_owned(),
+    })
+}
+
+/// Ends one: its cell is stopped, and those that wait for it are answered as aborted.
+pub(super) fn delete(desk: &Desk, id: &str) -> Result<DeleteSubshellReply> {
+    let shell = {
+        let mut beside = desk.shells.beside();
+        let at = beside
+            .shells
+            .iter()
+            .position(|it| it.id.as_deref() == Some(id));
+        at.and_then(|at| beside.shells.remove(at))
+    };
+    let shell = shell.ok_or_else(|| unknown(id))?;
+    desk.stop_shell(&shell);
+    desk.shells.deleted.notify_one();
+    // Held until its last cells are kept.
+    drop(io::spawn(async move {
+        if let Some(archive) = &shell.archive {
+            archive.flush(FLUSH_LIMIT).await;
+        }
+    }));
+    Ok(DeleteSubshellReply {})
+}
+
+/// Which there are.
+pub(super) fn list(desk: &Desk) -> ListSubshellReply {
+    let beside = desk.shells.beside();
+    let ids = beside.shells.iter().filter_map(|it| it.id.as_deref());
+    ListSubshellReply {
+        subshell_id: ids.map(str::to_owned).collect(),
+    }
+}
+
+/// Answers a message for a shell that there is not, or no longer.
+pub(crate) fn refuse(desk: &Desk, request: &Request, error: &Error) {
+    desk.publish_state(request, ExecutionState::Busy);
+    let msg_type = &request.message.header.msg_type;
+    // Others wait for no reply; the state is all they hear.
+    if msg_type.ends_with("_request") {
+        desk.reply(request, &refusal(msg_type, error));
+    }
+    desk.publish_state(request, ExecutionState::Idle);
+}
+
+fn unknown(id: &str) -> Error {
+    Error::not_found(format!("there is no subshell `{id}`"))
+        .with_hint("make one with `create_subshell_request`, or leave `subshell_id` out")
+}
+
+/// Why the cell of a deleted shell ended.
+pub(super) fn end(context: &Context) {
+    context.cancel(ErrorKind::Cancelled, "the subshell was deleted");
+}
