@@ -142,7 +142,8 @@ pub struct Span {
 pub struct CompletionMatch {
     /// Text that replaces the range.
     pub text: String,
-    /// What it is: `function`, `module`, `keyword`, `field`, `variable`, `option`.
+    /// What it is: `function`, `module`, `keyword`, `field`, `variable`, `option`,
+    /// `file`, `folder`.
     pub kind: &'static str,
 }
 

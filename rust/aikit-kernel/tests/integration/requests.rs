@@ -259,9 +259,14 @@ fn an_interrupt_ends_a_question() {
 fn an_engine_without_shells_has_the_main_one_only() {
     talk(async {
         let mut conversation = Conversation::start().await;
-        let heard = conversation.request(CreateSubshellRequest {}).await;
-        let reply = String::from_utf8(heard.reply.to_bytes().unwrap()).unwrap();
-        assert!(reply.contains("\"protocol\"") && reply.contains("create_subshell_request"));
+        let client = &mut conversation.client;
+        let id = client.control.send(CreateSubshellRequest {}).await.unwrap();
+        let reply = client.control.receive().await.unwrap();
+        assert_eq!(reply.header.msg_type, "create_subshell_reply");
+        assert_eq!(reply.parent_id(), Some(id));
+        // An error, which names no subshell.
+        let error = reply.content.unwrap_err();
+        assert!(error.message().contains("missing field `subshell_id`"));
         let info = conversation.request(KernelInfoRequest {}).await.reply;
         assert!(
             matches!(info, Content::KernelInfoReply(info) if info.supported_features.is_empty())

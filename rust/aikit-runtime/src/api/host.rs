@@ -1,7 +1,15 @@
 //! The border between a script engine and the session: calls, streams, releases.
 
+use std::time::Duration;
+
 use aikit_components::nearest;
-use aikit_core::{Context, Error, Result, broadcast::Delivery, script::ObjectId};
+use aikit_core::{
+    Context, Error, Result, Value,
+    broadcast::Delivery,
+    context::Overrides,
+    script::ObjectId,
+    services::{Entry, EntryKind, EntryOptions, ListOptions},
+};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +40,11 @@ pub enum Target {
         object: u64,
         /// Name of the method.
         method: String,
+    },
+    /// The names in a folder, for the completion of paths.
+    Folder {
+        /// Its path, as tools take it.
+        path: String,
     },
 }
 
@@ -84,6 +97,9 @@ impl Host for LocalHost {
         args: Vec<Arg>,
     ) -> BoxFuture<'a, Result<Return>> {
         Box::pin(async move {
+            if let Target::Folder { path } = &target {
+                return self.names_in(path).await.map(Return::Value);
+            }
             let (function, qualified, this) = self.resolve(&target)?;
             let Call::Host(call) = function.call else {
                 let message = format!("`{qualified}` belongs to the engine, not to the session");
@@ -109,7 +125,44 @@ impl Host for LocalHost {
     }
 }
 
+/// Most names of a folder that are given.
+const NAMES_MAX: usize = 500;
+/// How long a folder is looked at, which may lie on another machine.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+
 impl LocalHost {
+    /// The names in a folder that the user of the session may read, with a slash behind those of
+    /// folders; hidden ones as well.
+    async fn names_in(&self, path: &str) -> Result<Value> {
+        let components = self.0.components();
+        let cx = components.context.part(Overrides {
+            timeout: Some(LOOK_LIMIT),
+            ..Overrides::default()
+        });
+        let options = EntryOptions {
+            list: ListOptions {
+                hidden: true,
+                honour_ignore: false,
+                include: Vec::new(),
+                exclude: Vec::new(),
+                max_entries: NAMES_MAX,
+            },
+            max_depth: 1,
+        };
+        let files = components.services.files()?;
+        let entries = cx.within(files.entries(&cx, path, options)).await??;
+        let name = |entry: &Entry| {
+            let name = entry.path.file_name()?.to_str()?;
+            let slash = if entry.kind == EntryKind::Folder {
+                "/"
+            } else {
+                ""
+            };
+            Some(Value::from(format!("{name}{slash}")))
+        };
+        Ok(Value::List(entries.iter().filter_map(name).collect()))
+    }
+
     /// The row a target means, its full name, and the object it is called on.
     fn resolve(&self, target: &Target) -> Result<(&'static ApiFunction, String, Option<ObjectId>)> {
         match target {
@@ -136,6 +189,7 @@ impl LocalHost {
                 })?;
                 Ok((found, qualify(class.name, ':', method), Some(id)))
             }
+            Target::Folder { .. } => Err(Error::internal("a folder is no function")),
         }
     }
 }

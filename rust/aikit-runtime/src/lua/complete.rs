@@ -150,6 +150,12 @@ pub(super) async fn complete(
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let word = &before[before.trim_end_matches(is_word).len()..];
     let start = before.len() - word.len();
+    if let Some(path) = tokens
+        .last()
+        .and_then(|last| begun_text(last, before.len()))
+    {
+        return complete_path(host, path, before.len()).await;
+    }
     let in_text = tokens.last().is_some_and(|token| {
         matches!(token.kind, Kind::Unfinished | Kind::Invalid) && token.end() == before.len()
     });
@@ -188,6 +194,51 @@ pub(super) async fn complete(
         start,
         end: before.len(),
     }
+}
+
+/// What stands in a text whose quote is open at `end`, if it may be a path: on one line, and
+/// nothing in it stands for something else.
+fn begun_text<'a>(token: &Token<'a>, end: usize) -> Option<&'a str> {
+    let is_open = matches!(token.kind, Kind::Unfinished | Kind::Invalid) && token.end() == end;
+    let text = token.text.strip_prefix(['"', '\'']).filter(|_| is_open)?;
+    (!text.contains(['\n', '\r', '\\'])).then_some(text)
+}
+
+/// Candidates for the last name of a path.
+async fn complete_path(host: &dyn Host, path: &str, end: usize) -> Completion {
+    let (folder, name) = path
+        .rsplit_once('/')
+        .map_or((None, path), |(folder, name)| {
+            (Some(if folder.is_empty() { "/" } else { folder }), name)
+        });
+    let mut completion = Completion {
+        matches: Vec::new(),
+        start: end - name.len(),
+        end,
+    };
+    let target = Target::Folder {
+        path: folder.unwrap_or(".").to_owned(),
+    };
+    let Ok(Return::Value(Data::List(names))) =
+        host.call(&Context::default(), target, Vec::new()).await
+    else {
+        return completion;
+    };
+    // One that begins with a dot is offered to who has typed the dot.
+    let fits = |it: &&str| it.starts_with(name) && (!name.is_empty() || !it.starts_with('.'));
+    // One that would end the text, or mean something else in it, cannot be put there.
+    let is_plain = |it: &&str| !it.contains(['"', '\'', '\\']) && !it.contains(char::is_control);
+    let fitting = names.iter().filter_map(Data::as_str).filter(fits);
+    let matches = fitting.filter(is_plain).map(|name| CompletionMatch {
+        text: name.to_owned(),
+        kind: if name.ends_with('/') {
+            "folder"
+        } else {
+            "file"
+        },
+    });
+    completion.matches = matches.collect();
+    completion
 }
 
 struct Found<'a> {

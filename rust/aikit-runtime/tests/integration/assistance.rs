@@ -9,7 +9,7 @@ use aikit_core::{
     io,
 };
 
-use crate::support::{Fixture, text};
+use crate::support::{Border, Fixture, text};
 
 #[test]
 fn complete_code_is_told_from_unfinished_and_from_wrong_code() {
@@ -169,4 +169,43 @@ fn the_picture_of_the_names_has_a_bound() {
     let count = candidates(&fixture, "many|").len();
     assert!((1..=20_000).contains(&count), "{count}");
     assert_eq!(candidates(&fixture, "kept_b|"), ["kept_before"]);
+}
+
+#[test]
+fn paths_are_completed_inside_of_texts() {
+    for border in [Border::Local, Border::Pipe] {
+        let fixture = Fixture::with(border);
+        for folder in ["data", "data/deep", ".hidden", "o'clock"] {
+            std::fs::create_dir(fixture.folder.join(folder)).unwrap();
+        }
+        for file in [
+            "data/a.csv",
+            "data/größe.txt",
+            "date.md",
+            "other \"one\".md",
+            ".env",
+        ] {
+            std::fs::write(fixture.folder.join(file), "").unwrap();
+        }
+        let cases: [(&str, &[&str]); 12] = [
+            ("Tool.read_file{path = 'da|", &["data/", "date.md"]),
+            (
+                "Tool.read_file{path = \"data/|\"}",
+                &["a.csv", "deep/", "größe.txt"],
+            ),
+            ("x = 'data/grö|", &["größe.txt"]),
+            ("x = './dat|", &["data/", "date.md"]),
+            ("x = '|", &["data/", "date.md"]),
+            ("x = '.h|", &[".hidden/"]),
+            ("x = 'nowhere/|", &[]),
+            ("x = 'data/../../../../|", &[]),
+            ("x = '/|", &[]),
+            ("x = 'a\\|", &[]),
+            ("x = [[da|", &[]),
+            ("-- it's da|", &[]),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(candidates(&fixture, code), expected, "{code} {border:?}");
+        }
+    }
 }

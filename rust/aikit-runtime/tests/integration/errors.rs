@@ -209,7 +209,9 @@ fn a_task_that_fails_unseen_says_so_once_when_its_cell_ends() {
     };
     let fail = "function() error('unseen') end";
     // The handle is held, so that nothing depends on when it is collected.
-    let (count, text) = reports(&format!("kept = async({fail}) sleep(0.001)"));
+    let (count, text) = reports(&format!(
+        "kept = async({fail}) await(async(function() end))"
+    ));
     assert_eq!(count, 1, "{text}");
     assert!(text.contains("cell [1]:1: unseen"), "{text}");
     // Later cells say nothing, and still get the error.
