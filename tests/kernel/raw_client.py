@@ -82,20 +82,22 @@ class Message:
 class RawClient:
     """One client: shell, control, stdin and IOPub."""
 
-    def __init__(self, fields: dict[str, Any], *, is_reader: bool = True) -> None:
+    def __init__(
+        self, fields: dict[str, Any], *, is_reader: bool = True, retry_ms: int = 1
+    ) -> None:
         """Connects.
 
         Args:
             fields: Of the connection file.
             is_reader: Whether it subscribes.
+            retry_ms: How soon a kernel that does not listen yet is tried again.
         """
         self.fields = fields
         self.session = uuid.uuid4().hex
         self._mac = hmac.new(fields["key"].encode(), digestmod=hashlib.sha256)
         self._numbers = itertools.count()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        # A kernel that does not listen yet is tried again at once.
-        self._context.setsockopt(zmq.RECONNECT_IVL, 1)
+        self._context.setsockopt(zmq.RECONNECT_IVL, retry_ms)
         self.iopub = self._socket(zmq.SUB)
         self.iopub.rcvhwm = 0
         if is_reader:
@@ -254,7 +256,7 @@ class StartedKernel:
         *,
         transport: str = "tcp",
         through: Sequence[str] = (),
-        environment: dict[str, str] | None = None,
+        at_home: bool = False,
     ) -> None:
         """Starts it.
 
@@ -262,7 +264,7 @@ class StartedKernel:
             name: Of the kernel spec.
             transport: `tcp` or `ipc`.
             through: A command that starts what follows it.
-            environment: Variables beside those of this process.
+            at_home: Whether its folder is its home too, so that it finds nothing of the user's.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="aikit-kernel-"))
         self.fields = connection(transport, self.folder)
@@ -271,11 +273,13 @@ class StartedKernel:
         file.write_text(json.dumps(self.fields))
         # Cells are kept nowhere: each kernel begins without a past.
         variables = {"AIKIT_KERNEL__HISTORY": "false", "JPY_PARENT_PID": str(os.getpid())}
+        if at_home:
+            variables |= {"HOME": str(self.folder), "JUPYTER_RUNTIME_DIR": str(self.folder)}
         with (self.folder / "stderr").open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603
                 [*through, *command(name, file)],
                 cwd=self.folder,
-                env={**os.environ, **variables, **(environment or {})},
+                env=os.environ | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -292,9 +296,9 @@ class StartedKernel:
         """Of the process."""
         return self.process.pid
 
-    def client(self, *, is_reader: bool = True) -> RawClient:
+    def client(self, *, is_reader: bool = True, retry_ms: int = 1) -> RawClient:
         """One more client."""
-        return RawClient(self.fields, is_reader=is_reader)
+        return RawClient(self.fields, is_reader=is_reader, retry_ms=retry_ms)
 
     def close(self) -> None:
         """Ends it at once, if it has not ended, and removes what it left."""

@@ -164,6 +164,19 @@ def start(client: RawClient, code: str, *, asks: bool) -> str:
     return msg_id
 
 
+@pytest.mark.xfail(
+    raises=TimeoutError,
+    strict=True,
+    reason="one call of a pattern function is C code of Lua, which looks at nothing until it ends",
+)
+def test_one_pattern_that_never_ends_is_interrupted() -> None:
+    with StartedKernel() as kernel, kernel.client() as client:
+        client.ready()
+        msg_id = client.start("local s = ('a'):rep(60000) s:find(('.-'):rep(9) .. 'b')")
+        client.send("interrupt_request", channel="control")
+        client.reply(msg_id, timeout_s=INTERRUPT_S_MAX)
+
+
 # Starts what follows, tells it who its parent is, and waits for it.
 PARENT = (
     "import os, subprocess, sys\n"
