@@ -6,67 +6,17 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-import pexpect
 import pytest
 
 from shell import AIKIT, run
+from terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 PROMPT = r"aikit> "
-# What a terminal is asked for its cursor, and what it answers.
-ASKED, ANSWER = "\x1b[6n", "\x1b[1;1R"
-ESCAPES = re.compile(r"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|\][^\x07]*\x07|[()][A-Z0-9]|[78=>])")
-TIMEOUT_S = 20
-
-
-class Terminal:
-    """A program in a pseudo-terminal, with what a terminal answers by itself."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.child = pexpect.spawn(
-            AIKIT[0],
-            [*AIKIT[1:], "repl"],
-            cwd=str(folder),
-            env=environment,
-            encoding="utf-8",
-            timeout=TIMEOUT_S,
-            dimensions=(40, 100),
-        )
-        self.raw = ""
-        self.seen = ""
-
-    def expect(self, wanted: str) -> str:
-        """Reads until the text without its escape sequences matches; what came before it."""
-        while True:
-            shown = ESCAPES.sub("", self.seen)
-            found = re.search(wanted, shown)
-            if found:
-                self.seen = shown[found.end() :]
-                return shown[: found.start()]
-            try:
-                piece = self.child.read_nonblocking(4096, timeout=TIMEOUT_S)
-            except (pexpect.EOF, pexpect.TIMEOUT) as error:
-                pytest.fail(f"{wanted!r} does not come ({type(error).__name__}): {shown!r}")
-            for _ in range(piece.count(ASKED)):
-                self.child.send(ANSWER)
-            self.raw += piece
-            self.seen += piece
-
-    def type(self, text: str) -> None:
-        self.child.send(text)
-
-    def enter(self, text: str) -> None:
-        self.type(text + "\r")
-
-    def ends(self) -> int:
-        """Waits for the end of the program; its exit status."""
-        self.child.expect(pexpect.EOF)
-        self.child.close()
-        status: int = self.child.exitstatus
-        return status
+REPL = [*AIKIT, "repl"]
 
 
 @pytest.fixture
@@ -81,7 +31,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
-    opened = Terminal(tmp_path, environment)
+    opened = Terminal(REPL, tmp_path, environment)
     opened.expect(PROMPT)
     yield opened
     opened.child.close(force=True)
@@ -182,7 +132,7 @@ def test_typed_lines_are_kept_for_the_user_alone(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     for code in ("first = 1", " secret = 2"):
-        terminal = Terminal(tmp_path, environment)
+        terminal = Terminal(REPL, tmp_path, environment)
         terminal.expect(PROMPT)
         terminal.enter(code)
         terminal.expect(PROMPT)
@@ -192,7 +142,7 @@ def test_typed_lines_are_kept_for_the_user_alone(
     assert history.read_text() == "first = 1\n"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
     assert stat.S_IMODE(history.parent.stat().st_mode) == 0o700
-    terminal = Terminal(tmp_path, environment)
+    terminal = Terminal(REPL, tmp_path, environment)
     terminal.expect(PROMPT)
     terminal.type("\x1b[A")
     terminal.expect("first = 1")
@@ -206,7 +156,7 @@ def test_typed_lines_are_kept_for_the_user_alone(
 def test_a_setting_says_where_lines_are_kept(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "aikit.toml").write_text("[shell]\nhistory = false\n")
     for variables, expected in (({}, None), ({"AIKIT_SHELL__HISTORY": "typed"}, "x = 1\n")):
-        terminal = Terminal(tmp_path, environment | variables)
+        terminal = Terminal(REPL, tmp_path, environment | variables)
         terminal.expect(PROMPT)
         terminal.enter("x = 1")
         terminal.expect(PROMPT)
@@ -228,7 +178,7 @@ def test_the_file_of_a_project_chooses_no_file_of_the_user(tmp_path: Path) -> No
 def test_colours_are_off_when_asked_for(tmp_path: Path, environment: dict[str, str]) -> None:
     coloured = {}
     for value in ("", "1"):
-        terminal = Terminal(tmp_path, environment | {"NO_COLOR": value})
+        terminal = Terminal(REPL, tmp_path, environment | {"NO_COLOR": value})
         terminal.expect(PROMPT)
         terminal.enter("local a = 'text'")
         terminal.expect(PROMPT)

@@ -30,6 +30,8 @@ use crate::api::Host;
 
 /// Sources of cells that are kept to show the lines of tracebacks.
 const SOURCES_MAX: usize = 256;
+/// Bytes that they may take together; the last one is kept whatever its size.
+const SOURCES_BYTES_MAX: usize = 1 << 24;
 
 /// A local variable of an earlier cell.
 #[derive(Clone, Debug)]
@@ -273,10 +275,14 @@ impl State {
     pub(super) fn keep_source(&self, name: &str, code: &str) {
         let mut sources = self.sources.borrow_mut();
         sources.retain(|(kept, _)| kept != name);
-        if sources.len() == SOURCES_MAX {
-            sources.pop_front();
-        }
         sources.push_back((name.to_owned(), code.to_owned()));
+        let mut bytes: usize = sources.iter().map(|(_, code)| code.len()).sum();
+        while sources.len() > SOURCES_MAX || (bytes > SOURCES_BYTES_MAX && sources.len() > 1) {
+            let Some((_, oldest)) = sources.pop_front() else {
+                break;
+            };
+            bytes -= oldest.len();
+        }
     }
 
     /// Line `line`, counted from 1, of the source `name`.
