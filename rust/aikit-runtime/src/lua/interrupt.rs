@@ -518,6 +518,23 @@ pub(super) fn stop_here(asked: &AtomicBool) -> mlua::Error {
     mlua::Error::external(Interrupted)
 }
 
+/// Raises the prebuilt error in a C function that was asked to stop.
+///
+/// # Safety
+///
+/// Called in a C function of `state` that holds nothing to be dropped: it does not return.
+pub(super) unsafe fn raise(state: *mut lua_State) -> c_int {
+    // SAFETY: as promised; the error was kept by `prepare`.
+    unsafe {
+        let error = OWN.get().map_or(0, |control| {
+            control.raised.fetch_add(1, Ordering::Relaxed);
+            control.error.load(Ordering::Relaxed)
+        });
+        ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ffi::lua_Integer::from(error));
+        ffi::lua_error(state)
+    }
+}
+
 /// How often code of this thread was stopped so far.
 pub(super) fn raised() -> u64 {
     OWN.get()

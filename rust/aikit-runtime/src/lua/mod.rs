@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! signal
-//! interrupt | lexer  grammar
-//! polled
+//! interrupt | lexer  grammar  pattern
+//! polled  search
 //! yields  coroutine | source  spans
 //! raw
 //! error  object  callable  convert  pending  suspended  shells  state  thread  stop
@@ -40,6 +40,7 @@ mod log;
 mod natives;
 mod object;
 mod outline;
+mod pattern;
 mod pending;
 mod polled;
 mod procedure;
@@ -48,6 +49,7 @@ mod raw;
 mod records;
 mod run;
 mod sandbox;
+mod search;
 mod shells;
 mod signal;
 mod source;

@@ -2,10 +2,10 @@
 
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
-use super::{coroutine, error, raw};
+use super::{coroutine, error, raw, search};
 
 /// What a script finds of Lua's own libraries: the globals, then each library's functions.
-/// `xpcall`, `setmetatable` and most of `coroutine` are our own.
+/// `xpcall`, `setmetatable`, most of `coroutine` and the patterns of `string` are our own.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "",
@@ -130,6 +130,7 @@ pub(super) fn new_lua() -> mlua::Result<Lua> {
     let lua = Lua::new_with(libraries, LuaOptions::default())?;
     lua.set_memory_limit(MEMORY_BYTES_MAX)?;
     coroutine::install(&lua)?;
+    search::install(&lua)?;
     error::install(&lua)?;
     raw::lock_strings(&lua)?;
     let globals = lua.globals();

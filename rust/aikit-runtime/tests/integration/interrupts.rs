@@ -150,6 +150,26 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "Tool.create{name='again', summary='x', fn=function() error('x') end} while true do pcall(Tool.again, {}) end",
     ),
     (
+        "one pattern that is searched",
+        "local s = ('a'):rep(60000) pcall(s.find, s, ('.-'):rep(9) .. 'b')",
+    ),
+    (
+        "one pattern that is matched",
+        "local s = ('a'):rep(60000) while true do pcall(s.match, s, ('.-'):rep(9) .. 'b') end",
+    ),
+    (
+        "one pattern of a loop",
+        "local s = ('a'):rep(60000) for _ in s:gmatch(('.-'):rep(9) .. 'b') do end",
+    ),
+    (
+        "one pattern that is replaced",
+        "local s = ('a'):rep(60000) s:gsub(('.-'):rep(9) .. 'b', '')",
+    ),
+    (
+        "a pattern that is long without any backtracking",
+        "local s = ('a'):rep(1e8) while true do pcall(s.find, s, 'a*$', -1e8) end",
+    ),
+    (
         "endless display",
         "local t = setmetatable({}, {__mime = function() while true do end end}) display(t)",
     ),
