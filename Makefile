@@ -92,14 +92,16 @@ check-wheel: $(VENV)/.ready-dev  ## builds the wheel as `pip install .` does, in
 bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to `cargo bench`
 	cargo bench --package aikit-benches --locked $(ARGS)
 	$(BIN)/maturin develop --quiet --release
+	$(BIN)/python -m pip install --group bench
 	$(BIN)/python benches/kernel/import.py
 	$(BIN)/python benches/kernel/start.py
+	$(BIN)/python benches/kernel/cells.py
+	$(BIN)/python benches/kernel/many.py
 	$(BIN)/python benches/core/procedures.py
 	$(BIN)/python benches/tracing/overhead.py
 	$(BIN)/python benches/kernel/interrupt.py
 	$(BIN)/python benches/rag/search.py
 	$(BIN)/python benches/rag/embed.py
-	$(BIN)/python -m pip install --group bench
 	$(BIN)/python benches/rag/quality.py
 
 # What runs unsafe code: coroutines and hooks of Lua, signals, distance kernels, leaked slots.

@@ -18,23 +18,17 @@ import os
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import KernelManager
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
+from peers import AIKIT, IPYKERNEL, Peer, present, started
 
 from servers.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from kernel.raw_client import RawClient, StartedKernel
 
 LOOP_MEDIAN_MAX_MS = 3.0
 LOOP_P99_MAX_MS = 20.0
@@ -45,7 +39,6 @@ TIMEOUT_S = 60.0
 # From the output of a cell to the interrupt. Nobody presses stop earlier, and Aikit holds back the
 # reply of a cell that fails in its first 100 ms, to answer what was sent with it as aborted.
 SETTLE_S = 0.15
-LOOPS = {"aikit": "while true do end", "python3": "while True: pass"}
 DEEP = """
 Tool.create{name = "deeper", summary = "Calls itself.", fn = function()
   pcall(Tool.deeper)
@@ -54,71 +47,39 @@ end}
 Tool.deeper{}"""
 
 
-class Kernel:
-    """A started kernel with a client."""
+def interrupt(
+    peer: Peer, kernel: StartedKernel, client: RawClient, code: str, *, asks: bool = False
+) -> float:
+    """Runs a cell until it is inside `code`, and interrupts it as its kernel spec wants.
 
-    def __init__(self, name: str) -> None:
-        self.manager = KernelManager(kernel_name=name)
-        self.manager.start_kernel(stderr=subprocess.DEVNULL)
-        client = self.manager.blocking_client()
-        if not isinstance(client, BlockingKernelClient):
-            raise SystemExit(f"kernel `{name}` has an unexpected client")
-        self.client = client
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=TIMEOUT_S)
+    Args:
+        peer: Which kernel.
+        kernel: It.
+        client: Of it.
+        code: Never ends by itself.
+        asks: Whether it asks the user, which says that it waits.
 
-    def close(self) -> None:
-        """Ends the kernel."""
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-        self.manager.cleanup_resources()
-
-    def interrupt(self, code: str, *, asks: bool = False) -> float:
-        """Runs a cell until it is inside `code`, and interrupts it.
-
-        Args:
-            code: Never ends by itself.
-            asks: Whether it asks the user, which says that it waits.
-
-        Returns:
-            Milliseconds to the error reply.
-        """
-        msg_id = self.client.execute(f"print('running')\n{code}", allow_stdin=asks)
-        self._wait_for(lambda it: it["content"].get("text") == "running\n")
-        if asks:
-            self.client.get_stdin_msg(timeout=TIMEOUT_S)
-        time.sleep(SETTLE_S)
-        # The bare socket, so that the client's own work is not measured.
-        shell = self.client.shell_channel.socket
-        began = time.perf_counter()
-        self._send_interrupt()
-        frames = shell.recv_multipart()
-        taken_ms = (time.perf_counter() - began) * 1000
-        _, parts = self.client.session.feed_identities(frames)
-        reply = self.client.session.deserialize(parts)
-        if (reply["parent_header"]["msg_id"], reply["content"]["status"]) != (msg_id, "error"):
-            raise SystemExit(f"an interrupted cell answered {reply['content']}")
-        self._wait_for(
-            lambda it: (
-                it["parent_header"].get("msg_id") == msg_id
-                and it["content"].get("execution_state") == "idle"
-            )
-        )
-        return taken_ms
-
-    def _send_interrupt(self) -> None:
-        spec = self.manager.kernel_spec
-        if spec is not None and spec.interrupt_mode == "message":
-            message = self.client.session.msg("interrupt_request", {})
-            self.client.control_channel.send(message)
-            return
-        provisioner = self.manager.provisioner
-        if isinstance(provisioner, LocalProvisioner) and provisioner.pid is not None:
-            os.kill(provisioner.pid, signal.SIGINT)
-
-    def _wait_for(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
-        while not wanted(self.client.get_iopub_msg(timeout=TIMEOUT_S)):
-            pass
+    Returns:
+        Milliseconds to the error reply.
+    """
+    msg_id = client.start(code, allow_stdin=asks)
+    if asks:
+        client.receive("stdin")
+    time.sleep(SETTLE_S)
+    shell = client.sockets["shell"]
+    began = time.perf_counter()
+    if peer is AIKIT:
+        client.send("interrupt_request", channel="control")
+    else:
+        os.kill(kernel.pid, signal.SIGINT)
+    # Only waited for, so that reading it is not measured.
+    is_there = shell.poll(int(TIMEOUT_S * 1000))
+    taken_ms = (time.perf_counter() - began) * 1000
+    reply = client.reply(msg_id)
+    if not is_there or reply.content["status"] != "error":
+        raise SystemExit(f"an interrupted cell answered {reply.content}")
+    client.broadcasts(msg_id)
+    return taken_ms
 
 
 def p99(times: list[float]) -> float:
@@ -133,26 +94,25 @@ def p99(times: list[float]) -> float:
     return statistics.quantiles(times, n=100, method="inclusive")[98]
 
 
-def measure_loops(runs: int) -> dict[str, list[float]]:
+def measure_loops(peers: list[Peer], runs: int) -> dict[str, list[float]]:
     """Interrupts a tight loop of each kernel in turn.
 
     Args:
+        peers: The kernels.
         runs: Of each.
 
     Returns:
-        Milliseconds, by the name of the kernel spec.
+        Milliseconds, by the title of the kernel.
     """
-    times: dict[str, list[float]] = {name: [] for name in LOOPS}
+    times: dict[str, list[float]] = {it.title: [] for it in peers}
     with ExitStack() as stack:
-        kernels = {}
-        for name in LOOPS:
-            kernels[name] = Kernel(name)
-            stack.callback(kernels[name].close)
-        for name, kernel in kernels.items():
-            kernel.interrupt(LOOPS[name])  # the first one loads what later ones have
+        kernels = {it: stack.enter_context(started(it)) for it in peers}
+        for peer, (kernel, client) in kernels.items():
+            # The first one loads what later ones have.
+            interrupt(peer, kernel, client, peer.loop)
         for _ in range(runs):
-            for name, kernel in kernels.items():
-                times[name].append(kernel.interrupt(LOOPS[name]))
+            for peer, (kernel, client) in kernels.items():
+                times[peer.title].append(interrupt(peer, kernel, client, peer.loop))
     return times
 
 
@@ -165,8 +125,7 @@ def measure_waits() -> dict[str, list[float]]:
     with ExitStack() as stack:
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         models = stack.enter_context(OpenAIServer(drip_s=TIMEOUT_S))
-        kernel = Kernel("aikit")
-        stack.callback(kernel.close)
+        kernel, client = stack.enter_context(started(AIKIT))
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         options = f"{{base_url = '{models.base_url}', api_key = '{models.api_key}'}}"
         stream = f"Model('openai-compatible:slow', {options}):stream('hello')"
@@ -178,7 +137,10 @@ def measure_waits() -> dict[str, list[float]]:
             "tools that called themselves": DEEP,
         }
         return {
-            what: [kernel.interrupt(code, asks=code.startswith("input")) for _ in range(WAIT_RUNS)]
+            what: [
+                interrupt(AIKIT, kernel, client, code, asks=code.startswith("input"))
+                for _ in range(WAIT_RUNS)
+            ]
             for what, code in cells.items()
         }
 
@@ -188,8 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=200, help=f"of each, at least {RUNS_MIN}")
     runs = max(parser.parse_args().runs, RUNS_MIN)
-    os.environ.setdefault("JPY_PARENT_PID", str(os.getpid()))
-    loops = measure_loops(runs)
+    loops = measure_loops(present(AIKIT, IPYKERNEL), runs)
     print(f"tight loop, {runs} runs       median        p99")
     for name, times in loops.items():
         print(f"{name:24} {statistics.median(times):8.2f} ms {p99(times):8.2f} ms")

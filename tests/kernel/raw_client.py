@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 DELIMITER = b"<IDS|MSG>"
+# Below those that the system gives to clients, which would take one before the kernel binds it.
+PORTS = range(16_000, 32_000)
+_given: set[int] = set()
 # Far more than any answer needs; whoever waits that long has failed.
 TIMEOUT_S = 60.0
 # How long a client waits until it asks again whether the kernel is there.
@@ -316,15 +319,26 @@ def command(name: str, file: Path) -> list[str]:
     return [it.format(connection_file=file) for it in argv]
 
 
+def free_port() -> int:
+    """A port that was free a moment ago, and that this process has given to no other kernel."""
+    while True:
+        port = secrets.choice(PORTS)
+        if port in _given:
+            continue
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        _given.add(port)
+        return port
+
+
 def connection(transport: str, folder: Path) -> dict[str, Any]:
     """Fields of a connection file with ports that were free a moment ago."""
     if transport == "ipc":
         ports = list(range(1, len(CHANNELS) + 1))
     else:
-        taken = [socket.create_server(("127.0.0.1", 0)) for _ in CHANNELS]
-        ports = [it.getsockname()[1] for it in taken]
-        for it in taken:
-            it.close()
+        ports = [free_port() for _ in CHANNELS]
     return {
         "transport": transport,
         "ip": "127.0.0.1" if transport == "tcp" else str(folder / "kernel"),
