@@ -6,7 +6,7 @@ use std::{
 };
 
 use aikit_core::{
-    Result, Value,
+    ErrorKind, Result, Value,
     context::Overrides,
     engine::{Cell, run_cell},
     value::Map,
@@ -63,7 +63,6 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
         let front_end = asked.allow_stdin.then(|| front_end(&request, &output));
         execute(desk, &request, cell, (output.clone(), front_end)).await
     };
-    desk.end_cell();
     output.flush();
     if counts {
         let text = result
@@ -92,6 +91,7 @@ pub(crate) async fn run(desk: &Desk, request: Request, asked: &ExecuteRequest) -
             error: Failure::from(&error),
         },
     };
+    desk.end_cell();
     Finished {
         request,
         reply,
@@ -178,10 +178,17 @@ async fn execute(
     outcome
 }
 
-/// Evaluates the request's expressions, silently.
+/// Evaluates the request's expressions, silently. An interrupt is one of the request: those behind
+/// the interrupted one are not evaluated either.
 async fn evaluate(desk: &Desk, request: &Request, expressions: &Object) -> Object {
     let mut answers = Object::new();
+    let mut interrupted = None;
     for (name, expression) in expressions {
+        if let Some(error) = &interrupted {
+            let answer = ExpressionAnswer::Error(Failure::from(error));
+            answers.insert(name.clone(), answer.to_json());
+            continue;
+        }
         let code = expression.as_str().unwrap_or_default().to_owned();
         let cell = Cell {
             code,
@@ -193,7 +200,11 @@ async fn evaluate(desk: &Desk, request: &Request, expressions: &Object) -> Objec
                 data: value.as_ref().map(bundle).unwrap_or_default(),
                 metadata: Object::new(),
             },
-            Err(error) => ExpressionAnswer::Error(Failure::from(&error)),
+            Err(error) => {
+                let answer = ExpressionAnswer::Error(Failure::from(&error));
+                interrupted = Some(error).filter(|it| it.kind() == ErrorKind::Interrupted);
+                answer
+            }
         };
         answers.insert(name.clone(), answer.to_json());
     }

@@ -19,7 +19,8 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct Current {
     cell: Option<RunningCell>,
-    /// Set while a cell was taken from the queue and has not begun: whether it must not begin.
+    /// Set while a request was taken from the queue and none of its code runs: whether what it
+    /// would run next must not begin.
     taken: Option<bool>,
 }
 
@@ -37,7 +38,10 @@ pub(super) struct Running<'a>(&'a Desk);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.current().cell = None;
+        let mut current = self.0.current();
+        current.cell = None;
+        // What an interrupt means now is what else the request runs: its expressions.
+        current.taken = Some(false);
     }
 }
 
@@ -47,7 +51,7 @@ impl Desk {
         self.current().taken = Some(false);
     }
 
-    /// The cell that was taken has ended, whether it began or not.
+    /// The cell that was taken has ended with its expressions, whether it began or not.
     pub(super) fn end_cell(&self) {
         self.current().taken = None;
     }
