@@ -6,7 +6,7 @@
 //! cell waits for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -33,6 +33,10 @@ const COMMS_MAX: usize = 1_000;
 /// Longest identity of a comm, in bytes.
 const ID_BYTES_MAX: usize = 256;
 
+/// Most requests of a front end whose responses are told what they answer; those of more that were
+/// not answered yet are taken for events of the channel.
+const ASKED_MAX: usize = 256;
+
 /// Type of the event that tells a front end how many events it lost because it was slow.
 const DROPPED: &str = "channel.dropped";
 
@@ -47,8 +51,32 @@ pub(super) struct Comms(Mutex<BTreeMap<String, Comm>>);
 #[derive(Debug)]
 struct Comm {
     channel: Channel,
+    asked: Asked,
     /// Sends the events of the channel.
     _forwarding: AbortOnDrop,
+}
+
+/// The requests of a front end that are not answered: their identities, and the headers of the
+/// messages in which they came, byte for byte.
+#[derive(Clone, Debug, Default)]
+struct Asked(Arc<Mutex<VecDeque<(String, Bytes)>>>);
+
+impl Asked {
+    fn add(&self, id: &str, raw_header: &Bytes) {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.len() >= ASKED_MAX {
+            asked.pop_front();
+        }
+        asked.push_back((id.to_owned(), raw_header.clone()));
+    }
+
+    /// The header of the message that `event` answers, if it answers one.
+    fn take(&self, event: &ChannelEvent) -> Option<Bytes> {
+        let id = event.id.as_ref().filter(|_| event.kind == "response")?;
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = asked.iter().position(|(it, _)| it == id)?;
+        asked.remove(index).map(|(_, raw_header)| raw_header)
+    }
 }
 
 impl Comms {
@@ -112,13 +140,16 @@ fn try_open(
         desk: Arc::clone(desk),
         comm_id: id.clone(),
         parent: request.message.raw_header.clone(),
+        asked: Asked::default(),
     };
+    let asked = place.asked.clone();
     let forwarding = io::spawn(place.forward(subscription));
     // A comm of the same identity is another conversation now; its own ends.
     let replaced = comms.insert(
         id.clone(),
         Comm {
             channel,
+            asked,
             _forwarding: AbortOnDrop(forwarding.abort_handle()),
         },
     );
@@ -129,18 +160,22 @@ fn try_open(
 
 /// Publishes what a front end sent.
 pub(super) fn take(desk: &Desk, request: &Request, sent: &CommMsg) {
-    let channel = desk
+    let found = desk
         .comms
         .open()
         .get(&sent.comm_id)
-        .map(|it| it.channel.clone());
-    let Some(channel) = channel else {
+        .map(|it| (it.channel.clone(), it.asked.clone()));
+    let Some((channel, asked)) = found else {
         // Both sides should know; the one that does not is told.
         return desk.publish(request, &close_message(&sent.comm_id, &Value::Null));
     };
     let published = event_of(sent).and_then(|mut event| {
         event.metadata.source_connection_id = Some(sent.comm_id.clone());
         event.metadata.source.get_or_insert_with(|| "ui".to_owned());
+        // Before it is published: the answer may be there at once.
+        if let Some(id) = event.id.as_ref().filter(|_| event.kind == "request") {
+            asked.add(id, &request.message.raw_header);
+        }
         channel.publish(event)
     });
     if let Err(error) = published {
@@ -159,7 +194,9 @@ pub(super) fn close(desk: &Desk, closed: &CommClose) {
 struct Place {
     desk: Arc<Desk>,
     comm_id: String,
+    /// Header of the message that opened the comm, byte for byte.
     parent: Bytes,
+    asked: Asked,
 }
 
 impl Place {
@@ -190,7 +227,9 @@ impl Place {
 
     fn send(&self, event: &ChannelEvent) {
         let message = event_message(&self.comm_id, event);
-        self.desk.sockets.iopub.publish(&self.parent, &message);
+        let parent = self.asked.take(event);
+        let parent = parent.as_ref().unwrap_or(&self.parent);
+        self.desk.sockets.iopub.publish(parent, &message);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
-    Result, Value,
+    ErrorKind, Result, Value,
     context::Overrides,
     engine::{Cell, run_cell},
     value::Map,
@@ -67,7 +67,6 @@ pub(crate) async fn run(
             .then(|| front_end(&shell, &request, &output));
         execute(desk, &shell, &request, cell, (output.clone(), front_end)).await
     };
-    desk.end_cell(&shell);
     output.flush();
     if counts {
         let text = result
@@ -97,6 +96,7 @@ pub(crate) async fn run(
             error: Failure::from(&error),
         },
     };
+    desk.end_cell(&shell);
     Finished {
         request,
         shell,
@@ -186,10 +186,17 @@ async fn execute(
     outcome
 }
 
-/// Evaluates the request's expressions, silently.
+/// Evaluates the request's expressions, silently. An interrupt is one of the request: those behind
+/// the interrupted one are not evaluated either.
 async fn evaluate(desk: &Desk, shell: &Shell, request: &Request, expressions: &Object) -> Object {
     let mut answers = Object::new();
+    let mut interrupted = None;
     for (name, expression) in expressions {
+        if let Some(error) = &interrupted {
+            let answer = ExpressionAnswer::Error(Failure::from(error));
+            answers.insert(name.clone(), answer.to_json());
+            continue;
+        }
         let code = expression.as_str().unwrap_or_default().to_owned();
         let cell = Cell {
             code,
@@ -202,7 +209,11 @@ async fn evaluate(desk: &Desk, shell: &Shell, request: &Request, expressions: &O
                 data: value.as_ref().map(bundle).unwrap_or_default(),
                 metadata: Object::new(),
             },
-            Err(error) => ExpressionAnswer::Error(Failure::from(&error)),
+            Err(error) => {
+                let answer = ExpressionAnswer::Error(Failure::from(&error));
+                interrupted = Some(error).filter(|it| it.kind() == ErrorKind::Interrupted);
+                answer
+            }
         };
         answers.insert(name.clone(), answer.to_json());
     }

@@ -24,8 +24,8 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct Current {
     cells: Vec<RunningCell>,
-    /// By shell, while a cell was taken from its queue and has not begun: whether it must not
-    /// begin.
+    /// By shell, while a request was taken from its queue and none of its code runs: whether what
+    /// it would run next must not begin.
     taken: HashMap<Option<Arc<str>>, bool>,
 }
 
@@ -48,9 +48,15 @@ pub(super) struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let mut current = self.desk.current();
-        current
+        let own = current
             .cells
-            .retain(|cell| cell.context.request_id() != self.request_id);
+            .iter()
+            .position(|cell| cell.context.request_id() == self.request_id);
+        if let Some(own) = own {
+            let shell = current.cells.remove(own).shell;
+            // What an interrupt means now is what else the request runs: its expressions.
+            current.taken.insert(shell, false);
+        }
     }
 }
 
@@ -60,7 +66,7 @@ impl Desk {
         self.current().taken.insert(shell.id.clone(), false);
     }
 
-    /// The cell that was taken has ended, whether it began or not.
+    /// The cell that was taken has ended with its expressions, whether it began or not.
     pub(super) fn end_cell(&self, shell: &Shell) {
         self.current().taken.remove(&shell.id);
     }

@@ -217,6 +217,10 @@ impl Hub {
     }
 
     fn subscribe(&self, peer: &Peer, topic: &Bytes) {
+        // JEP 65: a subscription that is not UTF-8 is ignored; no topic of ours begins with it.
+        let Ok(subscription) = std::str::from_utf8(topic).map(str::to_owned) else {
+            return;
+        };
         let mut state = self.state();
         let first = !state.welcomed;
         let execution_state = if state.busy > 0 {
@@ -234,7 +238,6 @@ impl Hub {
             return;
         }
         let nobody = Bytes::new();
-        let subscription = String::from_utf8_lossy(topic).into_owned();
         // Its topic is the subscription, or the subscriber's own filter would drop it.
         let welcome = self.message(topic, &nobody, &IopubWelcome { subscription }.into());
         subscriber.peer.stay();

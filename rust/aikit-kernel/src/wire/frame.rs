@@ -165,15 +165,28 @@ impl Codec {
             std::str::from_utf8(frame)
                 .map_err(|error| malformed("a message is not UTF-8").with_source(error))?;
         }
-        for (name, frame) in [("parent header", &raw_parent), ("metadata", &metadata)] {
+        for (name, frame) in [
+            ("header", &raw_header),
+            ("parent header", &raw_parent),
+            ("metadata", &metadata),
+        ] {
             serde_json::from_slice::<IgnoredAny>(frame).map_err(|error| {
                 malformed(format!("the {name} of a message is not JSON")).with_source(error)
             })?;
+            if !is_dictionary(frame) {
+                return Err(malformed(format!(
+                    "the {name} of a message is no dictionary"
+                )));
+            }
         }
         let header: Header = serde_json::from_slice(&raw_header).map_err(|error| {
             malformed("the header of a message is not valid").with_source(error)
         })?;
         let content = match Content::parse(&header.msg_type, &content) {
+            Ok(_) if !is_dictionary(&content) => {
+                let error = serde::de::Error::custom("expected a dictionary");
+                Err(misfit(&header, &error))
+            }
             Ok(mut content) => {
                 content.set_buffers(buffers);
                 Ok(content)
@@ -263,6 +276,11 @@ fn misfit(header: &Header, error: &serde_json::Error) -> Error {
     .with_hint("see the Jupyter messaging specification, version 5.5")
 }
 
+/// Whether JSON is an object. The reader also takes a list for the fields of a struct, in order.
+fn is_dictionary(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"{")
+}
+
 fn unhex(text: &[u8]) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 {
@@ -340,6 +358,20 @@ mod tests {
                 frames[2] = codec.sign(&parts).into();
                 assert!(codec.decode(frames).is_err(), "frame {index} as {junk:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_dictionary() {
+        let codec = codec();
+        let header = br#"["m","shutdown_request","s","u","2026-01-01T00:00:00Z","5.5"]"#;
+        for (index, list) in [(3, &header[..]), (4, b"[]"), (5, b"[]"), (6, b"[true]")] {
+            let mut frames = frames(&codec);
+            frames[index] = Bytes::from_static(list);
+            let parts = [3, 4, 5, 6].map(|part: usize| frames[part].clone());
+            frames[2] = codec.sign(&parts).into();
+            let read = codec.decode(frames).and_then(|message| message.content);
+            assert!(read.is_err(), "frame {index}");
         }
     }
 
