@@ -176,6 +176,8 @@ def test_a_deleted_subshell_stops_its_cell_and_answers_those_that_wait(
     main = kernel.start(f"done = false {BUSY}")
     running = subshell.start("while true do pcall(function() while true do end end) end")
     waiting = subshell.begin("never = true")
+    # It has come when what was sent behind it is answered.
+    kernel.hear(kernel.client.kernel_info())
     assert subshell.delete()["content"]["status"] == "ok"
     heard = replies(kernel, 2)
     assert heard[running]["content"]["status"] == "error"
