@@ -13,6 +13,7 @@ pub mod is_complete;
 pub mod kernel_info;
 pub mod lifecycle;
 pub mod status;
+mod surrogates;
 
 use serde_json::Value;
 
