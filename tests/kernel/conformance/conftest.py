@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         known = item.get_closest_marker(FAILS)
         spec = getattr(item, "callspec", None)
         if known and spec and spec.params.get("named") == "python3":
-            mark = pytest.mark.xfail(reason=known.args[0], strict=True, raises=AssertionError)
-            item.add_marker(mark)
+            strict, reason = known.kwargs["always"], known.args[0]
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=strict, raises=AssertionError))
 
 
 @pytest.fixture(scope="session", params=list(SUBJECTS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -160,6 +160,36 @@ def test_an_empty_cell_is_answered(client: Client, code: str) -> None:
     found = client.execute(code)
     assert found.content["status"] == "ok"
     assert [it for it in found.outline if it != "execute_input"] == ["busy", "idle"]
+
+
+def test_input_result_and_reply_tell_one_count(client: Client, language: Language) -> None:
+    """The value of this counter will be returned as the `execution_count` field of all
+    `execute_reply` and `execute_input` messages.
+    """
+    found = client.execute(language.value)
+    told = [found.one(it).content["execution_count"] for it in ("execute_input", "execute_result")]
+    assert told == [found.count, found.count]
+
+
+UNCOUNTED: dict[str, dict[str, Any]] = {
+    "empty": {"code": ""},
+    "blank": {"code": "  \n\n"},
+    "not stored": {"code": "x = 1", "store_history": False},
+}
+
+
+@ipykernel_fails("execute_input tells the number of the next cell")
+@pytest.mark.parametrize("name", UNCOUNTED)
+def test_input_and_reply_of_a_cell_that_does_not_count_tell_one_count(
+    client: Client, name: str
+) -> None:
+    """As above; if the request did not store history, this will be the current value of the
+    counter.
+    """
+    client.execute("x = 1")
+    found = client.execute(**UNCOUNTED[name])
+    inputs = [it.content["execution_count"] for it in found.all("execute_input")]
+    assert set(inputs) <= {found.count}
 
 
 def test_what_a_request_leaves_out_has_its_default(client: Client, language: Language) -> None:

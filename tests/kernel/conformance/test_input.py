@@ -87,6 +87,22 @@ def test_questions_are_asked_one_after_the_other(client: Client, language: Langu
     assert text.index("one") < text.index("two") < text.index("three")
 
 
+def test_a_question_goes_back_through_all_hops(client: Client, language: Language) -> None:
+    """The `input_request` must be sent with the same IDENTITY routing prefix as the
+    `execute_reply`; the prefix can be zero or more socket identities.
+    """
+    content = {"code": language.ask, "silent": False, "allow_stdin": True}
+    hops = [b"first hop", b"\xff\x00"]
+    running = client.send("execute_request", content, identities=hops)
+    question = client.next("stdin")
+    assert list(question.identities) == hops
+    told = {"value": "Ada"}
+    client.send("input_reply", told, channel="stdin", parent=question.header, identities=hops)
+    found = client.complete(running)
+    assert list(found.reply.identities) == hops
+    assert found.text().endswith("Ada\n")
+
+
 def test_an_answer_may_be_any_text(client: Client, language: Language) -> None:
     """'value' : str."""
     for value in ("", "ä 😀 𨭎", "a" * 10_000):

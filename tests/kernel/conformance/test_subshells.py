@@ -225,12 +225,11 @@ def test_an_error_ends_the_queue_of_its_subshell_only(
     processed sequentially, and others have a queue of their own.
     """
     first, second = create(), create()
-    sent = [
-        client.start(language.error, header=inside(first)),
-        client.start("x = 1", header=inside(first)),
-        client.start("x = 1", header=inside(second)),
-        client.start("x = 1"),
-    ]
+    failing = f"{language.ask}\n{language.error}"
+    sent = [client.start(failing, allow_stdin=True, header=inside(first))]
+    question = client.next("stdin")
+    sent += [client.start("x = 1", header=inside(it)) for it in (first, second, None)]
+    client.send("input_reply", {"value": "go"}, channel="stdin", parent=question.header)
     states = [client.complete(it).content["status"] == "ok" for it in sent]
     assert states == [False, False, True, True]
 

@@ -22,6 +22,7 @@ use super::{
     Content, Object,
     header::{Header, PROTOCOL_VERSION},
     status::{Failure, Refusal},
+    surrogates,
 };
 
 const DELIMITER: &[u8] = b"<IDS|MSG>";
@@ -179,10 +180,11 @@ impl Codec {
                 )));
             }
         }
-        let header: Header = serde_json::from_slice(&raw_header).map_err(|error| {
-            malformed("the header of a message is not valid").with_source(error)
-        })?;
-        let content = match Content::parse(&header.msg_type, &content) {
+        let header: Header =
+            read(&raw_header, |json| serde_json::from_slice(json)).map_err(|error| {
+                malformed("the header of a message is not valid").with_source(error)
+            })?;
+        let content = match read(&content, |json| Content::parse(&header.msg_type, json)) {
             Ok(_) if !is_dictionary(&content) => {
                 let error = serde::de::Error::custom("expected a dictionary");
                 Err(misfit(&header, &error))
@@ -276,6 +278,17 @@ fn misfit(header: &Header, error: &serde_json::Error) -> Error {
     .with_hint("see the Jupyter messaging specification, version 5.5")
 }
 
+/// Reads JSON, and once more without half code points when they are what is wrong with it.
+fn read<T>(json: &[u8], parse: impl Fn(&[u8]) -> serde_json::Result<T>) -> serde_json::Result<T> {
+    match parse(json) {
+        Err(error) if error.is_syntax() => match surrogates::replaced(json) {
+            Some(mended) => parse(&mended),
+            None => Err(error),
+        },
+        read => read,
+    }
+}
+
 /// Whether JSON is an object. The reader also takes a list for the fields of a struct, in order.
 fn is_dictionary(json: &[u8]) -> bool {
     json.trim_ascii_start().starts_with(b"{")
@@ -359,6 +372,22 @@ mod tests {
                 assert!(codec.decode(frames).is_err(), "frame {index} as {junk:?}");
             }
         }
+    }
+
+    #[test]
+    fn half_a_code_point_is_replaced() {
+        let codec = codec();
+        let mut frames = frames(&codec);
+        let header = br#"{"msg_id":"m","msg_type":"is_complete_request","username":"\ud83d"}"#;
+        frames[3] = Bytes::from_static(header);
+        frames[6] = Bytes::from_static(br#"{"code":"x = '\ud83d'"}"#);
+        let parts = [3, 4, 5, 6].map(|part: usize| frames[part].clone());
+        frames[2] = codec.sign(&parts).into();
+        let message = codec.decode(frames).unwrap();
+        assert_eq!(message.header.username, "\u{fffd}");
+        assert_eq!(message.raw_header, &header[..]);
+        let content = message.content.unwrap().to_bytes().unwrap();
+        assert_eq!(content, "{\"code\":\"x = '\u{fffd}'\"}".as_bytes());
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod kernel_info;
 pub mod lifecycle;
 pub mod status;
 pub mod subshell;
+mod surrogates;
 
 use bytes::Bytes;
 use serde_json::Value;
