@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
+from kernel.attacker import GREETING
 from kernel.raw_client import RawClient, StartedKernel
 from kernel.resources import MemoryWatch
-from kernel.test_robustness import GREETING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
