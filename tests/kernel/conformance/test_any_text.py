@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Nothing that is a name or begins a command, so that nothing is called.
 ALPHABET = "()[]{}<>\"'.,:;=+-*/#@|&^~\\ \t\r\n0123456789😀𨭎äé\u0301\u2028\ufeff\x00\x1b"
-COUNT = 100
+COUNT = 40
 
 TEXTS = {
     "a null": 'x = "a\x00b"',

@@ -76,8 +76,8 @@ def test_an_interrupt_of_nothing_harms_nobody(client: Client, language: Language
 
 
 def test_a_kernel_is_interrupted_again_and_again(client: Client, language: Language) -> None:
-    """As above, ten times."""
-    for _ in range(10):
+    """As above, five times."""
+    for _ in range(5):
         cell = running(client, language, language.endless)
         interrupt(client)
         assert client.complete(cell).content["status"] == "error"
@@ -114,7 +114,7 @@ def test_an_interrupt_ends_an_expression(client: Client, language: Language) -> 
     containing a standard error message.
     """
     expressions = {"endless": language.endless_expression}
-    for _ in range(10):
+    for _ in range(5):
         cell = client.start(language.prints("running"), user_expressions=expressions)
         client.wait_for_text(cell, "running")
         interrupt(client)

@@ -16,7 +16,7 @@ def test_cells_are_answered_in_their_order(client: Client, language: Language) -
     """The communication on this socket is a sequence of request/reply actions from each frontend
     and the kernel.
     """
-    sent = [client.start(language.prints(str(number))) for number in range(100)]
+    sent = [client.start(language.prints(str(number))) for number in range(50)]
     assert [client.next().parent_id for _ in sent] == [it.id for it in sent]
 
 

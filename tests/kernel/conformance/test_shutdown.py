@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kernel.conformance.wire import Message
 
 # Far less than what the cell takes.
-SOON_S = 5.0
+SOON_S = 4.0
 
 
 @dataclass(frozen=True)
