@@ -57,6 +57,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 TABLES: dict[str, tuple[str, frozenset[str]]] = {
     f"{COMPONENTS}/hooks": ("BUILT_INS", frozenset({"selection"})),
     f"{COMPONENTS}/models/providers": ("PROVIDERS", frozenset()),
+    f"{COMPONENTS}/plot/kinds": ("KINDS", frozenset()),
     f"{COMPONENTS}/rag/chunking": ("CHUNKERS", frozenset({"blocks"})),
     f"{COMPONENTS}/rag/embedders": ("EMBEDDERS", frozenset()),
     f"{COMPONENTS}/rag/loaders": ("LOADERS", frozenset()),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .middleware import GuardError, guard, pipeline
     from .models import Model
     from .pipes import pipe
+    from .plots import Plot, plot
     from .procedures import Procedure, procedure, procedure_factory
     from .providers import (
         XAI,
@@ -96,6 +97,7 @@ __all__ = [
     "OpenAI",
     "OpenRouter",
     "Perplexity",
+    "Plot",
     "Procedure",
     "Session",
     "State",
@@ -115,6 +117,7 @@ __all__ = [
     "kernelspec",
     "pipe",
     "pipeline",
+    "plot",
     "procedure",
     "procedure_factory",
     "streams",
@@ -161,6 +164,7 @@ _HOMES = {
     "OpenAI": ("providers", "OpenAI"),
     "OpenRouter": ("providers", "OpenRouter"),
     "Perplexity": ("providers", "Perplexity"),
+    "Plot": ("plots", "Plot"),
     "Procedure": ("procedures", "Procedure"),
     "RAG": ("rag", "RAG"),
     "Session": ("sessions", "Session"),
@@ -182,6 +186,7 @@ _HOMES = {
     "kernelspec": ("kernelspec", ""),
     "pipe": ("pipes", "pipe"),
     "pipeline": ("middleware", "pipeline"),
+    "plot": ("plots", "plot"),
     "procedure": ("procedures", "procedure"),
     "procedure_factory": ("procedures", "procedure_factory"),
     "events": ("events", ""),

@@ -17,6 +17,7 @@ __all__ = [
     "HandleView",
     "Model",
     "ModelStream",
+    "Plot",
     "ProcedureNode",
     "ProcedureOptions",
     "Rag",
@@ -27,6 +28,7 @@ __all__ = [
     "Subscription",
     "TelemetrySpan",
     "Tool",
+    "Tree",
     "VectorIndex",
     "Watch",
     "add_to_counter",
@@ -62,6 +64,7 @@ __all__ = [
     "remove_hooks",
     "replay_events",
     "reset_telemetry_provider",
+    "run_bundle",
     "run_command",
     "set_otlp_provider",
     "set_telemetry_provider",
@@ -101,7 +104,9 @@ class Agent:
         """
         This agent as a tool of another one.
         """
-    def run(self, /, prompt: str, history: Incomplete, session: Session | None) -> Incomplete:
+    def run(
+        self, /, prompt: str, history: Incomplete, session: Session | None
+    ) -> tuple[Incomplete, ProcedureNode | None]:
         """
         Runs until the model answers.
         """
@@ -387,6 +392,10 @@ class Context:
     def tick(self, /) -> int | None: ...
     @property
     def trace_id(self, /) -> str: ...
+    def tree(self, /) -> Tree:
+        """
+        The executions of the graph as they are now.
+        """
     @property
     def usage(self, /) -> Incomplete: ...
     @property
@@ -512,6 +521,10 @@ class Handle:
         """
         W3C trace id.
         """
+    def tree(self, /) -> Tree:
+        """
+        The executions around the work.
+        """
     def usage(self, /) -> Incomplete:
         """
         What the work has used until now.
@@ -612,6 +625,33 @@ class ModelStream:
         """
 
 @final
+class Plot:
+    """
+    A chart that is drawn when it is made.
+    """
+    def __new__(cls, /, options: Incomplete) -> Plot:
+        """
+        A chart of the options of `plot`, `data` among them.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Its kind and title.
+        """
+    def svg(self, /) -> str:
+        """
+        The drawing as SVG.
+        """
+    def text(self, /) -> str:
+        """
+        The drawing in characters.
+        """
+    def vega_lite(self, /) -> Incomplete:
+        """
+        The description that Vega-Lite draws.
+        """
+
+@final
 class ProcedureNode:
     """
     One execution of a procedure.
@@ -657,6 +697,10 @@ class ProcedureNode:
         """
     @property
     def status(self, /) -> str: ...
+    def tree(self, /) -> Tree:
+        """
+        It and what it called.
+        """
 
 @final
 class ProcedureOptions:
@@ -1034,6 +1078,24 @@ class Tool:
         """
 
 @final
+class Tree:
+    """
+    Executions as people see them, as they were when it was made.
+    """
+    def html(self, /) -> str:
+        """
+        In HTML, with parts that can be folded.
+        """
+    def svg(self, /) -> str:
+        """
+        Beside the time that each of them took.
+        """
+    def text(self, /) -> str:
+        """
+        In lines of characters.
+        """
+
+@final
 class VectorIndex:
     """
     Nearest-neighbour search over rows of `float32`.
@@ -1242,6 +1304,11 @@ def replay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> l
 def reset_telemetry_provider() -> None:
     """
     Records nothing from now on.
+    """
+
+def run_bundle(output: str, tree: Tree) -> Incomplete:
+    """
+    What a notebook shows of a run with that answer.
     """
 
 def run_command(

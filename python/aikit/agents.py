@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._tools import _AnyTool
     from .sessions import Session
 
+    # What knows the executions of a run.
+    _Executions: TypeAlias = "_aikit.ProcedureNode | _aikit.Handle"
     _Verdict: TypeAlias = "bool | str"
     _Approve: TypeAlias = "Callable[[Approval], _Verdict | Awaitable[_Verdict]]"
 
@@ -130,6 +132,27 @@ class AgentRun(Record):
 
     _records: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage, "steps": Step}
 
+    # Beside the fields: it is no part of what the run answered.
+    __slots__ = ("_executions",)
+
+    def __init__(self, fields: Mapping[str, Any], executions: _Executions | None = None) -> None:
+        super().__init__(fields)
+        object.__setattr__(self, "_executions", executions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__  # the executions belong to this process
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        object.__setattr__(self, "_executions", None)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any] | None:
+        executions: _Executions | None = self._executions
+        if executions is None:
+            return None  # the fields are shown
+        bundle: dict[str, Any] = _aikit.run_bundle(self.output, executions.tree())
+        return bundle
+
 
 def _decider(approve: _Approve | None) -> Callable[[dict[str, Any]], Any] | None:
     """Returns what the binding calls: a function of a mapping."""
@@ -209,7 +232,7 @@ class Agent:
             LimitExceededError: If a limit is reached; its ``run`` has what was done until then.
             ModelError: If the model fails.
         """
-        return AgentRun(self._native.run(prompt, list(history), _native(session)))
+        return AgentRun(*self._native.run(prompt, list(history), _native(session)))
 
     async def arun(
         self,
@@ -219,7 +242,7 @@ class Agent:
         session: Session | None = None,
     ) -> AgentRun:
         """Is ``run`` for async code; cancelling it ends the run and its tools."""
-        return AgentRun(await self._native.arun(prompt, list(history), _native(session)))
+        return AgentRun(*await self._native.arun(prompt, list(history), _native(session)))
 
     def start(
         self,
@@ -229,7 +252,8 @@ class Agent:
         session: Session | None = None,
     ) -> Handle[AgentRun]:
         """Starts a run and returns its handle at once."""
-        return Handle(self._native.start(prompt, list(history), _native(session)), AgentRun)
+        native = self._native.start(prompt, list(history), _native(session))
+        return Handle(native, lambda fields: AgentRun(fields, native))
 
     def stream(
         self,

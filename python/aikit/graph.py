@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _given as given
+from ._trees import Shown
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from . import _aikit
 
 
-class ProcedureNode(Metrics):
+class ProcedureNode(Shown, Metrics):
     """One execution of a procedure: who called it, how it stands, what it counted."""
 
     __slots__ = ("_native",)
@@ -72,6 +73,9 @@ class ProcedureNode(Metrics):
         """Those it called, in the order of their beginnings."""
         return [ProcedureNode(child) for child in self._native.children]
 
+    def _tree(self) -> _aikit.Tree:
+        return self._native.tree()
+
     def has_ancestor(self, predicate: Callable[[ProcedureNode], bool]) -> bool:
         """Returns whether a caller, or a caller's caller, fits ``predicate``."""
         given.function("predicate", predicate)
@@ -98,7 +102,7 @@ class ProcedureNode(Metrics):
         return f"ProcedureNode({self.pid} {self.name!r} {self.status})"
 
 
-class ProcedureGraph:
+class ProcedureGraph(Shown):
     """Who called whom below one root call. Bounded: beyond 10,000 nodes finished ones are left out.
 
     Iterating gives the nodes in the order of their beginnings; ``len`` counts every execution,
@@ -146,6 +150,9 @@ class ProcedureGraph:
         node = self.get(pid)
         given.text("name", name)
         return node is not None and node.has_ancestor(lambda it: it.name == name)
+
+    def _tree(self) -> _aikit.Tree:
+        return self._native.tree()
 
     def clear(self) -> None:
         """Forgets every node; what runs goes on."""

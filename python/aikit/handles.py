@@ -290,6 +290,10 @@ class Handle(Generic[ResultT]):
     def __await__(self) -> Generator[Any, None, ResultT]:
         return self._aresult().__await__()
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        tree = self._native.tree()
+        return {"text/html": tree.html(), "text/plain": tree.text()}
+
     async def _aresult(self) -> ResultT:
         if self._work is None:
             return self._wrap(await self._native.aresult())

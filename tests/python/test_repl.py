@@ -222,7 +222,7 @@ def test_exit_leaves_a_terminal_and_keeps_the_names_of_a_script(terminal: Termin
 
 def test_a_table_is_aligned_in_a_terminal(terminal: Terminal) -> None:
     terminal.enter("display.table{{name = 'Ada', n = 10}, {name = 'B', n = 2}}")
-    terminal.expect(r"\nname  n\r?\n----  --\r?\nAda   10\r?\nB     2\r?\n")
+    terminal.expect(r"\nname   n\r?\n----  --\r?\nAda   10\r?\nB      2\r?\n")
     terminal.expect(PROMPT)
     terminal.enter("help")
     terminal.expect(r"\nRAG +Retrieval")

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! backoff  html  nearest
+//! plot
 //! security
 //! storage  vector
 //! config
@@ -29,6 +30,7 @@ pub mod html;
 pub mod http;
 pub mod models;
 pub mod nearest;
+pub mod plot;
 pub mod project;
 pub mod rag;
 pub mod registry;

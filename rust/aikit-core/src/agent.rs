@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Value,
+    graph::Pid,
     model::{FinishReason, Message, Usage},
 };
 
@@ -44,6 +45,9 @@ pub struct AgentRun {
     pub steps: Vec<Step>,
     /// Why the model stopped; `None` when the run did not get that far.
     pub finish_reason: Option<FinishReason>,
+    /// Its node in the graph of the call; not a part of the data.
+    #[serde(skip)]
+    pub pid: Option<Pid>,
 }
 
 /// One iteration: an answer of the model and the tool calls it asked for.

@@ -2,6 +2,7 @@
 
 mod node;
 mod recent;
+mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-pub use self::{node::ProcedureNode, recent::Recent};
+pub use self::{node::ProcedureNode, recent::Recent, tree::Tree};
 use crate::{Error, ErrorKind, clock::UnixMicros, metrics::Metrics};
 
 /// Nodes one graph keeps; beyond this finished ones are folded into their parents.

@@ -3,7 +3,7 @@
 //! Each module may use those above it and beside it:
 //!
 //! ```text
-//! error  value  choice  per_process  progress  quote  schema
+//! error  value  choice  markup  per_process  progress  quote  schema
 //! io  metrics
 //! clock  tape  span
 //! stream  broadcast  event  channel  graph
@@ -34,6 +34,7 @@ pub mod graph;
 pub mod hook;
 pub mod io;
 pub mod logger;
+pub mod markup;
 pub mod meter;
 pub mod metrics;
 pub mod model;

@@ -12,6 +12,7 @@ use aikit_core::{
     clock::Clock,
     engine::{Output, OutputSink, StreamName},
     io,
+    markup::escape,
     progress::Progress,
 };
 use bytes::Bytes;
@@ -244,12 +245,6 @@ fn progress_bar(progress: &Progress) -> DisplayData {
         metadata: Object::new(),
         transient: Object::from_iter([text("display_id", progress.id.clone())]),
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -19,12 +19,22 @@ use crate::{
     callbacks::PyCallable,
     convert::PyValue,
     errors,
+    graph::{ProcedureNode, Tree},
     handles::Handle,
     models::{self, Model},
     sessions::Session,
     tools::Tool,
     wait,
 };
+
+/// A run that has ended, and its node.
+type Ended = (PyValue, Option<ProcedureNode>);
+
+/// What a notebook shows of a run with that answer.
+#[pyfunction]
+pub(crate) fn run_bundle(output: &str, tree: PyRef<'_, Tree>) -> PyValue {
+    PyValue(Value::Map(agents::shown::bundle(output, &tree.0)))
+}
 
 /// A configured agent.
 #[pyclass(frozen, module = "aikit._aikit")]
@@ -73,7 +83,7 @@ impl Agent {
         prompt: String,
         history: PyValue,
         session: Option<PyRef<'_, Session>>,
-    ) -> PyResult<PyValue> {
+    ) -> PyResult<Ended> {
         let (agent, session) = (self.0.clone(), session.map(|it| it.inner()));
         wait::blocking(py, |cx| async move {
             run(agent, cx, input(prompt, history.0, session)?).await
@@ -115,9 +125,11 @@ impl Agent {
     }
 }
 
-async fn run(agent: agents::Agent, cx: ToolContext, input: Input) -> Result<PyValue> {
+/// The run, and its node, by which it is shown.
+async fn run(agent: agents::Agent, cx: ToolContext, input: Input) -> Result<Ended> {
     let run = agent.run(&cx, input).await?;
-    Value::from_serialize(&run).map(PyValue)
+    let node = ProcedureNode::find(cx.context.graph(), run.pid);
+    Ok((PyValue(Value::from_serialize(&run)?), node))
 }
 
 fn input(prompt: String, history: Value, session: Option<sessions::Session>) -> Result<Input> {

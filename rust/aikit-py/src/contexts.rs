@@ -22,7 +22,7 @@ use crate::{
     context::{Scope, calling_scope, current_scope, rooted},
     convert::{PyValue, from_python},
     errors,
-    graph::ProcedureNode,
+    graph::{ProcedureNode, Tree},
     handles::HandleView,
     named::Named,
     procedures::Watch,
@@ -377,6 +377,11 @@ impl Context {
     #[getter]
     fn execution_count(&self) -> usize {
         self.inner.graph().count()
+    }
+
+    /// The executions of the graph as they are now.
+    fn tree(&self) -> Tree {
+        Tree(graph::Tree::of(self.inner.graph()))
     }
 
     fn clear_graph(&self) {

@@ -7,6 +7,28 @@ use pyo3::prelude::*;
 
 use crate::{convert::PyValue, errors};
 
+/// Executions as people see them, as they were when it was made.
+#[pyclass(frozen, module = "aikit._aikit")]
+pub(crate) struct Tree(pub(crate) graph::Tree);
+
+#[pymethods]
+impl Tree {
+    /// In lines of characters.
+    fn text(&self) -> String {
+        self.0.text()
+    }
+
+    /// In HTML, with parts that can be folded.
+    fn html(&self) -> String {
+        self.0.html()
+    }
+
+    /// Beside the time that each of them took.
+    fn svg(&self) -> String {
+        self.0.svg()
+    }
+}
+
 /// One execution of a procedure.
 #[pyclass(frozen, eq, module = "aikit._aikit")]
 pub(crate) struct ProcedureNode {
@@ -22,6 +44,15 @@ impl PartialEq for ProcedureNode {
 }
 
 impl ProcedureNode {
+    /// The node of that identity, if there is one.
+    pub(crate) fn find(
+        graph: &Arc<graph::ProcedureGraph>,
+        pid: Option<graph::Pid>,
+    ) -> Option<Self> {
+        let node = graph.get(pid?)?;
+        Some(Self::new(node, Arc::clone(graph)))
+    }
+
     pub(crate) const fn new(
         node: Arc<graph::ProcedureNode>,
         graph: Arc<graph::ProcedureGraph>,
@@ -98,6 +129,11 @@ impl ProcedureNode {
     fn children(&self) -> Vec<Self> {
         let children = self.graph.children(self.node.pid);
         children.into_iter().map(|it| self.with(it)).collect()
+    }
+
+    /// It and what it called.
+    fn tree(&self) -> Tree {
+        Tree(graph::Tree::below(&self.graph, self.node.pid))
     }
 
     #[getter]

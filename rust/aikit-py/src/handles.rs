@@ -10,7 +10,9 @@ use futures::{
 use pyo3::{PyTraverseError, PyVisit, intern, prelude::*};
 use tokio::sync::watch;
 
-use crate::{context::Scope, convert::PyValue, errors, interpreter, raised::Original, wait};
+use crate::{
+    context::Scope, convert::PyValue, errors, graph::Tree, interpreter, raised::Original, wait,
+};
 
 /// Started work.
 #[pyclass(frozen, module = "aikit._aikit")]
@@ -114,6 +116,11 @@ impl Handle {
                 .await
                 .map(|event| PyValue(event.to_value())))
         })
+    }
+
+    /// The executions around the work.
+    fn tree(&self) -> Tree {
+        Tree(self.work.tree())
     }
 
     /// The events until now.

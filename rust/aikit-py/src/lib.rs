@@ -20,6 +20,7 @@ mod logging;
 mod models;
 mod named;
 mod packages;
+mod plots;
 mod procedures;
 mod rag;
 mod raised;
@@ -40,7 +41,7 @@ mod whole;
 mod _aikit {
     #[pymodule_export]
     use crate::{
-        agents::Agent,
+        agents::{Agent, run_bundle},
         api::api_modules,
         artifacts::Artifacts,
         callbacks::Reply,
@@ -52,7 +53,7 @@ mod _aikit {
             aflush_events, areplay_events, flush_events, publish_event, replay_events,
             subscribe_events,
         },
-        graph::ProcedureNode,
+        graph::{ProcedureNode, Tree},
         handles::{EventList, Handle, HandleView},
         hooks::{
             enable_hook, hook_points, list_hooks, register_hook, remove_hooks, unregister_hook,
@@ -61,6 +62,7 @@ mod _aikit {
         interpreter::{close_interpreter, forget_parent},
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},
+        plots::Plot,
         procedures::{Execution, ProcedureOptions, Watch},
         rag::{Rag, store_path},
         replay::{close_network, eject_cassette, holds_cassette, insert_cassette},

@@ -3,6 +3,7 @@
 mod limits;
 mod run;
 mod session;
+pub mod shown;
 mod spec;
 mod tool;
 

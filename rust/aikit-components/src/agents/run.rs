@@ -50,6 +50,8 @@ pub(super) async fn run(parts: &Parts, cx: &ToolContext, input: Input) -> Result
             Some(run) if error.run().is_none() => with_run(error, &run),
             _ => error,
         })?;
+        let pid = cx.context.node().map(|it| it.pid);
+        let run = AgentRun { pid, ..run };
         genai::agent_ended(&cx.context, &run);
         tracing::info!(
             agent = run.agent,

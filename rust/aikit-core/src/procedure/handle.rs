@@ -8,7 +8,7 @@ use crate::{
     Error, ErrorKind, Result, Value,
     context::{Context, Overrides},
     event::{Event, EventLog, dotted},
-    graph::Status,
+    graph::{Status, Tree},
     io,
     metrics::UsageSums,
 };
@@ -236,6 +236,12 @@ impl Handle {
     /// The Context the work runs in.
     pub const fn context(&self) -> &Context {
         &self.view.cx
+    }
+
+    /// The executions around the work, as they are now.
+    pub fn tree(&self) -> Tree {
+        let (graph, node) = (self.view.cx.graph(), self.view.cx.node());
+        node.map_or_else(|| Tree::of(graph), |it| Tree::below(graph, it.pid))
     }
 
     /// W3C trace id of the work.

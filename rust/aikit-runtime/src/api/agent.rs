@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aikit_components::{
-    agents::{Agent, AgentOptions, Input},
+    agents::{Agent, AgentOptions, Input, shown},
     security::approval::FunctionApprover,
 };
 use aikit_core::{
@@ -11,6 +11,7 @@ use aikit_core::{
     agent::{AgentRun, Limits},
     context::Approver,
     event::Event,
+    graph::Tree,
     model::Message,
     procedure::Handle,
     tool::DynTool,
@@ -200,7 +201,12 @@ async fn run(session: Session, mut args: Args) -> Result<Return> {
     let agent = session.object::<Agent>(args.this)?;
     let input = input(&session, &mut args)?;
     let done: AgentRun = agent.run(&session.tool_context(&args.cx), input).await?;
-    Value::from_serialize(&done).map(Return::Value)
+    let value = Value::from_serialize(&done)?;
+    let tree = done.pid.map(|pid| Tree::below(args.cx.graph(), pid));
+    Ok(match tree {
+        Some(tree) => Return::Shown(value, shown::bundle(&done.output, &tree)),
+        None => Return::Value(value),
+    })
 }
 
 fn stream_run(session: &Session, mut args: Args) -> Result<Return> {

@@ -437,6 +437,20 @@ const NODE: ApiClass = ApiClass {
             "nothing",
             "Procedure.track('step', function() Context.node():merge_metrics({pages = 2}) end)",
         ),
+        row(
+            "text",
+            "The tree of what it called in lines; a cell shows it so that parts can be folded.",
+            &[],
+            "a string",
+            "Procedure.track('step', function() return Context.node():text() end)",
+        ),
+        row(
+            "svg",
+            "The tree beside the time that each execution took, as a drawing.",
+            &[],
+            "a string",
+            "Procedure.track('step', function() return #Context.node():svg() end)",
+        ),
         METRICS,
     ],
     fields: &[

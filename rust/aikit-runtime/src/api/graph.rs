@@ -74,6 +74,20 @@ pub(super) const CLASS: ApiClass = ApiClass {
             "Context.graph():count()",
         ),
         row(
+            "text",
+            "The tree of its executions in lines; a cell shows it so that parts can be folded.",
+            &[],
+            "a string",
+            "print(Context.graph():text())",
+        ),
+        row(
+            "svg",
+            "The tree beside the time that each execution took, as a drawing.",
+            &[],
+            "a string",
+            "display.svg(Context.graph():svg())",
+        ),
+        row(
             "clear",
             "Forgets its nodes; what runs goes on.",
             &[],

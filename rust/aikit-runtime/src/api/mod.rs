@@ -21,6 +21,7 @@ mod log;
 mod model;
 mod params;
 pub mod pipe;
+mod plot;
 mod procedure;
 mod progress;
 mod rag;
@@ -238,6 +239,25 @@ pub enum Return {
     Object(Created),
     /// A stream to pull from.
     Stream(StreamId),
+    /// Data, and the MIME bundle by which a cell shows it.
+    Shown(Value, Map),
+    /// Something that is shown at once.
+    Display(Box<Displayed>),
+}
+
+/// What a call shows in the output of the cell.
+#[derive(Debug)]
+pub struct Displayed {
+    /// Representations by media type.
+    pub bundle: Map,
+    /// Metadata of the representations.
+    pub metadata: Map,
+    /// By what it can be replaced later.
+    pub display_id: String,
+    /// Whether it replaces what was shown under that identity.
+    pub is_update: bool,
+    /// What stands for it in the script.
+    pub object: Option<Created>,
 }
 
 /// A new object: its class, its identity and the data it carries.
@@ -255,6 +275,7 @@ pub struct Created {
 pub const MODULES: &[&ApiModule] = &[
     &task::MODULE,
     &display::MODULE,
+    &plot::MODULE,
     &progress::MODULE,
     &json::MODULE,
     &context::MODULE,

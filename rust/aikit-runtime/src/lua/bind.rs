@@ -6,7 +6,7 @@ use aikit_core::ErrorKind;
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::{
-    cell, clock, convert,
+    cell, clock, convert, display,
     error::{self, IntoLua as _},
     natives,
     object::{self, ObjectHandle, StreamHandle},
@@ -15,7 +15,9 @@ use super::{
     raw,
     state::State,
 };
-use crate::api::{ApiFunction, ApiModule, Call, Host, MODULES, Param, Return, Target};
+use crate::api::{
+    ApiFunction, ApiModule, Call, Created, Displayed, Host, MODULES, Param, Return, Target,
+};
 
 /// Most members of modules that are remembered; any name can be asked for.
 const MEMBERS_MAX: usize = 1_000;
@@ -276,19 +278,42 @@ fn is_refused(returned: &aikit_core::Result<Return>) -> bool {
     error.is_some_and(|error| error.kind() == ErrorKind::LimitExceeded)
 }
 
+fn object_handle(
+    lua: &Lua,
+    object: Created,
+    (host, is_shown): (Arc<dyn Host>, bool),
+) -> mlua::Result<Value> {
+    let handle = lua.create_userdata(ObjectHandle {
+        id: object.id,
+        class: object.class,
+        fields: object.fields,
+        is_shown,
+        host,
+    })?;
+    Ok(Value::UserData(handle))
+}
+
 /// What a call gave, as Lua sees it.
 fn give(lua: &Lua, returned: Return, host: Arc<dyn Host>) -> mlua::Result<Value> {
     match returned {
         Return::Value(value) => convert::to_lua(lua, &value),
+        Return::Shown(value, bundle) => {
+            let value = convert::to_lua(lua, &value)?;
+            display::remember(lua, &value, bundle)?;
+            Ok(value)
+        }
         Return::Delivery(item) => object::arrived(lua, item),
-        Return::Object(object) => {
-            let handle = lua.create_userdata(ObjectHandle {
-                id: object.id,
-                class: object.class,
-                fields: object.fields,
-                host,
-            })?;
-            Ok(Value::UserData(handle))
+        Return::Object(object) => object_handle(lua, object, (host, false)),
+        Return::Display(shown) => {
+            let Displayed {
+                bundle,
+                metadata,
+                display_id,
+                is_update,
+                object,
+            } = *shown;
+            display::emit(bundle, Some(display_id), metadata, is_update)?;
+            object.map_or(Ok(Value::Nil), |it| object_handle(lua, it, (host, true)))
         }
         Return::Stream(id) => {
             let handle = lua.create_userdata(StreamHandle { id, host })?;

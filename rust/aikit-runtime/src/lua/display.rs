@@ -1,12 +1,14 @@
 //! What values look like: MIME bundles, and the functions that show them.
 
 use aikit_core::{Error, Result, Value as Data, engine::Output, value::Map};
-use mlua::{Function, Lua, LuaString, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{
+    AnyUserData, Function, Lua, LuaString, MultiValue, Table, UserData, UserDataMethods, Value,
+};
 
 use super::{
     convert,
     error::{self, IntoLua as _},
-    interrupt,
+    graph, interrupt,
     natives::is_stream,
     object::ObjectHandle,
     records,
@@ -80,7 +82,8 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
         Value::Table(table) => table,
         Value::UserData(userdata) => {
             let handle = userdata.borrow::<ObjectHandle>().ok();
-            return Ok(handle.and_then(|it| it.bundle().cloned()));
+            let own = handle.and_then(|it| it.bundle().cloned());
+            return Ok(own.or_else(|| graph::bundle(userdata)));
         }
         _ => return Ok(None),
     };
@@ -92,7 +95,7 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
             .call::<Table>(table)
             .map_err(|error| error::as_ours(&error))?,
         None if is_bundle(table) => table.clone(),
-        None => return Ok(None),
+        None => return Ok(remembered(table)),
     };
     match convert::to_value(&Value::Table(given))? {
         Data::Map(bundle) => Ok(Some(bundle)),
@@ -100,11 +103,40 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
     }
 }
 
+/// What a table that came from the session is shown as.
+#[derive(Debug)]
+struct Bundle(Map);
+
+impl UserData for Bundle {}
+
+/// Remembers how a table that came from the session is shown. It is forgotten with the table.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn remember(lua: &Lua, value: &Value, bundle: Map) -> mlua::Result<()> {
+    if !value.is_table() {
+        return Ok(());
+    }
+    let bundle = lua.create_userdata(Bundle(bundle))?;
+    State::current()?.bundles.raw_set(value, bundle)
+}
+
+fn remembered(table: &Table) -> Option<Map> {
+    let state = State::current().ok()?;
+    let bundle: AnyUserData = state.bundles.raw_get(table).ok()?;
+    let bundle = bundle.borrow::<Bundle>().ok()?;
+    Some(bundle.0.clone())
+}
+
 /// Whether a value is of no interest as the result of a call: the handle of what was just
 /// displayed, the stream that was just written to.
 pub(super) fn is_handle(value: &Value) -> bool {
     match value {
-        Value::UserData(userdata) => userdata.is::<DisplayHandle>(),
+        Value::UserData(userdata) => {
+            let object = userdata.borrow::<ObjectHandle>();
+            userdata.is::<DisplayHandle>() || object.is_ok_and(|it| it.is_shown)
+        }
         Value::Table(table) => is_stream(table),
         _ => false,
     }
@@ -148,7 +180,17 @@ impl UserData for DisplayHandle {
     }
 }
 
-fn emit(bundle: Map, display_id: Option<String>, metadata: Map, update: bool) -> mlua::Result<()> {
+/// Shows a bundle in the output of the cell that runs, or replaces what was shown before.
+///
+/// # Errors
+///
+/// When no cell runs.
+pub(super) fn emit(
+    bundle: Map,
+    display_id: Option<String>,
+    metadata: Map,
+    update: bool,
+) -> mlua::Result<()> {
     let run = State::current()?.run()?;
     run.sink.emit(Output::Display {
         bundle,

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use aikit_core::{
     Error, Value as Data,
-    graph::{Pid, ProcedureGraph, ProcedureNode},
+    graph::{Pid, ProcedureGraph, ProcedureNode, Tree},
     metrics::Sums,
     value::Map,
 };
 use mlua::{
-    Function, IntoLuaMulti as _, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields,
-    UserDataMethods, Value,
+    AnyUserData, Function, IntoLuaMulti as _, Lua, MetaMethod, MultiValue, Table, UserData,
+    UserDataFields, UserDataMethods, Value,
 };
 
 use super::{
     convert,
     error::{self, IntoLua as _},
+    handle::LuaHandle,
     outline::read,
     state::State,
 };
@@ -81,6 +82,8 @@ impl UserData for GraphHandle {
         methods.add_method("root", |_, this, ()| Ok(this.root()));
         methods.add_method("all", |_, this, ()| Ok(this.all()));
         methods.add_method("count", |_, this, ()| Ok(this.0.count()));
+        methods.add_method("text", |_, this, ()| Ok(Tree::of(&this.0).text()));
+        methods.add_method("svg", |_, this, ()| Ok(Tree::of(&this.0).svg()));
         methods.add_method("clear", |_, this, ()| {
             this.0.clear();
             Ok(())
@@ -94,6 +97,18 @@ impl UserData for GraphHandle {
     }
 }
 
+/// What a graph, a node or the handle of started work is shown as; `None` for anything else.
+pub(super) fn bundle(userdata: &AnyUserData) -> Option<Map> {
+    if let Ok(graph) = userdata.borrow::<GraphHandle>() {
+        return Some(Tree::of(&graph.0).bundle());
+    }
+    if let Ok(node) = userdata.borrow::<NodeHandle>() {
+        return Some(node.tree().bundle());
+    }
+    let handle = userdata.borrow::<LuaHandle>().ok()?;
+    Some(handle.tree().bundle())
+}
+
 /// One execution of a procedure.
 #[derive(Clone, Debug)]
 pub(super) struct NodeHandle {
@@ -103,6 +118,10 @@ pub(super) struct NodeHandle {
 }
 
 impl NodeHandle {
+    fn tree(&self) -> Tree {
+        Tree::below(&self.graph.0, self.node.pid)
+    }
+
     fn has_ancestor(&self, lua: &Lua, predicate: &Function) -> mlua::Result<bool> {
         let state = State::current()?;
         for node in self.node.ancestors() {
@@ -195,6 +214,8 @@ impl UserData for NodeHandle {
             this.node.metrics.merge_sums(&sums).into_lua()?;
             Ok(())
         });
+        methods.add_method("text", |_, this, ()| Ok(this.tree().text()));
+        methods.add_method("svg", |_, this, ()| Ok(this.tree().svg()));
         methods.add_method("metrics", |lua, this, ()| {
             convert::to_lua(lua, &this.node.metrics.to_nested())
         });

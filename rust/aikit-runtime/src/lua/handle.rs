@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aikit_core::{
     Error, ErrorKind, Result, Value as Data,
     event::Event,
+    graph::Tree,
     procedure::{Handle, HandleView},
 };
 use mlua::{
@@ -67,6 +68,13 @@ pub(super) struct LuaHandle {
     handle: Arc<Handle>,
     task: Task,
     place: Place,
+}
+
+impl LuaHandle {
+    /// The executions around the work that was started.
+    pub(super) fn tree(&self) -> Tree {
+        self.handle.tree()
+    }
 }
 
 impl Drop for LuaHandle {

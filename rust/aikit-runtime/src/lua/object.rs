@@ -20,6 +20,8 @@ pub(super) struct ObjectHandle {
     pub(super) id: ObjectId,
     pub(super) class: &'static ApiClass,
     pub(super) fields: Map,
+    /// Whether it stands for what was shown when it was made.
+    pub(super) is_shown: bool,
     pub(super) host: Arc<dyn Host>,
 }
 

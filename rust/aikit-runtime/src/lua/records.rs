@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use aikit_core::markup::escape;
 use indexmap::IndexSet;
 use mlua::{Table, Value};
 
@@ -35,15 +36,16 @@ pub(super) fn html(table: &Table, wanted: Option<&[String]>) -> Option<String> {
         columns,
         records,
     } = find(table, wanted, &mut budget)?;
+    let aligned = aligned(&records, &columns);
     let mut html = "<table><thead><tr>".to_owned();
-    for column in &columns {
-        cell(&mut html, "th", column, &mut budget)?;
+    for (column, alignment) in columns.iter().zip(&aligned) {
+        cell(&mut html, alignment.head, column, &mut budget)?;
     }
     html.push_str("</tr></thead><tbody>");
     let mut count = 0;
     for record in records {
         // A row that is not whole is left out.
-        let Some(row) = row(&record, &columns, &mut budget) else {
+        let Some(row) = row(&record, (&columns, &aligned), &mut budget) else {
             break;
         };
         html.push_str(&row);
@@ -56,10 +58,49 @@ pub(super) fn html(table: &Table, wanted: Option<&[String]>) -> Option<String> {
     Some(html)
 }
 
+/// The tags of the cells of a column. Front ends differ in where they put texts and numbers, so
+/// each cell says it: numbers are compared by their last digits, texts are read from their first
+/// letter.
+#[derive(Debug)]
+struct Alignment {
+    is_number: bool,
+    head: &'static str,
+    cell: &'static str,
+}
+
+const OF_TEXTS: Alignment = Alignment {
+    is_number: false,
+    head: "th style=\"text-align:left\"",
+    cell: "td style=\"text-align:left\"",
+};
+
+/// The head needs no word of it: Jupyter puts it there.
+const OF_NUMBERS: Alignment = Alignment {
+    is_number: true,
+    head: "th",
+    cell: "td style=\"text-align:right\"",
+};
+
+/// How the columns are aligned: one of numbers has nothing else.
+fn aligned(records: &[Table], columns: &IndexSet<String>) -> Vec<&'static Alignment> {
+    let alignment = |column: &String| {
+        let mut values = records
+            .iter()
+            .filter_map(|record| record.raw_get::<Value>(column.as_str()).ok())
+            .filter(|it| !it.is_nil())
+            .peekable();
+        let is_number =
+            values.peek().is_some() && values.all(|it| it.is_number() || it.is_integer());
+        if is_number { &OF_NUMBERS } else { &OF_TEXTS }
+    };
+    columns.iter().map(alignment).collect()
+}
+
 /// The same as lines with aligned columns.
 pub(super) fn plain(table: &Table, wanted: Option<&[String]>) -> Option<String> {
     let mut budget = Budget::new();
     let found = find(table, wanted, &mut budget)?;
+    let aligned = aligned(&found.records, &found.columns);
     let mut rows = vec![
         found
             .columns
@@ -86,8 +127,15 @@ pub(super) fn plain(table: &Table, wanted: Option<&[String]>) -> Option<String> 
     rows.insert(1, rule);
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths);
-        let cells: Vec<String> = cells.map(|(it, width)| format!("{it:width$}")).collect();
+        let cells = row.iter().zip(&widths).zip(&aligned);
+        let cells = cells.map(|((it, width), alignment)| {
+            if alignment.is_number {
+                format!("{it:>width$}")
+            } else {
+                format!("{it:width$}")
+            }
+        });
+        let cells: Vec<String> = cells.collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
@@ -226,12 +274,16 @@ fn add_columns(columns: &mut IndexSet<String>, record: &Table, budget: &mut Budg
     (1..=MEMBERS_MAX).contains(&columns.len()).then_some(())
 }
 
-fn row(record: &Table, columns: &IndexSet<String>, budget: &mut Budget) -> Option<String> {
+fn row(
+    record: &Table,
+    (columns, aligned): (&IndexSet<String>, &[&Alignment]),
+    budget: &mut Budget,
+) -> Option<String> {
     let mut row = "<tr>".to_owned();
-    for column in columns {
+    for (column, alignment) in columns.iter().zip(aligned) {
         let value: Value = record.raw_get(column.as_str()).ok()?;
         let text = shorten(shown(&value, budget), HTML_CHARS_MAX);
-        cell(&mut row, "td", &text, budget)?;
+        cell(&mut row, alignment.cell, &text, budget)?;
     }
     row.push_str("</tr>");
     Some(row)
@@ -249,20 +301,14 @@ fn shown(value: &Value, budget: &mut Budget) -> String {
     }
 }
 
-/// Writes one cell; `None` when it is too much.
-fn cell(html: &mut String, element: &str, text: &str, budget: &mut Budget) -> Option<()> {
-    let text = escape(text);
-    let cell = format!("<{element}>{text}</{element}>");
+/// Writes one cell, whose tag may have attributes; `None` when it is too much.
+fn cell(html: &mut String, tag: &str, text: &str, budget: &mut Budget) -> Option<()> {
+    let element = tag.split(' ').next().unwrap_or(tag);
+    let cell = format!("<{tag}>{}</{element}>", escape(text));
     budget.take_bytes(cell.len());
     if !budget.take_node() {
         return None;
     }
     html.push_str(&cell);
     Some(())
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

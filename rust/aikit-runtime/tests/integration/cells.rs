@@ -265,11 +265,13 @@ fn a_list_of_records_is_an_html_table() {
         .unwrap();
     assert_eq!(
         text(&bundle, "text/html"),
-        "<table><thead><tr><th>name</th><th>n</th></tr></thead><tbody>\
-         <tr><td>a&lt;b</td><td>1</td></tr><tr><td></td><td>2</td></tr></tbody></table>"
+        "<table><thead><tr><th style=\"text-align:left\">name</th><th>n</th></tr></thead><tbody>\
+         <tr><td style=\"text-align:left\">a&lt;b</td><td style=\"text-align:right\">1</td></tr>\
+         <tr><td style=\"text-align:left\"></td><td style=\"text-align:right\">2</td></tr>\
+         </tbody></table>"
     );
     let long = fixture.run("{{text = ('x'):rep(1000)}}").unwrap().unwrap();
-    let cell = format!("<td>{}…</td>", "x".repeat(200));
+    let cell = format!("text-align:left\">{}…</td>", "x".repeat(200));
     assert!(
         text(&long, "text/html").contains(&cell),
         "a long text is cut where it is shown"
@@ -280,8 +282,9 @@ fn a_list_of_records_is_an_html_table() {
 fn columns(bundle: &Map) -> Vec<String> {
     let html = text(bundle, "text/html");
     let (head, _) = html.split_once("</tr>").unwrap();
-    let cells = head.split("<th>").skip(1);
-    cells.map(|it| it.replace("</th>", "")).collect()
+    let cells = head.split("<th").skip(1);
+    let names = cells.filter_map(|it| it.split_once('>')?.1.strip_suffix("</th>"));
+    names.map(str::to_owned).collect()
 }
 
 #[test]
@@ -333,7 +336,7 @@ fn display_table_is_a_table_in_plain_text_too() {
         &fixture,
         "display.table{{name = 'Ada', size = 10}, {name = 'B', size = 2}}",
     );
-    let plain = "name  size\n----  ----\nAda   10\nB     2";
+    let plain = "name  size\n----  ----\nAda     10\nB        2";
     assert_eq!(text(&bundle, "text/plain"), plain);
     let bundle = displayed(
         &fixture,
@@ -410,12 +413,12 @@ fn wide_records_are_cut_to_one_bound() {
     let bundle = fixture.run(code).unwrap().unwrap();
     let html = text(&bundle, "text/html");
     assert!(html.len() < (1 << 20) + 4096, "{}", html.len());
-    assert!(html.contains("<tr><td>short</td>"));
+    assert!(html.contains("<tr><td style=\"text-align:left\">short</td>"));
     assert!(
-        html.contains("<td>{\n  \"yyy") && html.contains("yyy…</td>"),
+        html.contains("text-align:left\">{\n  \"yyy") && html.contains("yyy…</td>"),
         "a cell is cut"
     );
-    let left_out = 200 - html.matches("<tr><td>").count();
+    let left_out = 200 - html.matches("<tr><td ").count();
     let end = format!("</tr></tbody></table><p>… {left_out} more rows</p>");
     assert!(
         (100..199).contains(&left_out) && html.ends_with(&end),

@@ -179,8 +179,12 @@ impl Shared {
         let resource = match returned {
             WireReturn::Object { id, .. } => Resource::Object(id),
             WireReturn::Stream(stream) => Resource::Stream(stream),
+            WireReturn::Display { object, .. } => match object {
+                Some((_, id, _)) => Resource::Object(id),
+                None => return,
+            },
             // Of a delivery the other end knows by the cancellation that it did not arrive.
-            WireReturn::Value(_) | WireReturn::Delivery(_) => return,
+            WireReturn::Value(_) | WireReturn::Shown(..) | WireReturn::Delivery(_) => return,
         };
         self.tell(&Frame::Release { resource });
     }

@@ -24,7 +24,7 @@ use tokio::{
 
 use self::metadata::Place;
 pub use self::{client::PipeHost, server::serve};
-use super::{Arg, Created, ObjectRef, Resource, Return, StreamId, Target, class};
+use super::{Arg, Created, Displayed, ObjectRef, Resource, Return, StreamId, Target, class};
 
 /// Longest frame in bytes; larger data belongs in files.
 const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -175,6 +175,17 @@ enum WireReturn {
         fields: Map,
     },
     Stream(StreamId),
+    /// Data, and how a cell shows it.
+    Shown(Value, Map),
+    /// Something that is shown at once.
+    Display {
+        bundle: Map,
+        metadata: Map,
+        display_id: String,
+        is_update: bool,
+        /// Class, identity and fields of the object that stands for it.
+        object: Option<(String, u64, Map)>,
+    },
 }
 
 impl WireReturn {
@@ -191,6 +202,16 @@ impl WireReturn {
                 fields: object.fields,
             },
             Return::Stream(stream) => Self::Stream(stream),
+            Return::Shown(value, bundle) => Self::Shown(value, bundle),
+            Return::Display(shown) => Self::Display {
+                bundle: shown.bundle,
+                metadata: shown.metadata,
+                display_id: shown.display_id,
+                is_update: shown.is_update,
+                object: shown
+                    .object
+                    .map(|it| (it.class.name.to_owned(), it.id.0, it.fields)),
+            },
         };
         (sent, None)
     }
@@ -200,18 +221,31 @@ impl WireReturn {
             // By now it has arrived.
             Self::Value(value) | Self::Delivery(value) => Return::Value(value),
             Self::Stream(stream) => Return::Stream(stream),
-            Self::Object {
-                class: name,
-                id,
-                fields,
-            } => {
-                let class = class(&name)
-                    .ok_or_else(|| malformed(format!("a pipe named the unknown class `{name}`")))?;
-                let id = ObjectId(id);
-                Return::Object(Created { class, id, fields })
-            }
+            Self::Shown(value, bundle) => Return::Shown(value, bundle),
+            Self::Object { class, id, fields } => Return::Object(created((class, id, fields))?),
+            Self::Display {
+                bundle,
+                metadata,
+                display_id,
+                is_update,
+                object,
+            } => Return::Display(Box::new(Displayed {
+                bundle,
+                metadata,
+                display_id,
+                is_update,
+                object: object.map(created).transpose()?,
+            })),
         })
     }
+}
+
+/// An object that the other end has made.
+fn created((name, id, fields): (String, u64, Map)) -> Result<Created> {
+    let class = class(&name)
+        .ok_or_else(|| malformed(format!("a pipe named the unknown class `{name}`")))?;
+    let id = ObjectId(id);
+    Ok(Created { class, id, fields })
 }
 
 impl WireArg {

@@ -306,7 +306,8 @@ impl Server {
         let resource = match returned {
             Return::Object(object) => Resource::Object(object.id.0),
             Return::Stream(stream) => Resource::Stream(*stream),
-            Return::Value(_) | Return::Delivery(_) => return None,
+            Return::Display(shown) => Resource::Object(shown.object.as_ref()?.id.0),
+            Return::Value(_) | Return::Shown(..) | Return::Delivery(_) => return None,
         };
         self.state().held.push(resource);
         Some(resource)

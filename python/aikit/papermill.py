@@ -1,0 +1,319 @@
+"""Parameters of notebooks for papermill: written in Lua, and read from the cell `parameters`.
+
+papermill loads this module by its entry point `papermill.engine`, when it is imported itself;
+nothing is to be called. Importing it needs papermill.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from papermill.engines import NBClientEngine
+from papermill.models import Parameter
+from papermill.translators import Translator, papermill_translators
+
+from .errors import InvalidArgsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+KERNEL = "aikit"
+LANGUAGE = "lua"
+
+# What Lua and the 64-bit integers of its values hold.
+INTEGER_LEAST, INTEGER_MOST = -(1 << 63), (1 << 63) - 1
+# Deepest nesting that the parser of Lua takes.
+DEPTH_MAX = 100
+# Names that are words of Lua.
+WORDS = frozenset(
+    {
+        *("and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if"),
+        *("in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"),
+    }
+)
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class LuaTranslator(Translator):  # type: ignore[misc]  # papermill has no types
+    """Writes values as Lua expressions; a global for each parameter."""
+
+    @classmethod
+    def translate(cls, val: object) -> str:
+        """Returns a Lua expression with that value.
+
+        Raises:
+            InvalidArgsError: If Lua has no such value: an integer beyond 64 bits, an object.
+        """
+        return _expression(val, 0)
+
+    @classmethod
+    def comment(cls, cmt_str: str) -> str:
+        """Returns a comment of one line."""
+        return "-- " + " ".join(cmt_str.split())
+
+    @classmethod
+    def assign(cls, name: str, str_val: str) -> str:
+        """Returns an assignment to a global.
+
+        Raises:
+            InvalidArgsError: If Lua has no variable of that name.
+        """
+        if not NAME.fullmatch(name) or name in WORDS:
+            raise InvalidArgsError(
+                f"the parameter `{name}` is no name of a variable in Lua",
+                hint="use letters, digits and `_`, and no word of Lua such as `end`",
+            )
+        return f"{name} = {str_val}"
+
+    @classmethod
+    def inspect(cls, parameters_cell: Mapping[str, Any]) -> list[Parameter]:
+        """Returns the parameters that a cell assigns at its top level.
+
+        The type is that of the value as it stands there, a comment behind it is the help.
+        """
+        found = _assignments(parameters_cell["source"])
+        return [
+            Parameter(
+                name=it.name,
+                inferred_type_name=_type_of(it.value),
+                default=it.value,
+                help=it.comment,
+            )
+            for it in found
+        ]
+
+
+class AikitEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+    """Runs notebooks as papermill does by itself; those that name no kernel are Aikit's."""
+
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:  # noqa: ANN401  # a notebook
+        """Returns the name of the kernel."""
+        named: str | None = nb.metadata.get("kernelspec", {}).get("name")
+        return name or named or KERNEL
+
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> str:  # noqa: ANN401  # a notebook
+        """Returns the language of the cells."""
+        spoken: str | None = nb.metadata.get("language_info", {}).get("name")
+        written: str | None = nb.metadata.get("kernelspec", {}).get("language")
+        return language or spoken or written or LANGUAGE
+
+
+# By the name of the kernel, and by the language for a kernel of another name.
+papermill_translators.register(KERNEL, LuaTranslator)
+papermill_translators.register(LANGUAGE, LuaTranslator)
+
+
+# Values -------------------------------------------------------------------------------------------
+
+
+def _expression(value: object, depth: int) -> str:  # noqa: PLR0911  # one for each type
+    if depth > DEPTH_MAX:
+        raise InvalidArgsError(
+            f"a parameter is nested more than {DEPTH_MAX} deep", hint="hand over the path of a file"
+        )
+    match value:
+        case None:
+            return "nil"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return _integer(value)
+        case float():
+            return _float(value)
+        case str():
+            return _string(value)
+        case dict():
+            return _table(value, depth)
+        case list() | tuple():
+            # `nil` would end the list.
+            items = ("JSON.null" if it is None else _expression(it, depth + 1) for it in value)
+            return "{" + ", ".join(items) + "}"
+    raise InvalidArgsError(
+        f"a parameter is of type {type(value).__name__}, which Lua does not have",
+        hint="give None, booleans, numbers, texts, lists and dicts of these",
+    )
+
+
+def _integer(value: int) -> str:
+    if not INTEGER_LEAST <= value <= INTEGER_MOST:
+        raise InvalidArgsError(
+            f"the parameter {value} has more than 64 bits, and Lua has no such integer",
+            hint="hand it over as a text, or as a float",
+        )
+    # The least one is no literal of Lua: its digits alone would be a float.
+    return "math.mininteger" if value == INTEGER_LEAST else str(int(value))
+
+
+def _float(value: float) -> str:
+    if math.isnan(value):
+        return "(0/0)"
+    if math.isinf(value):
+        return "math.huge" if value > 0 else "-math.huge"
+    return repr(float(value))
+
+
+def _string(value: str) -> str:
+    def escaped(character: str) -> str:
+        known = ESCAPES.get(character)
+        # Three digits, so that a digit behind them does not count.
+        return known or f"\\{ord(character):03}"
+
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgsError(
+            f"a parameter has the half of a character, {value[error.start]!a}",
+            hint="decode the text with the encoding it was written in",
+        ) from None
+    return '"' + re.sub(r'[\x00-\x1f\x7f"\\]', lambda it: escaped(it[0]), value) + '"'
+
+
+def _table(value: Mapping[object, object], depth: int) -> str:
+    members = []
+    for key, item in value.items():
+        match key:
+            case str() if NAME.fullmatch(key) and key not in WORDS:
+                name = key
+            case str() | bool() | int() | float():
+                name = f"[{_expression(key, depth + 1)}]"
+            case _:
+                raise InvalidArgsError(
+                    f"a parameter has the key `{key!r}`, which is no text",
+                    hint="give dicts whose keys are texts",
+                )
+        # What is nil is not there.
+        if item is not None:
+            members.append(f"{name} = {_expression(item, depth + 1)}")
+    return "{" + ", ".join(members) + "}"
+
+
+# Cells --------------------------------------------------------------------------------------------
+
+
+class _Assignment(NamedTuple):
+    name: str
+    value: str
+    comment: str
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+# Long strings and comments first: their brackets are no operators. Whatever is none of these is
+# one character.
+_TOKEN = re.compile(
+    r"""
+      (?P<comment>--(?:\[(?P<level>=*)\[.*?\](?P=level)\]|[^\n]*))
+    | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\[(?P<equals>=*)\[.*?\](?P=equals)\])
+    | (?P<number>0[xX][0-9a-fA-F.]+(?:[pP][+-]?[0-9]+)?
+        |(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+    | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<space>\s+)
+    | (?P<other>==|~=|<=|>=|//|::|<<|>>|\.\.\.?|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# Words and signs that open and close what is no statement of the top level.
+_OPENS = frozenset({"function", "do", "then", "repeat", "(", "[", "{"})
+_CLOSES = frozenset({"end", "elseif", "until", ")", "]", "}"})
+# After these an expression goes on.
+_OPERATORS = frozenset(
+    {
+        *("+", "-", "*", "/", "//", "%", "^", "#", "&", "~", "|", "<<", ">>", "..", "and", "or"),
+        *("==", "~=", "<=", ">=", "<", ">", "=", "(", "{", "[", ",", "not"),
+    }
+)
+# With these one goes on that was whole.
+_CONTINUES = (_OPERATORS - {"#", "not", "="}) | {".", ":"}
+
+
+def _tokens(source: str) -> list[_Token]:
+    kinds = ("comment", "string", "number", "name", "space", "other")
+    tokens = []
+    for match in _TOKEN.finditer(source):
+        kind = next(it for it in kinds if match[it] is not None)
+        if kind != "space":
+            tokens.append(_Token(kind, match[0], match.start(), match.end()))
+    return tokens
+
+
+def _assignments(source: str) -> Iterator[_Assignment]:
+    """The assignments of one name at the top level, in their order."""
+    tokens = _tokens(source)
+    code = [it for it in tokens if it.kind != "comment"]
+    depth, position = 0, 0
+    while position < len(code):
+        token = code[position]
+        depth += (token.text in _OPENS) - (token.text in _CLOSES)
+        is_first = position == 0 or not _goes_on(code[position - 1], token)
+        is_assigned = position + 2 < len(code) and code[position + 1].text == "="
+        if depth == 0 and token.kind == "name" and is_first and is_assigned:
+            end = _end_of_expression(code, position + 2)
+            value = source[code[position + 2].start : code[end - 1].end]
+            comment = _comment_behind(source, tokens, code[end - 1].end)
+            yield _Assignment(token.text, value, comment)
+            position = end
+        else:
+            position += 1
+
+
+def _goes_on(before: _Token, token: _Token) -> bool:
+    """Whether a token belongs to the expression or statement of the one before it."""
+    if before.kind != "string" and before.text in (_OPERATORS | {".", ":"}):
+        return True
+    if token.kind in ("string", "other") and token.text not in ("::", ";"):
+        return token.kind == "other" and (token.text in _CONTINUES)
+    return token.text in ("and", "or")
+
+
+def _end_of_expression(code: list[_Token], start: int) -> int:
+    depth, position = 0, start
+    while position < len(code):
+        token = code[position]
+        if (
+            depth == 0
+            and position > start
+            and token.text != ","
+            and not _goes_on(code[position - 1], token)
+        ):
+            break
+        if depth == 0 and token.text in (";", ","):
+            break
+        if token.kind != "string":
+            depth += (token.text in _OPENS) - (token.text in _CLOSES)
+        position += 1
+    return position
+
+
+def _comment_behind(source: str, tokens: list[_Token], end: int) -> str:
+    """The comment in the line where a value ends."""
+    following = next((it for it in tokens if it.start >= end and it.text != ";"), None)
+    if following is None or following.kind != "comment" or "\n" in source[end : following.start]:
+        return ""
+    return following.text.removeprefix("--").strip("-[]= \n")
+
+
+def _type_of(value: str) -> str:
+    """The type of a literal; `None` for an expression, which only Lua could tell."""
+    tokens = [it for it in _tokens(value) if it.kind != "comment"]
+    if tokens and tokens[0].text == "-":
+        tokens = tokens[1:]
+    if not tokens:
+        return "None"
+    first = tokens[0]
+    if first.text == "{" and value.rstrip().endswith("}"):
+        return "table"
+    if len(tokens) > 1:
+        return "None"
+    words = {"true": "boolean", "false": "boolean", "nil": "nil"}
+    kinds = {"string": "string", "number": "number"}
+    return words.get(first.text) or kinds.get(first.kind) or "None"

@@ -1,0 +1,141 @@
+//! Charts: as Vega-Lite, which front ends draw; as SVG for those that do not; as text.
+
+mod color;
+mod kinds;
+mod options;
+mod picture;
+mod points;
+mod scale;
+mod svg;
+mod table;
+mod text;
+mod vega;
+
+use aikit_core::{
+    Error, Result, Value,
+    value::{Map, exact_integer},
+};
+
+use self::{kinds::Drawn, options::Options, table::Table};
+use crate::nearest;
+
+/// Most points of a chart; those of a histogram are counted, and there may be more.
+pub const POINTS_MAX: usize = 50_000;
+/// Most values that a histogram counts.
+pub const VALUES_MAX: usize = 1_000_000;
+/// Most series of a chart: with more of them nobody tells their colours apart.
+pub const SERIES_MAX: usize = 50;
+
+/// The media type of the description that `JupyterLab` draws.
+pub const VEGA_LITE: &str = "application/vnd.vegalite.v5+json";
+
+/// One chart; it is drawn when it is made.
+#[derive(Clone, Debug)]
+pub struct Plot {
+    given: Map,
+    options: Options,
+    drawn: Drawn,
+}
+
+impl Plot {
+    /// Draws what `given` describes: its members are the options of `plot`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_args` for an option or data that cannot be drawn, also for data without a point;
+    /// `limit_exceeded` for too many points or series.
+    pub fn new(given: Map) -> Result<Self> {
+        let options = Options::read(&given)?;
+        let kind = kinds::find(&options.kind)?;
+        let data = given.get("data").unwrap_or(&Value::Null);
+        let table = Table::read(data, kind.shape())?;
+        let drawn = kind.draw(&options, &table)?;
+        Ok(Self {
+            given,
+            options,
+            drawn,
+        })
+    }
+
+    /// The same chart with other options; those that are not in `changes` stay.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Plot::new`].
+    pub fn with(&self, changes: Map) -> Result<Self> {
+        let mut given = self.given.clone();
+        given.extend(changes);
+        Self::new(given)
+    }
+
+    /// The kind of chart and its title, in one line.
+    pub fn name(&self) -> String {
+        match &self.options.title {
+            Some(title) => format!("{}: {title}", self.options.kind),
+            None => self.options.kind.clone(),
+        }
+    }
+
+    /// The drawing.
+    pub fn svg(&self) -> String {
+        svg::draw(&self.drawn.picture, &self.options)
+    }
+
+    /// The description that Vega-Lite 5 draws, data included.
+    pub fn vega_lite(&self) -> Value {
+        vega::describe(&self.drawn, &self.options)
+    }
+
+    /// A small drawing of characters.
+    pub fn text(&self) -> String {
+        text::draw(&self.drawn, &self.options)
+    }
+
+    /// What a front end is given: all three.
+    pub fn bundle(&self) -> Map {
+        Map::from_iter([
+            (VEGA_LITE.to_owned(), self.vega_lite()),
+            ("image/svg+xml".to_owned(), self.svg().into()),
+            ("text/plain".to_owned(), self.text().into()),
+        ])
+    }
+}
+
+fn wrong(message: &str) -> Error {
+    Error::invalid_args(format!("`plot`: {message}"))
+}
+
+/// A number as people write it: without a fraction where it has none.
+fn written(number: f64) -> String {
+    match exact_integer(number) {
+        Some(whole) if whole.unsigned_abs() < 1 << 53 => whole.to_string(),
+        _ => number.to_string(),
+    }
+}
+
+/// A count as a number.
+#[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+const fn float(count: usize) -> f64 {
+    count as f64
+}
+
+/// The whole part of a number, from 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "negative numbers and not-a-number become 0, large ones the largest"
+)]
+const fn whole(number: f64) -> usize {
+    number as usize
+}
+
+fn unknown(what: &str, given: &str, known: Vec<&str>) -> Error {
+    let names: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
+    let otherwise = format!("there are {}", names.join(", "));
+    let shown = aikit_core::markup::shorten(given, 60);
+    wrong(&format!("there is no {what} `{shown}`"))
+        .with_hint(nearest::hint(given, known, otherwise))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+"""Parameters of papermill in Lua: each value arrives as it was, and cells tell what they take."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from papermill.engines import papermill_engines
+from papermill.inspection import inspect_notebook
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+from papermill.translators import papermill_translators
+
+from aikit import errors
+from aikit.papermill import AikitEngine, LuaTranslator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+KERNEL = {"name": "aikit", "display_name": "Aikit", "language": "lua"}
+
+CASES: dict[str, Any] = {
+    "nothing": None,
+    "yes": True,
+    "no": False,
+    "zero": 0,
+    "negative": -17,
+    "most": 2**63 - 1,
+    "least": -(2**63),
+    "float": 0.1,
+    "whole_float": 1.0,
+    "tiny": 5e-324,
+    "large": 1.7976931348623157e308,
+    "infinity": math.inf,
+    "minus_infinity": -math.inf,
+    "not_a_number": math.nan,
+    "text": "plain",
+    "empty": "",
+    "quotes": "\"'`]] --[[ ]] \\",
+    "lines": "a\nb\r\nc\td",
+    "controls": "".join(map(chr, range(32))) + "\x7f1",
+    "unicode": "äöü 漢字 🍹\u2028",
+    "list": [1, "two", [3.5, False], []],
+    "holes": [1, None, 3],
+    "record": {"a": 1, "b c": [2], "end": 3, "": 4, "1": 5, "deep": {"x": {"y": "z"}}},
+    "empty_record": {},
+}
+
+
+def in_lua(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """What a real Lua makes of them, as JSON by name; `nil` where there is none."""
+    code = LuaTranslator.codify(parameters, "Parameters")
+    shown = "\n".join(
+        f"print({LuaTranslator.translate(name)}, {name} == nil and 'nil' or "
+        f"math.type({name}) or type({name}), type({name}) == 'number' and "
+        f"string.format(math.type({name}) == 'integer' and '%d' or '%.17g', {name}) or "
+        f"JSON.stringify({name}))"
+        for name in parameters
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "aikit", "run", "-"],
+        input=f"{code}\n{shown}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr
+    # Not by `splitlines`: some of the texts hold what it takes for an end.
+    lines = ended.stdout.rstrip("\n").split("\n")
+    return dict(line.split("\t", 1) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def arrived() -> dict[str, str]:
+    return in_lua(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_value_arrives_as_it_was(arrived: dict[str, str], name: str) -> None:
+    value = CASES[name]
+    kind, shown = arrived[name].split("\t", 1)
+    if value is None:
+        assert kind == "nil"
+    elif isinstance(value, bool):
+        assert (kind, json.loads(shown)) == ("boolean", value)
+    elif isinstance(value, int):
+        assert (kind, int(shown)) == ("integer", value)
+    elif isinstance(value, float):
+        assert kind == "float"
+        found = float(shown.replace("-nan", "nan"))
+        assert found == value or (math.isnan(found) and math.isnan(value))
+    elif value == {}:
+        # An empty table of Lua is an empty list as well.
+        assert json.loads(shown) in ({}, [])
+    else:
+        assert json.loads(shown) == _without_empty(value)
+
+
+def _without_empty(value: Any) -> Any:  # noqa: ANN401  # any data
+    """The value with empty lists as Lua writes them: an empty table is an object."""
+    if isinstance(value, list):
+        return {} if not value else [_without_empty(it) for it in value]
+    if isinstance(value, dict):
+        return {name: _without_empty(it) for name, it in value.items()}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (2**63, "more than 64 bits"),
+        (-(2**63) - 1, "more than 64 bits"),
+        ([{"a": 2**70}], "more than 64 bits"),
+        (object(), "type object"),
+        ({None: 1}, "which is no text"),
+        ("\ud800", "half of a character"),
+    ],
+)
+def test_what_lua_has_not_is_refused(value: object, message: str) -> None:
+    with pytest.raises(errors.InvalidArgsError, match=message):
+        LuaTranslator.codify({"name": value})
+
+
+def test_endless_nesting_is_refused() -> None:
+    nested: list[Any] = []
+    for _ in range(150):
+        nested = [nested]
+    with pytest.raises(errors.InvalidArgsError, match="nested more than 100 deep"):
+        LuaTranslator.translate(nested)
+
+
+@pytest.mark.parametrize("name", ["end", "a-b", "1a", "", "a b", "ä", "x = 1 --"])
+def test_a_name_that_is_no_variable_is_refused(name: str) -> None:
+    with pytest.raises(errors.InvalidArgsError, match="no name of a variable"):
+        LuaTranslator.assign(name, "1")
+
+
+def test_a_comment_stays_in_its_line() -> None:
+    assert LuaTranslator.comment("one\ntwo") == "-- one two"
+    assert LuaTranslator.codify({"a": 1}).splitlines() == ["-- Parameters", "a = 1"]
+
+
+CELL = """\
+-- What the notebook takes.
+local rate = 0.1 -- between 0 and 1
+count = -10
+title = "a -- b = c"; -- of the page
+local on = true --[[ whether ]]
+nothing = nil
+names = {
+  "a", -- first
+  b = { c = 1 },
+} -- the names
+sum = count + 1
+text = [[
+x = 1
+]]
+function helper(a) local inside = 1; inside = 2 end
+if on then other = 1 elseif no then other = 2 else other = 3 end
+last = {} -- seen
+rate.field = 3
+"""
+
+
+def test_a_cell_tells_its_parameters() -> None:
+    found = LuaTranslator.inspect({"source": CELL})
+    assert [(it.name, it.inferred_type_name, it.help) for it in found] == [
+        ("rate", "number", "between 0 and 1"),
+        ("count", "number", ""),
+        ("title", "string", "of the page"),
+        ("on", "boolean", "whether"),
+        ("nothing", "nil", ""),
+        ("names", "table", "the names"),
+        ("sum", "None", ""),
+        ("text", "string", ""),
+        ("last", "table", "seen"),
+    ]
+    assert [it.default for it in found[:3]] == ["0.1", "-10", '"a -- b = c"']
+    assert found[6].default == "count + 1"
+
+
+@pytest.mark.parametrize("source", ["", "=", "x =", "x = {", "[[", '"', "end end", "x = )", "\0"])
+def test_a_cell_that_is_no_lua_tells_nothing_and_harms_nobody(source: str) -> None:
+    assert all(it.name == "x" for it in LuaTranslator.inspect({"source": source}))
+
+
+def notebook(path: Path, *codes: str) -> Path:
+    document = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
+    document.cells = [nbformat.v4.new_code_cell(code) for code in codes]
+    document.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(document, path)
+    return path
+
+
+def test_papermill_knows_the_translator_and_the_engine(tmp_path: Path) -> None:
+    for names in [("aikit", "lua"), ("another", "lua"), ("aikit", "")]:
+        assert papermill_translators.find_translator(*names) is LuaTranslator
+    assert papermill_engines.get_engine("aikit") is AikitEngine
+    path = notebook(tmp_path / "in.ipynb", "rate = 0.1 -- a share", "print(rate)")
+    found = inspect_notebook(path)
+    assert found["rate"]["inferred_type_name"] == "number"
+    document = load_notebook_node(str(path))
+    written = parameterize_notebook(document, {"rate": 0.5})
+    assert written.cells[1].source == "-- Parameters\nrate = 0.5\n"
+
+
+def test_the_entry_point_is_loaded_by_a_new_process() -> None:
+    # Nothing but papermill is imported by hand.
+    code = (
+        "from papermill.translators import papermill_translators\n"
+        "import papermill\n"
+        "print(papermill_translators.find_translator('aikit', 'lua').__name__)"
+    )
+    ended = subprocess.run(  # noqa: S603  # our own
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ended.stdout == "LuaTranslator\n"
+
+
+def test_a_notebook_without_a_kernel_is_aikits() -> None:
+    document = nbformat.v4.new_notebook()
+    assert AikitEngine.nb_kernel_name(document) == "aikit"
+    assert AikitEngine.nb_language(document) == "lua"
+    document.metadata["kernelspec"] = {"name": "python3", "language": "python"}
+    assert AikitEngine.nb_kernel_name(document) == "python3"
+    assert AikitEngine.nb_language(document) == "python"
+    assert AikitEngine.nb_kernel_name(document, "mine") == "mine"
