@@ -87,20 +87,10 @@ class LuaTranslator(Translator):  # type: ignore[misc]  # papermill has no types
 
 
 class AikitEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
-    """Runs notebooks as papermill does by itself; those that name no kernel are Aikit's."""
+    """Is papermill's own engine: its entry point is what makes papermill load this module.
 
-    @classmethod
-    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:  # noqa: ANN401  # a notebook
-        """Returns the name of the kernel."""
-        named: str | None = nb.metadata.get("kernelspec", {}).get("name")
-        return name or named or KERNEL
-
-    @classmethod
-    def nb_language(cls, nb: Any, language: str | None = None) -> str:  # noqa: ANN401  # a notebook
-        """Returns the language of the cells."""
-        spoken: str | None = nb.metadata.get("language_info", {}).get("name")
-        written: str | None = nb.metadata.get("kernelspec", {}).get("language")
-        return language or spoken or written or LANGUAGE
+    papermill has entry points for engines, and none for translators.
+    """
 
 
 # By the name of the kernel, and by the language for a kernel of another name.

@@ -226,13 +226,3 @@ def test_the_entry_point_is_loaded_by_a_new_process() -> None:
         timeout=60,
     )
     assert ended.stdout == "LuaTranslator\n"
-
-
-def test_a_notebook_without_a_kernel_is_aikits() -> None:
-    document = nbformat.v4.new_notebook()
-    assert AikitEngine.nb_kernel_name(document) == "aikit"
-    assert AikitEngine.nb_language(document) == "lua"
-    document.metadata["kernelspec"] = {"name": "python3", "language": "python"}
-    assert AikitEngine.nb_kernel_name(document) == "python3"
-    assert AikitEngine.nb_language(document) == "python"
-    assert AikitEngine.nb_kernel_name(document, "mine") == "mine"
