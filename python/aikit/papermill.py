@@ -1,7 +1,7 @@
 """Parameters of notebooks for papermill: written in Lua, and read from the cell `parameters`.
 
-papermill loads this module by its entry point `papermill.engine`, when it is imported itself;
-nothing is to be called. Importing it needs papermill.
+papermill loads this module when it is imported itself (see `_papermill_entry.py`); nothing is to be
+called. Importing it needs papermill.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from papermill.engines import NBClientEngine
 from papermill.models import Parameter
 from papermill.translators import Translator, papermill_translators
 
@@ -84,13 +83,6 @@ class LuaTranslator(Translator):  # type: ignore[misc]  # papermill has no types
             )
             for it in found
         ]
-
-
-class AikitEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
-    """Is papermill's own engine: its entry point is what makes papermill load this module.
-
-    papermill has entry points for engines, and none for translators.
-    """
 
 
 # By the name of the kernel, and by the language for a kernel of another name.
