@@ -81,7 +81,7 @@ generate: dev  ## writes the generated files anew from the Rust tables
 
 check-generated: generate  ## fails when a generated file is stale or a stub disagrees with the module
 	git diff --exit-code -- python docs
-	$(BIN)/python -m mypy.stubtest aikit
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml aikit
 
 check-wheel: $(VENV)/.ready-dev  ## builds the wheel as `pip install .` does, installs it elsewhere, looks for the kernel
 	rm -rf "$(CARGO_TARGET_DIR)/wheel"

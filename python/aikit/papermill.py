@@ -1,7 +1,7 @@
 """Parameters of notebooks for papermill: written in Lua, and read from the cell `parameters`.
 
-papermill loads this module by its entry point `papermill.engine`, when it is imported itself;
-nothing is to be called. Importing it needs papermill.
+papermill loads this module when it is imported itself (see `_papermill_entry.py`); nothing is to be
+called. Importing it needs papermill.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from papermill.engines import NBClientEngine
 from papermill.models import Parameter
 from papermill.translators import Translator, papermill_translators
 
@@ -84,23 +83,6 @@ class LuaTranslator(Translator):  # type: ignore[misc]  # papermill has no types
             )
             for it in found
         ]
-
-
-class AikitEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
-    """Runs notebooks as papermill does by itself; those that name no kernel are Aikit's."""
-
-    @classmethod
-    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:  # noqa: ANN401  # a notebook
-        """Returns the name of the kernel."""
-        named: str | None = nb.metadata.get("kernelspec", {}).get("name")
-        return name or named or KERNEL
-
-    @classmethod
-    def nb_language(cls, nb: Any, language: str | None = None) -> str:  # noqa: ANN401  # a notebook
-        """Returns the language of the cells."""
-        spoken: str | None = nb.metadata.get("language_info", {}).get("name")
-        written: str | None = nb.metadata.get("kernelspec", {}).get("language")
-        return language or spoken or written or LANGUAGE
 
 
 # By the name of the kernel, and by the language for a kernel of another name.

@@ -493,7 +493,7 @@ fn lines_are_drawn_in_dots() {
     let places: Vec<usize> = lines[1..=15].iter().map(|it| begins(it)).collect();
     assert!(places.is_sorted_by(|a, b| a > b), "{text}");
     assert!(
-        lines[1].starts_with("10 │") && lines[15].starts_with(" 0 │⡠"),
+        lines[1].starts_with("10 │") && lines[15].starts_with(" 0 │⣀"),
         "{text}"
     );
     assert_eq!(lines[16], format!("    0{:>59}", 10));

@@ -415,7 +415,7 @@ fn wide_records_are_cut_to_one_bound() {
     assert!(html.len() < (1 << 20) + 4096, "{}", html.len());
     assert!(html.contains("<tr><td style=\"text-align:left\">short</td>"));
     assert!(
-        html.contains("text-align:left\">{\n  \"yyy") && html.contains("yyy…</td>"),
+        html.contains("text-align:left\">{\n  &quot;yyy") && html.contains("yyy…</td>"),
         "a cell is cut"
     );
     let left_out = 200 - html.matches("<tr><td ").count();

@@ -6,10 +6,13 @@ use super::{Status, Tree};
 use crate::markup::{escape, shorten};
 
 const ROW_HEIGHT: usize = 20;
-const WIDTH: f64 = 900.0;
+/// As wide as the output of a notebook beside the list of files.
+const WIDTH: f64 = 820.0;
 /// Where the bars begin, and how wide they are at most.
-const BARS_LEFT: f64 = 320.0;
-const BARS_WIDTH: f64 = 250.0;
+const BARS_LEFT: f64 = 280.0;
+const BARS_WIDTH: f64 = 220.0;
+/// Room for a name, in pixels.
+const NAMES_WIDTH: usize = 280;
 const INDENT: usize = 14;
 /// Deepest level that is drawn; what is below stands there as well.
 const LEVELS_MAX: usize = 12;
@@ -43,7 +46,7 @@ pub(super) fn draw(tree: &Tree) -> String {
             Status::Cancelled => "#bf8700",
             Status::Running => "#0969da",
         };
-        let room = (320 - left) / LETTER_WIDTH;
+        let room = (NAMES_WIDTH - left) / LETTER_WIDTH;
         let name = escape(&shorten(&row.name, room.max(8)));
         let _ = write!(
             svg,

@@ -83,7 +83,7 @@ fn a_drawing_has_a_bar_for_each_execution() {
     assert_eq!(svg.matches("<rect").count(), 6);
     // From its beginning to its end, in parts of the whole time of 121.6 s.
     assert!(
-        svg.contains("<rect x=\"323.3\" y=\"108\" width=\"246.7\""),
+        svg.contains("<rect x=\"282.9\" y=\"108\" width=\"217.1\""),
         "{svg}"
     );
     assert!(
