@@ -14,10 +14,10 @@ use futures::{executor::LocalSpawner, task::LocalSpawnExt as _};
 use mlua::{Function, Lua, MultiValue, Table};
 
 use super::{
-    complete::Names,
     coroutine,
     error::{self, Failure},
     listener::Listeners,
+    names::{self, Look, Names},
     pending::Pending,
     polled::Tracked,
     run::Run,
@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) kept: RefCell<HashMap<String, Kept>>,
     /// Names for the completion.
     pub(super) names: Arc<RwLock<Names>>,
+    /// Finds the globals that changed since the names were looked at.
+    pub(super) changes: Function,
     /// Which cassette the numbers of `math.random` follow from.
     pub(super) tape_seen: Cell<u64>,
     sources: RefCell<VecDeque<(String, String)>>,
@@ -89,10 +91,11 @@ impl State {
         host: Arc<dyn Host>,
         jobs: Jobs,
         spawner: LocalSpawner,
-        names: Arc<RwLock<Names>>,
+        known: Arc<RwLock<Names>>,
     ) -> Result<Rc<Self>> {
         let protected_call = super::raw::protected_call(&lua).map_err(error::from_setup)?;
         let orders = coroutine::weak_table(&lua).map_err(error::from_setup)?;
+        let changes = names::changes(&lua).map_err(error::from_setup)?;
         let state = Rc::new(Self {
             lua,
             host,
@@ -103,7 +106,8 @@ impl State {
             words: RefCell::default(),
             orders,
             kept: RefCell::default(),
-            names,
+            names: known,
+            changes,
             tape_seen: Cell::new(0),
             sources: RefCell::default(),
             protected_call,
@@ -312,8 +316,9 @@ impl State {
 
     /// Takes a new picture of the names for the completion.
     pub(super) fn refresh_names(&self) {
-        let names = Names::of(self);
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        let look = Look::at(self);
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.refresh(look);
     }
 }
 
