@@ -79,7 +79,14 @@ class Message:
     @property
     def state(self) -> str:
         """What the kernel does, if this says so."""
+        # Most messages say nothing of it; so they need not be read.
+        if b'"execution_state"' not in self._parts[3]:
+            return ""
         return str(self.content.get("execution_state", ""))
+
+    def answers(self, msg_id: str) -> bool:
+        """Whether that request brought it about; costs less than reading the parent."""
+        return b'"%s"' % msg_id.encode() in self._parts[1]
 
 
 class RawClient:
@@ -172,15 +179,7 @@ class RawClient:
 
     def execute(self, code: str, **options: Any) -> str:  # noqa: ANN401
         """Sends a cell; returns the id of the request."""
-        content = {
-            "code": code,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": True,
-        }
-        return self.send("execute_request", content | options)
+        return self.send("execute_request", cell(code) | options)
 
     def receive(self, channel: str, timeout_s: float = TIMEOUT_S) -> Message:
         """The next message of a channel.
@@ -189,6 +188,10 @@ class RawClient:
             TimeoutError: Nothing comes.
         """
         source = self.iopub if channel == "iopub" else self.sockets[channel]
+        try:
+            return Message(source.recv_multipart(zmq.NOBLOCK))
+        except zmq.Again:
+            pass
         if not source.poll(int(timeout_s * 1000)):
             raise TimeoutError(f"nothing came on {channel} in {timeout_s} s")
         return Message(source.recv_multipart())
@@ -197,7 +200,7 @@ class RawClient:
         """The reply of a request; earlier ones are passed over."""
         while True:
             message = self.receive(channel, timeout_s)
-            if message.parent_id == msg_id:
+            if message.answers(msg_id):
                 return message
 
     def broadcasts(self, msg_id: str, timeout_s: float = TIMEOUT_S) -> list[Message]:
@@ -205,7 +208,7 @@ class RawClient:
         heard: list[Message] = []
         while True:
             message = self.receive("iopub", timeout_s)
-            if message.parent_id != msg_id:
+            if not message.answers(msg_id):
                 continue
             heard.append(message)
             if message.state == "idle":
@@ -308,6 +311,18 @@ class StartedKernel:
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def cell(code: str) -> dict[str, Any]:
+    """The content of an execute request."""
+    return {
+        "code": code,
+        "silent": False,
+        "store_history": True,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": True,
+    }
 
 
 def command(name: str, file: Path) -> list[str]:

@@ -1,142 +1,19 @@
 //! Completion: from the API table and a picture of the session's names, so that it answers while
 //! a cell runs and never runs code of the script.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aikit_core::{
     Context, Value as Data,
     engine::{Completion, CompletionMatch},
 };
-use mlua::Value;
 
+pub(super) use super::names::Names;
 use super::{
     lexer::{KEYWORDS, Kind, Token, tokens},
-    object::ObjectHandle,
     source::KEEP,
-    state::State,
-    text,
 };
 use crate::api::{self, ApiFunction, ApiModule, Host, Return, Target};
-
-/// Most members of one table that are looked at.
-const MEMBERS_MAX: usize = 500;
-/// Most names in all, members included, after which no further variable is looked at: this runs
-/// after every cell.
-const NAMES_MAX: usize = 20_000;
-
-/// A picture of the names of a session.
-#[derive(Debug, Default)]
-pub(super) struct Names(BTreeMap<String, Name>);
-
-/// How much of a text a preview looks at, in bytes.
-const PREVIEW_BYTES_MAX: usize = 512;
-
-/// What is known about one variable.
-#[derive(Debug)]
-pub(super) struct Name {
-    /// What it is, in one word.
-    pub(super) kind: &'static str,
-    /// What it is, in a line.
-    pub(super) preview: String,
-    /// Class of an object.
-    pub(super) class: Option<&'static str>,
-    /// Members of a table, with what they are.
-    pub(super) members: BTreeMap<String, &'static str>,
-}
-
-impl Names {
-    /// Looks at the globals and the local variables of earlier cells.
-    pub(super) fn of(state: &State) -> Self {
-        let mut names = BTreeMap::new();
-        let mut total = 0;
-        // Local variables hide globals of the same name, and come first where there are too many.
-        let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
-        for name in kept.into_iter().take(NAMES_MAX) {
-            let value = state.kept_value(&name);
-            names.insert(name, Name::of(&value, &mut total));
-        }
-        let globals = state.lua.globals();
-        for (key, value) in globals.pairs::<Value, Value>().flatten().take(NAMES_MAX) {
-            if total >= NAMES_MAX {
-                break;
-            }
-            if let Value::String(name) = key {
-                let name = name.to_string_lossy();
-                names
-                    .entry(name)
-                    .or_insert_with(|| Name::of(&value, &mut total));
-            }
-        }
-        Self(names)
-    }
-
-    /// Names of all variables.
-    pub(super) fn globals(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// What is known about one.
-    pub(super) fn get(&self, name: &str) -> Option<&Name> {
-        self.0.get(name)
-    }
-}
-
-impl Name {
-    fn of(value: &Value, total: &mut usize) -> Self {
-        *total += 1;
-        let mut class = None;
-        let mut members = BTreeMap::new();
-        let preview = match value {
-            Value::Table(table) if *total < NAMES_MAX => {
-                let pairs = table.pairs::<Value, Value>().flatten().take(MEMBERS_MAX);
-                for (key, value) in pairs {
-                    if let Value::String(key) = key {
-                        members.insert(key.to_string_lossy(), kind(&value));
-                    }
-                }
-                *total += members.len();
-                let length = table.raw_len();
-                format!(
-                    "table of {length} items and {} named members",
-                    members.len()
-                )
-            }
-            Value::UserData(userdata) => match userdata.borrow::<ObjectHandle>() {
-                Ok(handle) => {
-                    class = Some(handle.class.name);
-                    handle.class.summary.to_owned()
-                }
-                Err(_) => "object".to_owned(),
-            },
-            Value::String(text) => {
-                // Never the whole of it: this runs after every cell.
-                let shown: String = text::beginning(text, PREVIEW_BYTES_MAX)
-                    .chars()
-                    .take(60)
-                    .collect();
-                format!("string of {} bytes: {shown:?}", text.as_bytes().len())
-            }
-            Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => {
-                format!("{} {}", value.type_name(), text::of(value))
-            }
-            other => other.type_name().to_owned(),
-        };
-        Self {
-            kind: kind(value),
-            preview,
-            class,
-            members,
-        }
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Function(_) => "function",
-        Value::Table(_) => "table",
-        _ => "variable",
-    }
-}
 
 /// Candidates for the text before `cursor`.
 pub(super) async fn complete(
@@ -317,7 +194,7 @@ fn opening(tokens: &[Token<'_>], end: usize, wanted: &str) -> Option<usize> {
 
 fn add_names(found: &mut Found<'_>, names: &std::sync::RwLock<Names>) {
     if let Ok(names) = names.read() {
-        for (name, known) in &names.0 {
+        for (name, known) in names.all() {
             let is_module = api::module(name).is_some();
             found.add(name, if is_module { "module" } else { known.kind });
         }

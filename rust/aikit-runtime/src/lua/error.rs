@@ -277,7 +277,7 @@ fn hint(state: &State, message: &str) -> Option<String> {
         }
         let names = state.names.read().ok()?;
         let otherwise = format!("`{name}` has no value: assign it in this or an earlier cell");
-        return Some(nearest::hint(name, names.globals(), otherwise));
+        return Some(nearest::hint(name, names.all().into_keys(), otherwise));
     }
     let name = quoted("a nil value (field '").or_else(|| quoted("a nil value (method '"))?;
     if let Some((member, instead)) = absent(state, message, name) {

@@ -37,6 +37,7 @@ mod interrupt;
 mod lexer;
 mod listener;
 mod log;
+mod names;
 mod natives;
 mod object;
 mod outline;

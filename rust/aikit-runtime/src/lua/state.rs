@@ -14,11 +14,11 @@ use futures::{executor::LocalSpawner, task::LocalSpawnExt as _};
 use mlua::{Function, Lua, MultiValue, Table};
 
 use super::{
-    complete::Names,
     coroutine,
     error::{self, Failure},
     interrupt,
     listener::Listeners,
+    names::{self, Look, Names},
     pending::Pending,
     polled::Tracked,
     run::Run,
@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) kept: RefCell<HashMap<String, Kept>>,
     /// Names for the completion.
     pub(super) names: Arc<RwLock<Names>>,
+    /// Finds the globals that changed since the names were looked at.
+    pub(super) changes: Function,
     /// Which cassette the numbers of `math.random` follow from.
     pub(super) tape_seen: Cell<u64>,
     sources: RefCell<VecDeque<(String, String)>>,
@@ -96,11 +98,15 @@ impl State {
         host: Arc<dyn Host>,
         jobs: Jobs,
         spawner: LocalSpawner,
-        names: Arc<RwLock<Names>>,
+        known: Arc<RwLock<Names>>,
     ) -> Result<Rc<Self>> {
         let protected_call = super::raw::protected_call(&lua).map_err(error::from_setup)?;
         let orders = coroutine::weak_table(&lua).map_err(error::from_setup)?;
+<<<<<<< HEAD
         let bundles = coroutine::weak_table(&lua).map_err(error::from_setup)?;
+=======
+        let changes = names::changes(&lua).map_err(error::from_setup)?;
+>>>>>>> h5
         let state = Rc::new(Self {
             lua,
             host,
@@ -112,7 +118,8 @@ impl State {
             orders,
             bundles,
             kept: RefCell::default(),
-            names,
+            names: known,
+            changes,
             tape_seen: Cell::new(0),
             sources: RefCell::default(),
             protected_call,
@@ -311,8 +318,9 @@ impl State {
 
     /// Takes a new picture of the names for the completion.
     pub(super) fn refresh_names(&self) {
-        let names = Names::of(self);
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        let look = Look::at(self);
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.refresh(look);
     }
 }
 

@@ -1,0 +1,370 @@
+//! A picture of the names of a session, so that completion and inspection answer while a cell runs.
+//!
+//! It is brought up to date after every cell, so it must cost little when little changed: Lua looks
+//! for the variables that did, and only these are looked at here.
+
+use std::collections::BTreeMap;
+
+use mlua::{Function, Lua, LuaString, Table, Value};
+
+use super::{object::ObjectHandle, state::State, text};
+
+/// Most members of one table that are looked at.
+const MEMBERS_MAX: usize = 500;
+/// Most names in all, members included, after which no further variable is looked at.
+const NAMES_MAX: usize = 20_000;
+/// How much of a text a preview looks at, in bytes.
+const PREVIEW_BYTES_MAX: usize = 512;
+/// Longer texts are looked at each time: to compare them, the last one would have to be kept.
+const COMPARED_BYTES_MAX: usize = 256;
+
+/// A picture of the names of a session.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Local variables of earlier cells; they hide globals of the same name.
+    locals: BTreeMap<String, Name>,
+    globals: BTreeMap<String, Name>,
+}
+
+/// What is known about one variable.
+#[derive(Debug)]
+pub(super) struct Name {
+    /// What it is, in one word.
+    pub(super) kind: &'static str,
+    /// What it is, in a line.
+    pub(super) preview: String,
+    /// Class of an object.
+    pub(super) class: Option<&'static str>,
+    /// Members of a table, with what they are.
+    pub(super) members: BTreeMap<String, &'static str>,
+}
+
+/// What a look at the session found.
+#[derive(Debug)]
+pub(super) struct Look {
+    locals: BTreeMap<String, Name>,
+    /// Globals that changed; `None` for one that is gone.
+    globals: BTreeMap<String, Option<Name>>,
+    /// Whether these are all globals.
+    is_whole: bool,
+}
+
+impl Names {
+    /// Brings the picture up to date. The look is another step, because it runs code of Lua, and
+    /// nobody may hold the picture meanwhile.
+    pub(super) fn refresh(&mut self, look: Look) {
+        self.locals = look.locals;
+        if look.is_whole {
+            self.globals.clear();
+        }
+        for (name, known) in look.globals {
+            match known {
+                Some(known) => self.globals.insert(name, known),
+                None => self.globals.remove(&name),
+            };
+        }
+    }
+
+    /// All variables and what is known about them, in the order of their names.
+    pub(super) fn all(&self) -> BTreeMap<&str, &Name> {
+        let both = self.globals.iter().chain(&self.locals);
+        both.map(|(name, known)| (name.as_str(), known)).collect()
+    }
+
+    /// What is known about one.
+    pub(super) fn get(&self, name: &str) -> Option<&Name> {
+        self.locals.get(name).or_else(|| self.globals.get(name))
+    }
+}
+
+impl Look {
+    /// Looks at the local variables of earlier cells, and at the globals that changed.
+    pub(super) fn at(state: &State) -> Self {
+        let mut total = 0;
+        // Local variables come first where there are too many.
+        let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
+        let locals = kept.into_iter().take(NAMES_MAX).map(|name| {
+            let known = Name::of(&state.kept_value(&name), &mut total);
+            (name, known)
+        });
+        let locals = locals.collect();
+        let globals = state.lua.globals();
+        // Without an answer, and when there are too many names to compare, all are looked at.
+        let changes = state.changes.call::<Option<Table>>(&globals).ok().flatten();
+        let is_whole = changes.is_none();
+        let globals = match changes {
+            Some(changes) => changed(&globals, &changes),
+            None => all(&globals, total),
+        };
+        Self {
+            locals,
+            globals,
+            is_whole,
+        }
+    }
+}
+
+fn changed(globals: &Table, changes: &Table) -> BTreeMap<String, Option<Name>> {
+    let names = changes.pairs::<LuaString, bool>().flatten();
+    let looked = names.map(|(name, _)| {
+        let value = globals.raw_get(&name).unwrap_or(Value::Nil);
+        let known = (!value.is_nil()).then(|| Name::of(&value, &mut 0));
+        (name.to_string_lossy(), known)
+    });
+    looked.collect()
+}
+
+fn all(globals: &Table, mut total: usize) -> BTreeMap<String, Option<Name>> {
+    let mut names = BTreeMap::new();
+    for (key, value) in globals.pairs::<Value, Value>().flatten().take(NAMES_MAX) {
+        if total >= NAMES_MAX {
+            break;
+        }
+        if let Value::String(name) = key {
+            let known = Name::of(&value, &mut total);
+            names.insert(name.to_string_lossy(), Some(known));
+        }
+    }
+    names
+}
+
+impl Name {
+    fn of(value: &Value, total: &mut usize) -> Self {
+        *total += 1;
+        let mut class = None;
+        let mut members = BTreeMap::new();
+        let preview = match value {
+            Value::Table(table) if *total < NAMES_MAX => {
+                let pairs = table.pairs::<Value, Value>().flatten().take(MEMBERS_MAX);
+                for (key, value) in pairs {
+                    if let Value::String(key) = key {
+                        members.insert(key.to_string_lossy(), kind(&value));
+                    }
+                }
+                *total += members.len();
+                let length = table.raw_len();
+                format!(
+                    "table of {length} items and {} named members",
+                    members.len()
+                )
+            }
+            Value::UserData(userdata) => match userdata.borrow::<ObjectHandle>() {
+                Ok(handle) => {
+                    class = Some(handle.class.name);
+                    handle.class.summary.to_owned()
+                }
+                Err(_) => "object".to_owned(),
+            },
+            Value::String(text) => {
+                // Never the whole of it: this runs after every cell.
+                let shown: String = text::beginning(text, PREVIEW_BYTES_MAX)
+                    .chars()
+                    .take(60)
+                    .collect();
+                format!("string of {} bytes: {shown:?}", text.as_bytes().len())
+            }
+            Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => {
+                format!("{} {}", value.type_name(), text::of(value))
+            }
+            other => other.type_name().to_owned(),
+        };
+        Self {
+            kind: kind(value),
+            preview,
+            class,
+            members,
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Function(_) => "function",
+        Value::Table(_) => "table",
+        _ => "variable",
+    }
+}
+
+/// Makes the function that finds which globals changed since it was called last: their names as
+/// keys of a table, those that are gone among them; `nil` when there are too many names.
+///
+/// # Errors
+///
+/// When Lua has no memory left.
+pub(super) fn changes(lua: &Lua) -> mlua::Result<Function> {
+    let limits = (MEMBERS_MAX, NAMES_MAX, COMPARED_BYTES_MAX);
+    lua.load(CHANGES).set_name("=[aikit]").call(limits)
+}
+
+/// It keeps nothing of the script alive: what was there last time is remembered weakly, and long
+/// texts not at all. No metamethod is called.
+const CHANGES: &str = r#"
+local members_max, names_max, compared_max = ...
+local next, type, rawequal, rawget, rawlen = next, type, rawequal, rawget, rawlen
+local mathtype, setmetatable = math.type, setmetatable
+local kinds = setmetatable({["function"] = "function", table = "table"}, {
+  __index = function() return "variable" end,
+})
+local known = {}
+local seen = setmetatable({}, {__mode = "v"})
+local shapes = setmetatable({}, {__mode = "k"})
+local pass = 0
+
+-- Whether other members, or another length, than last time; and how many named members.
+local function look(value)
+  local shape = shapes[value]
+  if shape and shape.pass == pass then return shape.is_new, 0 end
+  shape = shape or {members = {}, named = 0}
+  local members, looked, named = shape.members, 0, 0
+  local length = rawlen(value)
+  local is_new = shape.length ~= length
+  for key, member in next, value do
+    if looked == members_max then break end
+    looked = looked + 1
+    if type(key) == "string" then
+      named = named + 1
+      if not is_new and members[key] ~= kinds[type(member)] then is_new = true end
+    end
+  end
+  if named ~= shape.named then is_new = true end
+  if is_new then
+    members, looked = {}, 0
+    for key, member in next, value do
+      if looked == members_max then break end
+      looked = looked + 1
+      if type(key) == "string" then members[key] = kinds[type(member)] end
+    end
+    shape = {members = members, named = named, length = length}
+    shapes[value] = shape
+  end
+  shape.pass, shape.is_new = pass, is_new
+  return is_new, named
+end
+
+return function(globals)
+  pass = pass + 1
+  local changed, total = {}, 0
+  for name, value in next, globals do
+    if type(name) == "string" then
+      total = total + 1
+      local kind = type(value)
+      local is_new = not rawequal(seen[name], value) or mathtype(seen[name]) ~= mathtype(value)
+      if kind == "table" then
+        local is_reshaped, named = look(value)
+        is_new, total = is_new or is_reshaped, total + named
+      elseif kind == "string" and #value > compared_max then
+        is_new, value = true, nil
+      end
+      if is_new then
+        changed[name], known[name], seen[name] = true, true, value
+      end
+      if total > names_max then return nil end
+    end
+  end
+  for name in next, known do
+    if rawequal(rawget(globals, name), nil) then
+      changed[name], known[name], seen[name] = true, nil, nil
+    end
+  end
+  return changed
+end
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that changed after each of some pieces of code.
+    fn check(pieces: &[(&str, &[&str])]) {
+        let lua = Lua::new();
+        let changes = changes(&lua).unwrap();
+        let globals = lua.globals();
+        // Its members are the globals, so that it would change with each.
+        globals.raw_remove("_G").unwrap();
+        let look = || {
+            let changed: Table = changes.call(&globals).unwrap();
+            let mut names: Vec<String> = changed
+                .pairs::<String, bool>()
+                .map(|it| it.unwrap().0)
+                .collect();
+            names.sort();
+            names
+        };
+        assert!(look().contains(&"string".to_owned()), "all at first");
+        for (code, expected) in pieces {
+            lua.load(*code).exec().unwrap();
+            assert_eq!(look(), *expected, "{code}");
+            assert_eq!(look(), [""; 0], "{code}, once");
+        }
+    }
+
+    #[test]
+    fn what_changed_is_found_and_nothing_else() {
+        check(&[
+            ("", &[]),
+            ("x = 1 y = 'text' z = {}", &["x", "y", "z"]),
+            ("x = 1", &[]),
+            ("x = 1.0", &["x"]),
+            ("x = nil", &["x"]),
+            ("y = 'other' z.a = 1", &["y", "z"]),
+            ("z.a = 2", &[]),
+            ("z.a = print", &["z"]),
+            ("z.a = nil z.b = print", &["z"]),
+            ("z[1] = 1", &["z"]),
+            ("string.trim = print", &["string"]),
+            ("z = {b = print, 1}", &["z"]),
+            ("also = z", &["also"]),
+            ("z.c = 1", &["also", "z"]),
+            ("function f() end", &["f"]),
+        ]);
+    }
+
+    #[test]
+    fn long_texts_are_looked_at_each_time_and_no_metamethod_is_asked() {
+        let lua = Lua::new();
+        let changes = changes(&lua).unwrap();
+        let look = || changes.call::<Option<Table>>(lua.globals());
+        lua.load(
+            "long = ('x'):rep(1000)
+             local angry = {__eq = error, __len = error, __pairs = error, __index = error}
+             one, two = setmetatable({}, angry), setmetatable({}, angry)",
+        )
+        .exec()
+        .unwrap();
+        for _ in 0..2 {
+            assert!(look().unwrap().unwrap().contains_key("long").unwrap());
+        }
+        lua.load("one, two = two, one").exec().unwrap();
+        let changed = look().unwrap().unwrap();
+        assert!(changed.contains_key("one").unwrap() && changed.contains_key("two").unwrap());
+    }
+
+    #[test]
+    fn what_the_script_let_go_of_is_kept_by_nobody() {
+        let lua = Lua::new();
+        let changes = changes(&lua).unwrap();
+        lua.load("held = {} weak = setmetatable({held}, {__mode = 'v'})")
+            .exec()
+            .unwrap();
+        let _changed: Table = changes.call(lua.globals()).unwrap();
+        lua.load("held = nil collectgarbage()").exec().unwrap();
+        assert!(lua.load("return weak[1] == nil").eval::<bool>().unwrap());
+        let changed: Table = changes.call(lua.globals()).unwrap();
+        assert!(changed.contains_key("held").unwrap(), "its name is told");
+    }
+
+    #[test]
+    fn too_many_names_are_not_compared() {
+        let lua = Lua::new();
+        let changes = changes(&lua).unwrap();
+        lua.load("for i = 1, 20001 do _G['name' .. i] = i end")
+            .exec()
+            .unwrap();
+        assert!(
+            changes
+                .call::<Option<Table>>(lua.globals())
+                .unwrap()
+                .is_none()
+        );
+    }
+}
