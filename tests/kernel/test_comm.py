@@ -257,6 +257,13 @@ def test_bytes_travel_as_buffers_both_ways(kernel: Conversation) -> None:
     comm.send({**back, "buffer_paths": [["payload", "parts", 1, "bytes"]]}, b"\0\xfe")
     heard = kernel.hear(msg_id)
     assert "stdout: 2\ttrue\n" in heard.outline
+    received = kernel.client.execute(
+        f"local events = Channel('{channel}'):subscribe() print('listens') "
+        "local event = events:receive() print(#event.payload.buffers, event.payload.buffers[2])"
+    )
+    kernel.wait_for(lambda it: it["content"].get("text") == "listens\n")
+    comm.send({"type": "bare", "payload": {}}, b"", b"second")
+    assert "stdout: 2\tsecond\n" in kernel.hear(received).outline
     comm.send({**back, "buffer_paths": []}, b"lost")
     refused = comm.heard()
     assert refused["type"] == "channel.error"

@@ -62,6 +62,14 @@ def value(heard: Heard) -> str:
     return text
 
 
+def release(kernel: Conversation, subshell: Subshell, *waiting: str) -> dict[str, Message]:
+    """Ends what waits for `done`; the replies of these, which come in any order."""
+    released = subshell.begin("done = true")
+    heard = replies(kernel, len(waiting) + 1)
+    assert set(heard) == {released, *waiting}
+    return heard
+
+
 def replies(kernel: Conversation, count: int) -> dict[str, Message]:
     """The next replies on the shell socket, by the request they answer."""
     heard = [kernel.client.get_shell_msg(timeout=30) for _ in range(count)]
@@ -87,11 +95,10 @@ def test_a_cell_of_a_subshell_runs_while_the_main_shell_computes(
 ) -> None:
     main = kernel.start(f"done = false kept = 6 {BUSY}")
     assert value(subshell.execute("return kept * 7")) == "42"
-    kernel.client.execute("queued = true")
+    queued = kernel.client.execute("queued = true")
     assert value(subshell.execute("return queued == nil")) == "true"
-    subshell.execute("done = true")
-    assert kernel.hear(main).content["status"] == "ok"
-    assert kernel.client.get_shell_msg(timeout=30)["content"]["status"] == "ok"
+    heard = release(kernel, subshell, main, queued)
+    assert {it["content"]["status"] for it in heard.values()} == {"ok"}
 
 
 def test_output_belongs_to_the_request_of_its_cell(
@@ -142,8 +149,7 @@ def test_cells_of_one_subshell_run_in_turn_and_an_error_aborts_its_own_only(
     heard = replies(kernel, 3)
     assert [heard[it]["content"]["status"] for it in sent] == ["ok", "error", "aborted"]
     assert value(other.execute("return #order")) == "1"
-    other.execute("done = true")
-    heard = replies(kernel, 2)
+    heard = release(kernel, other, main, queued)
     assert [heard[it]["content"]["status"] for it in (main, queued)] == ["ok", "ok"]
     other.delete()
 
@@ -188,8 +194,7 @@ def test_a_deleted_subshell_stops_its_cell_and_answers_those_that_wait(
     assert late.outline == ["busy", "idle"]
     other = Subshell(kernel)
     assert value(other.execute("return never == nil")) == "true"
-    other.execute("done = true")
-    assert kernel.hear(main).content["status"] == "ok"
+    assert release(kernel, other, main)[main]["content"]["status"] == "ok"
     other.delete()
 
 
@@ -246,8 +251,7 @@ def test_requests_of_a_subshell_and_comms_are_answered_while_the_main_shell_comp
     info = kernel.hear(subshell.send("comm_info_request", {}))
     assert "c" in info.content["comms"]
     subshell.send("comm_close", {"comm_id": "c", "data": {}})
-    subshell.execute("done = true")
-    assert kernel.hear(main).content["status"] == "ok"
+    assert release(kernel, subshell, main)[main]["content"]["status"] == "ok"
 
 
 def test_a_shutdown_ends_the_cells_of_all_shells(mortal: Conversation) -> None:

@@ -15,6 +15,7 @@ use aikit_core::{
     broadcast::QueueOptions,
     channel::{Channel, ChannelEvent, ChannelSubscription},
     io::{self, AbortOnDrop},
+    value::Map,
 };
 use bytes::Bytes;
 
@@ -36,6 +37,9 @@ const ID_BYTES_MAX: usize = 256;
 /// Most requests of a front end whose responses are told what they answer; those of more that were
 /// not answered yet are taken for events of the channel.
 const ASKED_MAX: usize = 256;
+
+/// Where in the payload buffers are that no path of the data gives a place.
+const BUFFERS: &str = "buffers";
 
 /// Type of the event that tells a front end how many events it lost because it was slow.
 const DROPPED: &str = "channel.dropped";
@@ -243,9 +247,22 @@ fn event_message(comm_id: &str, event: &ChannelEvent) -> Content {
     .into()
 }
 
-/// The event that a front end sent.
+/// The event that a front end sent. Buffers that no path of the data gives a place are the list
+/// `buffers` of the payload.
 fn event_of(sent: &CommMsg) -> Result<ChannelEvent> {
-    ChannelEvent::from_value(&comm::table(&sent.data, &sent.buffers)?)
+    if sent.buffers.is_empty() || comm::has_places(&sent.data) {
+        return ChannelEvent::from_value(&comm::table(&sent.data, &sent.buffers)?);
+    }
+    let mut event = ChannelEvent::from_value(&comm::table(&sent.data, &[])?)?;
+    let buffers = sent.buffers.iter().cloned().map(Value::Bytes).collect();
+    let mut payload = match std::mem::take(&mut event.payload) {
+        Value::Null => Map::new(),
+        Value::Map(payload) if !payload.contains_key(BUFFERS) => payload,
+        _ => return Err(comm::no_places()),
+    };
+    payload.insert(BUFFERS.to_owned(), Value::List(buffers));
+    event.payload = Value::Map(payload);
+    Ok(event)
 }
 
 fn close_message(comm_id: &str, data: &Value) -> Content {

@@ -152,6 +152,16 @@ pub fn table(data: &Object, buffers: &[Bytes]) -> Result<Value> {
     Ok(value)
 }
 
+/// Whether the data say where their buffers belong.
+pub fn has_places(data: &Object) -> bool {
+    data.get(BUFFER_PATHS).is_some_and(|paths| !paths.is_null())
+}
+
+/// Why buffers are refused that have no place, and could be given none.
+pub fn no_places() -> Error {
+    wrong_paths("no path leads to them, and the payload is no object without `buffers`")
+}
+
 /// The value at the end of a path. The last step may name a key that a map lacks: some clients
 /// leave it out in place of `null`.
 fn find<'a>(value: &'a mut Value, steps: &[serde_json::Value]) -> Option<&'a mut Value> {

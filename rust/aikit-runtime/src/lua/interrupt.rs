@@ -459,7 +459,14 @@ pub(super) fn is_preempted() -> bool {
         .is_some_and(|control| control.is_preempted.load(Ordering::Relaxed))
 }
 
-/// The same, at the end of the poll.
+/// A coroutine that the engine polls has stopped running: nobody else asks why.
+pub(super) fn forget_yielded() {
+    if let Some(control) = OWN.get() {
+        control.yielded.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+}
+
+/// Whether something was preempted in this poll, which ends.
 pub(super) fn take_preempted() -> bool {
     OWN.get()
         .is_some_and(|control| control.is_preempted.swap(false, Ordering::Relaxed))

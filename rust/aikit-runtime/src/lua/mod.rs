@@ -10,7 +10,7 @@
 //! yields  coroutine | source  spans
 //! raw
 //! error  object  callable  convert  pending  suspended  shells  state  thread  stop
-//! text  records  display  complete  inspect  outline
+//! text  records  display  names  complete  inspect  outline
 //! clock  task  cell  listener  graph  log
 //! context  handle  procedure
 //! natives  bind  sandbox

@@ -277,12 +277,12 @@ mod tests {
     /// The names that changed after each of some pieces of code.
     fn check(pieces: &[(&str, &[&str])]) {
         let lua = Lua::new();
-        let changes = changes(&lua).unwrap();
+        let ask = changes(&lua).unwrap();
         let globals = lua.globals();
         // Its members are the globals, so that it would change with each.
         globals.raw_remove("_G").unwrap();
         let look = || {
-            let changed: Table = changes.call(&globals).unwrap();
+            let changed: Table = ask.call(&globals).unwrap();
             let mut names: Vec<String> = changed
                 .pairs::<String, bool>()
                 .map(|it| it.unwrap().0)
@@ -322,8 +322,8 @@ mod tests {
     #[test]
     fn long_texts_are_looked_at_each_time_and_no_metamethod_is_asked() {
         let lua = Lua::new();
-        let changes = changes(&lua).unwrap();
-        let look = || changes.call::<Option<Table>>(lua.globals());
+        let ask = changes(&lua).unwrap();
+        let look = || ask.call::<Option<Table>>(lua.globals());
         lua.load(
             "long = ('x'):rep(1000)
              local angry = {__eq = error, __len = error, __pairs = error, __index = error}
@@ -342,29 +342,24 @@ mod tests {
     #[test]
     fn what_the_script_let_go_of_is_kept_by_nobody() {
         let lua = Lua::new();
-        let changes = changes(&lua).unwrap();
+        let ask = changes(&lua).unwrap();
         lua.load("held = {} weak = setmetatable({held}, {__mode = 'v'})")
             .exec()
             .unwrap();
-        let _changed: Table = changes.call(lua.globals()).unwrap();
+        let _changed: Table = ask.call(lua.globals()).unwrap();
         lua.load("held = nil collectgarbage()").exec().unwrap();
         assert!(lua.load("return weak[1] == nil").eval::<bool>().unwrap());
-        let changed: Table = changes.call(lua.globals()).unwrap();
+        let changed: Table = ask.call(lua.globals()).unwrap();
         assert!(changed.contains_key("held").unwrap(), "its name is told");
     }
 
     #[test]
     fn too_many_names_are_not_compared() {
         let lua = Lua::new();
-        let changes = changes(&lua).unwrap();
+        let ask = changes(&lua).unwrap();
         lua.load("for i = 1, 20001 do _G['name' .. i] = i end")
             .exec()
             .unwrap();
-        assert!(
-            changes
-                .call::<Option<Table>>(lua.globals())
-                .unwrap()
-                .is_none()
-        );
+        assert!(ask.call::<Option<Table>>(lua.globals()).unwrap().is_none());
     }
 }

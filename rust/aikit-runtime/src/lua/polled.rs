@@ -104,6 +104,7 @@ impl Drop for Inside {
     fn drop(&mut self) {
         self.outermost.into_iter().for_each(Control::count_poll);
         interrupt::set_can_yield(self.could_yield);
+        interrupt::forget_yielded();
         let state = POLLED.replace(self.polled);
         // SAFETY: the coroutine was polled just now and is live; what ran before is on the stack
         // below this poll, or is null.

@@ -102,11 +102,8 @@ impl State {
     ) -> Result<Rc<Self>> {
         let protected_call = super::raw::protected_call(&lua).map_err(error::from_setup)?;
         let orders = coroutine::weak_table(&lua).map_err(error::from_setup)?;
-<<<<<<< HEAD
         let bundles = coroutine::weak_table(&lua).map_err(error::from_setup)?;
-=======
         let changes = names::changes(&lua).map_err(error::from_setup)?;
->>>>>>> h5
         let state = Rc::new(Self {
             lua,
             host,
