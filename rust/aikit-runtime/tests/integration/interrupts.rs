@@ -167,7 +167,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "a pattern that is long without any backtracking",
-        "local s = ('a'):rep(1e8) while true do pcall(s.find, s, 'a*$', -1e8) end",
+        "local s = ('a'):rep(1e7) while true do pcall(s.find, s, 'a*b') end",
     ),
     (
         "endless display",
