@@ -105,7 +105,7 @@ bench: $(VENV)/.ready-dev  ## runs the benchmarks on a release build; ARGS go to
 	$(BIN)/python benches/rag/quality.py
 
 # What runs unsafe code: coroutines and hooks of Lua, signals, distance kernels, leaked slots.
-MEMCHECK_SAMPLE := test(/interrupts::|time_limits::|per_process::|distance::|io::|lifecycle::/)
+MEMCHECK_SAMPLE := test(/interrupts::|shells::(one|output|what)|search::tests::arg|time_limits::|per_process::|distance::|io::|lifecycle::/)
 # Left out: what takes minutes under valgrind and runs no other code.
 MEMCHECK_WHOLE := package(aikit-runtime) - test(/golden::|endless_recursion|within_one_bound|every_file_gives|shells::a_cell|patterns_mean/) + $(MEMCHECK_SAMPLE)
 MEMCHECK ?= $(MEMCHECK_SAMPLE)
