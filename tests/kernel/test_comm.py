@@ -46,9 +46,7 @@ class Comm:
         assert message["msg_type"] == kind, message["content"]
         return message
 
-    def _send(
-        self, kind: str, content: dict[str, Any], buffers: Sequence[bytes] = ()
-    ) -> str:
+    def _send(self, kind: str, content: dict[str, Any], buffers: Sequence[bytes] = ()) -> str:
         session = self.kernel.client.session
         message = session.msg(kind, {"comm_id": self.id, **content})
         session.send(self.kernel.client.shell_channel.socket, message, buffers=list(buffers))

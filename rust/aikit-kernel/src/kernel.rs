@@ -16,7 +16,11 @@ use aikit_core::{
     error::ErrorKind,
     io::{AbortOnDrop, spawn},
 };
-use futures::future::join_all;
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{debug, warn};
 
@@ -162,13 +166,11 @@ impl Kernel {
             spawn(life::watch_parent(Arc::clone(&desk), self.parent, stop)),
         ];
         let _beside = beside.map(|task| AbortOnDrop(task.abort_handle()));
-        let (ended, finished) = mpsc::channel(1);
         let shell_loop = ShellLoop {
             desk,
             shell,
             stops,
-            ended,
-            finished,
+            running: FuturesUnordered::new(),
             lanes: HashMap::new(),
             answering: JoinSet::new(),
             senders: Senders::default(),
@@ -206,8 +208,9 @@ struct ShellLoop {
     desk: Arc<Desk>,
     shell: mpsc::Receiver<Incoming>,
     stops: mpsc::Receiver<Stop>,
-    ended: mpsc::Sender<Finished>,
-    finished: mpsc::Receiver<Finished>,
+    /// The cells that run, one a shell. Polled here and not as tasks of their own: what a cell
+    /// tells at its end leaves together with what the next one tells at its begin.
+    running: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// By shell.
     lanes: HashMap<Option<Arc<str>>, Lane>,
     /// Requests that are answered beside the running cells.
@@ -256,7 +259,7 @@ impl ShellLoop {
             tokio::select! {
                 biased;
                 stop = self.stops.recv() => return Input::Stop(stop.unwrap_or_else(nobody)),
-                Some(finished) = self.finished.recv() => return Input::Finished(finished),
+                Some(finished) = self.running.next() => return Input::Finished(finished),
                 () = self.desk.shells.deleted.notified() => return Input::Deleted,
                 // Only to make room.
                 Some(_answered) = self.answering.join_next() => {}
@@ -325,15 +328,11 @@ impl ShellLoop {
             let Some((request, asked)) = lane.waiting.pop_front() else {
                 continue;
             };
-            let (desk, ended) = (Arc::clone(&self.desk), self.ended.clone());
-            let shell = Arc::clone(&lane.shell);
+            let (desk, shell) = (Arc::clone(&self.desk), Arc::clone(&lane.shell));
             desk.take_cell(&shell);
             lane.is_running = true;
-            drop(spawn(async move {
-                let finished = execute::run(&desk, shell, request, &asked).await;
-                // The loop that would hear it has ended.
-                let _ended = ended.send(finished).await;
-            }));
+            let running = async move { execute::run(&desk, shell, request, &asked).await };
+            self.running.push(running.boxed());
         }
     }
 
@@ -409,15 +408,11 @@ impl ShellLoop {
     /// Ends within five seconds, whatever the cell does.
     async fn stop(mut self, stop: Stop) -> Exit {
         let desk = Arc::clone(&self.desk);
-        let running = self.lanes.values().filter(|lane| lane.is_running).count();
-        if running > 0 {
+        if !self.running.is_empty() {
             interrupt_until_stopped(&desk);
-            let finished = &mut self.finished;
+            let running = &mut self.running;
             let ending = async {
-                for _ in 0..running {
-                    let Some(finished) = finished.recv().await else {
-                        return;
-                    };
+                while let Some(finished) = running.next().await {
                     execute::finish(&desk, finished);
                 }
             };
