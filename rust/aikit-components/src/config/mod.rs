@@ -40,7 +40,7 @@ const PREFIX: &str = "AIKIT_";
 
 /// Variables that are no keys of the file: the model of a call that names none, and what the tests
 /// of aikit itself read.
-const OTHER_VARIABLES: [&str; 7] = [
+const OTHER_VARIABLES: [&str; 8] = [
     "AIKIT_MODEL",
     "AIKIT_REQUIRE_CHROMIUM",
     "AIKIT_REQUIRE_MANUAL",
