@@ -267,3 +267,13 @@ def test_bytes_travel_as_buffers_both_ways(kernel: Conversation) -> None:
     assert refused["type"] == "channel.error"
     assert "0 paths and 1 buffers" in refused["payload"]["message"]
     comm.close()
+
+
+@pytest.mark.parametrize("kind", ["comm_open", "comm_msg", "comm_close"])
+def test_a_comm_message_of_another_shape_gets_no_reply(kernel: Conversation, kind: str) -> None:
+    message = kernel.client.session.msg(kind, {"comm_id": 5})
+    kernel.client.shell_channel.send(message)
+    states = kernel.broadcasts(message["header"]["msg_id"])
+    assert [it["content"]["execution_state"] for it in states] == ["busy", "idle"]
+    # The next reply is that of the next request.
+    assert kernel.hear(kernel.client.kernel_info()).content["status"] == "ok"

@@ -70,3 +70,22 @@ def test_an_interrupt_aborts_the_cells_that_wait(kernel: Conversation) -> None:
     kernel.control("interrupt_request")
     assert kernel.hear(running).content["ename"] == "KeyboardInterrupt"
     assert kernel.hear(waiting).content["status"] == "aborted"
+
+
+def test_an_interrupt_stops_what_an_earlier_cell_left_while_another_waits_for_it(
+    kernel: Conversation,
+) -> None:
+    code = "async(function() sleep(0.01) print('left') while true do end end)"
+    first = kernel.client.execute(code)
+    assert kernel.client.get_shell_msg(timeout=30)["parent_header"]["msg_id"] == first
+    kernel.wait_for(lambda it: it["content"].get("text") == "left\n")
+    waiting = kernel.client.execute("1 + 1")
+    kernel.wait_for(
+        lambda it: (
+            it["msg_type"] == "execute_input" and it["parent_header"].get("msg_id") == waiting
+        )
+    )
+    kernel.control("interrupt_request")
+    assert kernel.hear(waiting).content["ename"] == "KeyboardInterrupt"
+    heard = kernel.execute("6 * 7")
+    assert heard.first("execute_result")["data"]["text/plain"] == "42"

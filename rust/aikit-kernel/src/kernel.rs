@@ -330,6 +330,12 @@ impl ShellLoop {
             };
             let (desk, shell) = (Arc::clone(&self.desk), Arc::clone(&lane.shell));
             desk.take_cell(&shell);
+            // Asked when it is taken: a shell that is deleted from now on stops it.
+            if shell.id.as_ref().is_some_and(|id| !desk.shells.has(id)) {
+                desk.end_cell(&shell);
+                execute::abort(&desk, &shell, &request);
+                continue;
+            }
             lane.is_running = true;
             let running = async move { execute::run(&desk, shell, request, &asked).await };
             self.running.push(running.boxed());

@@ -8,14 +8,13 @@ use std::{
 
 use aikit_core::{Context, ErrorKind, io};
 
-use crate::handlers::{
-    Desk,
-    input::FrontEnd,
-    subshell::{self, Shell},
-};
+use crate::handlers::{Desk, input::FrontEnd, subshell::Shell};
 
-/// Why an interrupted cell ended.
-const INTERRUPTED: &str = "the cell was interrupted";
+/// Why a cell must end.
+type Reason = (ErrorKind, &'static str);
+
+const INTERRUPTED: Reason = (ErrorKind::Interrupted, "the cell was interrupted");
+const DELETED: Reason = (ErrorKind::Cancelled, "the subshell was deleted");
 
 /// An engine that was only about to start its cell has not heard the first time.
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
@@ -24,9 +23,9 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct Current {
     cells: Vec<RunningCell>,
-    /// By shell, while a request was taken from its queue and none of its code runs: whether what
-    /// it would run next must not begin.
-    taken: HashMap<Option<Arc<str>>, bool>,
+    /// By shell, while a request was taken from its queue and none of its code runs: why what
+    /// it would run next must not begin, if it must not.
+    taken: HashMap<Option<Arc<str>>, Option<Reason>>,
 }
 
 /// A cell that runs.
@@ -55,7 +54,7 @@ impl Drop for Running<'_> {
         if let Some(own) = own {
             let shell = current.cells.remove(own).shell;
             // What an interrupt means now is what else the request runs: its expressions.
-            current.taken.insert(shell, false);
+            current.taken.insert(shell, None);
         }
     }
 }
@@ -63,11 +62,11 @@ impl Drop for Running<'_> {
 impl Desk {
     /// A cell was taken from the queue of its shell: an interrupt means it from now on.
     pub(crate) fn take_cell(&self, shell: &Shell) {
-        self.current().taken.insert(shell.id.clone(), false);
+        self.current().taken.insert(shell.id.clone(), None);
     }
 
     /// The cell that was taken has ended with its expressions, whether it began or not.
-    pub(super) fn end_cell(&self, shell: &Shell) {
+    pub(crate) fn end_cell(&self, shell: &Shell) {
         self.current().taken.remove(&shell.id);
     }
 
@@ -78,8 +77,8 @@ impl Desk {
         front_end: Option<FrontEnd>,
     ) -> Running<'_> {
         let mut current = self.current();
-        if current.taken.remove(&shell.id) == Some(true) {
-            context.cancel(ErrorKind::Interrupted, INTERRUPTED);
+        if let Some((kind, reason)) = current.taken.remove(&shell.id).flatten() {
+            context.cancel(kind, reason);
         }
         let request_id = context.request_id().to_owned();
         current.cells.push(RunningCell {
@@ -115,7 +114,7 @@ impl Desk {
         let Some(cell) = meant else {
             return false;
         };
-        cell.context.cancel(ErrorKind::Interrupted, INTERRUPTED);
+        cell.context.cancel(INTERRUPTED.0, INTERRUPTED.1);
         self.engine.interrupt_cell(&cell.context);
         true
     }
@@ -123,12 +122,12 @@ impl Desk {
     /// Stops the cell of a shell that ends.
     pub(super) fn stop_shell(&self, shell: &Shell) {
         let mut current = self.current();
-        if let Some(must_not_begin) = current.taken.get_mut(&shell.id) {
-            *must_not_begin = true;
+        if let Some(taken) = current.taken.get_mut(&shell.id) {
+            *taken = Some(DELETED);
         }
         let own = current.cells.iter().filter(|cell| cell.shell == shell.id);
         for cell in own {
-            subshell::end(&cell.context);
+            cell.context.cancel(DELETED.0, DELETED.1);
             self.engine.interrupt_cell(&cell.context);
         }
     }
@@ -148,7 +147,7 @@ pub(crate) fn interrupt_until_stopped(desk: &Arc<Desk>) {
         current
             .taken
             .values_mut()
-            .for_each(|must_not_begin| *must_not_begin = true);
+            .for_each(|taken| *taken = Some(INTERRUPTED));
         if current.cells.is_empty() && current.taken.is_empty() {
             return desk.engine.interrupt();
         }

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use aikit_core::{Context, Error, ErrorKind, Result, io};
+use aikit_core::{Error, ErrorKind, Result, io};
 use tokio::sync::Notify;
 
 use super::{Desk, Request};
@@ -203,9 +203,4 @@ pub(crate) fn refuse(desk: &Desk, request: &Request, error: &Error) {
 fn unknown(id: &str) -> Error {
     Error::not_found(format!("there is no subshell `{id}`"))
         .with_hint("make one with `create_subshell_request`, or leave `subshell_id` out")
-}
-
-/// Why the cell of a deleted shell ended.
-pub(super) fn end(context: &Context) {
-    context.cancel(ErrorKind::Cancelled, "the subshell was deleted");
 }

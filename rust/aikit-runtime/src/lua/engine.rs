@@ -109,6 +109,7 @@ impl LuaEngine {
             is_over.store(true, Ordering::SeqCst);
             // Under the lock: nobody asks it from now on. What its tasks do later is theirs.
             cell.asked.store(false, Ordering::SeqCst);
+            cell.is_over.store(true, Ordering::SeqCst);
         })))
     }
 
@@ -156,7 +157,7 @@ impl LuaEngine {
         let is_over = Arc::new(AtomicBool::new(false));
         let of_cell = Arc::new(OfCell {
             shell: cell.shell.clone(),
-            asked: AtomicBool::new(false),
+            ..OfCell::default()
         });
         let ended = self.begin(&cx, &of_cell, &is_over);
         let run = Arc::new(Run {

@@ -46,7 +46,7 @@ use mlua::{
     ffi::{self, lua_Debug, lua_State},
 };
 
-use super::signal;
+use super::{run::OfCell, signal};
 
 /// What the hook raises.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +76,9 @@ pub(super) struct Control {
     poll: AtomicU64,
     /// Number of the poll that must stop; even when none must.
     stopped_poll: AtomicU64,
+    /// Number of the poll that must stop if what it runs is left over from a cell that has ended;
+    /// even when none must.
+    stopped_leftover: AtomicU64,
     /// Number of the poll that must let others run; even when none must.
     preempted_poll: AtomicU64,
     /// Whether the coroutine that runs can be preempted, and with it all that have resumed it.
@@ -159,6 +162,7 @@ impl Control {
             asked: AtomicBool::new(false),
             poll: AtomicU64::new(NO_POLL),
             stopped_poll: AtomicU64::new(NO_POLL),
+            stopped_leftover: AtomicU64::new(NO_POLL),
             preempted_poll: AtomicU64::new(NO_POLL),
             can_yield: AtomicBool::new(false),
             yielded: AtomicPtr::default(),
@@ -189,6 +193,7 @@ impl Control {
         self.current.store(ptr::null_mut(), Ordering::SeqCst);
         self.run.store(ptr::null_mut(), Ordering::SeqCst);
         self.stopped_poll.store(NO_POLL, Ordering::SeqCst);
+        self.stopped_leftover.store(NO_POLL, Ordering::SeqCst);
         self.preempted_poll.store(NO_POLL, Ordering::SeqCst);
         self.can_yield.store(false, Ordering::SeqCst);
         self.yielded.store(ptr::null_mut(), Ordering::SeqCst);
@@ -229,6 +234,20 @@ impl Control {
         })
     }
 
+    /// Stops what is left over from a cell that has ended, when its poll of the number `seen` still
+    /// runs: a cell that must stop may wait for it. Answers the number of the poll that runs now.
+    /// [`Control::signal_unless`] must follow.
+    pub(super) fn stop_leftover(&self, seen: Option<u64>) -> Option<u64> {
+        let poll = self.poll.load(Ordering::SeqCst);
+        if poll.is_multiple_of(2) {
+            return None;
+        }
+        if seen == Some(poll) {
+            self.stopped_leftover.store(poll, Ordering::SeqCst);
+        }
+        Some(poll)
+    }
+
     /// Lets others run when the poll of the number `seen` still runs; answers the number of the one
     /// that runs now, if Lua does.
     pub(super) fn preempt(&self, seen: Option<u64>) -> Option<u64> {
@@ -266,11 +285,17 @@ impl Control {
         let at = |run: *mut PolledRun| {
             // SAFETY: runs stand on the stack of this very thread and are taken off the list
             // before they go, see `within_run`; their flags live at least as long.
-            unsafe { run.as_ref().map(|run| (run, &*run.asked)) }
+            unsafe {
+                run.as_ref()
+                    .map(|run| (run, &*run.asked, run.is_over.as_ref()))
+            }
         };
+        let poll = self.poll.load(Ordering::SeqCst);
+        let is_slow = poll % 2 == 1 && poll == self.stopped_leftover.load(Ordering::SeqCst);
+        let is_over = |flag: Option<&AtomicBool>| flag.is_some_and(|it| it.load(Ordering::SeqCst));
         let innermost = at(self.run.load(Ordering::SeqCst));
-        std::iter::successors(innermost, |(run, _)| at(run.outer))
-            .any(|(_, asked)| asked.load(Ordering::SeqCst))
+        std::iter::successors(innermost, |(run, _, _)| at(run.outer))
+            .any(|(_, asked, over)| asked.load(Ordering::SeqCst) || (is_slow && is_over(over)))
     }
 
     /// Makes the Lua thread look at the flag, unless what was to be stopped `is_over`. Nothing
@@ -476,6 +501,8 @@ pub(super) fn take_preempted() -> bool {
 #[derive(Debug)]
 struct PolledRun {
     asked: *const AtomicBool,
+    /// Of a cell: whether it has ended; null for others.
+    is_over: *const AtomicBool,
     outer: *mut Self,
 }
 
@@ -496,11 +523,24 @@ impl Drop for LeaveRun {
 
 /// Polls a run that stops, with all it calls, once `asked` is raised.
 pub(super) fn within_run<T>(asked: &AtomicBool, poll: impl FnOnce() -> T) -> T {
+    within(asked, ptr::null(), poll)
+}
+
+/// Polls code of a cell, which stops with that.
+pub(super) fn within_cell<T>(cell: &OfCell, poll: impl FnOnce() -> T) -> T {
+    within(&cell.asked, &raw const cell.is_over, poll)
+}
+
+fn within<T>(asked: &AtomicBool, is_over: *const AtomicBool, poll: impl FnOnce() -> T) -> T {
     let Some(control) = OWN.get() else {
         return poll();
     };
     let outer = control.run.load(Ordering::Relaxed);
-    let mut run = PolledRun { asked, outer };
+    let mut run = PolledRun {
+        asked,
+        is_over,
+        outer,
+    };
     let _leave = LeaveRun { control, outer };
     // The handler runs on this thread, so compiler fences are enough: it finds a run that is
     // filled in, and finds it before anything is polled.

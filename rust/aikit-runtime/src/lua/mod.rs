@@ -6,7 +6,7 @@
 //! ```text
 //! signal
 //! interrupt | lexer  grammar  pattern
-//! polled  search
+//! polled  search  moves
 //! yields  coroutine | source  spans
 //! raw
 //! error  object  callable  convert  pending  suspended  shells  state  thread  stop
@@ -37,6 +37,7 @@ mod interrupt;
 mod lexer;
 mod listener;
 mod log;
+mod moves;
 mod names;
 mod natives;
 mod object;

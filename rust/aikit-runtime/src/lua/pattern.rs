@@ -135,7 +135,13 @@ impl<'a, F: FnMut() -> bool> Matcher<'a, F> {
     }
 
     fn step(&mut self) -> Result<(), Fault> {
-        self.steps += 1;
+        self.work(1)
+    }
+
+    /// Notes so many steps: what looks at a set or compares a text takes one a byte.
+    fn work(&mut self, bytes: usize) -> Result<(), Fault> {
+        let steps = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.steps = self.steps.saturating_add(steps);
         if self.steps >= STEPS_BETWEEN_LOOKS {
             self.steps = 0;
             if (self.must_stop)() {
@@ -204,6 +210,7 @@ impl<'a, F: FnMut() -> bool> Matcher<'a, F> {
                 _ => {}
             }
             let end = self.class_end(p)?;
+            self.work(end - p)?;
             let fits = self.fits(s, p, end);
             match self.at(end) {
                 b'?' => {
@@ -228,7 +235,7 @@ impl<'a, F: FnMut() -> bool> Matcher<'a, F> {
     fn expand(&mut self, s: usize, p: usize, end: usize) -> Match {
         let mut count = 0;
         while self.fits(s + count, p, end) {
-            self.step()?;
+            self.work(end - p)?;
             count += 1;
         }
         loop {
@@ -248,6 +255,7 @@ impl<'a, F: FnMut() -> bool> Matcher<'a, F> {
             if let Some(found) = self.run(s, end + 1)? {
                 return Ok(Some(found));
             }
+            self.work(end - p)?;
             if !self.fits(s, p, end) {
                 return Ok(None);
             }
@@ -292,6 +300,7 @@ impl<'a, F: FnMut() -> bool> Matcher<'a, F> {
         let Extent::Bytes(length) = extent else {
             return Ok(None);
         };
+        self.work(length)?;
         let wanted = &self.subject[start..start + length];
         Ok(self.subject[s..].starts_with(wanted).then_some(s + length))
     }
@@ -405,6 +414,8 @@ fn is_of_class(byte: u8, class: u8) -> bool {
         b'u' => byte.is_ascii_uppercase(),
         b'w' => byte.is_ascii_alphanumeric(),
         b'x' => byte.is_ascii_hexdigit(),
+        // Deprecated, and still there.
+        b'z' => byte == 0,
         _ => return byte == class,
     };
     belongs != class.is_ascii_uppercase()

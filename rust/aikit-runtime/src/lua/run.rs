@@ -16,6 +16,8 @@ pub(super) struct OfCell {
     pub(super) shell: Option<Arc<str>>,
     /// Whether the code of the cell must stop.
     pub(super) asked: AtomicBool,
+    /// Whether it has ended; what still runs of it are its tasks.
+    pub(super) is_over: AtomicBool,
 }
 
 /// On whose behalf Lua code runs, and where its output goes.

@@ -2,7 +2,7 @@
 
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
-use super::{coroutine, error, raw, search};
+use super::{coroutine, error, moves, raw, search};
 
 /// What a script finds of Lua's own libraries: the globals, then each library's functions.
 /// `xpcall`, `setmetatable`, most of `coroutine` and the patterns of `string` are our own.
@@ -131,6 +131,7 @@ pub(super) fn new_lua() -> mlua::Result<Lua> {
     lua.set_memory_limit(MEMORY_BYTES_MAX)?;
     coroutine::install(&lua)?;
     search::install(&lua)?;
+    moves::install(&lua)?;
     error::install(&lua)?;
     raw::lock_strings(&lua)?;
     let globals = lua.globals();

@@ -377,7 +377,7 @@ impl<F: Future + Unpin> Future for Scoped<F> {
         }
         let previous = state.current.replace(Some(Arc::clone(&self.run)));
         let driven = state.driven.replace(Some(self.driven.clone()));
-        let polled = interrupt::within_run(&cell.asked, || Pin::new(&mut self.future).poll(cx));
+        let polled = interrupt::within_cell(&cell, || Pin::new(&mut self.future).poll(cx));
         let _own = state.driven.replace(driven);
         if interrupt::is_preempted() {
             // It waits for nothing but its next turn.

@@ -258,7 +258,9 @@ pub(super) fn stop_until(
     // The first at once, whoever asks; its run may be over already.
     control.signal_unless(&is_over);
     drop(io::spawn(async move {
+        let mut seen = None;
         while !is_over() {
+            seen = control.stop_leftover(seen);
             clock.sleep(AGAIN).await;
             control.signal_unless(&is_over);
         }

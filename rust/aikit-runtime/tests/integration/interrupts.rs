@@ -170,6 +170,22 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "local s = ('a'):rep(1e7) while true do pcall(s.find, s, 'a*b') end",
     ),
     (
+        "a set that is long",
+        "local s = ('z'):rep(1e5) while true do pcall(s.find, s, '[' .. ('a'):rep(1e6) .. ']') end",
+    ),
+    (
+        "values that are moved for ever",
+        "while true do pcall(table.move, {}, 1, math.maxinteger - 1, 2) end",
+    ),
+    (
+        "a list without an end that is inserted into",
+        "table.insert(setmetatable({}, {__len = function() return math.maxinteger - 1 end}), 1, 1)",
+    ),
+    (
+        "a list without an end that is removed from",
+        "table.remove(setmetatable({}, {__len = function() return math.maxinteger - 1 end}), 1)",
+    ),
+    (
         "endless display",
         "local t = setmetatable({}, {__mime = function() while true do end end}) display(t)",
     ),
@@ -275,6 +291,43 @@ fn a_task_that_outlives_its_cell_can_be_stopped() {
     thread::spawn(move || sender.send(running.shown("'ran'")));
     let shown = receiver.recv_timeout(Duration::from_secs(10));
     assert_eq!(shown.expect("the thread is free again"), "\"ran\"");
+}
+
+#[test]
+fn a_task_that_outlives_its_cell_is_stopped_with_the_cell_that_waits_for_it() {
+    // What holds the thread: a task, and a function that a task called.
+    for left in [
+        "while true do pcall(function() while true do end end) end",
+        "Tool.create{name = 'holds', summary = 'x', fn = function() while true do end end} \
+         while true do pcall(Tool.holds, {}) end",
+    ] {
+        let fixture = Arc::new(Fixture::new());
+        fixture
+            .run(&format!(
+                "async(function() sleep(0) print('on') {left} end)"
+            ))
+            .unwrap();
+        while fixture.sink.text().is_empty() {
+            thread::yield_now();
+        }
+        // It cannot begin before the task stops.
+        let (sender, receiver) = mpsc::channel();
+        let running = Arc::clone(&fixture);
+        thread::spawn(move || sender.send(running.run("return 'ran'").map(drop)));
+        let outcome = loop {
+            // An interrupt from before the cell was there stops the task alone.
+            fixture.engine.interrupt();
+            match receiver.recv_timeout(Duration::from_millis(200)) {
+                Ok(outcome) => break outcome,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        if let Err(error) = outcome {
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{left}");
+        }
+        assert_eq!(fixture.shown("1 + 1"), "2", "{left}");
+    }
 }
 
 #[test]
