@@ -21,6 +21,8 @@ const FORMS: &str = "give a list of records, `{{day = 1, price = 2.5}}`, a list 
 
 /// Most columns.
 const COLUMNS_MAX: usize = 1_000;
+/// Most values of a table of records, missing ones included.
+const CELLS_MAX: usize = 10_000_000;
 
 /// Columns of the same length.
 #[derive(Debug)]
@@ -104,6 +106,16 @@ impl Table {
             }
             for column in columns.values_mut().filter(|it| it.len() == at) {
                 column.push(Value::Null);
+            }
+            // A record that lacks a column still has a place in it.
+            if columns.len().saturating_mul(at + 1) > CELLS_MAX {
+                let message = format!(
+                    "`plot`: the records of `data` have more than {CELLS_MAX} values, {} columns \
+                     times their number",
+                    columns.len()
+                );
+                let hint = "hand over the columns that are drawn";
+                return Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint));
             }
         }
         let is_named = true;

@@ -498,3 +498,13 @@ fn lines_are_drawn_in_dots() {
     );
     assert_eq!(lines[16], format!("    0{:>59}", 10));
 }
+
+#[test]
+fn records_that_share_no_columns_take_bounded_room() {
+    // Few values, and far more places for them.
+    let record = |at: usize| json!({ format!("c{}", at % 500): at });
+    let records: Vec<Json> = (0..25_000).map(record).collect();
+    let refused = error(json!({"kind": "line", "data": records, "x": "c1", "y": "c2"}));
+    assert_eq!(refused.kind(), ErrorKind::LimitExceeded);
+    assert!(refused.message().contains("500 columns"), "{refused}");
+}

@@ -45,6 +45,8 @@ pub enum Target {
     Folder {
         /// Its path, as tools take it.
         path: String,
+        /// How the names begin.
+        begin: String,
     },
 }
 
@@ -97,8 +99,8 @@ impl Host for LocalHost {
         args: Vec<Arg>,
     ) -> BoxFuture<'a, Result<Return>> {
         Box::pin(async move {
-            if let Target::Folder { path } = &target {
-                return self.names_in(path).await.map(Return::Value);
+            if let Target::Folder { path, begin } = &target {
+                return self.names_in(path, begin).await.map(Return::Value);
             }
             let (function, qualified, this) = self.resolve(&target)?;
             let Call::Host(call) = function.call else {
@@ -131,9 +133,9 @@ const NAMES_MAX: usize = 500;
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
 impl LocalHost {
-    /// The names in a folder that the user of the session may read, with a slash behind those of
-    /// folders; hidden ones as well.
-    async fn names_in(&self, path: &str) -> Result<Value> {
+    /// The names that begin so in a folder that the user of the session may read, with a slash
+    /// behind those of folders. One that begins with a dot is given to who has typed the dot.
+    async fn names_in(&self, path: &str, begin: &str) -> Result<Value> {
         let components = self.0.components();
         let cx = components.context.part(Overrides {
             timeout: Some(LOOK_LIMIT),
@@ -141,9 +143,9 @@ impl LocalHost {
         });
         let options = EntryOptions {
             list: ListOptions {
-                hidden: true,
+                hidden: begin.starts_with('.'),
                 honour_ignore: false,
-                include: Vec::new(),
+                include: vec![format!("{}*", literal(begin))],
                 exclude: Vec::new(),
                 max_entries: NAMES_MAX,
             },
@@ -192,6 +194,18 @@ impl LocalHost {
             Target::Folder { .. } => Err(Error::internal("a folder is no function")),
         }
     }
+}
+
+/// The glob that matches this text only.
+fn literal(text: &str) -> String {
+    let mut glob = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '*' | '?' | '[' | ']' | '{' | '}' => glob.extend(['[', c, ']']),
+            _ => glob.push(c),
+        }
+    }
+    glob
 }
 
 fn find_module(name: &str) -> Result<&'static super::ApiModule> {

@@ -95,14 +95,14 @@ async fn complete_path(host: &dyn Host, path: &str, end: usize) -> Completion {
     };
     let target = Target::Folder {
         path: folder.unwrap_or(".").to_owned(),
+        begin: name.to_owned(),
     };
     let Ok(Return::Value(Data::List(names))) =
         host.call(&Context::default(), target, Vec::new()).await
     else {
         return completion;
     };
-    // One that begins with a dot is offered to who has typed the dot.
-    let fits = |it: &&str| it.starts_with(name) && (!name.is_empty() || !it.starts_with('.'));
+    let fits = |it: &&str| it.starts_with(name);
     // One that would end the text, or mean something else in it, cannot be put there.
     let is_plain = |it: &&str| !it.contains(['"', '\'', '\\']) && !it.contains(char::is_control);
     let fitting = names.iter().filter_map(Data::as_str).filter(fits);

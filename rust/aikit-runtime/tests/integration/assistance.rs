@@ -187,7 +187,24 @@ fn paths_are_completed_inside_of_texts() {
         ] {
             std::fs::write(fixture.folder.join(file), "").unwrap();
         }
-        let cases: [(&str, &[&str]); 12] = [
+        // More than are looked at when nothing is typed.
+        for number in 0..600 {
+            std::fs::write(
+                fixture.folder.join(format!("data/deep/{number:03}.png")),
+                "",
+            )
+            .unwrap();
+        }
+        std::fs::write(fixture.folder.join("data/deep/[x]*?{y}.txt"), "").unwrap();
+        let cases: [(&str, &[&str]); 14] = [
+            (
+                "x = 'data/deep/59|",
+                &[
+                    "590.png", "591.png", "592.png", "593.png", "594.png", "595.png", "596.png",
+                    "597.png", "598.png", "599.png",
+                ],
+            ),
+            ("x = 'data/deep/[x]*?{|", &["[x]*?{y}.txt"]),
             ("Tool.read_file{path = 'da|", &["data/", "date.md"]),
             (
                 "Tool.read_file{path = \"data/|\"}",
