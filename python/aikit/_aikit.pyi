@@ -35,6 +35,7 @@ __all__ = [
     "aflush_events",
     "api_modules",
     "areplay_events",
+    "begin_fork",
     "channel_session",
     "check_instrument",
     "check_models",
@@ -43,6 +44,7 @@ __all__ = [
     "close_network",
     "eject_cassette",
     "enable_hook",
+    "end_fork",
     "end_trace",
     "error_kinds",
     "find_tool",
@@ -1150,6 +1152,14 @@ def areplay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> 
     `replay_events` as an awaitable.
     """
 
+def begin_fork() -> None:
+    """
+    Called before a fork: keeps threads of Rust's from entering and waits for those that are about
+    to. `CPython` before 3.12 lists the states of threads under a lock that it takes again in the
+    child before it makes it anew; a child that was forked while another thread listed its own
+    would wait for ever, inside of `os.fork`.
+    """
+
 def channel_session() -> ChannelSession:
     """
     Whose channels there are, and which.
@@ -1193,6 +1203,11 @@ def enable_hook(name: str) -> int:
     """
     Switches on again what was switched off because it kept failing; answers how many hooks have
     that name.
+    """
+
+def end_fork() -> None:
+    """
+    Called in the parent after a fork, or when it failed.
     """
 
 def end_trace() -> None:

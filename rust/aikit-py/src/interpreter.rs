@@ -16,7 +16,7 @@ use std::{
 
 use aikit_components::event_log;
 use aikit_core::{Error, broadcast, telemetry};
-use pyo3::{intern, prelude::*, sync::PyOnceLock};
+use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
@@ -28,20 +28,72 @@ static ENDING: OnceLock<ThreadId> = OnceLock::new();
 const EXIT_LOOKS_MAX: u32 = 10_000;
 const EXIT_PAUSE: Duration = Duration::from_millis(1);
 
+/// Threads that are being given a thread state of Python's, see [`begin_fork`].
+static ENTERING: AtomicUsize = AtomicUsize::new(0);
+/// Forks that begin or go on.
+static FORKS: AtomicUsize = AtomicUsize::new(0);
+
+/// How often a fork and who enters look for each other, and the pause between: a second at most,
+/// which only a machine that is very busy takes.
+const FORK_LOOKS_MAX: u32 = 10_000;
+const FORK_PAUSE: Duration = Duration::from_micros(100);
+
 /// How long an exit waits for the spans that are not sent yet.
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Runs `body` with the interpreter on a thread of Rust's; `None` once it ends.
 pub(crate) fn attach<T>(body: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     let _visit = Visit::begin()?;
-    Python::try_attach(body)
+    try_attach(body)
+}
+
+/// [`attach`] of somebody who is no visitor: who drops or shows what is Python's, and may do so
+/// inside of the exit.
+pub(crate) fn try_attach<T>(body: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    let entering = Entering::begin();
+    Python::try_attach(|py| {
+        drop(entering);
+        body(py)
+    })
 }
 
 /// Runs `job`, which attaches on its own, unless the interpreter ends.
 pub(crate) fn visit(job: impl FnOnce()) {
-    if let Some(_visit) = Visit::begin() {
-        job();
+    let _ended = attach(|_| job());
+}
+
+/// A thread of Rust's that `CPython` makes a thread state for; ends once it is inside.
+struct Entering(());
+
+impl Entering {
+    /// Waits for forks that go on. `None` on a thread that has a state already.
+    fn begin() -> Option<Self> {
+        if has_thread_state() {
+            return None;
+        }
+        for _ in 0..FORK_LOOKS_MAX {
+            ENTERING.fetch_add(1, Ordering::SeqCst);
+            let entering = Self(());
+            if FORKS.load(Ordering::SeqCst) == 0 {
+                return Some(entering);
+            }
+            drop(entering);
+            thread::park_timeout(FORK_PAUSE);
+        }
+        None
     }
+}
+
+impl Drop for Entering {
+    fn drop(&mut self) {
+        ENTERING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[expect(unsafe_code, reason = "PyO3 has no safe name for it")]
+fn has_thread_state() -> bool {
+    // SAFETY: it reads a variable of this thread, attached or not.
+    !unsafe { ffi::PyGILState_GetThisThreadState() }.is_null()
 }
 
 /// Begins a visit of a thread that Python called. It does not return once the interpreter ends:
@@ -123,9 +175,38 @@ fn look_for_signals(py: Python<'_>) -> aikit_core::Result<()> {
     py.check_signals().map_err(stopped)
 }
 
+/// Called before a fork: keeps threads of Rust's from entering and waits for those that are about
+/// to. `CPython` before 3.12 lists the states of threads under a lock that it takes again in the
+/// child before it makes it anew; a child that was forked while another thread listed its own
+/// would wait for ever, inside of `os.fork`.
+#[pyfunction]
+pub(crate) fn begin_fork(py: Python<'_>) {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+    if ENTERING.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    // Who is about to enter waits for the lock of the interpreter, which this thread has.
+    py.detach(|| {
+        for _ in 0..FORK_LOOKS_MAX {
+            if ENTERING.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            thread::park_timeout(FORK_PAUSE);
+        }
+    });
+}
+
+/// Called in the parent after a fork, or when it failed.
+#[pyfunction]
+pub(crate) fn end_fork() {
+    FORKS.fetch_sub(1, Ordering::SeqCst);
+}
+
 /// Called in a forked child, where the threads that were inside do not exist; Python has cleared
 /// away by then what was theirs.
 #[pyfunction]
 pub(crate) fn forget_parent() {
     INSIDE.store(0, Ordering::SeqCst);
+    ENTERING.store(0, Ordering::SeqCst);
+    FORKS.store(0, Ordering::SeqCst);
 }

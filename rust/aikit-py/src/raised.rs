@@ -10,7 +10,7 @@ use pyo3::{
     PyTraverseError, PyVisit, exceptions::PyBaseException, intern, prelude::*, types::PyTraceback,
 };
 
-use crate::errors;
+use crate::{errors, interpreter};
 
 /// An exception, with the traceback it had when it was taken: each time one is raised again, Python
 /// adds to it.
@@ -76,7 +76,7 @@ impl Raised {
 
 impl fmt::Display for Raised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Python::try_attach(|py| self.error(py)).flatten() {
+        match interpreter::try_attach(|py| self.error(py)).flatten() {
             Some(error) => error.fmt(f),
             None => f.write_str("an exception of a Python function"),
         }
