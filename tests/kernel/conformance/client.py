@@ -256,6 +256,16 @@ class Client:
         self.ask("kernel_info_request")
         return self.heard
 
+    def settle(self) -> None:
+        """Waits until the kernel has taken in all that was sent on the shell, whatever it runs.
+
+        The messages of one socket come in their order, those of two do not. Only a subshell answers
+        on that socket while the main shell is busy.
+        """
+        made = self.ask("create_subshell_request", channel="control").content["subshell_id"]
+        self.ask("kernel_info_request", header={"subshell_id": made})
+        self.ask("delete_subshell_request", {"subshell_id": made}, channel="control")
+
     def late(self, request: Request) -> list[Message]:
         """What is broadcast for a request after its idle."""
         mine = [it for it in self.fence() if it.parent_id == request.id]

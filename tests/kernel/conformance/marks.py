@@ -17,3 +17,10 @@ def ipykernel_fails(reason: str, *, always: bool = True) -> pytest.MarkDecorator
     """
     mark: pytest.MarkDecorator = getattr(pytest.mark, FAILS)(reason, always=always)
     return mark
+
+
+# ipykernel 7.4 does, when a welcome and a broadcast are sent at the same time: of 1,200 welcomes
+# one did not come.
+LOSES_WELCOMES = ipykernel_fails(
+    "a welcome beside a broadcast is lost now and then: 1 of 1,200", always=False
+)

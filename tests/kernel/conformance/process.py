@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kernel.raw_client import free_port
 
 if TYPE_CHECKING:
     import signal
@@ -38,12 +38,7 @@ class Connection:
         if transport == "ipc":
             numbers = dict(zip(CHANNELS, range(1, 6), strict=True))
             return cls(transport, str(folder / "socket"), numbers, key)
-        with ExitStack() as stack:
-            # All at once, so that no port is given twice.
-            bound = [stack.enter_context(socket.socket()) for _ in CHANNELS]
-            for it in bound:
-                it.bind(("127.0.0.1", 0))
-            taken = [it.getsockname()[1] for it in bound]
+        taken = [free_port() for _ in CHANNELS]
         return cls(transport, "127.0.0.1", dict(zip(CHANNELS, taken, strict=True)), key)
 
     def address(self, channel: str) -> str:

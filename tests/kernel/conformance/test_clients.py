@@ -8,7 +8,7 @@ from kernel.conformance.client import Client
 
 if TYPE_CHECKING:
     from kernel.conformance.languages import Language
-    from kernel.conformance.subject import Connect, Subject
+    from kernel.conformance.subject import Connect, Start, Subject
 
 
 def test_a_reply_goes_to_the_client_that_asked(client: Client, connect: Connect) -> None:
@@ -94,12 +94,18 @@ def test_the_kernel_goes_on_when_a_client_leaves(
     assert client.execute(language.value).shown == language.value_shown
 
 
-def test_a_client_learns_of_a_restart_by_the_session(subject: Subject, client: Client) -> None:
+def test_a_client_learns_of_a_restart_by_the_session(start: Start) -> None:
     """If a kernel is restarted, the kernel session ID should be regenerated. If messages have the
     same kernel session ID, the client reconnected to the same process.
     """
-    again = Client(subject.connection, identity=client.identity + b" again")
-    again.wait_until_ready()
-    sessions = {it.ask("kernel_info_request").reply.header["session"] for it in (client, again)}
-    again.close()
-    assert len(sessions) == 1
+
+    def sessions(kernel: Subject) -> set[str]:
+        asked = [kernel.connect().ask("kernel_info_request") for _ in range(2)]
+        return {it.reply.header["session"] for it in asked}
+
+    first = start()
+    before = sessions(first)
+    assert first.end() == 0
+    after = sessions(start(beside=first))
+    assert (len(before), len(after)) == (1, 1)
+    assert before != after

@@ -62,7 +62,7 @@ def queue(client: Client, language: Language, *codes: str, **options: object) ->
     failing = client.start(f"{language.ask}\n{language.error}", allow_stdin=True, **options)
     question = client.next("stdin")
     waiting = [client.start(it) for it in codes]
-    # Its way is longer than that of the cells.
+    client.settle()
     client.send("input_reply", {"value": "go"}, channel="stdin", parent=question.header)
     return [client.complete(it) for it in (failing, *waiting)]
 
