@@ -118,6 +118,7 @@ memcheck: $(VENV)/.ready-dev  ## runs the tests of unsafe code under valgrind (L
 
 soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
 	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
+	cargo nextest run --workspace --locked --run-ignored only -E 'test(a_million_patterns_mean)'
 	$(MAKE) memcheck MEMCHECK='$(MEMCHECK_WHOLE)'
 
 ci: lint docs test check-generated check-wheel  ## what a pull request must pass, but for the jobs deny, demo and memcheck

@@ -120,6 +120,11 @@ def endless_work(base_url: str, api_key: str, silent_url: str) -> dict[str, str]
         "a request without an answer": f"Tool.request_http{{url = '{silent_url}'}}",
         "a model's stream": f"for piece in {stream} do local _ = piece end",
         "a question": "input('? ')",
+        "a tool that runs a program": RUNS_A_PROGRAM,
+        "a tool of a cell": (
+            "Tool.create{name = 'waits', summary = 'x', fn = function() sleep(3600) end} "
+            "Tool.waits{}"
+        ),
     }
 
 

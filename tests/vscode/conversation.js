@@ -37,12 +37,25 @@ async function within(ms, promise, what) {
   return Promise.race([promise, limit]).finally(() => clearTimeout(timer));
 }
 
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((it) => once(it, 'listening')));
-  const ports = servers.map((it) => it.address().port);
-  await Promise.all(servers.map((it) => new Promise((done) => it.close(done))));
-  return ports;
+// Below those that the system gives to clients, which would take one before the kernel binds it.
+const PORTS = [16_000, 32_000];
+const given = new Set();
+
+/** A port that was free a moment ago, and that this process has given to no other kernel. */
+async function freePort() {
+  for (;;) {
+    const port = crypto.randomInt(...PORTS);
+    if (given.has(port)) continue;
+    const server = net.createServer();
+    const listens = new Promise((done) => {
+      server.once('listening', () => server.close(() => done(true)));
+      server.once('error', () => done(false));
+    });
+    server.listen(port, '127.0.0.1');
+    if (!(await listens)) continue;
+    given.add(port);
+    return port;
+  }
 }
 
 /** Whether a port takes connections: one is made and left at once, as the extension does. */
@@ -61,13 +74,13 @@ class Kernel {
   }
 
   async launch() {
-    const [control, hb, iopub, shell, stdin] = await freePorts(5);
+    const shell = await freePort();
     const connection = {
-      control_port: control,
-      hb_port: hb,
-      iopub_port: iopub,
+      control_port: await freePort(),
+      hb_port: await freePort(),
+      iopub_port: await freePort(),
       shell_port: shell,
-      stdin_port: stdin,
+      stdin_port: await freePort(),
       ip: '127.0.0.1',
       key: crypto.randomUUID(),
       kernel_name: 'aikit',

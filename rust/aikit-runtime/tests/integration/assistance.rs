@@ -152,9 +152,7 @@ fn names_are_known_while_a_cell_runs() {
     let (running, run_cx) = (Arc::clone(&fixture), cx.clone());
     let thread =
         std::thread::spawn(move || running.run_in(&run_cx, "print('on')\nwhile true do end"));
-    while fixture.sink.text().is_empty() {
-        std::thread::yield_now();
-    }
+    fixture.sink.wait_for_text();
     assert_eq!(candidates(&fixture, "known_b|"), ["known_before"]);
     cx.cancel(ErrorKind::Cancelled, "enough");
     assert_eq!(thread.join().unwrap().unwrap_err().message(), "enough");

@@ -221,9 +221,7 @@ fn interrupt(fixture: &Arc<Fixture>, code: &str) -> aikit_core::Error {
     let running = Arc::clone(fixture);
     let code = format!("print('on'); {code}");
     thread::spawn(move || sender.send(running.run(&code).map(drop)));
-    while fixture.sink.text().is_empty() {
-        thread::yield_now();
-    }
+    fixture.sink.wait_for_text();
     fixture.engine.interrupt();
     // Far more than is measured: the bound of the kernel's own tests is 100 ms.
     let outcome = receiver.recv_timeout(Duration::from_secs(10));
@@ -282,9 +280,7 @@ fn a_task_that_outlives_its_cell_can_be_stopped() {
     fixture
         .run("async(function() sleep(0) print('on') while true do pcall(function() while true do end end) end end)")
         .unwrap();
-    while fixture.sink.text().is_empty() {
-        thread::yield_now();
-    }
+    fixture.sink.wait_for_text();
     fixture.engine.interrupt();
     let (sender, receiver) = mpsc::channel();
     let running = Arc::clone(&fixture);
@@ -307,9 +303,7 @@ fn a_task_that_outlives_its_cell_is_stopped_with_the_cell_that_waits_for_it() {
                 "async(function() sleep(0) print('on') {left} end)"
             ))
             .unwrap();
-        while fixture.sink.text().is_empty() {
-            thread::yield_now();
-        }
+        fixture.sink.wait_for_text();
         // It cannot begin before the task stops.
         let (sender, receiver) = mpsc::channel();
         let running = Arc::clone(&fixture);
@@ -336,9 +330,7 @@ fn an_engine_can_be_dropped_while_a_task_of_it_loops() {
     fixture
         .run("kept = async(function() sleep(0) print('on') while true do end end)")
         .unwrap();
-    while fixture.sink.text().is_empty() {
-        thread::yield_now();
-    }
+    fixture.sink.wait_for_text();
     // The task holds the sink for as long as the Lua thread lives.
     let sink = Arc::downgrade(&fixture.sink);
     drop(fixture);
@@ -355,9 +347,7 @@ fn only_the_engine_that_is_asked_stops() {
     thread::spawn(move || {
         sender.send(running.run("print('on') local n = 0 while not done do n = n + 1 if n % 1000 == 0 then sleep(0) end end return n > 0"))
     });
-    while other.sink.text().is_empty() {
-        thread::yield_now();
-    }
+    other.sink.wait_for_text();
     let error = interrupt(&stopped, "while true do end");
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert!(receiver.try_recv().is_err(), "the other goes on");
@@ -385,9 +375,7 @@ fn an_engine_can_be_dropped_while_it_loops() {
         sender.send(task)
     });
     let task = receiver.recv().unwrap();
-    while fixture.sink.text().is_empty() {
-        thread::yield_now();
-    }
+    fixture.sink.wait_for_text();
     drop(fixture);
     // The caller stops waiting, so the cell is stopped and the engine goes.
     task.abort();

@@ -2,7 +2,6 @@
 
 use std::{
     sync::{Arc, mpsc},
-    thread,
     time::Duration,
 };
 
@@ -39,9 +38,7 @@ impl Begun {
 
     /// Waits until it has printed something.
     fn wait_for_print(&self) {
-        while self.sink.text().is_empty() {
-            thread::yield_now();
-        }
+        self.sink.wait_for_text();
     }
 }
 

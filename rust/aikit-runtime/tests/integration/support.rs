@@ -2,7 +2,8 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
 };
 
 use aikit_components::{
@@ -24,20 +25,43 @@ use aikit_runtime::{
 };
 use futures::future::BoxFuture;
 
+/// How long a cell may take to print something; far more than any needs.
+const PRINT_LIMIT: Duration = Duration::from_secs(20);
+
 /// Keeps what a cell produces.
 #[derive(Debug, Default)]
-pub(crate) struct Sink(Mutex<Vec<Output>>);
+pub(crate) struct Sink {
+    outputs: Mutex<Vec<Output>>,
+    came: Condvar,
+}
 
 impl OutputSink for Sink {
     fn emit(&self, output: Output) {
-        self.0.lock().unwrap().push(output);
+        self.outputs.lock().unwrap().push(output);
+        self.came.notify_all();
     }
 }
 
 impl Sink {
     /// Takes everything so far.
     pub(crate) fn take(&self) -> Vec<Output> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.outputs.lock().unwrap())
+    }
+
+    /// Waits until something was printed, and takes everything so far.
+    pub(crate) fn wait_for_text(&self) {
+        let has_text =
+            |output: &Output| matches!(output, Output::Stream { text, .. } if !text.is_empty());
+        let mut outputs = self.outputs.lock().unwrap();
+        while !outputs.iter().any(has_text) {
+            let (later, waited) = self.came.wait_timeout(outputs, PRINT_LIMIT).unwrap();
+            outputs = later;
+            assert!(
+                !waited.timed_out(),
+                "nothing was printed within {PRINT_LIMIT:?}"
+            );
+        }
+        outputs.clear();
     }
 
     /// Takes everything so far; the texts of all streams.

@@ -44,9 +44,7 @@ fn shows(fixture: &Arc<Fixture>, code: &str, expected: &str) {
 }
 
 fn wait_for_output(fixture: &Fixture) {
-    while fixture.sink.text().is_empty() {
-        thread::yield_now();
-    }
+    fixture.sink.wait_for_text();
 }
 
 #[test]
