@@ -2,8 +2,8 @@
 
 All are started and asked in the same way, by the small client of `tests/kernel/raw_client.py`, so
 that little of what is measured is a client's own. ILua (PyPI, `ilua`) runs a `lua` executable,
-which the package `lua5.4` of Debian provides; where one of the two is missing, it is left out, and
-that is said.
+which the package `lua5.4` of Debian provides; where one of the two is missing, it is left out, that
+is said, and the targets beside it are not reached: they were not measured.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 120.0
 EXPRESSION = "1 + 1"  # the same in Lua and Python
+REACHED = "reached"
+NOT_MEASURED = "NOT MEASURED"
+# Whether a target that was measured is reached.
+VERDICTS = {True: REACHED, False: "MISSED"}
 
 
 @dataclass(frozen=True)
@@ -195,22 +199,23 @@ class Row:
     # Whether more is better: then ours by theirs is at least the ratio.
     is_rate: bool = False
 
-    def verdicts(self) -> list[tuple[str, bool]]:
+    def verdicts(self) -> list[tuple[str, str]]:
         """What is compared, and whether the target is reached."""
         told = []
-        ours = self.figures[AIKIT.title]
+        ours = self.figures.get(AIKIT.title)
         if ours is None:
-            return [("no figure", False)]
+            return [("no figure", NOT_MEASURED)]
         for title, limit in self.ratios_max.items():
+            sign = ">=" if self.is_rate else "<="
             theirs = self.figures.get(title)
             if not theirs:
+                told.append((f"of {title} ({sign} {limit})", NOT_MEASURED))
                 continue
             ratio = ours / theirs
-            sign = ">=" if self.is_rate else "<="
             is_reached = ratio >= limit if self.is_rate else ratio <= limit
-            told.append((f"{ratio:.2f} of {title} ({sign} {limit})", is_reached))
+            told.append((f"{ratio:.2f} of {title} ({sign} {limit})", VERDICTS[is_reached]))
         if self.ours_max is not None:
-            told.append((f"<= {self.ours_max} {self.unit}", ours <= self.ours_max))
+            told.append((f"<= {self.ours_max} {self.unit}", VERDICTS[ours <= self.ours_max]))
         return told
 
 
@@ -223,7 +228,7 @@ def print_table(heading: str, peers: list[Peer], rows: list[Row]) -> bool:
         rows: The lines.
 
     Returns:
-        Whether every target is reached.
+        Whether every target is reached; one that was not measured is not.
     """
     print(f"{heading:44}" + "".join(f"{it.title:>14}" for it in peers))
     is_all = True
@@ -233,8 +238,8 @@ def print_table(heading: str, peers: list[Peer], rows: list[Row]) -> bool:
             figure = row.figures.get(it.title)
             cells += f"{'-':>14}" if figure is None else f"{figure:14.2f}"
         told = []
-        for text, is_reached in row.verdicts():
-            is_all = is_all and is_reached
-            told.append(f"{text} {'reached' if is_reached else 'MISSED'}")
+        for text, word in row.verdicts():
+            is_all = is_all and word == REACHED
+            told.append(f"{text} {word}")
         print(f"{row.title + ', ' + row.unit:44}{cells}  {'; '.join(told)}")
     return is_all
