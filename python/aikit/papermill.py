@@ -250,6 +250,8 @@ def _assignments(source: str) -> Iterator[_Assignment]:
 
 def _goes_on(before: _Token, token: _Token) -> bool:
     """Whether a token belongs to the expression or statement of the one before it."""
+    if before.text == "for":
+        return True
     if before.kind != "string" and before.text in (_OPERATORS | {".", ":"}):
         return True
     if token.kind in ("string", "other") and token.text not in ("::", ";"):

@@ -164,6 +164,7 @@ x = 1
 ]]
 function helper(a) local inside = 1; inside = 2 end
 if on then other = 1 elseif no then other = 2 else other = 3 end
+for index = 1, 3 do names[index] = index end
 last = {} -- seen
 rate.field = 3
 """
