@@ -71,6 +71,21 @@ def test_messages_that_are_not_json_are_dropped(
     assert is_unharmed(kernel)
 
 
+def test_a_request_that_is_nested_too_deep_is_answered(kernel: Conversation) -> None:
+    nested: list[Any] = []
+    for _ in range(300):
+        nested = [nested]
+    content = {"code": "harm = true", "user_expressions": {"deep": nested}}
+    # Not by `execute`, which refuses what is no text.
+    message = kernel.client.session.msg("execute_request", content)
+    kernel.client.shell_channel.send(message)
+    heard = kernel.hear(message["header"]["msg_id"])
+    assert (heard.content["status"], heard.content["ename"]) == ("error", "protocol")
+    assert "nested more than 127 deep" in heard.content["evalue"]
+    assert heard.outline == ["busy", "idle"]
+    assert kernel.execute("harm").outline == ["busy", "execute_input", "idle"]
+
+
 def test_a_replayed_message_runs_once(kernel: Conversation, stranger: zmq.Socket[bytes]) -> None:
     kernel.execute("count = 0")
     sender = session(kernel.connection()["key"])

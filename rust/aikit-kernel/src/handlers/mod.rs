@@ -135,10 +135,12 @@ pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
             Ok(reply) => reply,
             Err(error) => Some(refusal(msg_type, &error)),
         },
-        // Others wait for no reply; the states are all they hear.
-        Err(error) => msg_type
-            .ends_with("_request")
-            .then(|| refusal(msg_type, error)),
+        Err(error) => {
+            warn!(%error, "a message that cannot be read");
+            // Others wait for no reply; the states are all they hear.
+            let is_request = msg_type.ends_with("_request");
+            is_request.then(|| refusal(msg_type, error))
+        }
     };
     if let Some(reply) = reply {
         desk.reply(request, &reply);

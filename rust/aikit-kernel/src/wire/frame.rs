@@ -29,6 +29,8 @@ const DELIMITER: &[u8] = b"<IDS|MSG>";
 /// Signature, header, parent header, metadata and content.
 const FRAMES_MIN: usize = 5;
 const NOTHING: &[u8] = b"{}";
+/// Deepest nesting of a content that the JSON reader takes.
+const DEPTH_MAX: usize = 127;
 
 /// First half of the SHA-256 of a message: enough to recognise a repetition.
 pub type Digest = u128;
@@ -194,6 +196,11 @@ impl Codec {
                 Ok(content)
             }
             Err(error) if error.classify() == Category::Data => Err(misfit(&header, &error)),
+            // JSON all the same, whose sender waits for an answer: nested too deep, or with a number
+            // that is out of range.
+            Err(error) if serde_json::from_slice::<IgnoredAny>(&content).is_ok() => {
+                Err(misfit(&header, &error))
+            }
             Err(error) => {
                 return Err(malformed("the content of a message is not JSON").with_source(error));
             }
@@ -271,11 +278,15 @@ fn malformed(message: impl Into<String>) -> Error {
 }
 
 fn misfit(header: &Header, error: &serde_json::Error) -> Error {
-    Error::new(
-        ErrorKind::Protocol,
-        format!("the content of `{}` is wrong: {error}", header.msg_type),
-    )
-    .with_hint("see the Jupyter messaging specification, version 5.5")
+    let msg_type = &header.msg_type;
+    if error.to_string().starts_with("recursion limit") {
+        let message = format!("the content of `{msg_type}` is nested more than {DEPTH_MAX} deep");
+        let hint = "send deep data as text, and read it in the cell";
+        return Error::new(ErrorKind::Protocol, message).with_hint(hint);
+    }
+    let message = format!("the content of `{msg_type}` is wrong: {error}");
+    let hint = "see the Jupyter messaging specification, version 5.5";
+    Error::new(ErrorKind::Protocol, message).with_hint(hint)
 }
 
 /// Reads JSON, and once more without half code points when they are what is wrong with it.
@@ -413,5 +424,34 @@ mod tests {
         frames[2] = codec.sign(&parts).into();
         let error = codec.decode(frames).unwrap().content.unwrap_err();
         assert!(error.message().contains("`shutdown_request`"), "{error}");
+    }
+
+    #[test]
+    fn a_content_that_is_json_and_cannot_be_held_is_an_error_of_the_content() {
+        let codec = codec();
+        let read = |content: String| {
+            let mut frames = frames(&codec);
+            let header = br#"{"msg_id":"m","msg_type":"execute_request"}"#;
+            frames[3] = Bytes::from_static(header);
+            frames[6] = content.into();
+            let parts = [3, 4, 5, 6].map(|part: usize| frames[part].clone());
+            frames[2] = codec.sign(&parts).into();
+            codec.decode(frames).unwrap().content
+        };
+        let nested = |depth: usize| {
+            let inner = depth - 2;
+            let (open, close) = ("[".repeat(inner), "]".repeat(inner));
+            read(format!(
+                r#"{{"code":"x","user_expressions":{{"a":{open}{close}}}}}"#
+            ))
+        };
+        assert!(nested(DEPTH_MAX).is_ok());
+        for depth in [DEPTH_MAX + 1, 200_000] {
+            let error = nested(depth).unwrap_err();
+            assert!(error.message().contains("more than 127 deep"), "{error}");
+        }
+        let far = read(r#"{"code":"x","user_expressions":{"a":1e999}}"#.to_owned());
+        let error = far.unwrap_err();
+        assert!(error.message().contains("out of range"), "{error}");
     }
 }
