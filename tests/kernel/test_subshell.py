@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kernel.resources import MemoryWatch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kernel.conversation import Conversation, Heard, Message
 
 BUSY = "while not done do end"
+# Most that there may be.
+SUBSHELLS_MAX = 100
+# What they may take together; measured are 2.
+IDLE_MIB_MAX = 64.0
 
 
 class Subshell:
@@ -154,6 +160,34 @@ def test_cells_of_one_subshell_run_in_turn_and_an_error_aborts_its_own_only(
     other.delete()
 
 
+def test_a_failed_cell_holds_up_no_other_shell(kernel: Conversation, subshell: Subshell) -> None:
+    def is_first() -> bool:
+        failing = kernel.client.execute("error('x')")
+        kernel.wait_for(
+            lambda it: it["msg_type"] == "error" and it["parent_header"]["msg_id"] == failing
+        )
+        beside = subshell.begin("1")
+        heard = list(replies(kernel, 2))
+        assert set(heard) == {failing, beside}
+        return heard[0] == beside
+
+    # Who sent the failed cell is told 10 ms later at the soonest, when those behind it are there; a
+    # busy machine may need as long for the other cell, but not every time.
+    assert any(is_first() for _ in range(20))
+
+
+def test_idle_subshells_take_little_memory(kernel: Conversation) -> None:
+    before = MemoryWatch(kernel.pid)
+    subshells = [Subshell(kernel) for _ in range(SUBSHELLS_MAX)]
+    for it in subshells:
+        assert value(it.execute("return 1 + 1")) == "2"
+    grown_mib = (before.now() - before.before) / 2**20
+    for it in subshells:
+        it.delete()
+    print(f"{SUBSHELLS_MAX} idle subshells: {grown_mib:.1f} MiB")  # noqa: T201  # for -s
+    assert grown_mib < IDLE_MIB_MAX
+
+
 def test_an_error_names_the_subshell_of_its_cell(kernel: Conversation) -> None:
     subshell = Subshell(kernel)
     content = subshell.execute("\nerror('raised here')").content
@@ -243,7 +277,7 @@ def test_requests_of_a_subshell_and_comms_are_answered_while_the_main_shell_comp
     main = kernel.start(f"done = false {BUSY}")
     asked = {"code": "coroutine.yi", "cursor_pos": 12}
     heard = kernel.hear(subshell.send("complete_request", asked))
-    assert heard.content["matches"] == ["coroutine.yield"] or "yield" in heard.content["matches"][0]
+    assert heard.content["matches"] == ["yield"]
     opened = subshell.send(
         "comm_open", {"comm_id": "c", "target_name": "aikit.channel", "data": {"channel": "a:b"}}
     )

@@ -10,12 +10,15 @@ mod terminal;
 use std::time::Duration;
 
 use aikit_components::event_log;
-use aikit_core::telemetry;
+use aikit_core::{
+    clock::{Clock as _, SystemClock},
+    telemetry,
+};
 use clap::Parser as _;
 
 pub use crate::{interpreter::Interpreter, session::check_profile};
 
-use crate::commands::Cli;
+use crate::commands::{Cli, Ended};
 
 /// How long the end of a command waits for the spans that are not sent yet.
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(3);
@@ -29,11 +32,21 @@ pub fn run(argv: impl IntoIterator<Item = String>, interpreter: Option<&Interpre
         Ok(cli) => cli,
         Err(error) => return terminal::show_usage(&error),
     };
-    let status = match commands::run(cli, interpreter) {
-        Ok(status) => status,
-        Err(error) => terminal::show_error(&error),
+    let ended = match commands::run(cli, interpreter) {
+        Ok(ended) => ended,
+        Err(error) => Ended::from(terminal::show_error(&error)),
     };
-    event_log::settle();
-    telemetry::flush(FLUSH_TIME_MAX);
-    status
+    settle(ended.time_left);
+    ended.status
+}
+
+/// Waits for what is still on its way, where somebody waits for the end no longer than `time_left`.
+fn settle(time_left: Option<Duration>) {
+    let deadline = time_left.map(|it| SystemClock.monotonic() + it);
+    let within = |most: Duration| {
+        let left = |at: Duration| at.saturating_sub(SystemClock.monotonic());
+        deadline.map_or(most, |at| most.min(left(at)))
+    };
+    event_log::settle_within(within(event_log::SETTLE_LIMIT));
+    telemetry::flush(within(FLUSH_TIME_MAX));
 }

@@ -56,7 +56,7 @@ const PAGE: usize = 256;
 const FLUSHES_MAX: usize = 64;
 
 /// How long the end of a program waits for its events to be written.
-const END_LIMIT: Duration = Duration::from_secs(2);
+pub const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The kept events of a project. Cheap to clone; what is published is kept while a clone lives.
 #[derive(Clone, Debug)]
@@ -309,9 +309,14 @@ async fn flush(flushes: &Flushes) {
     }
 }
 
-/// Waits until every log of this process has written what was published, but at most two seconds:
-/// for the end of a program. Does nothing where no events are kept.
+/// As [`settle_within`], with the usual limit.
 pub fn settle() {
+    settle_within(SETTLE_LIMIT);
+}
+
+/// Waits until every log of this process has written what was published, but no longer than `limit`:
+/// for the end of a program. Does nothing where no events are kept.
+pub fn settle_within(limit: Duration) {
     let writers = std::mem::take(&mut *writers().lock().unwrap_or_else(PoisonError::into_inner));
     if writers.is_empty() {
         return;
@@ -322,7 +327,7 @@ pub fn settle() {
                 flush(writer).await;
             }
         });
-        let _first = select(flushing, SystemClock.sleep(END_LIMIT)).await;
+        let _first = select(flushing, SystemClock.sleep(limit)).await;
     };
     // It cannot fail: nothing asks to stop.
     let _settled = io::wait(settling, || Ok(()));

@@ -1,10 +1,11 @@
-//! The cells of all sessions of a project, in a store; never in the way of a cell.
+//! The cells of all sessions of a project, in a store; never in the way of a cell. All shells have one
+//! writer, and what waits for it has one bound.
 
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -19,10 +20,13 @@ use aikit_core::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::sync::{Notify, OnceCell, oneshot};
 use tracing::warn;
 
-use crate::history::{Elsewhere, Entry};
+use crate::{
+    history::{Elsewhere, Entry},
+    shares::{Most, Shares},
+};
 
 /// Most cells that are kept, of all sessions together.
 pub(crate) const CELLS_MAX: usize = 10_000;
@@ -30,14 +34,17 @@ pub(crate) const CELLS_MAX: usize = 10_000;
 const BYTES_MAX: usize = 1 << 26;
 /// Longest code and longest result of a cell that are kept.
 const TEXT_BYTES_MAX: usize = 1 << 16;
-/// Cells that wait to be written; more are not kept.
-const WAITING_MAX: usize = 1_000;
+/// What waits to be written, of all shells together; more is not kept.
+const WAITING_MOST: Most = Most {
+    entries: 1_000,
+    bytes: 1 << 24,
+};
+/// Most cells that are written at once.
+const BATCH_MAX: usize = 100;
 /// After so many cells the oldest are looked at and forgotten.
 const FORGET_INTERVAL: usize = 256;
 /// Cells that are read at once.
 const PAGE: usize = 100;
-/// How long the last cells may take to be written when their shell ends.
-pub(crate) const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 /// How long a request waits for the store before it is answered without it.
 const READ_LIMIT: Duration = Duration::from_secs(2);
 /// How often a number is asked for when other kernels ask at the same time.
@@ -64,28 +71,28 @@ impl fmt::Debug for HistoryPlace {
     }
 }
 
+/// The number of a shell's session among those of the project, which is taken with its first cell
+/// or question.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SessionNumber(Arc<OnceCell<u32>>);
+
 /// The way to the store.
 #[derive(Debug)]
 pub(crate) struct Archive {
     shelf: Arc<Shelf>,
-    jobs: mpsc::Sender<Job>,
     _writer: AbortOnDrop,
 }
 
-enum Job {
-    Add(Cell),
-    /// Told when everything before is written.
-    Flush(oneshot::Sender<()>),
-}
-
-/// A cell of this session.
+/// A cell that waits to be written.
+#[derive(Debug)]
 struct Cell {
+    session: SessionNumber,
     number: u32,
     kept: Kept,
 }
 
 /// What is kept of a cell.
-#[derive(Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Kept {
     input: String,
     output: Option<String>,
@@ -93,60 +100,63 @@ struct Kept {
 
 impl Archive {
     pub(crate) fn new(place: HistoryPlace) -> Self {
-        let shelf = Arc::new(Shelf {
-            place,
-            opened: OnceCell::new(),
-            has_warned: AtomicBool::new(false),
-        });
-        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        let writer = spawn(write(Arc::clone(&shelf), waiting));
+        let shelf = Arc::new(Shelf::new(place));
+        let writer = spawn(write(Arc::clone(&shelf)));
         Self {
             shelf,
-            jobs,
             _writer: AbortOnDrop(writer.abort_handle()),
         }
     }
 
-    /// Keeps a cell, soon.
-    pub(crate) fn add(&self, number: u32, input: &str, output: Option<&str>) {
+    /// Keeps a cell of the shell `shell`, soon.
+    pub(crate) fn add(&self, shell: u32, session: &SessionNumber, cell: &Entry) {
         let kept = Kept {
-            input: beginning(input).to_owned(),
-            output: output.map(|text| beginning(text).to_owned()),
+            input: beginning(&cell.input).to_owned(),
+            output: cell.output.as_deref().map(|it| beginning(it).to_owned()),
         };
-        if self.jobs.try_send(Job::Add(Cell { number, kept })).is_err() {
-            self.shelf.warn("too many cells wait to be kept");
+        let cell = Cell {
+            session: session.clone(),
+            number: cell.number,
+            kept,
+        };
+        self.shelf.add(shell, cell);
+    }
+
+    /// The number of a session.
+    pub(crate) async fn session(&self, session: &SessionNumber) -> Option<u32> {
+        let known = tokio::time::timeout(READ_LIMIT, self.shelf.session(session));
+        match known.await.ok()? {
+            Ok(number) => Some(number),
+            Err(error) => {
+                self.shelf.warn(&error.to_string());
+                None
+            }
         }
     }
 
-    /// The number of this session.
-    pub(crate) async fn session(&self) -> Option<u32> {
-        let opened = tokio::time::timeout(READ_LIMIT, self.shelf.opened()).await;
-        Some(opened.ok()??.session)
-    }
-
-    /// The cells that are wanted, oldest first.
-    pub(crate) async fn cells(&self, wanted: Elsewhere) -> Vec<Entry> {
+    /// The cells that are wanted of other sessions than this one, oldest first, each with its
+    /// session.
+    pub(crate) async fn cells(&self, own: &SessionNumber, wanted: Elsewhere) -> Vec<(u32, Entry)> {
         let reading = async {
-            let opened = self.shelf.opened().await?;
-            match self.shelf.read(opened, wanted).await {
-                Ok(cells) => Some(cells),
+            match self.shelf.read(own, wanted).await {
+                Ok(cells) => cells,
                 Err(error) => {
                     self.shelf.warn(&error.to_string());
-                    None
+                    Vec::new()
                 }
             }
         };
         let read = tokio::time::timeout(READ_LIMIT, reading).await;
-        read.ok().flatten().unwrap_or_default()
+        read.unwrap_or_default()
     }
 
     /// Waits until what was added is written.
     pub(crate) async fn flush(&self, limit: Duration) {
         let (done, written) = oneshot::channel();
-        if self.jobs.try_send(Job::Flush(done)).is_ok() {
-            // What takes longer is lost.
-            drop(tokio::time::timeout(limit, written).await);
-        }
+        self.shelf.waiting().flushes.push(done);
+        self.shelf.added.notify_one();
+        // What takes longer is lost.
+        drop(tokio::time::timeout(limit, written).await);
     }
 }
 
@@ -157,31 +167,95 @@ fn beginning(text: &str) -> &str {
 #[derive(Debug)]
 struct Shelf {
     place: HistoryPlace,
-    opened: OnceCell<Opened>,
+    opened: OnceCell<Arc<dyn KeyValueStore>>,
     has_warned: AtomicBool,
+    waiting: Mutex<Waiting>,
+    /// Told when something waits.
+    added: Notify,
 }
 
+/// What waits for the writer.
 #[derive(Debug)]
-struct Opened {
-    store: Arc<dyn KeyValueStore>,
-    session: u32,
+struct Waiting {
+    cells: Shares<Cell>,
+    /// Told when every cell before them is written.
+    flushes: Vec<oneshot::Sender<()>>,
 }
+
+/// A cell that was taken to be written, and what it counts: its shell and its size.
+type Taken = (u32, usize, Cell);
 
 impl Shelf {
-    /// The store and the number of this session; `None` when it cannot be opened, which is told
-    /// once. It is tried again the next time.
-    async fn opened(&self) -> Option<&Opened> {
-        match self.opened.get_or_try_init(|| self.open()).await {
-            Ok(opened) => Some(opened),
-            Err(error) => {
-                self.warn(&error.to_string());
-                None
+    fn new(place: HistoryPlace) -> Self {
+        let waiting = Waiting {
+            cells: Shares::new(WAITING_MOST),
+            flushes: Vec::new(),
+        };
+        Self {
+            place,
+            opened: OnceCell::new(),
+            has_warned: AtomicBool::new(false),
+            waiting: Mutex::new(waiting),
+            added: Notify::new(),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // A plain mutex: it is never held across an await.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, shell: u32, cell: Cell) {
+        let bytes = cell.kept.input.len() + cell.kept.output.as_ref().map_or(0, String::len);
+        let lost = self.waiting().cells.push(shell, bytes, cell);
+        if lost > 0 {
+            self.warn("too many cells wait to be kept");
+        }
+        self.added.notify_one();
+    }
+
+    /// The oldest cells of each shell in turn.
+    fn take(&self) -> Vec<Taken> {
+        let mut waiting = self.waiting();
+        let mut taken = Vec::new();
+        loop {
+            let before = taken.len();
+            for shell in waiting.cells.shells() {
+                if taken.len() >= BATCH_MAX {
+                    return taken;
+                }
+                let next = waiting.cells.pop(shell);
+                taken.extend(next.map(|(bytes, cell)| (shell, bytes, cell)));
+            }
+            if taken.len() == before {
+                return taken;
             }
         }
     }
 
-    async fn open(&self) -> Result<Opened> {
-        let store = (self.place.open)().await?;
+    /// Puts cells back to where they were taken.
+    fn put_back(&self, taken: Vec<Taken>) {
+        let mut waiting = self.waiting();
+        for (shell, bytes, cell) in taken.into_iter().rev() {
+            if !waiting.cells.unpop(shell, bytes, cell) {
+                self.warn("too many cells wait to be kept");
+            }
+        }
+    }
+
+    /// The store. When it cannot be opened it is tried again the next time.
+    async fn opened(&self) -> Result<&Arc<dyn KeyValueStore>> {
+        self.opened.get_or_try_init(|| (self.place.open)()).await
+    }
+
+    /// The number of a session.
+    async fn session(&self, session: &SessionNumber) -> Result<u32> {
+        let store = self.opened().await?;
+        let number = session.0.get_or_try_init(|| self.begin_session(store));
+        number.await.copied()
+    }
+
+    async fn begin_session(&self, store: &Arc<dyn KeyValueStore>) -> Result<u32> {
         let key = format!("{}sessions", self.place.prefix);
         for _ in 0..ATTEMPTS_MAX {
             let found = store.get(&key).await?;
@@ -196,7 +270,7 @@ impl Shelf {
                 ..Batch::default()
             };
             match store.apply(batch).await {
-                Ok(_) => return Ok(Opened { store, session }),
+                Ok(_) => return Ok(session),
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 Err(error) => return Err(error),
             }
@@ -215,7 +289,8 @@ impl Shelf {
         format!("{}{session:010}/{number:010}", self.cells())
     }
 
-    async fn read(&self, opened: &Opened, wanted: Elsewhere) -> Result<Vec<Entry>> {
+    async fn read(&self, own: &SessionNumber, wanted: Elsewhere) -> Result<Vec<(u32, Entry)>> {
+        let (store, own) = (self.opened().await?, self.session(own).await?);
         let all = self.cells();
         let prefix = match wanted {
             Elsewhere::All => all.clone(),
@@ -224,69 +299,70 @@ impl Shelf {
         let mut cells = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let page = opened.store.scan(&prefix, after.as_deref(), PAGE).await?;
+            let page = store.scan(&prefix, after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.key.clone());
             for entry in page {
-                let Some((its_session, number)) = place_of(&all, &entry.key) else {
+                let Some((session, number)) = place_of(&all, &entry.key) else {
                     continue;
                 };
                 let kept = entry.record.ok();
                 let kept = kept.and_then(|it| serde_json::from_slice::<Kept>(&it.value).ok());
                 // A damaged one does not hide the others.
-                let Some(kept) = kept else { continue };
-                if its_session != opened.session {
-                    cells.push(Entry {
-                        session: its_session,
+                let Some(Kept { input, output }) = kept else {
+                    continue;
+                };
+                if session != own {
+                    let entry = Entry {
                         number,
-                        input: kept.input,
-                        output: kept.output,
-                    });
+                        input,
+                        output,
+                    };
+                    cells.push((session, entry));
                 }
             }
         }
         Ok(cells)
     }
 
-    async fn write(&self, cells: &[Cell]) -> Result<()> {
-        let opened = self.opened.get_or_try_init(|| self.open()).await?;
-        let puts = cells.iter().map(|cell| {
+    async fn write(&self, cells: &[Taken]) -> Result<()> {
+        let store = self.opened().await?;
+        let mut batch = Batch::default();
+        for (_, _, cell) in cells {
+            let session = self.session(&cell.session).await?;
             let kept = serde_json::to_vec(&cell.kept).map_err(damaged)?;
-            Ok((self.cell(opened.session, cell.number), Bytes::from(kept)))
-        });
-        let batch = Batch {
-            puts: puts.collect::<Result<_>>()?,
-            ..Batch::default()
-        };
-        opened.store.apply(batch).await.map(drop)
+            let key = self.cell(session, cell.number);
+            batch.puts.push((key, Bytes::from(kept)));
+        }
+        store.apply(batch).await.map(drop)
     }
 
-    /// Writes cells and takes them away; those that cannot be written stay for the next time.
-    async fn keep(&self, cells: &mut Vec<Cell>) -> Result<usize> {
-        if cells.is_empty() {
-            return Ok(0);
+    /// Writes the cells that wait; answers how many. Those that cannot be written wait for the next
+    /// time.
+    async fn write_waiting(&self) -> usize {
+        let mut written = 0;
+        loop {
+            let taken = self.take();
+            if taken.is_empty() {
+                return written;
+            }
+            if let Err(error) = self.write(&taken).await {
+                self.warn(&error.to_string());
+                self.put_back(taken);
+                return written;
+            }
+            written += taken.len();
         }
-        let written = self.write(cells).await;
-        if written.is_err() {
-            let surplus = cells.len().saturating_sub(WAITING_MAX);
-            cells.drain(..surplus);
-            return written.map(|()| 0);
-        }
-        let count = cells.len();
-        cells.clear();
-        Ok(count)
     }
 
     /// Deletes the oldest cells beyond the bounds.
     async fn forget(&self) -> Result<()> {
-        let Some(opened) = self.opened().await else {
-            return Ok(());
-        };
+        let store = self.opened().await?;
         let prefix = self.cells();
         let mut sizes = BTreeMap::new();
         let mut after: Option<String> = None;
         loop {
-            let page = opened.store.scan(&prefix, after.as_deref(), PAGE).await?;
+            let page = store.scan(&prefix, after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.key.clone());
             sizes.extend(page.into_iter().map(|entry| {
@@ -310,7 +386,7 @@ impl Shelf {
             deletes,
             ..Batch::default()
         };
-        opened.store.apply(batch).await.map(drop)
+        store.apply(batch).await.map(drop)
     }
 
     /// Says once that the cells are remembered in memory only, for now.
@@ -334,22 +410,14 @@ fn place_of(prefix: &str, key: &str) -> Option<(u32, u32)> {
     Some((session.parse().ok()?, number.parse().ok()?))
 }
 
-async fn write(shelf: Arc<Shelf>, mut jobs: mpsc::Receiver<Job>) {
+async fn write(shelf: Arc<Shelf>) {
     let mut since_forgetting = FORGET_INTERVAL;
-    let (mut taken, mut cells) = (Vec::new(), Vec::new());
-    while jobs.recv_many(&mut taken, WAITING_MAX).await > 0 {
-        let mut waiting = Vec::new();
-        for job in taken.drain(..) {
-            match job {
-                Job::Add(cell) => cells.push(cell),
-                Job::Flush(done) => waiting.push(done),
-            }
-        }
-        match shelf.keep(&mut cells).await {
-            Ok(count) => since_forgetting += count,
-            Err(error) => shelf.warn(&error.to_string()),
-        }
-        for done in waiting {
+    loop {
+        shelf.added.notified().await;
+        // What was added before them is there as well.
+        let flushes = std::mem::take(&mut shelf.waiting().flushes);
+        since_forgetting += shelf.write_waiting().await;
+        for done in flushes {
             // Who asked may have stopped waiting.
             let _gone = done.send(());
         }
@@ -363,108 +431,4 @@ async fn write(shelf: Arc<Shelf>, mut jobs: mpsc::Receiver<Job>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use aikit_components::storage;
-    use aikit_core::io;
-
-    use super::*;
-
-    /// Shelves of several kernels on one store.
-    fn shelves<const N: usize>() -> [Shelf; N] {
-        let opened = async { storage::find("memory")?.open(None).await };
-        let store = io::wait(opened, || Ok(())).unwrap().unwrap().keys;
-        std::array::from_fn(|_| {
-            let store = Arc::clone(&store);
-            let open = move || -> BoxFuture<'static, _> {
-                let store = Arc::clone(&store);
-                Box::pin(async move { Ok(store) })
-            };
-            Shelf {
-                place: HistoryPlace {
-                    open: Arc::new(open),
-                    prefix: "history/-/".to_owned(),
-                },
-                opened: OnceCell::new(),
-                has_warned: AtomicBool::new(false),
-            }
-        })
-    }
-
-    fn cells(numbers: std::ops::Range<u32>) -> Vec<Cell> {
-        let cell = |number| Cell {
-            number,
-            kept: Kept {
-                input: format!("cell {number}"),
-                output: None,
-            },
-        };
-        numbers.map(cell).collect()
-    }
-
-    #[test]
-    fn the_oldest_cells_are_forgotten_whichever_kernel_wrote_them() {
-        let [first, second] = shelves();
-        let surplus = 50;
-        let written = async move {
-            first.write(&cells(1..101)).await?;
-            let most = u32::try_from(CELLS_MAX).unwrap_or_default();
-            second.write(&cells(1..most - surplus + 1)).await?;
-            second.forget().await?;
-            let opened = first.opened().await.unwrap();
-            let own = first.read(second.opened().await.unwrap(), Elsewhere::All);
-            let (own, others) = (own.await?, first.read(opened, Elsewhere::All).await?);
-            Ok::<_, Error>((own, others.len()))
-        };
-        let (own, others) = io::wait(written, || Ok(())).unwrap().unwrap();
-        assert_eq!(own.len() + others, CELLS_MAX);
-        assert_eq!((own[0].session, own[0].number), (1, 101 - surplus));
-        assert_eq!(own[0].input, format!("cell {}", 101 - surplus));
-    }
-
-    #[test]
-    fn a_store_that_opens_later_gets_the_cells_from_before() {
-        let [mut one, two] = shelves();
-        let opens = Arc::clone(&one.place.open);
-        let is_open = Arc::new(AtomicBool::new(false));
-        let is_open_now = Arc::clone(&is_open);
-        one.place.open = Arc::new(move || {
-            if is_open_now.load(Ordering::SeqCst) {
-                return opens();
-            }
-            Box::pin(async { Err(Error::new(ErrorKind::Io, "not now")) })
-        });
-        let found = async move {
-            let mut waiting = cells(1..3);
-            one.keep(&mut waiting).await.unwrap_err();
-            waiting.extend(cells(3..4));
-            is_open.store(true, Ordering::SeqCst);
-            assert_eq!(one.keep(&mut waiting).await?, 3);
-            assert!(waiting.is_empty());
-            two.read(two.opened().await.unwrap(), Elsewhere::All).await
-        };
-        let found = io::wait(found, || Ok(())).unwrap().unwrap();
-        let numbers: Vec<u32> = found.iter().map(|it| it.number).collect();
-        assert_eq!(numbers, [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_damaged_cell_does_not_hide_the_others_and_long_ones_are_cut() {
-        let [one, two] = shelves();
-        let found = async move {
-            one.write(&cells(1..4)).await?;
-            let opened = one.opened().await.unwrap();
-            let puts = vec![(one.cell(opened.session, 2), Bytes::from_static(b"{"))];
-            let batch = Batch {
-                puts,
-                ..Batch::default()
-            };
-            opened.store.apply(batch).await?;
-            let session = Elsewhere::Session(opened.session);
-            two.read(two.opened().await.unwrap(), session).await
-        };
-        let found = io::wait(found, || Ok(())).unwrap().unwrap();
-        let numbers: Vec<u32> = found.iter().map(|it| it.number).collect();
-        assert_eq!(numbers, [1, 3]);
-        assert_eq!(beginning(&"é".repeat(TEXT_BYTES_MAX)).len(), TEXT_BYTES_MAX);
-    }
-}
+mod tests;

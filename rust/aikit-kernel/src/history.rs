@@ -1,33 +1,37 @@
-//! The cells of this session, for the arrow keys and the search of consoles, and how requests
-//! choose among them and those of other sessions.
+//! The cells of this kernel, for the arrow keys and the search of consoles, and how requests choose
+//! among them and those of other sessions. Each shell has cells of its own and is a session of its
+//! own; all have one bound.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
-use crate::wire::history::{HistoryAccess, HistoryReply, HistoryRequest, HistoryText};
+use crate::{
+    shares::{Most, Shares},
+    wire::history::{HistoryAccess, HistoryReply, HistoryRequest, HistoryText},
+};
 
-/// Most cells that are remembered.
-const CELLS_MAX: usize = 10_000;
-/// Most bytes of their code and results together; the newest cell is kept whatever its size.
-const BYTES_MAX: usize = 1 << 26;
+/// What is remembered of all shells together: cells, and their code and results.
+const MOST: Most = Most {
+    entries: 10_000,
+    bytes: 1 << 26,
+};
 
-/// The newest cells.
+/// The newest cells of the shells.
 #[derive(Debug)]
-pub(crate) struct History {
-    /// Number of this session among those of the project.
-    session: u32,
-    cells: VecDeque<Entry>,
-    /// Of all cells.
-    bytes: usize,
-}
+pub(crate) struct History(Shares<Entry>);
 
 impl Default for History {
     fn default() -> Self {
-        Self {
-            session: 1,
-            cells: VecDeque::new(),
-            bytes: 0,
-        }
+        Self(Shares::new(MOST))
     }
+}
+
+/// Which cells of this kernel a request is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    /// Number of the shell.
+    pub(crate) shell: u32,
+    /// Number of its session among those of the project.
+    pub(crate) session: u32,
 }
 
 /// Cells of other sessions.
@@ -42,7 +46,6 @@ pub(crate) enum Elsewhere {
 /// A cell that ran.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) session: u32,
     pub(crate) number: u32,
     pub(crate) input: String,
     pub(crate) output: Option<String>,
@@ -55,57 +58,49 @@ impl Entry {
 }
 
 impl History {
-    /// Remembers a cell and the plain text of its result.
-    pub(crate) fn add(&mut self, number: u32, input: String, output: Option<String>) {
-        let entry = Entry {
-            session: self.session,
-            number,
-            input,
-            output,
-        };
-        self.bytes += entry.bytes();
-        self.cells.push_back(entry);
-        while (self.cells.len() > CELLS_MAX || self.bytes > BYTES_MAX)
-            && self.cells.len() > 1
-            && let Some(oldest) = self.cells.pop_front()
-        {
-            self.bytes -= oldest.bytes();
-        }
+    /// Remembers a cell of a shell and the plain text of its result.
+    pub(crate) fn add(&mut self, shell: u32, entry: Entry) {
+        // Who needs older ones finds them in the store.
+        let _gone = self.0.push(shell, entry.bytes(), entry);
     }
 
-    /// Says which number this session has.
-    pub(crate) fn set_session(&mut self, session: u32) {
-        if self.session != session {
-            self.session = session;
-            for cell in &mut self.cells {
-                cell.session = session;
-            }
-        }
+    /// Forgets the cells of a shell that is gone.
+    pub(crate) fn forget(&mut self, shell: u32) {
+        self.0.forget(shell);
     }
 
     /// Which cells of other sessions the answer needs, if it needs any.
-    pub(crate) fn elsewhere(&self, request: &HistoryRequest) -> Option<Elsewhere> {
+    pub(crate) fn elsewhere(&self, own: Own, request: &HistoryRequest) -> Option<Elsewhere> {
         match request.hist_access_type {
             HistoryAccess::Tail => {
-                let has_enough = request.n.is_some_and(|n| n <= self.cells.len());
+                let count = self.0.count(own.shell);
+                let has_enough = request.n.is_some_and(|n| n <= count);
                 // Kernels that began later have later cells, so the whole is looked at.
                 (!has_enough).then_some(Elsewhere::All)
             }
             HistoryAccess::Search => Some(Elsewhere::All),
             HistoryAccess::Range => {
-                let session = self.asked_session(request)?;
-                (session != self.session).then_some(Elsewhere::Session(session))
+                let session = asked_session(own, request)?;
+                (session != own.session).then_some(Elsewhere::Session(session))
             }
         }
     }
 
-    /// Answers a request; `elsewhere` are the cells of other sessions it asked for, in order.
-    pub(crate) fn find(&self, request: &HistoryRequest, elsewhere: &[Entry]) -> HistoryReply {
-        let mut all: Vec<&Entry> = elsewhere.iter().chain(&self.cells).collect();
-        all.sort_by_key(|entry| (entry.session, entry.number));
-        let found: Vec<&Entry> = match request.hist_access_type {
+    /// Answers a request; `elsewhere` are the cells of other sessions it asked for, in order, each
+    /// with its session.
+    pub(crate) fn find(
+        &self,
+        own: Own,
+        request: &HistoryRequest,
+        elsewhere: &[(u32, Entry)],
+    ) -> HistoryReply {
+        let others = elsewhere.iter().map(|(session, entry)| (*session, entry));
+        let mine = self.0.of(own.shell).map(|entry| (own.session, entry));
+        let mut all: Vec<Found<'_>> = others.chain(mine).collect();
+        all.sort_by_key(|(session, entry)| (*session, entry.number));
+        let found = match request.hist_access_type {
             HistoryAccess::Tail => newest(all, request.n),
-            HistoryAccess::Range => self.range(request, all),
+            HistoryAccess::Range => range(own, request, all),
             HistoryAccess::Search => search(request, all),
         };
         let text = |entry: &Entry| {
@@ -117,48 +112,51 @@ impl History {
         };
         let history = found
             .into_iter()
-            .map(|entry| (entry.session, entry.number, text(entry)))
+            .map(|(session, entry)| (session, entry.number, text(entry)))
             .collect();
         HistoryReply { history }
     }
-
-    /// The session of a range: 0 is this one, a number below counts back from it.
-    fn asked_session(&self, request: &HistoryRequest) -> Option<u32> {
-        let asked = if request.session > 0 {
-            request.session
-        } else {
-            i64::from(self.session).checked_add(request.session)?
-        };
-        u32::try_from(asked).ok().filter(|session| *session > 0)
-    }
-
-    fn range<'a>(&self, request: &HistoryRequest, mut all: Vec<&'a Entry>) -> Vec<&'a Entry> {
-        let session = self.asked_session(request);
-        let start = request.start.unwrap_or(0);
-        let stop = request.stop.unwrap_or(i64::MAX);
-        all.retain(|entry| {
-            let is_inside = (start..stop).contains(&i64::from(entry.number));
-            is_inside && Some(entry.session) == session
-        });
-        all
-    }
 }
 
-fn search<'a>(request: &HistoryRequest, all: Vec<&'a Entry>) -> Vec<&'a Entry> {
+/// A cell, and its session.
+type Found<'a> = (u32, &'a Entry);
+
+/// The session of a range: 0 is this one, a number below counts back from it.
+fn asked_session(own: Own, request: &HistoryRequest) -> Option<u32> {
+    let asked = if request.session > 0 {
+        request.session
+    } else {
+        i64::from(own.session).checked_add(request.session)?
+    };
+    u32::try_from(asked).ok().filter(|session| *session > 0)
+}
+
+fn range<'a>(own: Own, request: &HistoryRequest, mut all: Vec<Found<'a>>) -> Vec<Found<'a>> {
+    let asked = asked_session(own, request);
+    let start = request.start.unwrap_or(0);
+    let stop = request.stop.unwrap_or(i64::MAX);
+    all.retain(|(session, entry)| {
+        let is_inside = (start..stop).contains(&i64::from(entry.number));
+        is_inside && Some(*session) == asked
+    });
+    all
+}
+
+fn search<'a>(request: &HistoryRequest, all: Vec<Found<'a>>) -> Vec<Found<'a>> {
     let pattern: Vec<char> = request.pattern.as_deref().unwrap_or("*").chars().collect();
     let mut seen = HashSet::new();
     // From the newest, so that the newest of several equal cells is the one that is kept.
-    let mut found: Vec<&Entry> = all
+    let mut found: Vec<Found<'a>> = all
         .into_iter()
         .rev()
-        .filter(|entry| matches_glob(&pattern, &entry.input))
-        .filter(|entry| !request.unique || seen.insert(&entry.input))
+        .filter(|(_, entry)| matches_glob(&pattern, &entry.input))
+        .filter(|(_, entry)| !request.unique || seen.insert(&entry.input))
         .collect();
     found.reverse();
     newest(found, request.n)
 }
 
-fn newest(mut entries: Vec<&Entry>, limit: Option<usize>) -> Vec<&Entry> {
+fn newest(mut entries: Vec<Found<'_>>, limit: Option<usize>) -> Vec<Found<'_>> {
     let surplus = entries.len().saturating_sub(limit.unwrap_or(usize::MAX));
     entries.drain(..surplus);
     entries
@@ -197,15 +195,35 @@ fn matches_glob(pattern: &[char], text: &str) -> bool {
 mod tests {
     use super::*;
 
+    const OWN: Own = Own {
+        shell: 0,
+        session: 1,
+    };
+
+    fn entry(number: u32, input: &str) -> Entry {
+        Entry {
+            number,
+            input: input.to_owned(),
+            output: None,
+        }
+    }
+
+    fn numbers(history: &History, shell: u32) -> Vec<u32> {
+        let own = Own { shell, ..OWN };
+        let found = history.find(own, &HistoryRequest::default(), &[]).history;
+        found.into_iter().map(|it| it.1).collect()
+    }
+
     fn inputs(request: &HistoryRequest) -> Vec<String> {
         let mut history = History::default();
         for (number, input) in (1..).zip(["a = 1", "b = 2", "a = 1", "print(a)"]) {
-            history.add(number, input.to_owned(), None);
+            history.add(0, entry(number, input));
+            history.add(1, entry(number, "of another shell"));
         }
         let text = |text| match text {
             HistoryText::Input(text) | HistoryText::InputOutput(text, _) => text,
         };
-        let found = history.find(request, &[]).history;
+        let found = history.find(OWN, request, &[]).history;
         found
             .into_iter()
             .map(|(_, number, it)| format!("{number} {}", text(it)))
@@ -214,23 +232,45 @@ mod tests {
 
     #[test]
     fn the_oldest_cells_go_when_there_are_many_bytes_and_the_newest_stays() {
-        let numbers = |history: &History| {
-            let all = HistoryRequest::default();
-            let found = history.find(&all, &[]).history;
-            found.into_iter().map(|it| it.1).collect::<Vec<_>>()
-        };
         let mut history = History::default();
-        let third = "x".repeat(BYTES_MAX / 3);
+        let sixth = "x".repeat(MOST.bytes / 6);
         for number in 1..=4 {
-            let output = Some(third[..third.len() / 2].to_owned());
-            history.add(number, third[..third.len() / 2].to_owned(), output);
+            let output = Some(sixth.clone());
+            history.add(
+                0,
+                Entry {
+                    output,
+                    ..entry(number, &sixth)
+                },
+            );
         }
-        assert_eq!(numbers(&history), [2, 3, 4]);
-        history.add(5, "x".repeat(BYTES_MAX + 1), None);
-        assert_eq!(numbers(&history), [5]);
-        history.add(6, "x".to_owned(), None);
-        assert_eq!(numbers(&history), [6]);
-        assert_eq!(history.bytes, 1);
+        assert_eq!(numbers(&history, 0), [2, 3, 4]);
+        history.add(0, entry(5, &"x".repeat(MOST.bytes + 1)));
+        assert_eq!(numbers(&history, 0), [5]);
+        history.add(0, entry(6, "x"));
+        assert_eq!(numbers(&history, 0), [6]);
+    }
+
+    #[test]
+    fn all_shells_have_one_bound_and_one_that_fills_it_takes_nothing_from_the_others() {
+        let mut history = History::default();
+        let large = "x".repeat(MOST.bytes / 100);
+        for shell in 1..=100 {
+            history.add(shell, entry(1, "small"));
+        }
+        for number in 1..=150 {
+            history.add(0, entry(number, &large));
+            history.add(101, entry(number, &large));
+        }
+        for shell in 1..=100 {
+            assert_eq!(numbers(&history, shell), [1], "{shell}");
+        }
+        let (first, second) = (numbers(&history, 0), numbers(&history, 101));
+        assert!((99..=100).contains(&(first.len() + second.len())));
+        assert!(first.len().abs_diff(second.len()) <= 1);
+        assert_eq!((first.last(), second.last()), (Some(&150), Some(&150)));
+        history.forget(101);
+        assert!(numbers(&history, 101).is_empty());
     }
 
     #[test]
@@ -276,18 +316,12 @@ mod tests {
 
     #[test]
     fn cells_of_other_sessions_stand_at_their_place() {
+        let own = Own { session: 5, ..OWN };
         let mut history = History::default();
-        history.add(1, "own".to_owned(), None);
-        history.set_session(5);
-        let other = |session, input: &str| Entry {
-            session,
-            number: 1,
-            input: input.to_owned(),
-            output: None,
-        };
+        history.add(0, entry(1, "own"));
         let find = |request: &HistoryRequest| {
-            let elsewhere = vec![other(4, "before"), other(6, "later")];
-            let found = history.find(request, &elsewhere).history;
+            let elsewhere = [(4, entry(1, "before")), (6, entry(1, "later"))];
+            let found = history.find(own, request, &elsewhere).history;
             found.into_iter().map(|it| it.0).collect::<Vec<_>>()
         };
         assert_eq!(find(&HistoryRequest::default()), [4, 5, 6]);
@@ -299,10 +333,11 @@ mod tests {
         assert_eq!(find(&range(-1)), [4]);
         assert_eq!(find(&range(0)), [5]);
         assert_eq!(find(&range(6)), [6]);
-        assert_eq!(history.elsewhere(&range(-1)), Some(Elsewhere::Session(4)));
-        assert_eq!(history.elsewhere(&range(5)), None);
+        let elsewhere = |session| history.elsewhere(own, &range(session));
+        assert_eq!(elsewhere(-1), Some(Elsewhere::Session(4)));
+        assert_eq!(elsewhere(5), None);
         for before_the_first in [-5, -6, i64::MIN] {
-            assert_eq!(history.elsewhere(&range(before_the_first)), None);
+            assert_eq!(elsewhere(before_the_first), None);
             assert!(find(&range(before_the_first)).is_empty());
         }
     }

@@ -1,67 +1,43 @@
 //! The loop between clients and the engine: of each shell one cell at a time, everything else
 //! beside it.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use aikit_core::{
-    Context, Result, broadcast,
+    Context, Result,
     clock::{Clock, SystemClock},
     context::Overrides,
     engine::ScriptEngine,
-    error::ErrorKind,
     io::{AbortOnDrop, spawn},
 };
-use futures::{
-    FutureExt as _, StreamExt as _,
-    future::{BoxFuture, join_all},
-    stream::FuturesUnordered,
-};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{sync::mpsc, task::JoinSet};
-use tracing::{debug, warn};
 
 use crate::{
-    archive::{FLUSH_LIMIT, HistoryPlace},
+    archive::HistoryPlace,
     connection::ConnectionInfo,
+    end::End,
     handlers::{
         Desk, Origin, Request, answer,
         execute::{self, Finished},
         input::{Asker, answer_questions},
-        lifecycle::interrupt_until_stopped,
         subshell::{self, Shell},
         take_comm,
     },
+    lane::{self, Lane},
     life::{self, Parent},
     senders::Senders,
     socket::{Inboxes, Sockets},
     wire::{
         Content,
-        execute::ExecuteRequest,
         frame::{Codec, Incoming},
-        lifecycle::ShutdownReply,
-        status::ExecutionState,
     },
 };
 
 /// How long the first request waits for a subscriber, so that its output is not lost.
 const SUBSCRIBER_WAIT: Duration = Duration::from_millis(200);
-/// How long a running cell may take to stop when the kernel ends.
-const CELL_STOP_LIMIT: Duration = Duration::from_secs(2);
-/// How long the last messages may take to leave the process.
-const SEND_LIMIT: Duration = Duration::from_secs(1);
-/// How long functions may take that have not been given all events when the kernel ends.
-const EVENTS_LIMIT: Duration = Duration::from_secs(1);
-/// A client that runs all cells sends them one by one; a request that comes so soon after the one
-/// before belongs with it.
-const BATCH_GAP: Duration = Duration::from_millis(10);
-/// A client has sent all its cells by so long after the first.
-const BATCH_TIME: Duration = Duration::from_millis(100);
 /// Most cells that wait in all shells; more wait in the socket.
-const WAITING_MAX: usize = 10_000;
+const WAITING_MAX: usize = 4 * lane::WAITING_MAX;
 /// Most requests answered beside the cell at once; more wait in the socket.
 const ANSWERING_MAX: usize = 64;
 
@@ -94,6 +70,8 @@ pub struct Program {
 pub struct Exit {
     /// Whether the client will start another one.
     pub restart: bool,
+    /// What is left of the time in which the process has to end, for its host.
+    pub time_left: Duration,
 }
 
 /// A kernel whose sockets are bound: clients can connect, and wait for [`Kernel::run`].
@@ -171,6 +149,7 @@ impl Kernel {
             shell,
             stops,
             running: FuturesUnordered::new(),
+            settling: FuturesUnordered::new(),
             lanes: HashMap::new(),
             answering: JoinSet::new(),
             senders: Senders::default(),
@@ -187,21 +166,18 @@ pub(crate) struct Stop {
     pub(crate) request: Option<Request>,
 }
 
+/// Which shell; `None` is the main one.
+type ShellId = Option<Arc<str>>;
+
 /// What the loop waits for.
 enum Input {
     Shell(Incoming),
     Finished(Finished),
+    /// What was sent behind the failed cell of this shell is there.
+    Settled(ShellId),
     /// A shell was deleted.
     Deleted,
     Stop(Stop),
-}
-
-/// The cells of one shell.
-struct Lane {
-    shell: Arc<Shell>,
-    /// Those that wait for the running one.
-    waiting: VecDeque<(Request, ExecuteRequest)>,
-    is_running: bool,
 }
 
 struct ShellLoop {
@@ -211,8 +187,9 @@ struct ShellLoop {
     /// The cells that run, one a shell. Polled here and not as tasks of their own: what a cell
     /// tells at its end leaves together with what the next one tells at its begin.
     running: FuturesUnordered<BoxFuture<'static, Finished>>,
-    /// By shell.
-    lanes: HashMap<Option<Arc<str>>, Lane>,
+    /// The shells in which a cell failed and those behind it are waited for.
+    settling: FuturesUnordered<BoxFuture<'static, ShellId>>,
+    lanes: HashMap<ShellId, Lane>,
     /// Requests that are answered beside the running cells.
     answering: JoinSet<()>,
     senders: Senders,
@@ -233,7 +210,11 @@ impl ShellLoop {
                     }
                     self.take_request(message)
                 }
-                Input::Finished(finished) => self.take_finished(finished).await,
+                Input::Finished(finished) => {
+                    self.take_finished(finished);
+                    None
+                }
+                Input::Settled(id) => self.take_settled(&id),
                 Input::Deleted => {
                     self.forget_deleted();
                     None
@@ -254,12 +235,13 @@ impl ShellLoop {
             request: None,
         };
         loop {
-            let waiting: usize = self.lanes.values().map(|lane| lane.waiting.len()).sum();
+            let waiting: usize = self.lanes.values().map(Lane::waiting).sum();
             let has_room = waiting < WAITING_MAX && self.answering.len() < ANSWERING_MAX;
             tokio::select! {
                 biased;
                 stop = self.stops.recv() => return Input::Stop(stop.unwrap_or_else(nobody)),
                 Some(finished) = self.running.next() => return Input::Finished(finished),
+                Some(id) = self.settling.next() => return Input::Settled(id),
                 () = self.desk.shells.deleted.notified() => return Input::Deleted,
                 // Only to make room.
                 Some(_answered) = self.answering.join_next() => {}
@@ -292,13 +274,17 @@ impl ShellLoop {
                 return None;
             }
         };
+        if let Some(lane) = self.lanes.get(&shell.id) {
+            lane.note_arrival();
+        }
         match &mut request.message.content {
             Ok(Content::ExecuteRequest(_)) if is_behind => {
                 execute::abort(&self.desk, &shell, &request);
             }
             Ok(Content::ExecuteRequest(asked)) => {
                 let asked = std::mem::take(asked);
-                self.lane(&shell).waiting.push_back((request, asked));
+                let desk = Arc::clone(&self.desk);
+                self.lane(&shell).queue(&desk, request, asked);
             }
             _ => {
                 if take_comm(&self.desk, &request) {
@@ -315,17 +301,14 @@ impl ShellLoop {
     }
 
     fn lane(&mut self, shell: &Arc<Shell>) -> &mut Lane {
-        self.lanes.entry(shell.id.clone()).or_insert_with(|| Lane {
-            shell: Arc::clone(shell),
-            waiting: VecDeque::new(),
-            is_running: false,
-        })
+        let lane = self.lanes.entry(shell.id.clone());
+        lane.or_insert_with(|| Lane::new(Arc::clone(shell)))
     }
 
     /// Starts the next cell of each shell that has none running.
     fn start_all(&mut self) {
-        for lane in self.lanes.values_mut().filter(|lane| !lane.is_running) {
-            let Some((request, asked)) = lane.waiting.pop_front() else {
+        for lane in self.lanes.values_mut() {
+            let Some((request, asked)) = lane.begin() else {
                 continue;
             };
             let (desk, shell) = (Arc::clone(&self.desk), Arc::clone(&lane.shell));
@@ -333,10 +316,10 @@ impl ShellLoop {
             // Asked when it is taken: a shell that is deleted from now on stops it.
             if shell.id.as_ref().is_some_and(|id| !desk.shells.has(id)) {
                 desk.end_cell(&shell);
+                lane.end();
                 execute::abort(&desk, &shell, &request);
                 continue;
             }
-            lane.is_running = true;
             let running = async move { execute::run(&desk, shell, request, &asked).await };
             self.running.push(running.boxed());
         }
@@ -349,113 +332,55 @@ impl ShellLoop {
             if id.as_ref().is_none_or(|id| desk.shells.has(id)) {
                 return true;
             }
-            for (request, _) in std::mem::take(&mut lane.waiting) {
-                execute::abort(&desk, &lane.shell, &request);
-            }
-            lane.is_running
+            lane.abort_waiting(&desk);
+            !lane.is_idle()
         });
     }
 
-    /// Sends the reply of a cell; after one that failed, the cells behind it are answered too.
-    async fn take_finished(&mut self, finished: Finished) -> Option<Stop> {
-        let shell = Arc::clone(&finished.shell);
-        self.lane(&shell).is_running = false;
+    /// Sends the reply of a cell; of one that failed, when those behind it are there.
+    fn take_finished(&mut self, finished: Finished) {
+        let desk = Arc::clone(&self.desk);
+        let lane = self.lane(&finished.shell);
         if !finished.stops_queue {
-            execute::finish(&self.desk, finished);
-            self.forget_deleted();
-            return None;
+            lane.end();
+            execute::finish(&desk, finished);
+            return self.forget_deleted();
         }
-        // What a client sent before it could know of the error is behind the failed cell, even
-        // if it is still in the operating system's hands, or about to be sent.
-        let mut stop = self.take_all_that_arrived().await;
-        let limit = BATCH_TIME.saturating_sub(finished.ran_for);
-        stop = stop.or(self.take_batch(limit).await);
-        let header = &finished.request.message.header;
-        self.senders
-            .note_failure(header, &**self.desk.context.clock());
-        execute::finish(&self.desk, finished);
-        for (request, _) in std::mem::take(&mut self.lane(&shell).waiting) {
-            execute::abort(&self.desk, &shell, &request);
+        let id = lane.shell.id.clone();
+        let settled = lane.fail(desk, finished).map(|()| id);
+        self.settling.push(settled.boxed());
+    }
+
+    /// Sends the reply of a cell that failed, and answers those behind it.
+    fn take_settled(&mut self, id: &ShellId) -> Option<Stop> {
+        let mut stop = None;
+        // What had arrived is in the inbox, if it was not taken yet.
+        while let Ok(message) = self.shell.try_recv() {
+            stop = stop.or(self.take_request(message));
+        }
+        if let Some(lane) = self.lanes.get_mut(id) {
+            lane.end_failed(&self.desk, &mut self.senders);
         }
         self.forget_deleted();
         stop
     }
 
-    async fn take_all_that_arrived(&mut self) -> Option<Stop> {
-        let sockets = Arc::clone(&self.desk.sockets);
-        let mut settled = std::pin::pin!(sockets.shell.settle());
-        let mut stop = None;
-        loop {
-            tokio::select! {
-                biased;
-                Some(message) = self.shell.recv() => stop = stop.or(self.take_request(message)),
-                () = &mut settled => break,
-            }
-        }
-        while let Ok(message) = self.shell.try_recv() {
-            stop = stop.or(self.take_request(message));
-        }
-        stop
-    }
-
-    /// Takes requests while they come one after the other, at most `limit`.
-    async fn take_batch(&mut self, limit: Duration) -> Option<Stop> {
-        let mut stop = None;
-        let taking = async {
-            while let Ok(Some(message)) = tokio::time::timeout(BATCH_GAP, self.shell.recv()).await {
-                stop = stop.take().or(self.take_request(message));
-            }
-        };
-        // Whatever comes later was sent later.
-        let _ended = tokio::time::timeout(limit, taking).await;
-        stop
-    }
-
-    /// Ends within five seconds, whatever the cell does.
+    /// Ends in time, whatever the cell does.
     async fn stop(mut self, stop: Stop) -> Exit {
         let desk = Arc::clone(&self.desk);
-        if !self.running.is_empty() {
-            interrupt_until_stopped(&desk);
-            let running = &mut self.running;
-            let ending = async {
-                while let Some(finished) = running.next().await {
-                    execute::finish(&desk, finished);
-                }
-            };
-            if tokio::time::timeout(CELL_STOP_LIMIT, ending).await.is_err() {
-                debug!("a running cell does not stop and is left behind");
-            }
-        }
+        let end = End::begin(&desk);
         for lane in self.lanes.values_mut() {
-            for (request, _) in std::mem::take(&mut lane.waiting) {
-                execute::abort(&desk, &lane.shell, &request);
-            }
+            lane.end_failed(&desk, &mut self.senders);
         }
-        // What cells published last is given to the functions that subscribed to it.
-        let flushed = desk.context.flush_events(Some(EVENTS_LIMIT)).await;
-        if let Some(left) = flushed.ok().filter(|it| *it > 0) {
-            warn!(left, "{}", broadcast::LEFT);
+        end.stop_cells(&desk, &mut self.running).await;
+        for lane in self.lanes.values_mut() {
+            lane.abort_waiting(&desk);
         }
-        // What cells left running in the background ends too.
-        desk.context
-            .cancel(ErrorKind::Cancelled, "the kernel shuts down");
-        let shells = desk.shells.all();
-        let archives = shells.iter().filter_map(|shell| shell.archive.as_ref());
-        join_all(archives.map(|archive| archive.flush(FLUSH_LIMIT))).await;
-        let reply = Content::from(ShutdownReply {
-            restart: stop.restart,
-        });
-        if let Some(request) = &stop.request {
-            desk.publish_state(request, ExecutionState::Busy);
-            desk.reply(request, &reply);
-            // Other clients of the same kernel hear of it.
-            desk.publish(request, &reply);
-            desk.publish_state(request, ExecutionState::Idle);
-        }
-        desk.sockets.flush(SEND_LIMIT).await;
-        desk.sockets.close().await;
+        end.hand_over(&desk).await;
+        end.answer(&desk, &stop).await;
         Exit {
             restart: stop.restart,
+            time_left: end.time_left(),
         }
     }
 }

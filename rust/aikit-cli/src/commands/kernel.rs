@@ -1,6 +1,6 @@
 //! `aikit kernel -f FILE`: serves one Jupyter connection until it is told to stop.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use aikit_core::{Result, io};
 use aikit_kernel::boot;
@@ -18,13 +18,14 @@ pub(super) struct KernelArgs {
     profile: ProfileName,
 }
 
-/// Runs the command.
+/// Runs the command; answers what is left of the time in which the process has to end.
 ///
 /// # Errors
 ///
 /// `config` for a wrong connection file, those of the session and the sockets.
-pub(super) fn run(args: KernelArgs) -> Result<()> {
+pub(super) fn run(args: KernelArgs) -> Result<Duration> {
     let setup = setup(args.profile)?;
     let served = boot::serve_kernel(args.connection_file, setup);
-    io::wait(served, || Ok(())).flatten().map(drop)
+    let exit = io::wait(served, || Ok(())).flatten()?;
+    Ok(exit.time_left)
 }

@@ -12,6 +12,8 @@ mod state;
 mod tape;
 mod tool;
 
+use std::time::Duration;
+
 use aikit_core::{Error, ErrorKind, Result};
 use clap::{Args, Parser, Subcommand};
 
@@ -63,16 +65,37 @@ struct PythonArgs {
     rest: Vec<String>,
 }
 
-/// Runs one command; answers the exit status.
+/// How a command ended.
+pub(crate) struct Ended {
+    /// The exit status.
+    pub(crate) status: u8,
+    /// How long the process may wait for what is still on its way, where somebody waits for its end.
+    pub(crate) time_left: Option<Duration>,
+}
+
+impl From<u8> for Ended {
+    fn from(status: u8) -> Self {
+        Self {
+            status,
+            time_left: None,
+        }
+    }
+}
+
+/// Runs one command.
 ///
 /// # Errors
 ///
 /// The command's own.
-pub(crate) fn run(cli: Cli, interpreter: Option<&Interpreter>) -> Result<u8> {
-    match cli.command {
+pub(crate) fn run(cli: Cli, interpreter: Option<&Interpreter>) -> Result<Ended> {
+    let status = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Repl(args) => repl::run(&args),
-        Command::Kernel(args) => kernel::run(args).map(|()| 0),
+        Command::Kernel(args) => {
+            let time_left = Some(kernel::run(args)?);
+            let status = 0;
+            return Ok(Ended { status, time_left });
+        }
         Command::Rag(args) => rag::run(args),
         Command::Tool(args) => tool::run(args).map(|()| 0),
         Command::State(args) => state::run(args).map(|()| 0),
@@ -88,5 +111,6 @@ pub(crate) fn run(cli: Cli, interpreter: Option<&Interpreter>) -> Result<u8> {
             );
             Err(Error::new(ErrorKind::Unavailable, message).with_hint(hint))
         }
-    }
+    };
+    status.map(Ended::from)
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
-    ErrorKind, Result, Value,
+    Error, ErrorKind, Result, Value,
     context::Overrides,
     engine::{Cell, run_cell},
     value::Map,
@@ -12,6 +12,7 @@ use aikit_core::{
 use super::{Desk, Request, input::FrontEnd, subshell::Shell};
 use crate::{
     capture::CellOutput,
+    history::Entry,
     wire::{
         Object,
         display::{ExecuteResult, bundle},
@@ -74,12 +75,14 @@ pub(crate) async fn run(
             .ok()
             .and_then(Option::as_ref)
             .and_then(plain_text);
-        if let Some(archive) = &shell.archive {
-            archive.add(execution_count, &asked.code, text.as_deref());
-        }
-        shell
-            .history()
-            .add(execution_count, asked.code.clone(), text);
+        desk.shells.keep(
+            &shell,
+            Entry {
+                number: execution_count,
+                input: asked.code.clone(),
+                output: text,
+            },
+        );
     }
     let stops_queue = result.is_err() && asked.stop_on_error;
     if !asked.silent {
@@ -117,6 +120,17 @@ pub(crate) fn abort(desk: &Desk, shell: &Shell, request: &Request) {
     desk.publish_state(request, ExecutionState::Busy);
     let execution_count = shell.execution_count();
     desk.reply(request, &ExecuteReply::Aborted { execution_count }.into());
+    desk.publish_state(request, ExecutionState::Idle);
+}
+
+/// Answers a cell that is not run, because of `error`.
+pub(crate) fn refuse(desk: &Desk, shell: &Shell, request: &Request, error: &Error) {
+    desk.publish_state(request, ExecutionState::Busy);
+    let reply = ExecuteReply::Error {
+        execution_count: shell.execution_count(),
+        error: Failure::from(error),
+    };
+    desk.reply(request, &reply.into());
     desk.publish_state(request, ExecutionState::Idle);
 }
 

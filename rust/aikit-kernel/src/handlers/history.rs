@@ -1,20 +1,31 @@
 //! `history`: earlier cells, of this session and of those before it.
 
-use super::subshell::Shell;
-use crate::wire::history::{HistoryReply, HistoryRequest};
+use super::{Desk, subshell::Shell};
+use crate::{
+    history::Own,
+    wire::history::{HistoryReply, HistoryRequest},
+};
+
+/// The session of a shell whose cells are kept in memory only.
+const FIRST_SESSION: u32 = 1;
 
 /// Answers a request.
-pub(crate) async fn reply(shell: &Shell, asked: &HistoryRequest) -> HistoryReply {
-    let Some(archive) = &shell.archive else {
-        return shell.history().find(asked, &[]);
+pub(crate) async fn reply(desk: &Desk, shell: &Shell, asked: &HistoryRequest) -> HistoryReply {
+    let shells = &desk.shells;
+    let mut own = Own {
+        shell: shell.number,
+        session: FIRST_SESSION,
     };
-    if let Some(session) = archive.session().await {
-        shell.history().set_session(session);
+    let Some(archive) = &shells.archive else {
+        return shells.history().find(own, asked, &[]);
+    };
+    if let Some(session) = archive.session(&shell.session).await {
+        own.session = session;
     }
-    let wanted = shell.history().elsewhere(asked);
+    let wanted = shells.history().elsewhere(own, asked);
     let elsewhere = match wanted {
-        Some(wanted) => archive.cells(wanted).await,
+        Some(wanted) => archive.cells(&shell.session, wanted).await,
         None => Vec::new(),
     };
-    shell.history().find(asked, &elsewhere)
+    shells.history().find(own, asked, &elsewhere)
 }

@@ -182,7 +182,7 @@ async fn answer_content(
         Content::CompleteRequest(asked) => complete::reply(desk, asked).await,
         Content::InspectRequest(asked) => inspect::reply(desk, asked).await,
         Content::IsCompleteRequest(asked) => is_complete::reply(desk, asked).into(),
-        Content::HistoryRequest(asked) => history::reply(shell, asked).await.into(),
+        Content::HistoryRequest(asked) => history::reply(desk, shell, asked).await.into(),
         Content::CommInfoRequest(asked) => comm::info(desk, asked).into(),
         Content::InterruptRequest(_) => {
             lifecycle::interrupt_until_stopped(desk);

@@ -11,13 +11,13 @@ use std::{
     },
 };
 
-use aikit_core::{Error, ErrorKind, Result, io};
+use aikit_core::{Error, ErrorKind, Result};
 use tokio::sync::Notify;
 
 use super::{Desk, Request};
 use crate::{
-    archive::{Archive, FLUSH_LIMIT, HistoryPlace},
-    history::History,
+    archive::{Archive, HistoryPlace, SessionNumber},
+    history::{Entry, History},
     wire::{
         frame::refusal,
         header::Header,
@@ -35,24 +35,22 @@ pub(crate) struct Shell {
     /// Its identity; the main one has none.
     pub(crate) id: Option<Arc<str>>,
     /// How many were made before it; 0 for the main one.
-    number: u32,
+    pub(super) number: u32,
     /// Number of its last cell that counted.
     execution_count: AtomicU32,
-    history: Mutex<History>,
-    /// Where its cells are kept beyond this kernel.
-    pub(crate) archive: Option<Archive>,
+    /// Its session among those of the project.
+    pub(super) session: SessionNumber,
     /// Held while the user is asked: one question at a time.
     pub(super) asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Shell {
-    fn new(id: Option<Arc<str>>, number: u32, place: Option<&HistoryPlace>) -> Self {
+    fn new(id: Option<Arc<str>>, number: u32) -> Self {
         Self {
             id,
             number,
             execution_count: AtomicU32::new(0),
-            history: Mutex::default(),
-            archive: place.cloned().map(Archive::new),
+            session: SessionNumber::default(),
             asking: Arc::default(),
         }
     }
@@ -74,11 +72,6 @@ impl Shell {
             number => format!("subshell {number} cell [{execution_count}]"),
         }
     }
-
-    pub(super) fn history(&self) -> MutexGuard<'_, History> {
-        // A plain mutex: it is never held across an await.
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The shells of the kernel.
@@ -86,7 +79,9 @@ impl Shell {
 pub(crate) struct Shells {
     pub(crate) main: Arc<Shell>,
     beside: Mutex<Beside>,
-    place: Option<HistoryPlace>,
+    history: Mutex<History>,
+    /// Where cells are kept beyond this kernel.
+    pub(crate) archive: Option<Archive>,
     /// Told when one was deleted.
     pub(crate) deleted: Notify,
 }
@@ -102,9 +97,10 @@ struct Beside {
 impl Shells {
     pub(super) fn new(place: Option<HistoryPlace>) -> Self {
         Self {
-            main: Arc::new(Shell::new(None, 0, place.as_ref())),
+            main: Arc::new(Shell::new(None, 0)),
             beside: Mutex::default(),
-            place,
+            history: Mutex::default(),
+            archive: place.map(Archive::new),
             deleted: Notify::new(),
         }
     }
@@ -133,10 +129,22 @@ impl Shells {
         beside.shells.iter().any(|it| it.id.as_deref() == Some(id))
     }
 
-    /// All of them, the main one first.
-    pub(crate) fn all(&self) -> Vec<Arc<Shell>> {
-        let main = std::iter::once(Arc::clone(&self.main));
-        main.chain(self.beside().shells.iter().cloned()).collect()
+    /// The cells of all shells.
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        // A plain mutex: it is never held across an await.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a cell of a shell.
+    pub(super) fn keep(&self, shell: &Shell, cell: Entry) {
+        if let Some(archive) = &self.archive {
+            archive.add(shell.number, &shell.session, &cell);
+        }
+        let mut history = self.history();
+        // Asked under the lock: what is deleted from now on is forgotten after this.
+        if shell.id.as_deref().is_none_or(|id| self.has(id)) {
+            history.add(shell.number, cell);
+        }
     }
 }
 
@@ -151,7 +159,7 @@ pub(super) fn create(desk: &Desk) -> Result<CreateSubshellReply> {
     }
     let id: Arc<str> = desk.context.clock().uuid().to_string().into();
     beside.made += 1;
-    let shell = Shell::new(Some(Arc::clone(&id)), beside.made, shells.place.as_ref());
+    let shell = Shell::new(Some(Arc::clone(&id)), beside.made);
     beside.shells.push_back(Arc::new(shell));
     Ok(CreateSubshellReply {
         subshell_id: id.as_ref().to_owned(),
@@ -170,13 +178,8 @@ pub(super) fn delete(desk: &Desk, id: &str) -> Result<DeleteSubshellReply> {
     };
     let shell = shell.ok_or_else(|| unknown(id))?;
     desk.stop_shell(&shell);
+    desk.shells.history().forget(shell.number);
     desk.shells.deleted.notify_one();
-    // Held until its last cells are kept.
-    drop(io::spawn(async move {
-        if let Some(archive) = &shell.archive {
-            archive.flush(FLUSH_LIMIT).await;
-        }
-    }));
     Ok(DeleteSubshellReply {})
 }
 

@@ -2,11 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aikit_core::{clock::SystemClock, io};
+use aikit_core::{
+    Result, Value,
+    broadcast::Listener,
+    clock::{Clock as _, SystemClock},
+    event::EventKind,
+    io,
+};
 use aikit_kernel::{
+    HistoryPlace,
     client::Client,
     connection::{ConnectionInfo, SocketName, Transport},
-    kernel::{Exit, Kernel, KernelOptions},
+    kernel::{Kernel, KernelOptions, Program},
     wire::{
         Content,
         execute::ExecuteReply,
@@ -14,6 +21,7 @@ use aikit_kernel::{
         lifecycle::{InterruptReply, InterruptRequest, ShutdownReply, ShutdownRequest},
     },
 };
+use futures::future::BoxFuture;
 
 use crate::{
     conversation::{Conversation, cell, ok, outline, talk},
@@ -74,7 +82,7 @@ fn a_shutdown_is_answered_broadcast_and_ends_the_kernel() {
             assert_eq!(reply, ShutdownReply { restart }.into());
             let heard = conversation.broadcasts(&id).await;
             assert_eq!(outline(&heard), ["Busy", "shutdown_reply", "Idle"]);
-            assert_eq!(conversation.kernel.await.unwrap(), Exit { restart });
+            assert_eq!(conversation.kernel.await.unwrap().restart, restart);
             for socket in SocketName::ALL {
                 let path = conversation.connection.endpoint(socket).ipc_path();
                 assert!(!path.exists(), "{} stays", path.display());
@@ -105,6 +113,50 @@ fn a_shutdown_stops_what_runs_and_leaves_behind_what_does_not_stop() {
                 .unwrap();
         });
     }
+}
+
+/// What never ends by itself: a function of a subscription, and the opening of the history's store.
+fn stuck_program() -> (Program, Listener) {
+    let program = EchoEngine::default().into_program();
+    let stuck = |_| -> BoxFuture<'static, Result<()>> { Box::pin(std::future::pending()) };
+    let listener = program
+        .context
+        .events()
+        .subscribe("**")
+        .listen("stuck", stuck);
+    let kind = EventKind::custom("last").unwrap();
+    program.context.publish(kind, Value::Null);
+    let history = HistoryPlace {
+        open: Arc::new(|| Box::pin(std::future::pending())),
+        prefix: String::new(),
+    };
+    let program = Program {
+        history: Some(history),
+        ..program
+    };
+    (program, listener)
+}
+
+#[test]
+fn the_parts_of_the_end_share_one_time_limit() {
+    talk(async {
+        let (program, _listener) = stuck_program();
+        let mut conversation = Conversation::start_program(Transport::Tcp, program).await;
+        conversation.execute("echo kept").await;
+        conversation.client.shell.send(cell("hang")).await.unwrap();
+        conversation
+            .wait_for(|content| matches!(content, Content::ExecuteInput(_)))
+            .await;
+        let began = SystemClock.monotonic();
+        let asked = ShutdownRequest::default();
+        conversation.client.control.send(asked).await.unwrap();
+        let exit = conversation.kernel.await.unwrap();
+        let took = SystemClock.monotonic() - began;
+        // The cell two seconds, the function and the store one second beside each other.
+        assert!(took < Duration::from_millis(3_700), "{took:?}");
+        assert!(exit.time_left >= Duration::from_millis(500), "{exit:?}");
+        assert!(took + exit.time_left < Duration::from_secs(5), "{exit:?}");
+    });
 }
 
 #[test]
@@ -147,7 +199,7 @@ fn a_kernel_ends_with_its_parent() {
         let kernel = Kernel::bind(connection, options).await.unwrap();
         let running = kernel.run(EchoEngine::default().into_program());
         let exit = io::spawn(running).await.unwrap();
-        assert_eq!(exit, Exit { restart: false });
+        assert!(!exit.restart);
     });
 }
 

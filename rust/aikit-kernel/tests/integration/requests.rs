@@ -273,3 +273,53 @@ fn an_engine_without_shells_has_the_main_one_only() {
         );
     });
 }
+
+#[test]
+fn a_shell_with_too_many_cells_refuses_more_and_answers_everything_else() {
+    talk(async {
+        const WAITING_MAX: usize = 10_000;
+        let mut conversation = Conversation::start().await;
+        let running = conversation.client.shell.send(cell("spin")).await.unwrap();
+        conversation
+            .wait_for(|content| matches!(content, Content::ExecuteInput(_)))
+            .await;
+        for _ in 0..WAITING_MAX {
+            conversation
+                .client
+                .shell
+                .send(cell("echo x"))
+                .await
+                .unwrap();
+        }
+        let surplus = conversation
+            .client
+            .shell
+            .send(cell("echo x"))
+            .await
+            .unwrap();
+        let refused = conversation.hear(&surplus).await;
+        assert_eq!(outline(&refused.broadcasts), ["Busy", "Idle"]);
+        let Content::ExecuteReply(ExecuteReply::Error { error, .. }) = refused.reply else {
+            panic!("{:?}", refused.reply)
+        };
+        assert_eq!(error.ename, "limit_exceeded");
+        assert!(
+            error.evalue.contains("10000 cells wait"),
+            "{}",
+            error.evalue
+        );
+        let info = conversation.request(KernelInfoRequest {}).await;
+        assert!(matches!(info.reply, Content::KernelInfoReply(_)));
+        let control = &mut conversation.client.control;
+        control.send(InterruptRequest {}).await.unwrap();
+        conversation.hear(&running).await;
+        for _ in 0..WAITING_MAX {
+            let reply = conversation.client.shell.receive().await.unwrap();
+            let aborted = matches!(
+                reply.content.unwrap(),
+                Content::ExecuteReply(ExecuteReply::Aborted { .. })
+            );
+            assert!(aborted);
+        }
+    });
+}
