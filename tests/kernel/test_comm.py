@@ -142,6 +142,30 @@ def test_a_response_to_a_front_ends_request_goes_back_to_it(kernel: Conversation
     comm.close()
 
 
+def test_what_a_cell_publishes_has_its_request_as_parent(kernel: Conversation) -> None:
+    channel = name()
+    comm = Comm(kernel, {"channel": channel})
+    other = Comm(kernel, {"channel": channel})
+    kernel.broadcasts(other.opening)
+    publishes = f"Channel.publish('{channel}', 'KIND')"
+    code = (
+        f"{publishes}\ngo = false\n"
+        f"async(function() while not go do sleep(0.001) end {publishes} end) nil"
+    )
+    cell = kernel.client.execute(code.replace("KIND", "of the cell"))
+    assert comm.heard_whole()["parent_header"]["msg_id"] == cell
+    kernel.client.get_shell_msg(timeout=30)
+    # What it left running publishes beside a later cell, and it is still its own.
+    later = kernel.client.execute("go = true")
+    assert comm.heard_whole()["parent_header"]["msg_id"] == cell
+    assert kernel.client.get_shell_msg(timeout=30)["parent_header"]["msg_id"] == later
+    # What comes from a front end is of no cell.
+    other.send({"type": "typed"})
+    assert comm.heard_whole()["parent_header"]["msg_id"] == comm.opening
+    comm.close()
+    other.close()
+
+
 def test_open_comms_are_listed_until_they_are_closed(kernel: Conversation) -> None:
     comm = Comm(kernel, {"channel": name()})
     kernel.broadcasts(comm.opening)

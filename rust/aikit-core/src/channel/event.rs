@@ -30,6 +30,8 @@ pub struct ChannelEvent {
     pub metadata: ChannelMetadata,
     /// Whom it is for, where not for everybody; a connection looks at `connection_id` in it.
     pub target: Option<Value>,
+    /// Request whose Context published it; no part of what subscribers are shown.
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 /// When an event was published, by whom, for what.
@@ -67,6 +69,7 @@ impl Weigh for ChannelEvent {
             metadata.source.as_deref(),
             metadata.execution_id.as_deref(),
             metadata.source_connection_id.as_deref(),
+            self.request_id.as_deref(),
         ];
         let texts: usize = texts.into_iter().flatten().map(str::len).sum();
         let extra = metadata.extra.iter();
@@ -89,7 +92,14 @@ impl ChannelEvent {
             payload,
             metadata: ChannelMetadata::default(),
             target: None,
+            request_id: None,
         }
+    }
+
+    /// Identity of the request whose Context published it, if one did: where it is sent on, as what
+    /// belongs to that request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// A request that is answered by a response with the same id.

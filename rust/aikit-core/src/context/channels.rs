@@ -211,6 +211,7 @@ impl Context {
         let execution = || self.execution_id();
         metadata.execution_id = metadata.execution_id.take().or_else(execution);
         metadata.tick = metadata.tick.or_else(|| self.tick());
+        event.request_id = Some(Arc::clone(&self.0.shared.request_id));
     }
 
     /// Calls `function` with each event of a channel from now on, see [`Channel::listen`].

@@ -1,7 +1,7 @@
 //! `comm_*`: the comms that front ends open. The one target is `aikit.channel`, a channel of core.
 //!
 //! The front end opens a comm with `{channel: name}`. It then gets each event of the channel as a
-//! `comm_msg`, but not those it has sent itself and not those for another connection; what it sends
+//! `comm_msg`, whose parent is the cell that published it, but not those it has sent itself and not those for another connection; what it sends
 //! is published. All of it happens beside the running cell, so that a front end can answer what a
 //! cell waits for.
 
@@ -231,9 +231,14 @@ impl Place {
 
     fn send(&self, event: &ChannelEvent) {
         let message = event_message(&self.comm_id, event);
-        let parent = self.asked.take(event);
+        let parent = self.asked.take(event).or_else(|| self.publisher(event));
         let parent = parent.as_ref().unwrap_or(&self.parent);
         self.desk.sockets.iopub.publish(parent, &message);
+    }
+
+    /// Header of the cell that published `event`: what a cell brings about has it as its parent.
+    fn publisher(&self, event: &ChannelEvent) -> Option<Bytes> {
+        self.desk.header_of(event.request_id()?)
     }
 }
 

@@ -193,7 +193,8 @@ async fn execute(
     let sink = Arc::new(output.clone());
     let outcome = run_cell(&*desk.engine, &root, cell, sink, |cx| {
         output.follow(cx);
-        desk.start(shell, cx.clone(), front_end)
+        let header = request.message.raw_header.clone();
+        desk.start(shell, cx.clone(), header, front_end)
     })
     .await;
     root.recent().push(Arc::clone(root.graph()));

@@ -1,12 +1,13 @@
 //! `interrupt`: stops the running cells, and nothing else.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use aikit_core::{Context, ErrorKind, io};
+use bytes::Bytes;
 
 use crate::handlers::{Desk, input::FrontEnd, subshell::Shell};
 
@@ -19,10 +20,17 @@ const DELETED: Reason = (ErrorKind::Cancelled, "the subshell was deleted");
 /// An engine that was only about to start its cell has not heard the first time.
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
+/// Cells that ended and are remembered, because what they left running may still publish something.
+const ENDED_MAX: usize = 256;
+/// Longest header of a request that is remembered, in bytes.
+const HEADER_BYTES_MAX: usize = 1 << 14;
+
 /// What an interrupt may mean.
 #[derive(Debug, Default)]
 pub(crate) struct Current {
     cells: Vec<RunningCell>,
+    /// The last cells that ended, oldest first: identity, and header of the request byte for byte.
+    ended: VecDeque<(String, Bytes)>,
     /// By shell, while a request was taken from its queue and none of its code runs: why what
     /// it would run next must not begin, if it must not.
     taken: HashMap<Option<Arc<str>>, Option<Reason>>,
@@ -33,6 +41,8 @@ pub(crate) struct Current {
 struct RunningCell {
     context: Context,
     shell: Option<Arc<str>>,
+    /// Header of its request, byte for byte.
+    header: Bytes,
     /// Absent when its client answers no questions.
     front_end: Option<FrontEnd>,
 }
@@ -52,9 +62,15 @@ impl Drop for Running<'_> {
             .iter()
             .position(|cell| cell.context.request_id() == self.request_id);
         if let Some(own) = own {
-            let shell = current.cells.remove(own).shell;
+            let RunningCell { shell, header, .. } = current.cells.remove(own);
             // What an interrupt means now is what else the request runs: its expressions.
             current.taken.insert(shell, None);
+            if header.len() <= HEADER_BYTES_MAX {
+                let surplus = current.ended.len().saturating_sub(ENDED_MAX - 1);
+                current.ended.drain(..surplus);
+                let request_id = std::mem::take(&mut self.request_id);
+                current.ended.push_back((request_id, header));
+            }
         }
     }
 }
@@ -74,6 +90,7 @@ impl Desk {
         &self,
         shell: &Shell,
         context: Context,
+        header: Bytes,
         front_end: Option<FrontEnd>,
     ) -> Running<'_> {
         let mut current = self.current();
@@ -84,6 +101,7 @@ impl Desk {
         current.cells.push(RunningCell {
             context,
             shell: shell.id.clone(),
+            header,
             front_end,
         });
         Running {
@@ -101,6 +119,18 @@ impl Desk {
         let in_main = || current.cells.iter().find(|cell| cell.shell.is_none());
         let cell = cell.or_else(in_main).or_else(|| current.cells.first());
         cell?.front_end.clone()
+    }
+
+    /// Header of the request that ran or runs the cell `request_id`, byte for byte, if it is
+    /// remembered.
+    pub(super) fn header_of(&self, request_id: &str) -> Option<Bytes> {
+        let current = self.current();
+        let running = |cell: &&RunningCell| cell.context.request_id() == request_id;
+        if let Some(cell) = current.cells.iter().find(running) {
+            return Some(cell.header.clone());
+        }
+        let ended = current.ended.iter().find(|(id, _)| id == request_id);
+        ended.map(|(_, header)| header.clone())
     }
 
     /// Stops the cell `request_id`; the answer is whether it runs.
