@@ -215,11 +215,16 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Runs `code`, asks it to stop when it has printed that it began, and gives its error.
+/// Runs `code`, asks it to stop when it has begun, and gives its error.
 fn interrupt(fixture: &Arc<Fixture>, code: &str) -> aikit_core::Error {
+    interrupt_at_print(fixture, &format!("print('on'); {code}"))
+}
+
+/// Runs `code`, asks it to stop when it has printed something, and gives its error.
+fn interrupt_at_print(fixture: &Arc<Fixture>, code: &str) -> aikit_core::Error {
     let (sender, receiver) = mpsc::channel();
     let running = Arc::clone(fixture);
-    let code = format!("print('on'); {code}");
+    let code = code.to_owned();
     thread::spawn(move || sender.send(running.run(&code).map(drop)));
     fixture.sink.wait_for_text();
     fixture.engine.interrupt();
@@ -264,9 +269,9 @@ fn an_interrupt_without_a_cell_does_nothing() {
 #[test]
 fn a_stopped_coroutine_can_still_be_closed_and_stopped_again() {
     let fixture = Arc::new(Fixture::new());
-    let error = interrupt(
+    let error = interrupt_at_print(
         &fixture,
-        "stopped = coroutine.create(function() local x <close> = setmetatable({},{__close=function() while true do end end}) while true do end end) coroutine.resume(stopped)",
+        "stopped = coroutine.create(function() local x <close> = setmetatable({},{__close=function() while true do end end}) print('in it') while true do end end) coroutine.resume(stopped)",
     );
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert_eq!(fixture.shown("coroutine.status(stopped)"), "\"dead\"");
