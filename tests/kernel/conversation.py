@@ -72,9 +72,17 @@ class Conversation:
         self.client.start_channels()
         try:
             self.client.wait_for_ready(timeout=TIMEOUT_S)
+            self._pass_over_early_replies()
         except BaseException:
             self.close()
             raise
+
+    def _pass_over_early_replies(self) -> None:
+        """On a busy machine `wait_for_ready` asks more than once; later answers come behind it."""
+        last = self.client.kernel_info()
+        while self.client.get_shell_msg(timeout=TIMEOUT_S)["parent_header"]["msg_id"] != last:
+            pass
+        self.broadcasts(last)
 
     def close(self) -> None:
         self.client.stop_channels()
