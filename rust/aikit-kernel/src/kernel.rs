@@ -27,7 +27,7 @@ use crate::{
     lane::{self, Lane},
     life::{self, Parent},
     senders::Senders,
-    socket::{Inboxes, Sockets},
+    socket::{Inboxes, Sockets, cork::corked},
     wire::{
         Content,
         frame::{Codec, Incoming},
@@ -154,7 +154,7 @@ impl Kernel {
             answering: JoinSet::new(),
             senders: Senders::default(),
         };
-        shell_loop.run().await
+        corked(shell_loop.run()).await
     }
 }
 

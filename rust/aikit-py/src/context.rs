@@ -202,7 +202,8 @@ impl Drop for Held {
         }
         if let Some(task) = self.task.take() {
             // The thread is attached, so this only fails while the interpreter ends.
-            let _ended = interpreter::try_attach(|py| task.call_method0(py, intern!(py, "unblock")));
+            let _ended =
+                interpreter::try_attach(|py| task.call_method0(py, intern!(py, "unblock")));
         }
     }
 }

@@ -216,7 +216,7 @@ impl Hub {
         }
     }
 
-    fn subscribe(&self, peer: &Peer, topic: &Bytes) {
+    fn subscribe(&self, peer: &Arc<Peer>, topic: &Bytes) {
         // JEP 65: a subscription that is not UTF-8 is ignored; no topic of ours begins with it.
         let Ok(subscription) = std::str::from_utf8(topic).map(str::to_owned) else {
             return;

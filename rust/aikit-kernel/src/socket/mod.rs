@@ -1,10 +1,13 @@
 //! The five sockets, bound; and a client's ends of them.
 //!
-//! One small server side of ZMTP carries all five: `zmtp` frames, `peer` queues, `strangers`
-//! counts what is kept before a signature was seen, `listener` binds, `server` connects the four, and `router`, `heartbeat` and `iopub` say what messages mean. The
-//! `zeromq` crate carries the client's ends, in `client`. Why: docs/decisions/0002-iopub.md.
+//! One small server side of ZMTP carries all five: `zmtp` frames, `peer` queues and writes, `cork`
+//! writes together what was made together, `strangers` counts what is kept before a signature was
+//! seen, `listener` binds, `server` connects these, and `router`, `heartbeat` and `iopub` say what
+//! messages mean. The `zeromq` crate carries the client's ends, in `client`.
+//! Why: docs/decisions/0002-iopub.md.
 
 pub mod client;
+pub(crate) mod cork;
 mod heartbeat;
 pub mod iopub;
 mod listener;

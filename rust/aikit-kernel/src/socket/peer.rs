@@ -2,15 +2,18 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
+    future::poll_fn,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::{io::AsyncWriteExt, sync::Notify};
+use tokio::sync::Notify;
 use tracing::warn;
 
-use super::{strangers::Stranger, zmtp::Writer};
+use super::{cork, strangers::Stranger, zmtp::Writer};
 
 /// Small messages are joined up to this size, so that one system call sends many.
 const BATCH_BYTES: usize = 1 << 16;
@@ -32,6 +35,9 @@ pub(super) struct Peer {
     pub(super) identity: Bytes,
     stranger: Arc<Stranger>,
     queue: Mutex<Queue>,
+    outlet: Mutex<Outlet>,
+    /// Told after every progress of any writer of the socket.
+    progress: Arc<Notify>,
     filled: Notify,
     /// Told once, when the peer is closed.
     ended: Notify,
@@ -47,6 +53,20 @@ struct Queue {
     /// All bytes ever written: moves while the peer reads.
     written: u64,
     closed: bool,
+}
+
+/// The connection, and what is being written to it.
+struct Outlet {
+    writer: Writer,
+    batch: Bytes,
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlet")
+            .field("batch", &self.batch.len())
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -71,12 +91,20 @@ pub(super) struct Backlog {
 }
 
 impl Peer {
-    pub(super) fn new(number: u64, identity: Bytes, stranger: Arc<Stranger>) -> Self {
+    pub(super) fn new(
+        identity: Bytes,
+        stranger: Arc<Stranger>,
+        writer: Writer,
+        progress: Arc<Notify>,
+    ) -> Self {
+        let batch = Bytes::new();
         Self {
-            number,
+            number: stranger.number,
             identity,
             stranger,
             queue: Mutex::default(),
+            outlet: Mutex::new(Outlet { writer, batch }),
+            progress,
             filled: Notify::new(),
             ended: Notify::new(),
         }
@@ -98,16 +126,16 @@ impl Peer {
     }
 
     /// Queues an encoded message; never waits. A peer that reads too little is disconnected.
-    pub(super) fn push(&self, message: Bytes) {
+    pub(super) fn push(self: &Arc<Self>, message: Bytes) {
         self.queue_up(message, false);
     }
 
     /// As [`Peer::push`], for what anybody can make us say; the bound is narrower.
-    pub(super) fn answer(&self, message: Bytes) {
+    pub(super) fn answer(self: &Arc<Self>, message: Bytes) {
         self.queue_up(message, true);
     }
 
-    fn queue_up(&self, bytes: Bytes, is_answer: bool) {
+    fn queue_up(self: &Arc<Self>, bytes: Bytes, is_answer: bool) {
         let message = Message { bytes, is_answer };
         let mut queue = self.queue();
         if queue.closed {
@@ -130,7 +158,20 @@ impl Peer {
             self.stranger.owe(queue.answers_bytes);
         }
         drop(queue);
-        self.filled.notify_one();
+        if !cork::holds(self) {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Writes what waits as far as one call to the operating system takes it; the rest is its
+    /// task's.
+    pub(super) fn write_now(&self) {
+        let mut nobody = Context::from_waker(std::task::Waker::noop());
+        let written = self.poll_write(&mut nobody);
+        if !matches!(written, Poll::Ready(Ok(false))) {
+            // More waits, or the connection is full or broken, which its task hears of again.
+            self.filled.notify_one();
+        }
     }
 
     /// Drops what waits, and ends the connection.
@@ -155,57 +196,59 @@ impl Peer {
         }
     }
 
-    /// Writes what is queued until the peer is closed; `written` is called after each progress.
+    /// Writes what is queued until the peer is closed.
     ///
     /// # Errors
     ///
     /// When the connection breaks.
-    pub(super) async fn write_all(
-        &self,
-        writer: &mut Writer,
-        written: impl Fn(),
-    ) -> io::Result<()> {
+    pub(super) async fn write_all(&self) -> io::Result<()> {
         let mut ended = std::pin::pin!(self.ended.notified());
-        while let Some(mut batch) = self.batch().await {
-            while !batch.is_empty() {
-                let count = tokio::select! {
-                    biased;
-                    // One that never reads is not waited for.
-                    () = &mut ended => return Ok(()),
-                    count = writer.write(&batch) => count?,
-                };
-                if count == 0 {
-                    return Err(io::ErrorKind::WriteZero.into());
-                }
-                let _sent = batch.split_to(count);
-                let mut queue = self.queue();
-                queue.bytes = queue.bytes.saturating_sub(count);
-                queue.written += count as u64;
-                drop(queue);
-                written();
+        loop {
+            let waits = tokio::select! {
+                biased;
+                // One that never reads is not waited for.
+                () = &mut ended => return Ok(()),
+                waits = poll_fn(|cx| self.poll_write(cx)) => waits?,
+            };
+            if !waits {
+                self.filled.notified().await;
             }
         }
-        Ok(())
     }
 
-    /// What to write next, small messages joined; `None` when the peer is closed.
-    async fn batch(&self) -> Option<Bytes> {
-        loop {
-            {
-                let mut queue = self.queue();
-                if queue.closed {
-                    return None;
-                }
-                let before = queue.answers_bytes;
-                if let Some(batch) = queue.take_batch() {
-                    if queue.answers_bytes < before {
-                        self.stranger.owe(queue.answers_bytes);
-                    }
-                    return Some(batch);
-                }
+    /// Writes once of what waits; whether more does.
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner);
+        let outlet = &mut *outlet;
+        if outlet.batch.is_empty() {
+            match self.take_batch() {
+                Some(batch) => outlet.batch = batch,
+                None => return Poll::Ready(Ok(false)),
             }
-            self.filled.notified().await;
         }
+        let count = ready!(outlet.writer.as_mut().poll_write(cx, &outlet.batch))?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let _sent = outlet.batch.split_to(count);
+        let mut queue = self.queue();
+        queue.bytes = queue.bytes.saturating_sub(count);
+        queue.written += count as u64;
+        let waits = !outlet.batch.is_empty() || !queue.messages.is_empty();
+        drop(queue);
+        self.progress.notify_waiters();
+        Poll::Ready(Ok(waits))
+    }
+
+    /// What to write next, small messages joined.
+    fn take_batch(&self) -> Option<Bytes> {
+        let mut queue = self.queue();
+        let before = queue.answers_bytes;
+        let batch = queue.take_batch();
+        if queue.answers_bytes < before {
+            self.stranger.owe(queue.answers_bytes);
+        }
+        batch
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

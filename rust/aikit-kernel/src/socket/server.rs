@@ -307,16 +307,16 @@ async fn serve(
         // As in libzmq: a zero byte, which no identity of a peer's own choice begins with.
         identity = [&[0][..], &number.to_be_bytes()].concat().into();
     }
-    let peer = Arc::new(Peer::new(number, identity, stranger));
+    let progress = Arc::clone(&inner.progress);
+    let peer = Arc::new(Peer::new(identity, stranger, writer, progress));
     if let Some(connection) = inner.connections().by_number.get_mut(&number) {
         connection.peer = Some(Arc::clone(&peer));
     }
     inner.handler.joined(&peer);
     inner.progress.notify_waiters();
-    let progress = || inner.progress.notify_waiters();
     tokio::select! {
         read = read_all(inner, &peer, messages, settling) => read,
-        written = peer.write_all(&mut writer, progress) => written,
+        written = peer.write_all() => written,
     }
 }
 
