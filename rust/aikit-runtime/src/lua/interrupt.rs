@@ -11,13 +11,11 @@
 //!
 //! Each cell has a flag of its own, and several may run in turn. A task and a function that was
 //! handed over have a Context of their own, which can be cancelled or pass its deadline while the
-//! rest goes on. While one of these is polled, its flag is among those of [`within_run`], and the
-//! hook raises for as long as one of them is raised.
+//! rest goes on. While one of these is polled, its flag is among those of [`runs`], and the hook
+//! raises for as long as one of them is raised.
 //!
 //! While cells of several shells run, one that computes for long is preempted: the hook yields the
-//! coroutine in place of raising, and whoever polls it polls others first. That is for one poll
-//! only as well. Code that cannot yield, because a C function stands around it, goes on until it
-//! can; so does our own Lua code, which counts on not being preempted.
+//! coroutine in place of raising, see [`preemption`].
 //!
 //! Each Lua thread has a [`Control`] of its own. They are leaked and used again, because a handler
 //! may look at any of them at any time.
@@ -26,9 +24,11 @@
     reason = "signals and Lua hooks exist as C interfaces only; every block says why it is sound"
 )]
 
+mod preemption;
+mod runs;
+
 use std::{
     cell::Cell,
-    ffi::CStr,
     fmt,
     os::raw::{c_int, c_void},
     ptr,
@@ -46,7 +46,14 @@ use mlua::{
     ffi::{self, lua_Debug, lua_State},
 };
 
-use super::{run::OfCell, signal};
+use self::{preemption::hand_over, runs::PolledRun};
+pub(super) use self::{
+    preemption::{
+        can_yield, forget_yielded, is_preempted, set_can_yield, take_preempted, take_yielded,
+    },
+    runs::{within_cell, within_run},
+};
+use super::signal;
 
 /// What the hook raises.
 #[derive(Clone, Copy, Debug)]
@@ -234,40 +241,6 @@ impl Control {
         })
     }
 
-    /// Stops what is left over from a cell that has ended, when its poll of the number `seen` still
-    /// runs: a cell that must stop may wait for it. Answers the number of the poll that runs now.
-    /// [`Control::signal_unless`] must follow.
-    pub(super) fn stop_leftover(&self, seen: Option<u64>) -> Option<u64> {
-        let poll = self.poll.load(Ordering::SeqCst);
-        if poll.is_multiple_of(2) {
-            return None;
-        }
-        if seen == Some(poll) {
-            self.stopped_leftover.store(poll, Ordering::SeqCst);
-        }
-        Some(poll)
-    }
-
-    /// Lets others run when the poll of the number `seen` still runs; answers the number of the one
-    /// that runs now, if Lua does.
-    pub(super) fn preempt(&self, seen: Option<u64>) -> Option<u64> {
-        let poll = self.poll.load(Ordering::SeqCst);
-        if poll.is_multiple_of(2) {
-            return None;
-        }
-        if seen == Some(poll) {
-            self.preempted_poll.store(poll, Ordering::SeqCst);
-            self.signal_unless(&|| !self.is_in(poll));
-        }
-        Some(poll)
-    }
-
-    /// Whether the poll that runs must let others run. Called on the thread that owns Lua only.
-    fn is_turn_over(&self) -> bool {
-        let poll = self.poll.load(Ordering::SeqCst);
-        poll % 2 == 1 && poll == self.preempted_poll.load(Ordering::SeqCst)
-    }
-
     /// Whether the poll of that number still runs.
     pub(super) fn is_in(&self, poll: u64) -> bool {
         self.poll.load(Ordering::SeqCst) == poll
@@ -278,24 +251,6 @@ impl Control {
         let poll = self.poll.load(Ordering::SeqCst);
         let is_stopped = poll % 2 == 1 && poll == self.stopped_poll.load(Ordering::SeqCst);
         is_stopped || self.asked.load(Ordering::SeqCst) || self.is_run_asked()
-    }
-
-    /// Whether a run that is being polled was asked to stop.
-    fn is_run_asked(&self) -> bool {
-        let at = |run: *mut PolledRun| {
-            // SAFETY: runs stand on the stack of this very thread and are taken off the list
-            // before they go, see `within_run`; their flags live at least as long.
-            unsafe {
-                run.as_ref()
-                    .map(|run| (run, &*run.asked, run.is_over.as_ref()))
-            }
-        };
-        let poll = self.poll.load(Ordering::SeqCst);
-        let is_slow = poll % 2 == 1 && poll == self.stopped_leftover.load(Ordering::SeqCst);
-        let is_over = |flag: Option<&AtomicBool>| flag.is_some_and(|it| it.load(Ordering::SeqCst));
-        let innermost = at(self.run.load(Ordering::SeqCst));
-        std::iter::successors(innermost, |(run, _, _)| at(run.outer))
-            .any(|(_, asked, over)| asked.load(Ordering::SeqCst) || (is_slow && is_over(over)))
     }
 
     /// Makes the Lua thread look at the flag, unless what was to be stopped `is_over`. Nothing
@@ -370,9 +325,6 @@ unsafe fn arm(state: *mut lua_State, instructions: c_int) {
     unsafe { ffi::lua_sethook(state, Some(hook), ffi::LUA_MASKCOUNT, instructions) };
 }
 
-/// After so many instructions it is looked again whether code can be preempted that could not.
-const INSTRUCTIONS_BETWEEN_LOOKS: c_int = 100;
-
 /// Raises the prebuilt error while the run is asked to stop, yields when its turn is over, and
 /// otherwise removes itself. Holds nothing that needs to be dropped, because `lua_error` does not
 /// return.
@@ -387,18 +339,7 @@ unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
             ffi::lua_error(state);
         }
         if control.is_turn_over() {
-            if control.can_yield.load(Ordering::Relaxed)
-                && ffi::lua_isyieldable(state) != 0
-                && !is_own_code(state)
-            {
-                control.yielded.store(state, Ordering::Relaxed);
-                control.is_preempted.store(true, Ordering::Relaxed);
-                // Still set, because `mlua` knows by that why the coroutine has yielded; it
-                // removes itself the next time.
-                ffi::lua_yieldk(state, 0, 0, None);
-            } else {
-                arm(state, INSTRUCTIONS_BETWEEN_LOOKS);
-            }
+            hand_over(control, state);
             return;
         }
         ffi::lua_sethook(state, None, 0, 0);
@@ -407,31 +348,6 @@ unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
         }
     }
 }
-
-/// Whether the function that runs is ours or that of `mlua`.
-///
-/// # Safety
-///
-/// Called in a hook of `state`.
-unsafe fn is_own_code(state: *mut lua_State) -> bool {
-    // SAFETY: the frame is read only when Lua has found it; a source lives as long as its frame.
-    unsafe {
-        let mut frame: lua_Debug = std::mem::zeroed();
-        if ffi::lua_getstack(state, 0, &raw mut frame) == 0
-            || ffi::lua_getinfo(state, c"S".as_ptr(), &raw mut frame) == 0
-            || frame.source.is_null()
-        {
-            return true;
-        }
-        let source = CStr::from_ptr(frame.source).to_bytes();
-        source
-            .get(1..)
-            .is_none_or(|name| OWN_SOURCES.iter().any(|own| name.starts_with(own)))
-    }
-}
-
-/// How the names of our own Lua code begin.
-const OWN_SOURCES: [&[u8]; 2] = [b"[aikit]", b"__mlua"];
 
 /// Tells the handler which coroutine runs from now on; answers which one did.
 ///
@@ -451,103 +367,6 @@ pub(super) unsafe fn switch(state: *mut lua_State) -> *mut lua_State {
         unsafe { arm(state, 1) };
     }
     previous
-}
-
-/// Says whether what runs from now on can be preempted; answers what was so before.
-pub(super) fn set_can_yield(can_yield: bool) -> bool {
-    OWN.get()
-        .is_some_and(|control| control.can_yield.swap(can_yield, Ordering::Relaxed))
-}
-
-/// Whether what runs can be preempted.
-pub(super) fn can_yield() -> bool {
-    OWN.get()
-        .is_some_and(|control| control.can_yield.load(Ordering::Relaxed))
-}
-
-/// Whether the hook has yielded this coroutine; told once.
-pub(super) fn take_yielded(state: *mut lua_State) -> bool {
-    OWN.get().is_some_and(|control| {
-        let taken = control.yielded.compare_exchange(
-            state,
-            ptr::null_mut(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        taken.is_ok()
-    })
-}
-
-/// Whether something was preempted in this poll.
-pub(super) fn is_preempted() -> bool {
-    OWN.get()
-        .is_some_and(|control| control.is_preempted.load(Ordering::Relaxed))
-}
-
-/// A coroutine that the engine polls has stopped running: nobody else asks why.
-pub(super) fn forget_yielded() {
-    if let Some(control) = OWN.get() {
-        control.yielded.store(ptr::null_mut(), Ordering::Relaxed);
-    }
-}
-
-/// Whether something was preempted in this poll, which ends.
-pub(super) fn take_preempted() -> bool {
-    OWN.get()
-        .is_some_and(|control| control.is_preempted.swap(false, Ordering::Relaxed))
-}
-
-/// A run that is being polled, and the one around it.
-#[derive(Debug)]
-struct PolledRun {
-    asked: *const AtomicBool,
-    /// Of a cell: whether it has ended; null for others.
-    is_over: *const AtomicBool,
-    outer: *mut Self,
-}
-
-/// Takes the innermost run off the list, also when its poll panics.
-struct LeaveRun {
-    control: &'static Control,
-    outer: *mut PolledRun,
-}
-
-impl Drop for LeaveRun {
-    fn drop(&mut self) {
-        compiler_fence(Ordering::SeqCst);
-        self.control.run.store(self.outer, Ordering::Relaxed);
-        // The place of the run on the stack is used again only when nobody finds it any more.
-        compiler_fence(Ordering::SeqCst);
-    }
-}
-
-/// Polls a run that stops, with all it calls, once `asked` is raised.
-pub(super) fn within_run<T>(asked: &AtomicBool, poll: impl FnOnce() -> T) -> T {
-    within(asked, ptr::null(), poll)
-}
-
-/// Polls code of a cell, which stops with that.
-pub(super) fn within_cell<T>(cell: &OfCell, poll: impl FnOnce() -> T) -> T {
-    within(&cell.asked, &raw const cell.is_over, poll)
-}
-
-fn within<T>(asked: &AtomicBool, is_over: *const AtomicBool, poll: impl FnOnce() -> T) -> T {
-    let Some(control) = OWN.get() else {
-        return poll();
-    };
-    let outer = control.run.load(Ordering::Relaxed);
-    let mut run = PolledRun {
-        asked,
-        is_over,
-        outer,
-    };
-    let _leave = LeaveRun { control, outer };
-    // The handler runs on this thread, so compiler fences are enough: it finds a run that is
-    // filled in, and finds it before anything is polled.
-    compiler_fence(Ordering::SeqCst);
-    control.run.store(&raw mut run, Ordering::Relaxed);
-    compiler_fence(Ordering::SeqCst);
-    poll()
 }
 
 /// The control of this thread, when it owns a Lua state.

@@ -5,13 +5,12 @@ use aikit_core::{Result, Value};
 use super::{
     super::{
         options::Options,
-        picture::{Mark, Picture, Shape},
+        picture::{Mark, Shape},
         points::Points,
         table::Table,
-        text::Text,
-        vega::{Vega, text},
+        vega::text,
     },
-    DOTTED_MAX, Drawn, Kind, legend, pieces, rows, scale, sort, tooltip, x_axis, y_axis,
+    DOTTED_MAX, Drawn, Kind, of_points, pieces, sort,
 };
 
 /// One line a series.
@@ -35,22 +34,7 @@ impl Kind for Line {
             marks.push(Mark::of_series(position, Shape::Lines(lines)));
             marks.extend(dots.map(|it| Mark::of_series(position, it)));
         }
-        Ok(Drawn {
-            picture: Picture {
-                x: x_axis(&points)?,
-                y: y_axis(&points, scale(points.numbers(), false)?),
-                marks,
-                legend: legend(&points),
-            },
-            vega: Vega {
-                mark: vec![("type", text("line")), ("point", Value::Bool(is_dotted))],
-                x: Vec::new(),
-                y: Vec::new(),
-                more: Vec::new(),
-                tooltip: tooltip(&points),
-                rows: rows(&points),
-            },
-            text: Text::Canvas,
-        })
+        let mark = vec![("type", text("line")), ("point", Value::Bool(is_dotted))];
+        of_points(&points, marks, mark)
     }
 }

@@ -11,7 +11,7 @@ use aikit_core::{Result, Value};
 
 use super::{
     options::Options,
-    picture::{Axis, Extent, Legend, Picture, Place},
+    picture::{Axis, Extent, Legend, Mark, Picture, Place},
     points::{Places, Points, Series},
     scale::Scale,
     table::{Shape, Table},
@@ -69,6 +69,31 @@ pub(super) fn find(name: &str) -> Result<&'static dyn Kind> {
 
 /// Points of one chart up to which each of them is marked on its line.
 const DOTTED_MAX: usize = 60;
+
+/// Points that stand where their numbers are, as these marks; `mark` is what Vega-Lite calls them.
+///
+/// # Errors
+///
+/// `invalid_args` where there is no number.
+fn of_points(points: &Points, marks: Vec<Mark>, mark: Vec<(&'static str, Value)>) -> Result<Drawn> {
+    Ok(Drawn {
+        picture: Picture {
+            x: x_axis(points)?,
+            y: y_axis(points, scale(points.numbers(), false)?),
+            marks,
+            legend: legend(points),
+        },
+        vega: Vega {
+            mark,
+            x: Vec::new(),
+            y: Vec::new(),
+            more: Vec::new(),
+            tooltip: tooltip(points),
+            rows: rows(points),
+        },
+        text: Text::Canvas,
+    })
+}
 
 /// The axis along which points stand.
 fn x_axis(points: &Points) -> Result<Axis> {

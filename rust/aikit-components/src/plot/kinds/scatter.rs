@@ -5,13 +5,12 @@ use aikit_core::{Result, Value};
 use super::{
     super::{
         options::Options,
-        picture::{Mark, Picture, Shape},
+        picture::{Mark, Shape},
         points::Points,
         table::Table,
-        text::Text,
-        vega::{Vega, text},
+        vega::text,
     },
-    Drawn, Kind, legend, pieces, rows, scale, tooltip, x_axis, y_axis,
+    Drawn, Kind, of_points, pieces,
 };
 
 /// How much of what is behind a dot is covered.
@@ -33,26 +32,11 @@ impl Kind for Scatter {
             opacity: OPACITY,
             ..Mark::of_series(position, Shape::Dots(pieces(&series.points).concat()))
         });
-        Ok(Drawn {
-            picture: Picture {
-                x: x_axis(&points)?,
-                y: y_axis(&points, scale(points.numbers(), false)?),
-                marks: marks.collect(),
-                legend: legend(&points),
-            },
-            vega: Vega {
-                mark: vec![
-                    ("type", text("point")),
-                    ("filled", true.into()),
-                    ("opacity", Value::Float(OPACITY)),
-                ],
-                x: Vec::new(),
-                y: Vec::new(),
-                more: Vec::new(),
-                tooltip: tooltip(&points),
-                rows: rows(&points),
-            },
-            text: Text::Canvas,
-        })
+        let mark = vec![
+            ("type", text("point")),
+            ("filled", true.into()),
+            ("opacity", Value::Float(OPACITY)),
+        ];
+        of_points(&points, marks.collect(), mark)
     }
 }
