@@ -97,6 +97,26 @@ for _, limit in ipairs{0, 30} do
   for _ in guards() do end
   assert(#closed == 3 and closed[2] == "second" and closed[3] == "first")
 end
+
+-- A stream is read in one place at a time, and whoever reads it goes on.
+for _, limit in ipairs{0, 30} do
+  local gate, began = Event.subscribe("generator.gate"), false
+  local stream = generator("slow", function()
+    began = true
+    coroutine.yield(gate:receive().data)
+    coroutine.yield(2)
+  end, limit):stream()
+  local first = async(function() return stream:next() end)
+  repeat wait() until began
+  for _, method in ipairs{"next", "close"} do
+    fails("`" .. method .. "` was called while the stream of `slow` is being read", "let one task",
+      stream[method], stream)
+  end
+  Event.publish("generator.gate", 1)
+  assert(await(first) == 1 and stream:next() == 2)
+  stream:close()
+end
+
 fails("called where nothing can wait", "table.sort", table.sort, {1, 2}, wait)
 fails("called where nothing can wait", "metamethods", function()
   return tostring(setmetatable({}, {__tostring = function() wait() return "it" end}))

@@ -191,7 +191,7 @@ fn keeper(lua: &Lua) -> mlua::Result<Function> {
 
 fn constant(state: &Rc<State>, name: &str, value: mlua::Value) -> mlua::Result<Kept> {
     let code = format!("local {name}=... return function() return {name} end");
-    let make = load(&state.lua, &code, "[aikit]")?;
+    let make = state.lua.load(code).set_name("=[aikit]");
     Ok(Kept {
         keeper: make.call(value)?,
         position: 0,

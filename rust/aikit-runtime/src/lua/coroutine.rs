@@ -5,7 +5,8 @@
 //! stopped would otherwise run its `__close` functions with hooks off, where nothing stops them.
 //! `coroutine.resume`, `wrap` and `close` tell the handler of [`interrupt`](super::interrupt) which
 //! coroutine runs, and pass on the waiting of an asynchronous function inside a coroutine of the
-//! script; for `yield` see [`yields`](super::yields).
+//! script; for `yield` see [`yields`](super::yields). Until whoever has resumed a coroutine goes on
+//! with it, they and `status` treat it as one that runs, see [`resumed`](super::resumed).
 //! `xpcall` leaves its handler out of an interrupted run, because hooks are off in there.
 //! `setmetatable` refuses `__gc`, whose functions would run with hooks off. Each is a port of the
 //! function of the same name in Lua 5.4.
@@ -24,7 +25,7 @@ use mlua::{
 use super::{
     interrupt::{self, switch},
     polled::is_driven,
-    state as runs,
+    resumed, state as runs,
     yields::{self, is_pending, refuse_wait},
 };
 
@@ -46,11 +47,14 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         coroutine.raw_set("create", lua.create_c_function(create)?)?;
         coroutine.raw_set("resume", lua.create_c_function(resume)?)?;
         coroutine.raw_set("wrap", lua.create_c_function(wrap)?)?;
-        let original: Function = coroutine.raw_get("close")?;
-        let close: Function = lua.exec_raw(original, |state| {
-            ffi::lua_pushcclosure(state, close, 1);
-        })?;
-        coroutine.raw_set("close", close)?;
+        let around: [(&str, ffi::lua_CFunction); 2] = [("close", close), ("status", status)];
+        for (name, function) in around {
+            let original: Function = coroutine.raw_get(name)?;
+            let function: Function = lua.exec_raw(original, |state| {
+                ffi::lua_pushcclosure(state, function, 1);
+            })?;
+            coroutine.raw_set(name, function)?;
+        }
         globals.raw_set("xpcall", lua.create_c_function(xpcall)?)?;
         globals.raw_set("setmetatable", lua.create_c_function(setmetatable)?)?;
     }
@@ -83,6 +87,10 @@ enum Resumed {
 unsafe fn resume_once(state: *mut lua_State, co: *mut lua_State, count: c_int) -> Resumed {
     // SAFETY: the stack discipline is that of `auxresume` in lcorolib.c.
     unsafe {
+        if resumed::is_waited_for(co.addr()) {
+            ffi::lua_pushstring(state, c"cannot resume non-suspended coroutine".as_ptr());
+            return Resumed::Failed;
+        }
         if ffi::lua_checkstack(co, count) == 0 {
             ffi::lua_pushstring(state, c"too many arguments to resume".as_ptr());
             return Resumed::Failed;
@@ -119,12 +127,16 @@ unsafe fn resume_once(state: *mut lua_State, co: *mut lua_State, count: c_int) -
     }
 }
 
-/// Lets the coroutine around this one wait, and goes on with `then` when it is resumed.
-unsafe fn wait(state: *mut lua_State, then: ffi::lua_KFunction) -> c_int {
+/// Lets the coroutine `state`, which has resumed `co`, wait for it, and goes on with `then` when it
+/// is resumed itself.
+unsafe fn wait(state: *mut lua_State, co: *mut lua_State, then: ffi::lua_KFunction) -> c_int {
     // SAFETY: called in tail position of a C function, as `lua_yieldk` asks.
     unsafe {
         if ffi::lua_isyieldable(state) == 0 {
             refuse_wait(state);
+        }
+        if let Some(driven) = runs::driven() {
+            resumed::wait_for(co.addr(), driven);
         }
         ffi::lua_pushlightuserdata(state, Lua::poll_pending().0);
         ffi::lua_yieldk(state, 1, 0, Some(then))
@@ -190,6 +202,7 @@ unsafe extern "C-unwind" fn resume_again(
     // SAFETY: `resume_with` has remembered the coroutine.
     unsafe {
         recall(state);
+        resumed::go_on(ffi::lua_tothread(state, 1).addr());
         resume_with(state, 0)
     }
 }
@@ -201,7 +214,7 @@ unsafe fn resume_with(state: *mut lua_State, count: c_int) -> c_int {
         match resume_once(state, co, count) {
             Resumed::Waits => {
                 remember(state);
-                wait(state, resume_again)
+                wait(state, co, resume_again)
             }
             Resumed::Failed => {
                 ffi::lua_pushboolean(state, 0);
@@ -279,6 +292,7 @@ unsafe extern "C-unwind" fn call_wrapped_again(
     // SAFETY: what the waiting was resumed with is dropped.
     unsafe {
         ffi::lua_settop(state, 0);
+        resumed::go_on(ffi::lua_tothread(state, ffi::lua_upvalueindex(1)).addr());
         call_wrapped_with(state, 0)
     }
 }
@@ -289,7 +303,7 @@ unsafe fn call_wrapped_with(state: *mut lua_State, count: c_int) -> c_int {
         let co = ffi::lua_tothread(state, ffi::lua_upvalueindex(1));
         match resume_once(state, co, count) {
             Resumed::Values(results) => results,
-            Resumed::Waits => wait(state, call_wrapped_again),
+            Resumed::Waits => wait(state, co, call_wrapped_again),
             Resumed::Failed => {
                 let mut status = ffi::lua_status(co);
                 if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
@@ -326,6 +340,9 @@ unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
             let refusal = c"cannot close the coroutine of a cell or a task; cancel the task";
             return ffi::luaL_error(state, refusal.as_ptr());
         }
+        if resumed::is_waited_for(co.addr()) {
+            return ffi::luaL_error(state, c"cannot close a normal coroutine".as_ptr());
+        }
         let mut frame: ffi::lua_Debug = std::mem::zeroed();
         let runs =
             ffi::lua_status(co) == ffi::LUA_OK && ffi::lua_getstack(co, 0, &raw mut frame) != 0;
@@ -339,6 +356,25 @@ unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
         switch(previous);
         runs::suspend(co.addr(), closer, false);
         results
+    }
+}
+
+/// Upvalue 1 is the original, which calls suspended whatever has yielded: also the coroutine of a
+/// cell or a task that waits or was preempted, and those that it has resumed.
+unsafe extern "C-unwind" fn status(state: *mut lua_State) -> c_int {
+    // SAFETY: the original checks its argument.
+    unsafe {
+        let co = ffi::lua_tothread(state, 1);
+        let is_active = !co.is_null()
+            && co != state
+            && ffi::lua_status(co) == ffi::LUA_YIELD
+            && (is_driven(co) || resumed::is_waited_for(co.addr()));
+        if is_active {
+            ffi::lua_pushstring(state, c"normal".as_ptr());
+            return 1;
+        }
+        let original = ffi::lua_tocfunction(state, ffi::lua_upvalueindex(1));
+        original.map_or(0, |original| original(state))
     }
 }
 

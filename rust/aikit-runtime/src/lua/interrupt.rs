@@ -49,7 +49,8 @@ use mlua::{
 use self::{preemption::hand_over, runs::PolledRun};
 pub(super) use self::{
     preemption::{
-        can_yield, forget_yielded, is_preempted, set_can_yield, take_preempted, take_yielded,
+        can_yield, forget_yielded, is_own_source, is_preempted, set_can_yield, take_preempted,
+        take_yielded,
     },
     runs::{within_cell, within_run},
 };

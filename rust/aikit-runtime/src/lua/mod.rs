@@ -49,6 +49,7 @@ mod procedure;
 mod progress;
 mod raw;
 mod records;
+mod resumed;
 mod run;
 mod sandbox;
 mod search;

@@ -279,10 +279,26 @@ local function unwind(own)
     return ok, failure
 end
 
+-- Whether the code of a stream has been let run and has not come back.
+local function is_read(own)
+    local now = status(own.co)
+    return now == "normal" or now == "running"
+end
+
+local function refuse_second(own, method)
+    local name = own.parts.envelope.operation_name
+    native.refuse("`" .. method .. "` was called while the stream of `" .. name .. "` is being read", "let one task read a stream, and hand on what it gives")
+end
+
 -- `raised` is what ends the block that closes it, if something was raised there.
 local function close_stream(self, raised)
     local own = stream_of(self, "close")
     if own.ended then return end
+    if is_read(own) then
+        -- What was raised first goes on.
+        if raised ~= nil then return end
+        refuse_second(own, "close")
+    end
     own.ended = true
     local ok, failure = unwind(own)
     if ok then return native.abandon(own.execution) end
@@ -310,6 +326,7 @@ end
 local function next_chunk(self)
     local own = stream_of(self, "next")
     if own.ended then return nil end
+    if is_read(own) then refuse_second(own, "next") end
     local values
     if own.args then
         local args = own.args

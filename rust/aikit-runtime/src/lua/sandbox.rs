@@ -1,8 +1,8 @@
 //! The environment of scripts, built from a list of what is allowed.
 
-use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
 
-use super::{coroutine, error, moves, raw, search};
+use super::{coroutine, error, interrupt, moves, raw, search};
 
 /// What a script finds of Lua's own libraries: the globals, then each library's functions.
 /// `xpcall`, `setmetatable`, most of `coroutine` and the patterns of `string` are our own.
@@ -140,13 +140,20 @@ pub(super) fn new_lua() -> mlua::Result<Lua> {
     keep_allowed(&globals)?;
     // `string.dump` is not in the list, and bytecode is refused: it can break the interpreter.
     let prelude = lua.load(PRELUDE).set_name("=[aikit]");
-    prelude.call::<()>((load, collect))?;
+    let is_ours = lua.create_function(|_, name: Value| {
+        let is_ours = |name: &LuaString| interrupt::is_own_source(&name.as_bytes());
+        Ok(name.as_string().is_some_and(is_ours))
+    })?;
+    prelude.call::<()>((load, collect, is_ours))?;
     Ok(lua)
 }
 
 const PRELUDE: &str = r#"
-local load0, collect0 = ...
+local load0, collect0, is_ours = ...
 function load(chunk, name, mode, ...)
+  if is_ours(name) then
+    error("`=[aikit]` and `=__mlua` begin the names of aikit's own code: name the chunk otherwise", 2)
+  end
   if mode ~= nil and mode ~= "t" and mode ~= "bt" then
     error("only text can be loaded, not bytecode", 2)
   end

@@ -253,13 +253,14 @@ unsafe extern "C-unwind" fn gsub(state: *mut lua_State) -> c_int {
     // SAFETY: both texts are arguments, which stay on the stack; what must be dropped is Lua's.
     unsafe {
         let (subject, pattern) = (text(state, 1), text(state, 2));
+        // Looked at first, as in `str_gsub`: of several wrong arguments this one is named.
+        let most = ffi::luaL_optinteger(state, 4, integer(subject.len() + 1));
         let replacement = match ffi::lua_type(state, 3) {
             ffi::LUA_TSTRING | ffi::LUA_TNUMBER => Replacement::Text(text(state, 3)),
             ffi::LUA_TFUNCTION => Replacement::Function,
             ffi::LUA_TTABLE => Replacement::Table,
             _ => return luaL_typeerror(state, 3, c"string/function/table".as_ptr()),
         };
-        let most = ffi::luaL_optinteger(state, 4, integer(subject.len() + 1));
         let (pattern, is_anchored) = anchored(pattern);
         let mut buffer = MaybeUninit::<luaL_Buffer>::uninit();
         let buffer = buffer.as_mut_ptr();

@@ -7,6 +7,8 @@
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc, task::Waker};
 
+use indexmap::IndexMap;
+
 use super::run::{OfCell, Run};
 
 /// The cells that run, in the order in which they began.
@@ -44,8 +46,9 @@ pub(super) struct Turns(RefCell<HashMap<Option<Arc<str>>, Preempted>>);
 #[derive(Debug)]
 struct Preempted {
     id: usize,
-    /// Others of the shell that were to go on meanwhile.
-    waiting: Vec<Waker>,
+    /// Others of the shell that were to go on meanwhile, in their order. One that is polled again
+    /// stands here once.
+    waiting: IndexMap<usize, Waker>,
 }
 
 impl Turns {
@@ -58,7 +61,8 @@ impl Turns {
         }
         match preempted.get_mut(&cell.shell) {
             Some(first) if first.id != id => {
-                first.waiting.push(waker.clone());
+                let kept = first.waiting.entry(id).or_insert_with(|| waker.clone());
+                kept.clone_from(waker);
                 false
             }
             _ => true,
@@ -71,7 +75,7 @@ impl Turns {
         if is_preempted {
             let first = Preempted {
                 id,
-                waiting: Vec::new(),
+                waiting: IndexMap::new(),
             };
             preempted.entry(cell.shell.clone()).or_insert(first);
             return;
@@ -81,7 +85,7 @@ impl Turns {
         }
         let ended = preempted.remove(&cell.shell);
         drop(preempted);
-        for waker in ended.into_iter().flat_map(|it| it.waiting) {
+        for waker in ended.into_iter().flat_map(|it| it.waiting.into_values()) {
             waker.wake();
         }
     }

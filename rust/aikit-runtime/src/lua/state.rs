@@ -21,6 +21,7 @@ use super::{
     names::{self, Look, Names},
     pending::Pending,
     polled::Tracked,
+    resumed,
     run::Run,
     shells::{Cells, Turns},
     suspended::Suspended,
@@ -349,6 +350,20 @@ struct Driven {
     pending: Arc<Pending>,
 }
 
+impl Driven {
+    /// What tells it from all others.
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.pending).addr()
+    }
+}
+
+/// Which function the engine drives now, by what tells it from all others.
+pub(super) fn driven() -> Option<usize> {
+    let state = State::current().ok()?;
+    let driven = state.driven.borrow();
+    driven.as_ref().map(Driven::id)
+}
+
 /// Polls Lua code while the state knows on whose behalf.
 struct Scoped<F> {
     run: Arc<Run>,
@@ -357,9 +372,8 @@ struct Scoped<F> {
 }
 
 impl<F> Scoped<F> {
-    /// What tells it from all others.
     fn id(&self) -> usize {
-        Arc::as_ptr(&self.driven.pending).addr()
+        self.driven.id()
     }
 }
 
@@ -402,6 +416,7 @@ impl<F> Drop for Scoped<F> {
         if let Ok(state) = State::current() {
             state.turns.note(&self.run.cell, self.id(), false);
         }
+        resumed::end(self.id());
         self.driven.pending.give_up();
         Arc::clone(&self.run).end_below(&self.driven.run);
     }

@@ -234,6 +234,15 @@ fn the_environment_is_what_the_list_allows() {
     let refused = [
         ("load('\\27Lua')()", "call a nil"),
         ("load('return 1', 'x', 'b')", "bytecode"),
+        ("load('return 1', '=[aikit]')", "name the chunk otherwise"),
+        (
+            "load('return 1', '=[aikit] of mine')",
+            "name the chunk otherwise",
+        ),
+        (
+            "load('return 1', '=__mlua_async_poll')",
+            "name the chunk otherwise",
+        ),
         ("collectgarbage('stop')", "count"),
         ("collectgarbage('generational')", "count"),
         ("setmetatable({}, {__gc = function() end})", "__gc"),

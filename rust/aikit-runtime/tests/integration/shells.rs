@@ -134,6 +134,14 @@ const LOOPS: &[(&str, &str)] = &[
          while not done do coroutine.yield(1) end end} for item in p:stream() do assert(item == 1) end",
     ),
     (
+        "code that is named as ours",
+        "assert(load('while not done do end', '@[aikit]'))()",
+    ),
+    (
+        "code that begins as the names of ours do",
+        "assert(load('\\n__mlua_x = 1 while not done do end'))()",
+    ),
+    (
         "a variable to be closed",
         "do local x <close> = setmetatable({}, {__close = function() while not done do end end}) \
          end",
@@ -248,5 +256,92 @@ fn output_belongs_to_the_cell_that_made_it() {
             (50, 50, 100),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn a_coroutine_that_was_preempted_is_that_of_its_resumer() {
+    // Each way to resume `co`, which computes until `done`.
+    let ways = [
+        "return select(2, coroutine.resume(co))",
+        "return select(2, coroutine.resume(coroutine.create(function() \
+           return select(2, coroutine.resume(co)) end)))",
+        "return coroutine.wrap(function() return select(2, coroutine.resume(co)) end)()",
+        "return await(async(function() return select(2, coroutine.resume(co)) end))",
+    ];
+    for border in [Border::Local, Border::Pipe] {
+        let fixture = Fixture::with(border);
+        for way in ways {
+            fixture
+                .run(
+                    "done = false co = coroutine.create(function() local n = 0 print('on') \
+                     while not done do n = n + 1 end return n > 0 end)",
+                )
+                .unwrap();
+            let main = begin(&fixture, None, way);
+            main.wait_for_print();
+            for (code, expected) in [
+                ("return coroutine.status(co)", "normal"),
+                (
+                    "return select(2, coroutine.resume(co, 1))",
+                    "cannot resume non-suspended coroutine",
+                ),
+                (
+                    "return select(2, pcall(coroutine.close, co))",
+                    "cannot close a normal coroutine",
+                ),
+            ] {
+                let shown = begin(&fixture, Some("1"), code).shown();
+                assert_eq!(shown, format!("\"{expected}\""), "{way}");
+            }
+            begin(&fixture, Some("1"), "done = true").end().unwrap();
+            assert_eq!(main.shown(), "true", "{way}");
+            assert_eq!(fixture.shown("coroutine.status(co)"), "\"dead\"", "{way}");
+        }
+    }
+}
+
+#[test]
+fn a_wrapped_coroutine_that_was_preempted_is_that_of_its_caller() {
+    let fixture = Fixture::new();
+    fixture
+        .run(
+            "done = false next_one = coroutine.wrap(function() print('on') \
+             while not done do end coroutine.yield(1) return 2 end)",
+        )
+        .unwrap();
+    let main = begin(&fixture, None, "return next_one()");
+    main.wait_for_print();
+    let beside = begin(&fixture, Some("1"), "return select(2, pcall(next_one))");
+    let shown = beside.shown();
+    assert!(
+        shown.contains("cannot resume non-suspended coroutine"),
+        "{shown}"
+    );
+    begin(&fixture, Some("1"), "done = true").end().unwrap();
+    assert_eq!(main.shown(), "1");
+    // Once it has handed something out, it is anybody's.
+    assert_eq!(begin(&fixture, Some("1"), "return next_one()").shown(), "2");
+}
+
+#[test]
+fn what_a_stopped_cell_had_resumed_is_dead_to_all() {
+    let fixture = Fixture::new();
+    fixture
+        .run(
+            "co = coroutine.create(function() \
+               inner = coroutine.create(function() print('on') while true do end end) \
+               coroutine.resume(inner) end)",
+        )
+        .unwrap();
+    let main = begin(&fixture, None, "coroutine.resume(co) while true do end");
+    main.wait_for_print();
+    let seen = begin(&fixture, Some("1"), "return coroutine.status(inner)");
+    assert_eq!(seen.shown(), "\"normal\"");
+    fixture.engine.interrupt_cell(&main.cx);
+    main.end().unwrap_err();
+    for name in ["inner", "co"] {
+        let shown = fixture.shown(&format!("coroutine.status({name})"));
+        assert_eq!(shown, "\"dead\"", "{name}");
     }
 }

@@ -73,15 +73,18 @@ unsafe fn is_own_code(state: *mut lua_State) -> bool {
         {
             return true;
         }
-        let source = CStr::from_ptr(frame.source).to_bytes();
-        source
-            .get(1..)
-            .is_none_or(|name| OWN_SOURCES.iter().any(|own| name.starts_with(own)))
+        is_own_source(CStr::from_ptr(frame.source).to_bytes())
     }
 }
 
-/// How the names of our own Lua code begin.
-const OWN_SOURCES: [&[u8]; 2] = [b"[aikit]", b"__mlua"];
+/// How the names of our own Lua code and that of `mlua` begin. Cells and files have an at sign in
+/// front, and code without a name is its own name: neither can begin so.
+const OWN_SOURCES: [&[u8]; 2] = [b"=[aikit]", b"=__mlua"];
+
+/// Whether that is the name of our own Lua code or that of `mlua`.
+pub(in crate::lua) fn is_own_source(name: &[u8]) -> bool {
+    OWN_SOURCES.iter().any(|own| name.starts_with(own))
+}
 
 /// Says whether what runs from now on can be preempted; answers what was so before.
 pub(in crate::lua) fn set_can_yield(can_yield: bool) -> bool {
