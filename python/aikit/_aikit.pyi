@@ -629,7 +629,7 @@ class ModelStream:
 @final
 class Plot:
     """
-    A chart that is drawn when it is made.
+    A chart, which is drawn whenever it is asked for.
     """
     def __new__(cls, /, options: Incomplete) -> Plot:
         """
@@ -639,6 +639,10 @@ class Plot:
     def name(self, /) -> str:
         """
         Its kind and title.
+        """
+    def bundle(self, /) -> Incomplete:
+        """
+        All three, by media type.
         """
     def svg(self, /) -> str:
         """

@@ -7,12 +7,12 @@ from typing import Any
 
 from . import _aikit
 
-# The media type of the description that JupyterLab draws.
-VEGA_LITE = "application/vnd.vegalite.v5+json"
-
 
 class Plot:
-    """A chart that was drawn; a notebook shows it, ``print`` writes it in characters."""
+    """A chart; a notebook shows it, ``print`` writes it in characters.
+
+    It keeps what it was made of, and is drawn whenever it is shown or asked for its drawing.
+    """
 
     __slots__ = ("_native",)
 
@@ -33,11 +33,8 @@ class Plot:
         return self._native.text()
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {
-            VEGA_LITE: self.vega_lite(),
-            "image/svg+xml": self.svg(),
-            "text/plain": self.text(),
-        }
+        bundle: dict[str, Any] = self._native.bundle()
+        return bundle
 
     def __str__(self) -> str:
         return self.text()

@@ -11,6 +11,8 @@ mod table;
 mod text;
 mod vega;
 
+use std::sync::Arc;
+
 use aikit_core::{
     Error, Result, Value,
     value::{Map, exact_integer},
@@ -29,54 +31,87 @@ pub const SERIES_MAX: usize = 50;
 /// The media type of the description that `JupyterLab` draws.
 pub const VEGA_LITE: &str = "application/vnd.vegalite.v5+json";
 
-/// One chart; it is drawn when it is made.
+/// One chart: what it was made of, from which it is drawn whenever it is asked for. A drawing takes
+/// several times the room of its data.
 #[derive(Clone, Debug)]
 pub struct Plot {
-    given: Map,
+    given: Arc<Map>,
+    name: String,
+}
+
+/// A chart as it was drawn once.
+#[derive(Debug)]
+pub struct Drawing {
     options: Options,
     drawn: Drawn,
 }
 
 impl Plot {
-    /// Draws what `given` describes: its members are the options of `plot`.
+    /// The chart that `given` describes, whose members are the options of `plot`.
     ///
     /// # Errors
     ///
     /// `invalid_args` for an option or data that cannot be drawn, also for data without a point;
     /// `limit_exceeded` for too many points or series.
     pub fn new(given: Map) -> Result<Self> {
-        let options = Options::read(&given)?;
-        let kind = kinds::find(&options.kind)?;
-        let data = given.get("data").unwrap_or(&Value::Null);
-        let table = Table::read(data, kind.shape())?;
-        let drawn = kind.draw(&options, &table)?;
-        Ok(Self {
-            given,
-            options,
-            drawn,
-        })
+        Self::drawn(given).map(|(plot, _)| plot)
     }
 
-    /// The same chart with other options; those that are not in `changes` stay.
+    /// The same, and its drawing, which has to be made to know that it can be.
     ///
     /// # Errors
     ///
     /// As of [`Plot::new`].
-    pub fn with(&self, changes: Map) -> Result<Self> {
-        let mut given = self.given.clone();
+    pub fn drawn(given: Map) -> Result<(Self, Drawing)> {
+        let drawing = Drawing::new(&given)?;
+        let (name, given) = (drawing.name(), Arc::new(given));
+        Ok((Self { given, name }, drawing))
+    }
+
+    /// Draws it.
+    ///
+    /// # Errors
+    ///
+    /// None that [`Plot::new`] has not found.
+    pub fn draw(&self) -> Result<Drawing> {
+        Drawing::new(&self.given)
+    }
+
+    /// What the same chart is made of with other options; those that are not in `changes` stay.
+    pub fn with(&self, changes: Map) -> Map {
+        let stay = self.given.iter();
+        let stay = stay.filter(|(name, _)| !changes.contains_key(*name));
+        let mut given: Map = stay
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         given.extend(changes);
-        Self::new(given)
+        given
     }
 
     /// The kind of chart and its title, in one line.
-    pub fn name(&self) -> String {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drawing {
+    fn new(given: &Map) -> Result<Self> {
+        let options = Options::read(given)?;
+        let kind = kinds::find(&options.kind)?;
+        let data = given.get("data").unwrap_or(&Value::Null);
+        let table = Table::read(data, kind.shape())?;
+        let drawn = kind.draw(&options, &table)?;
+        Ok(Self { options, drawn })
+    }
+
+    fn name(&self) -> String {
         match &self.options.title {
             Some(title) => format!("{}: {title}", self.options.kind),
             None => self.options.kind.clone(),
         }
     }
 
-    /// The drawing.
+    /// As SVG.
     pub fn svg(&self) -> String {
         svg::draw(&self.drawn.picture, &self.options)
     }

@@ -20,8 +20,8 @@ use aikit_core::{
 use futures::stream;
 
 use super::{
-    ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, model, optional,
-    ready, required, sessions, tool,
+    ApiClass, ApiFunction, ApiModule, Appearance, Args, Call, Kind, Param, Return, Session, model,
+    optional, ready, required, sessions, tool,
 };
 
 /// The module.
@@ -202,11 +202,15 @@ async fn run(session: Session, mut args: Args) -> Result<Return> {
     let input = input(&session, &mut args)?;
     let done: AgentRun = agent.run(&session.tool_context(&args.cx), input).await?;
     let value = Value::from_serialize(&done)?;
-    let tree = done.pid.map(|pid| Tree::below(args.cx.graph(), pid));
-    Ok(match tree {
-        Some(tree) => Return::Shown(value, shown::bundle(&done.output, &tree)),
-        None => Return::Value(value),
-    })
+    let Some(pid) = done.pid else {
+        return Ok(Return::Value(value));
+    };
+    let (graph, output) = (Arc::clone(args.cx.graph()), done.output);
+    let appearance = Appearance::new(move || {
+        let tree = Tree::below(&graph, pid);
+        Ok(shown::bundle(&output, &tree))
+    });
+    Ok(Return::Shown(value, appearance))
 }
 
 fn stream_run(session: &Session, mut args: Args) -> Result<Return> {

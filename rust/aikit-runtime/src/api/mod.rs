@@ -35,7 +35,7 @@ mod telemetry;
 mod tool;
 mod vector;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aikit_core::{Result, Value, broadcast::Delivery, script::ObjectId, value::Map};
 use futures::future::BoxFuture;
@@ -64,8 +64,9 @@ pub struct ApiModule {
     pub members: Option<Members>,
     /// Whether the module has the member `null`, the value that stands for JSON's null.
     pub has_null: bool,
-    /// Functions, and methods of its classes, that are refused where a script holds too much: asked
-    /// again once what it has dropped is collected. They do nothing before they refuse.
+    /// Functions, its call and methods of its classes among them, that are refused where a script
+    /// holds too much: asked again once what it has dropped is collected. They do nothing before
+    /// they refuse.
     pub counted: &'static [&'static str],
 }
 
@@ -239,10 +240,36 @@ pub enum Return {
     Object(Created),
     /// A stream to pull from.
     Stream(StreamId),
-    /// Data, and the MIME bundle by which a cell shows it.
-    Shown(Value, Map),
+    /// Data, and what a cell shows it as.
+    Shown(Value, Appearance),
     /// Something that is shown at once.
     Display(Box<Displayed>),
+}
+
+/// What something looks like, written anew whenever it is shown: most of what is made never is.
+#[derive(Clone)]
+pub struct Appearance(Arc<dyn Fn() -> Result<Map> + Send + Sync>);
+
+impl Appearance {
+    /// What `write` gives: representations by media type.
+    pub fn new(write: impl Fn() -> Result<Map> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    /// Representations by media type.
+    ///
+    /// # Errors
+    ///
+    /// Those of what writes them.
+    pub fn bundle(&self) -> Result<Map> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Appearance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Appearance").finish_non_exhaustive()
+    }
 }
 
 /// What a call shows in the output of the cell.
@@ -269,6 +296,11 @@ pub struct Created {
     pub id: ObjectId,
     /// Its fields.
     pub fields: Map,
+    /// Bytes that the session holds for it, about, for the collector of an engine, which sees the
+    /// handle only; 0 where they do not matter.
+    pub bytes: usize,
+    /// What it is shown as, where that is not its name; never behind a pipe.
+    pub appearance: Option<Appearance>,
 }
 
 /// Every global, in the order of the reference page.

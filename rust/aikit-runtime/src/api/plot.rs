@@ -2,18 +2,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aikit_components::plot::Plot;
+use aikit_components::plot::{Drawing, Plot};
 use aikit_core::{Error, Result, Value, io, value::Map};
 
 use super::{
-    ApiClass, ApiFunction, ApiModule, Args, Call, Displayed, Kind, Param, Return, Session,
-    optional, ready, required,
+    ApiClass, ApiFunction, ApiModule, Appearance, Args, Call, Created, Displayed, Kind, Param,
+    Return, Session, optional, required,
 };
 
 /// The module.
 pub(super) const MODULE: ApiModule = ApiModule {
     call: Some(PLOT),
     classes: &[CLASS],
+    counted: &["plot", "update"],
     ..ApiModule::new("plot", "Draws a chart.")
 };
 
@@ -140,7 +141,9 @@ const CLASS: ApiClass = ApiClass {
             params: &[],
             returns: "a string",
             example: "#plot{data = {1, 2}}:svg()",
-            call: Call::Host(|session, args| ready(svg(session, &args))),
+            call: Call::Host(|session, args| {
+                Box::pin(written(session.object(args.this), |it| it.svg().into()))
+            }),
         },
         ApiFunction {
             name: "vega_lite",
@@ -149,8 +152,7 @@ const CLASS: ApiClass = ApiClass {
             returns: "a table",
             example: "plot{data = {1, 2}}:vega_lite().mark.type",
             call: Call::Host(|session, args| {
-                let chart = session.object::<Chart>(args.this);
-                ready(chart.map(|it| Return::Value(it.plot().vega_lite())))
+                Box::pin(written(session.object(args.this), Drawing::vega_lite))
             }),
         },
         ApiFunction {
@@ -160,8 +162,7 @@ const CLASS: ApiClass = ApiClass {
             returns: "a string",
             example: "print(plot{data = {1, 2}}:text())",
             call: Call::Host(|session, args| {
-                let chart = session.object::<Chart>(args.this);
-                ready(chart.map(|it| Return::Value(it.plot().text().into())))
+                Box::pin(written(session.object(args.this), |it| it.text().into()))
             }),
         },
     ],
@@ -200,14 +201,32 @@ fn read(args: &mut Args) -> (Map, Option<String>, Option<Map>) {
     (described.collect(), display_id, metadata)
 }
 
+/// Bytes that what a chart is made of takes, about.
+fn weight(given: &Map) -> usize {
+    given.values().map(Value::footprint).sum()
+}
+
+/// Draws beside other work what `given` answers, unless the session has no room to keep that where
+/// `before` bytes become free. The chart, its bytes and what it is shown as.
+async fn drawn(
+    session: &Session,
+    given: impl FnOnce() -> Map + Send + 'static,
+    before: usize,
+) -> Result<(Plot, usize, Map)> {
+    let session = session.clone();
+    io::spawn_blocking(move || {
+        let given = given();
+        let bytes = weight(&given);
+        session.check_bytes(bytes.saturating_sub(before))?;
+        let (plot, drawing) = Plot::drawn(given)?;
+        Ok((plot, bytes, drawing.bundle()))
+    })
+    .await
+}
+
 async fn plot(session: Session, mut args: Args) -> Result<Return> {
     let (given, display_id, metadata) = read(&mut args);
-    let (plot, bundle) = io::spawn_blocking(move || {
-        let plot = Plot::new(given)?;
-        let bundle = plot.bundle();
-        Ok((plot, bundle))
-    })
-    .await?;
+    let (plot, bytes, bundle) = drawn(&session, || given, 0).await?;
     let new_id = || args.cx.clock().uuid().simple().to_string();
     let display_id = display_id.unwrap_or_else(new_id);
     let metadata = metadata.unwrap_or_default();
@@ -220,8 +239,13 @@ async fn plot(session: Session, mut args: Args) -> Result<Return> {
         display_id: display_id.clone(),
         metadata: metadata.clone(),
     });
-    let Return::Object(object) = session.insert(NAME, fields, chart)? else {
-        return Err(Error::internal("a plot was kept as no object"));
+    let shown = Arc::clone(&chart);
+    let object = Created {
+        appearance: Some(Appearance::new(move || {
+            let plot = shown.plot().clone();
+            Ok(plot.draw()?.bundle())
+        })),
+        ..session.insert_sized(NAME, fields, chart, bytes)?
     };
     Ok(Return::Display(Box::new(Displayed {
         bundle,
@@ -241,12 +265,10 @@ async fn update(session: Session, mut args: Args) -> Result<Return> {
         return Err(Error::invalid_args(message).with_hint(hint));
     }
     let before = chart.plot().clone();
-    let (plot, bundle) = io::spawn_blocking(move || {
-        let plot = before.with(changes)?;
-        let bundle = plot.bundle();
-        Ok((plot, bundle))
-    })
-    .await?;
+    let freed = session.bytes_of(args.this);
+    let changed = move || before.with(changes);
+    let (plot, bytes, bundle) = drawn(&session, changed, freed).await?;
+    session.resize(args.this, bytes)?;
     *chart.plot() = plot;
     Ok(Return::Display(Box::new(Displayed {
         bundle,
@@ -257,8 +279,9 @@ async fn update(session: Session, mut args: Args) -> Result<Return> {
     })))
 }
 
-fn svg(session: &Session, args: &Args) -> Result<Return> {
-    let chart = session.object::<Chart>(args.this)?;
-    let svg = chart.plot().svg();
-    Ok(Return::Value(svg.into()))
+/// What is written of a chart, which is drawn for it beside other work.
+async fn written(chart: Result<Arc<Chart>>, write: fn(&Drawing) -> Value) -> Result<Return> {
+    let plot = chart?.plot().clone();
+    let written = io::spawn_blocking(move || Ok(write(&plot.draw()?)));
+    written.await.map(Return::Value)
 }

@@ -29,6 +29,8 @@ pub(super) const HOOK_ORIGIN: &str = "lua";
 
 /// Objects and streams one session may hold at once.
 const RESOURCES_MAX: usize = 100_000;
+/// Bytes that the objects of a session may take which say how many they take.
+pub(super) const OBJECT_BYTES_MAX: usize = 1 << 28;
 
 type Items = BoxStream<'static, Result<Value>>;
 
@@ -55,6 +57,8 @@ impl Drop for Inner {
 #[derive(Default)]
 struct Resources {
     objects: HashMap<ObjectId, Object>,
+    /// What they take in all.
+    bytes: usize,
     streams: HashMap<StreamId, Arc<Source>>,
 }
 
@@ -82,6 +86,7 @@ impl std::fmt::Debug for Resources {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Resources")
             .field("objects", &self.objects.len())
+            .field("bytes", &self.bytes)
             .field("streams", &self.streams.len())
             .finish()
     }
@@ -90,6 +95,8 @@ impl std::fmt::Debug for Resources {
 struct Object {
     class: &'static ApiClass,
     value: Arc<dyn Any + Send + Sync>,
+    /// What it takes, about; 0 where that does not matter.
+    bytes: usize,
 }
 
 impl Session {
@@ -160,13 +167,75 @@ impl Session {
         fields: Map,
         value: Arc<T>,
     ) -> Result<Return> {
+        self.insert_sized(class, fields, value, 0)
+            .map(Return::Object)
+    }
+
+    /// Keeps an object that takes so many bytes, about, until the script drops its handle.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Session::insert`], and `limit_exceeded` as of [`Session::check_bytes`].
+    pub(super) fn insert_sized<T: Any + Send + Sync>(
+        &self,
+        class: &str,
+        fields: Map,
+        value: Arc<T>,
+        bytes: usize,
+    ) -> Result<Created> {
         let class = super::class(class)
             .ok_or_else(|| Error::internal(format!("there is no class `{class}`")))?;
         let id = ObjectId(self.next_id());
         let mut resources = self.resources();
         resources.check_room()?;
-        resources.objects.insert(id, Object { class, value });
-        Ok(Return::Object(Created { class, id, fields }))
+        resources.check_bytes(bytes)?;
+        resources.bytes += bytes;
+        let object = Object {
+            class,
+            value,
+            bytes,
+        };
+        resources.objects.insert(id, object);
+        Ok(Created {
+            class,
+            id,
+            fields,
+            bytes,
+            appearance: None,
+        })
+    }
+
+    /// Says that an object takes so many bytes from now on.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` as of [`Session::check_bytes`], `not_found` when it was released.
+    pub(super) fn resize(&self, id: Option<ObjectId>, bytes: usize) -> Result<()> {
+        let mut resources = self.resources();
+        let object = id.and_then(|id| resources.objects.get(&id));
+        let before = object.ok_or_else(released)?.bytes;
+        resources.check_bytes(bytes.saturating_sub(before))?;
+        resources.bytes = resources.bytes + bytes - before;
+        if let Some(object) = id.and_then(|id| resources.objects.get_mut(&id)) {
+            object.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// How many bytes an object takes; none when it was released.
+    pub(super) fn bytes_of(&self, id: Option<ObjectId>) -> usize {
+        let resources = self.resources();
+        let object = id.and_then(|id| resources.objects.get(&id));
+        object.map_or(0, |object| object.bytes)
+    }
+
+    /// Whether the objects may take so many bytes more.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded` when they would take more than 256 MiB.
+    pub(super) fn check_bytes(&self, more: usize) -> Result<()> {
+        self.resources().check_bytes(more)
     }
 
     /// Keeps a stream until it ends or the script drops it.
@@ -263,6 +332,7 @@ impl Session {
         match resource {
             Resource::Object(id) => {
                 let object = resources.objects.remove(&ObjectId(id));
+                resources.bytes -= object.as_ref().map_or(0, |it| it.bytes);
                 drop(resources);
                 // Dropped outside the lock: it may release others.
                 drop(object);
@@ -279,6 +349,11 @@ impl Session {
     pub fn resource_count(&self) -> usize {
         let resources = self.resources();
         resources.objects.len() + resources.streams.len()
+    }
+
+    /// Bytes that its objects take which say how many they take.
+    pub fn object_bytes(&self) -> usize {
+        self.resources().bytes
     }
 
     fn next_id(&self) -> u64 {
@@ -299,10 +374,25 @@ impl Resources {
             return Ok(());
         }
         let message = format!("the session holds {RESOURCES_MAX} objects and streams");
-        Err(Error::new(ErrorKind::LimitExceeded, message)
-            .with_hint("drop what is no longer used, for example by setting its variable to `nil`"))
+        Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(DROP))
+    }
+
+    fn check_bytes(&self, more: usize) -> Result<()> {
+        let bytes = self.bytes.saturating_add(more);
+        if bytes <= OBJECT_BYTES_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the charts of the session would take {} MiB, and {} are allowed",
+            bytes.div_ceil(1 << 20),
+            OBJECT_BYTES_MAX >> 20
+        );
+        Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(DROP))
     }
 }
+
+/// What to do where a session holds too much.
+const DROP: &str = "drop what is no longer used, for example by setting its variable to `nil`";
 
 fn released() -> Error {
     Error::not_found("the object was released")

@@ -159,14 +159,20 @@ fn module_metatable(lua: &Lua, module: &'static ApiModule) -> mlua::Result<Optio
                     lua.load("local f = ... return function(_, ...) return f(...) end");
                 skip_module.set_name("=[aikit]").call(call)?
             }
-            Call::Host(_) => bind_call(lua, Callee::new(module.name), Vec::new, |mut args| {
-                // The first argument is the module itself.
-                drop(args.pop_front());
-                let target = Target::Module {
-                    module: module.name.to_owned(),
+            Call::Host(_) => {
+                let callee = Callee {
+                    is_counted: module.counted.contains(&callee.name),
+                    ..Callee::new(module.name)
                 };
-                Ok((target, args))
-            })?,
+                bind_call(lua, callee, Vec::new, |mut args| {
+                    // The first argument is the module itself.
+                    drop(args.pop_front());
+                    let target = Target::Module {
+                        module: module.name.to_owned(),
+                    };
+                    Ok((target, args))
+                })?
+            }
         };
         metatable.raw_set("__call", call)?;
     }
@@ -287,9 +293,13 @@ fn object_handle(
         id: object.id,
         class: object.class,
         fields: object.fields,
+        appearance: object.appearance,
         is_shown,
         host,
     })?;
+    if object.bytes > 0 {
+        raw::count_for_collector(lua, object.bytes)?;
+    }
     Ok(Value::UserData(handle))
 }
 
@@ -297,9 +307,9 @@ fn object_handle(
 fn give(lua: &Lua, returned: Return, host: Arc<dyn Host>) -> mlua::Result<Value> {
     match returned {
         Return::Value(value) => convert::to_lua(lua, &value),
-        Return::Shown(value, bundle) => {
+        Return::Shown(value, appearance) => {
             let value = convert::to_lua(lua, &value)?;
-            display::remember(lua, &value, bundle)?;
+            display::remember(lua, &value, appearance)?;
             Ok(value)
         }
         Return::Delivery(item) => object::arrived(lua, item),

@@ -15,6 +15,7 @@ use super::{
     state::State,
     text, thread,
 };
+use crate::api::Appearance;
 
 /// The MIME bundle of the values of an expression; several are shown as a tuple.
 ///
@@ -81,9 +82,10 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
     let table = match value {
         Value::Table(table) => table,
         Value::UserData(userdata) => {
-            let handle = userdata.borrow::<ObjectHandle>().ok();
-            let own = handle.and_then(|it| it.bundle().cloned());
-            return Ok(own.or_else(|| graph::bundle(userdata)));
+            return match userdata.borrow::<ObjectHandle>() {
+                Ok(handle) => handle.bundle(),
+                Err(_) => Ok(graph::bundle(userdata)),
+            };
         }
         _ => return Ok(None),
     };
@@ -95,7 +97,7 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
             .call::<Table>(table)
             .map_err(|error| error::as_ours(&error))?,
         None if is_bundle(table) => table.clone(),
-        None => return Ok(remembered(table)),
+        None => return remembered(table),
     };
     match convert::to_value(&Value::Table(given))? {
         Data::Map(bundle) => Ok(Some(bundle)),
@@ -105,28 +107,31 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
 
 /// What a table that came from the session is shown as.
 #[derive(Debug)]
-struct Bundle(Map);
+struct Shown(Appearance);
 
-impl UserData for Bundle {}
+impl UserData for Shown {}
 
 /// Remembers how a table that came from the session is shown. It is forgotten with the table.
 ///
 /// # Errors
 ///
 /// Only when Lua is out of memory.
-pub(super) fn remember(lua: &Lua, value: &Value, bundle: Map) -> mlua::Result<()> {
+pub(super) fn remember(lua: &Lua, value: &Value, appearance: Appearance) -> mlua::Result<()> {
     if !value.is_table() {
         return Ok(());
     }
-    let bundle = lua.create_userdata(Bundle(bundle))?;
-    State::current()?.bundles.raw_set(value, bundle)
+    let shown = lua.create_userdata(Shown(appearance))?;
+    State::current()?.appearances.raw_set(value, shown)
 }
 
-fn remembered(table: &Table) -> Option<Map> {
-    let state = State::current().ok()?;
-    let bundle: AnyUserData = state.bundles.raw_get(table).ok()?;
-    let bundle = bundle.borrow::<Bundle>().ok()?;
-    Some(bundle.0.clone())
+fn remembered(table: &Table) -> Result<Option<Map>> {
+    let find = || {
+        let state = State::current().ok()?;
+        let shown: AnyUserData = state.appearances.raw_get(table).ok()?;
+        let shown = shown.borrow::<Shown>().ok()?;
+        Some(shown.0.clone())
+    };
+    find().as_ref().map(Appearance::bundle).transpose()
 }
 
 /// Whether a value is of no interest as the result of a call: the handle of what was just

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aikit_components::nearest;
-use aikit_core::{Error, broadcast::Delivery, script::ObjectId, value::Map};
+use aikit_core::{Error, Result, broadcast::Delivery, script::ObjectId, value::Map};
 use mlua::{Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     pending::held,
     state::State,
 };
-use crate::api::{ApiClass, Host, Resource, StreamId};
+use crate::api::{ApiClass, Appearance, Host, Resource, StreamId};
 
 /// A handle of an object.
 #[derive(Debug)]
@@ -20,15 +20,26 @@ pub(super) struct ObjectHandle {
     pub(super) id: ObjectId,
     pub(super) class: &'static ApiClass,
     pub(super) fields: Map,
+    /// What it is shown as, where none of its fields is that.
+    pub(super) appearance: Option<Appearance>,
     /// Whether it stands for what was shown when it was made.
     pub(super) is_shown: bool,
     pub(super) host: Arc<dyn Host>,
 }
 
 impl ObjectHandle {
-    /// The MIME bundle of an object that shows itself: its field `__mime`.
-    pub(super) fn bundle(&self) -> Option<&Map> {
-        self.fields.get("__mime")?.as_map()
+    /// The MIME bundle of an object that shows itself: its field `__mime`, or what is written of it
+    /// now.
+    ///
+    /// # Errors
+    ///
+    /// Those of what writes it.
+    pub(super) fn bundle(&self) -> Result<Option<Map>> {
+        let kept = self.fields.get("__mime").and_then(|it| it.as_map());
+        if let Some(kept) = kept {
+            return Ok(Some(kept.clone()));
+        }
+        self.appearance.as_ref().map(Appearance::bundle).transpose()
     }
 }
 

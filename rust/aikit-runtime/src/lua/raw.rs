@@ -17,6 +17,23 @@ use super::{
     run::Run,
 };
 
+/// Lets the collector work as if Lua itself had taken so many bytes: it sees the handle of an
+/// object only, and would let thousands wait that hold megabytes each.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
+pub(super) fn count_for_collector(lua: &Lua, bytes: usize) -> mlua::Result<()> {
+    // A step of no size would be one of the usual size.
+    let kibibytes = c_int::try_from(bytes.div_ceil(1 << 10)).unwrap_or(c_int::MAX);
+    // SAFETY: a step of the collector takes the number of kibibytes, and leaves the stack as it is.
+    unsafe {
+        lua.exec_raw::<()>((), |state| {
+            ffi::lua_gc(state, ffi::LUA_GCSTEP, kibibytes);
+        })
+    }
+}
+
 /// A function that calls its first argument under a message handler which keeps the error value
 /// and the traceback: answers `true, results…` or `false, {value, traceback}`.
 ///

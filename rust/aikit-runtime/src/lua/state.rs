@@ -59,8 +59,8 @@ pub(super) struct State {
     pub(super) words: RefCell<HashMap<&'static str, Function>>,
     /// The order of the columns of lists that came from the session; its keys are weak.
     pub(super) orders: Table,
-    /// How tables that came from the session are shown.
-    pub(super) bundles: Table,
+    /// What tables that came from the session are shown as; its keys are weak.
+    pub(super) appearances: Table,
     /// Local variables of earlier cells.
     pub(super) kept: RefCell<HashMap<String, Kept>>,
     /// Names for the completion.
@@ -103,7 +103,7 @@ impl State {
     ) -> Result<Rc<Self>> {
         let protected_call = super::raw::protected_call(&lua).map_err(error::from_setup)?;
         let orders = coroutine::weak_table(&lua).map_err(error::from_setup)?;
-        let bundles = coroutine::weak_table(&lua).map_err(error::from_setup)?;
+        let appearances = coroutine::weak_table(&lua).map_err(error::from_setup)?;
         let changes = names::changes(&lua).map_err(error::from_setup)?;
         let state = Rc::new(Self {
             lua,
@@ -114,7 +114,7 @@ impl State {
             members: RefCell::default(),
             words: RefCell::default(),
             orders,
-            bundles,
+            appearances,
             kept: RefCell::default(),
             names: known,
             changes,

@@ -21,6 +21,8 @@ mod pipe;
 #[cfg(test)]
 mod shells;
 #[cfg(test)]
+mod shown;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod table;

@@ -177,10 +177,10 @@ impl Shared {
             return;
         };
         let resource = match returned {
-            WireReturn::Object { id, .. } => Resource::Object(id),
+            WireReturn::Object(object) => Resource::Object(object.id),
             WireReturn::Stream(stream) => Resource::Stream(stream),
             WireReturn::Display { object, .. } => match object {
-                Some((_, id, _)) => Resource::Object(id),
+                Some(object) => Resource::Object(object.id),
                 None => return,
             },
             // Of a delivery the other end knows by the cancellation that it did not arrive.
@@ -381,7 +381,7 @@ mod tests {
     use aikit_core::ErrorKind;
     use tokio::io::AsyncWriteExt as _;
 
-    use super::*;
+    use super::{super::WireObject, *};
 
     /// A function of a script.
     #[derive(Debug)]
@@ -421,11 +421,12 @@ mod tests {
             let sent = read_frame(&mut reader).await?;
             assert!(matches!(sent, Some(Frame::Cancel { call: it }) if it == call));
             // It was given before the other end heard of that.
-            let outcome = Outcome::Ok(WireReturn::Object {
+            let outcome = Outcome::Ok(WireReturn::Object(WireObject {
                 class: "Model".to_owned(),
                 id: 7,
                 fields: Map::new(),
-            });
+                bytes: 0,
+            }));
             let answer = super::super::encode(&Frame::Return { call, outcome })?;
             writer.write_all(&answer).await?;
             let sent = read_frame(&mut reader).await?;

@@ -24,7 +24,9 @@ use tokio::{
 
 use self::metadata::Place;
 pub use self::{client::PipeHost, server::serve};
-use super::{Arg, Created, Displayed, ObjectRef, Resource, Return, StreamId, Target, class};
+use super::{
+    Appearance, Arg, Created, Displayed, ObjectRef, Resource, Return, StreamId, Target, class,
+};
 
 /// Longest frame in bytes; larger data belongs in files.
 const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -169,13 +171,10 @@ enum WireReturn {
     Value(Value),
     /// Data of which the session wants to know that it has arrived.
     Delivery(Value),
-    Object {
-        class: String,
-        id: u64,
-        fields: Map,
-    },
+    Object(WireObject),
     Stream(StreamId),
-    /// Data, and how a cell shows it.
+    /// Data, and what a cell shows it as. That is written before it is known whether it is shown,
+    /// because what it is written from stays at the session's end.
     Shown(Value, Map),
     /// Something that is shown at once.
     Display {
@@ -183,9 +182,41 @@ enum WireReturn {
         metadata: Map,
         display_id: String,
         is_update: bool,
-        /// Class, identity and fields of the object that stands for it.
-        object: Option<(String, u64, Map)>,
+        /// What stands for it.
+        object: Option<WireObject>,
     },
+}
+
+/// An object of the session; what it is shown as stays there.
+#[derive(Debug, Deserialize, Serialize)]
+struct WireObject {
+    class: String,
+    id: u64,
+    fields: Map,
+    bytes: usize,
+}
+
+impl WireObject {
+    fn new(object: Created) -> Self {
+        Self {
+            class: object.class.name.to_owned(),
+            id: object.id.0,
+            fields: object.fields,
+            bytes: object.bytes,
+        }
+    }
+
+    fn into_created(self) -> Result<Created> {
+        let class = class(&self.class)
+            .ok_or_else(|| malformed(format!("a pipe named the unknown class `{}`", self.class)))?;
+        Ok(Created {
+            class,
+            id: ObjectId(self.id),
+            fields: self.fields,
+            bytes: self.bytes,
+            appearance: None,
+        })
+    }
 }
 
 impl WireReturn {
@@ -196,21 +227,21 @@ impl WireReturn {
             Return::Delivery(item) => {
                 return (Self::Delivery(item.value().clone()), Some(item));
             }
-            Return::Object(object) => Self::Object {
-                class: object.class.name.to_owned(),
-                id: object.id.0,
-                fields: object.fields,
-            },
+            Return::Object(object) => Self::Object(WireObject::new(object)),
             Return::Stream(stream) => Self::Stream(stream),
-            Return::Shown(value, bundle) => Self::Shown(value, bundle),
+            Return::Shown(value, appearance) => match appearance.bundle() {
+                Ok(bundle) => Self::Shown(value, bundle),
+                Err(error) => {
+                    tracing::warn!(%error, "a value is shown as its fields");
+                    Self::Value(value)
+                }
+            },
             Return::Display(shown) => Self::Display {
                 bundle: shown.bundle,
                 metadata: shown.metadata,
                 display_id: shown.display_id,
                 is_update: shown.is_update,
-                object: shown
-                    .object
-                    .map(|it| (it.class.name.to_owned(), it.id.0, it.fields)),
+                object: shown.object.map(WireObject::new),
             },
         };
         (sent, None)
@@ -221,8 +252,10 @@ impl WireReturn {
             // By now it has arrived.
             Self::Value(value) | Self::Delivery(value) => Return::Value(value),
             Self::Stream(stream) => Return::Stream(stream),
-            Self::Shown(value, bundle) => Return::Shown(value, bundle),
-            Self::Object { class, id, fields } => Return::Object(created((class, id, fields))?),
+            Self::Shown(value, bundle) => {
+                Return::Shown(value, Appearance::new(move || Ok(bundle.clone())))
+            }
+            Self::Object(object) => Return::Object(object.into_created()?),
             Self::Display {
                 bundle,
                 metadata,
@@ -234,18 +267,10 @@ impl WireReturn {
                 metadata,
                 display_id,
                 is_update,
-                object: object.map(created).transpose()?,
+                object: object.map(WireObject::into_created).transpose()?,
             })),
         })
     }
-}
-
-/// An object that the other end has made.
-fn created((name, id, fields): (String, u64, Map)) -> Result<Created> {
-    let class = class(&name)
-        .ok_or_else(|| malformed(format!("a pipe named the unknown class `{name}`")))?;
-    let id = ObjectId(id);
-    Ok(Created { class, id, fields })
 }
 
 impl WireArg {

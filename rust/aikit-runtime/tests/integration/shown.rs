@@ -1,0 +1,173 @@
+//! What a script shows is drawn when it is shown, and what it holds to be shown is bounded.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use aikit_core::{
+    Context, ErrorKind, Result, Value,
+    broadcast::Delivery,
+    engine::{Cell, Output, ScriptEngine as _},
+    io,
+    value::Map,
+};
+use aikit_runtime::{
+    api::{Appearance, Arg, Host, Resource, Return, StreamId, Target},
+    lua::LuaEngine,
+};
+use futures::future::BoxFuture;
+
+use super::support::{Border, Fixture, Sink, text};
+
+/// Answers every call with data, and counts how often any of them was drawn.
+#[derive(Debug, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Host for Counting {
+    fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
+        let count = Arc::clone(&self.0);
+        let appearance = Appearance::new(move || {
+            let drawn = 1 + count.fetch_add(1, Ordering::SeqCst);
+            let text = Value::from(format!("drawing {drawn}"));
+            Ok(Map::from_iter([("text/plain".to_owned(), text)]))
+        });
+        let value = Value::map([("output", Value::from("hello"))]);
+        Box::pin(async move { Ok(Return::Shown(value, appearance)) })
+    }
+
+    fn next<'a>(&'a self, _: &'a Context, _: StreamId) -> BoxFuture<'a, Result<Option<Delivery>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn release(&self, _: Resource) {}
+}
+
+#[test]
+fn what_is_not_shown_is_not_drawn() {
+    let host = Counting::default();
+    let drawn = Arc::clone(&host.0);
+    let engine = Arc::new(LuaEngine::new(Arc::new(host)).unwrap());
+    let sink = Arc::<Sink>::default();
+    let shown = |code: &str| {
+        let cell = Cell {
+            code: code.to_owned(),
+            name: "cell".to_owned(),
+            shell: None,
+        };
+        let (engine, sink) = (Arc::clone(&engine), sink.clone());
+        let running = async move { engine.execute(&Context::default(), cell, sink).await };
+        let bundle = io::wait(running, || Ok(())).unwrap().unwrap();
+        bundle.map_or_else(String::new, |it| text(&it, "text/plain"))
+    };
+    shown("kept = {} for i = 1, 1000 do kept[i] = Tool.list() end");
+    assert_eq!(shown("kept[1].output"), "\"hello\"");
+    assert_eq!(drawn.load(Ordering::SeqCst), 0);
+    assert_eq!(shown("kept[1]"), "drawing 1");
+    assert_eq!(shown("kept[1]"), "drawing 2");
+    shown("display(kept[2])");
+    assert_eq!(drawn.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn the_run_of_an_agent_shows_its_answer_and_its_executions_each_time() {
+    for border in [Border::Local, Border::Pipe] {
+        let fixture = Fixture::with(border);
+        fixture
+            .run("run = Agent{name = 'greeter', model = Model('scripted:s', {answers = {'hello'}})}:run('hi')")
+            .unwrap();
+        let first = fixture.shown("run");
+        assert!(first.starts_with("hello\n\n"), "{first}");
+        assert!(first.contains("greeter") && first.contains("✓"), "{first}");
+        assert_eq!(fixture.shown("run"), first);
+    }
+}
+
+/// The bundles that were displayed so far.
+fn displayed(fixture: &Fixture) -> Vec<Map> {
+    let outputs = fixture.sink.take().into_iter();
+    let bundles = outputs.filter_map(|output| match output {
+        Output::Display { bundle, .. } => Some(bundle),
+        _ => None,
+    });
+    bundles.collect()
+}
+
+#[test]
+fn a_chart_that_is_shown_again_looks_the_same() {
+    let fixture = Fixture::new();
+    fixture
+        .run("chart = plot{kind = 'bar', data = {3, 1, 2}, title = 'T'} display(chart)")
+        .unwrap();
+    let shown = fixture.run("chart").unwrap().unwrap();
+    let all = displayed(&fixture);
+    assert_eq!(all.len(), 2);
+    assert!(all.iter().all(|bundle| *bundle == shown), "{all:#?}");
+    assert!(shown.contains_key("image/svg+xml"));
+    fixture.run("chart:update{data = {7}}").unwrap();
+    let updated = displayed(&fixture);
+    assert_eq!(fixture.run("chart").unwrap().as_ref(), updated.first());
+    assert_ne!(updated.first(), Some(&shown));
+}
+
+/// A chart that is drawn in no time, and made of a mebibyte.
+const LARGE: &str = "local function large() \
+     return plot{data = {x = {1}, y = {2}, note = {('x'):rep(1 << 20)}}} end ";
+const MIB: usize = 1 << 20;
+
+#[test]
+fn charts_that_a_loop_drops_take_little() {
+    for (border, cells) in [(Border::Local, 20), (Border::Pipe, 1)] {
+        let fixture = Fixture::with(border);
+        for _ in 0..cells {
+            fixture
+                .run(&format!("{LARGE} for _ = 1, 20 do large() end"))
+                .unwrap();
+            let held = fixture.session.object_bytes();
+            assert!((1..10 * MIB).contains(&held), "{border:?}: {held}");
+            drop(fixture.sink.take());
+        }
+    }
+}
+
+#[test]
+fn what_a_chart_has_shown_before_takes_nothing() {
+    let fixture = Fixture::new();
+    let code = format!(
+        "{LARGE} chart = large() for i = 1, 300 do \
+         chart:update{{data = {{x = {{i}}, y = {{2}}, note = {{('x'):rep(1 << 20)}}}}}} end"
+    );
+    fixture.run(&code).unwrap();
+    let held = fixture.session.object_bytes();
+    assert!((MIB..2 * MIB).contains(&held), "{held}");
+}
+
+#[test]
+fn charts_that_are_kept_are_bounded_and_room_that_is_freed_is_found() {
+    let fixture = Fixture::new();
+    let error = fixture.fails(&format!(
+        "{LARGE} kept = {{}} for i = 1, 300 do kept[i] = large() end"
+    ));
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert!(error.message().contains("257 MiB"), "{error}");
+    assert!(error.hint().unwrap_or_default().contains("nil"));
+    assert_eq!(fixture.shown("#kept"), "255");
+    assert!(fixture.session.object_bytes() <= 256 * MIB);
+    // What is refused has no effect, and one that becomes smaller is not.
+    let grow = "note = {('x'):rep(2 << 20)}";
+    let update = |note: &str| format!("kept[1]:update{{data = {{x = {{1}}, y = {{5}}, {note}}}}}");
+    assert_eq!(
+        fixture.fails(&update(grow)).kind(),
+        ErrorKind::LimitExceeded
+    );
+    assert_eq!(fixture.shown("kept[1]:vega_lite().data.values[1].y"), "2.0");
+    fixture.run(&update("note = {'x'}")).unwrap();
+    assert_eq!(fixture.shown("kept[1]:vega_lite().data.values[1].y"), "5.0");
+    fixture.run(&update("note = {'x'}")).unwrap();
+    // Collected when there is no room otherwise.
+    fixture
+        .run(&format!(
+            "{LARGE} kept = {{}} for i = 1, 200 do kept[i] = large() end"
+        ))
+        .unwrap();
+}
