@@ -266,8 +266,8 @@ async fn update(session: Session, mut args: Args) -> Result<Return> {
     }
     let before = chart.plot().clone();
     let freed = session.bytes_of(args.this);
-    let changed = move || before.with(changes);
-    let (plot, bytes, bundle) = drawn(&session, changed, freed).await?;
+    let new = move || before.with(changes);
+    let (plot, bytes, bundle) = drawn(&session, new, freed).await?;
     session.resize(args.this, bytes)?;
     *chart.plot() = plot;
     Ok(Return::Display(Box::new(Displayed {

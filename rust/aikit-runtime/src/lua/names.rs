@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use mlua::{Function, Lua, LuaString, Table, Value};
 
-use super::{object::ObjectHandle, state::State, text};
+use super::{object::ObjectHandle, raw, state::State, text};
 
 /// Most members of one table that are looked at.
 const MEMBERS_MAX: usize = 500;
@@ -193,52 +193,30 @@ fn kind(value: &Value) -> &'static str {
 /// When Lua has no memory left.
 pub(super) fn changes(lua: &Lua) -> mlua::Result<Function> {
     let limits = (MEMBERS_MAX, NAMES_MAX, COMPARED_BYTES_MAX);
-    lua.load(CHANGES).set_name("=[aikit]").call(limits)
+    let given = (raw::shape(lua)?, limits.0, limits.1, limits.2);
+    lua.load(CHANGES).set_name("=[aikit]").call(given)
 }
 
 /// It keeps nothing of the script alive: what was there last time is remembered weakly, and long
 /// texts not at all. No metamethod is called.
 const CHANGES: &str = r#"
-local members_max, names_max, compared_max = ...
-local next, type, rawequal, rawget, rawlen = next, type, rawequal, rawget, rawlen
+local shape, members_max, names_max, compared_max = ...
+local next, type, rawequal, rawget = next, type, rawequal, rawget
 local mathtype, setmetatable = math.type, setmetatable
-local kinds = setmetatable({["function"] = "function", table = "table"}, {
-  __index = function() return "variable" end,
-})
 local known = {}
 local seen = setmetatable({}, {__mode = "v"})
-local shapes = setmetatable({}, {__mode = "k"})
+local looks = setmetatable({}, {__mode = "k"})
 local pass = 0
 
 -- Whether other members, or another length, than last time; and how many named members.
 local function look(value)
-  local shape = shapes[value]
-  if shape and shape.pass == pass then return shape.is_new, 0 end
-  shape = shape or {members = {}, named = 0}
-  local members, looked, named = shape.members, 0, 0
-  local length = rawlen(value)
-  local is_new = shape.length ~= length
-  for key, member in next, value do
-    if looked == members_max then break end
-    looked = looked + 1
-    if type(key) == "string" then
-      named = named + 1
-      if not is_new and members[key] ~= kinds[type(member)] then is_new = true end
-    end
-  end
-  if named ~= shape.named then is_new = true end
-  if is_new then
-    members, looked = {}, 0
-    for key, member in next, value do
-      if looked == members_max then break end
-      looked = looked + 1
-      if type(key) == "string" then members[key] = kinds[type(member)] end
-    end
-    shape = {members = members, named = named, length = length}
-    shapes[value] = shape
-  end
-  shape.pass, shape.is_new = pass, is_new
-  return is_new, named
+  local last = looks[value]
+  if last and last.pass == pass then return last.is_new, 0 end
+  local now, named = shape(value, members_max)
+  last = last or {}
+  looks[value] = last
+  last.pass, last.is_new, last.shape = pass, last.shape ~= now, now
+  return last.is_new, named
 end
 
 return function(globals)
@@ -248,7 +226,10 @@ return function(globals)
     if type(name) == "string" then
       total = total + 1
       local kind = type(value)
-      local is_new = not rawequal(seen[name], value) or mathtype(seen[name]) ~= mathtype(value)
+      local last = seen[name]
+      -- One that is 1.0 now was another when it was 1.
+      local is_new = not rawequal(last, value)
+        or kind == "number" and mathtype(last) ~= mathtype(value)
       if kind == "table" then
         local is_reshaped, named = look(value)
         is_new, total = is_new or is_reshaped, total + named

@@ -52,18 +52,17 @@ struct State {
 
 #[derive(Debug)]
 enum Reply {
-    Return(Outcome<WireReturn>),
+    Return(Box<Outcome<WireReturn>>),
     Item(Outcome<WireItem>),
 }
 
 impl Reply {
     /// Whether the other end wants to know that it has arrived.
     const fn is_delivery(&self) -> bool {
-        matches!(
-            self,
-            Self::Return(Outcome::Ok(WireReturn::Delivery(_)))
-                | Self::Item(Outcome::Ok(WireItem::Delivery(_)))
-        )
+        match self {
+            Self::Return(outcome) => matches!(**outcome, Outcome::Ok(WireReturn::Delivery(_))),
+            Self::Item(outcome) => matches!(outcome, Outcome::Ok(WireItem::Delivery(_))),
+        }
     }
 }
 
@@ -173,7 +172,10 @@ impl Shared {
 
     /// Gives back what an answer holds that nobody waits for.
     fn release(&self, reply: Reply) {
-        let Reply::Return(Outcome::Ok(returned)) = reply else {
+        let Reply::Return(outcome) = reply else {
+            return;
+        };
+        let Outcome::Ok(returned) = *outcome else {
             return;
         };
         let resource = match returned {
@@ -238,7 +240,7 @@ async fn read(shared: Arc<Shared>, mut reader: impl AsyncRead + Unpin) {
 
 fn receive(shared: &Arc<Shared>, frame: Frame) {
     match frame {
-        Frame::Return { call, outcome } => answer(shared, call, Reply::Return(outcome)),
+        Frame::Return { call, outcome } => answer(shared, call, Reply::Return(Box::new(outcome))),
         Frame::Item { call, outcome } => answer(shared, call, Reply::Item(outcome)),
         Frame::Callback {
             callback,
