@@ -635,14 +635,14 @@ class Plot:
         """
         A chart of the options of `plot`, `data` among them.
         """
+    def bundle(self, /) -> Incomplete:
+        """
+        All three, by media type.
+        """
     @property
     def name(self, /) -> str:
         """
         Its kind and title.
-        """
-    def bundle(self, /) -> Incomplete:
-        """
-        All three, by media type.
         """
     def svg(self, /) -> str:
         """

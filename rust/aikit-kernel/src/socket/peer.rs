@@ -209,6 +209,8 @@ impl Peer {
                 // One that never reads is not waited for.
                 () = &mut ended => return Ok(()),
                 waits = poll_fn(|cx| self.poll_write(cx)) => waits?,
+                // Another thread has written, and the connection wakes whoever asked last.
+                () = self.filled.notified() => true,
             };
             if !waits {
                 self.filled.notified().await;
