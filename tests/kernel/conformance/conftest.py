@@ -26,10 +26,6 @@ FOLDER = "kernel/conformance/test_"
 OUTCOMES = {"passed": "pass", "xfailed": "fail as expected", "skipped": "left out"}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"{FAILS}(reason): what ipykernel does instead")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where ipykernel is known to fail, it has to fail: a check that it passes is no failure.
