@@ -29,6 +29,8 @@ pub(crate) struct Lane {
     pub(crate) shell: Arc<Shell>,
     /// Those that wait for the running one.
     waiting: VecDeque<(Request, ExecuteRequest)>,
+    /// Whether one was refused since.
+    is_full: bool,
     state: State,
     /// Told of each request that comes while it is [`State::Failed`].
     arrived: Arc<Notify>,
@@ -46,6 +48,7 @@ impl Lane {
         Self {
             shell,
             waiting: VecDeque::new(),
+            is_full: false,
             state: State::Idle,
             arrived: Arc::default(),
         }
@@ -61,14 +64,17 @@ impl Lane {
         matches!(self.state, State::Idle)
     }
 
-    /// Lets a cell wait, unless too many do.
+    /// Lets a cell wait, unless too many do. Once one was refused, all are until none waits any
+    /// more: a cell must not run where one that was sent before it did not.
     pub(crate) fn queue(&mut self, desk: &Desk, request: Request, asked: ExecuteRequest) {
-        if self.waiting.len() < WAITING_MAX {
+        let is_full = self.is_full || self.waiting.len() >= WAITING_MAX;
+        self.is_full = is_full && !self.waiting.is_empty();
+        if !self.is_full {
             return self.waiting.push_back((request, asked));
         }
-        let message = format!("{WAITING_MAX} cells wait in this shell already");
+        let message = format!("{WAITING_MAX} cells waited in this shell");
         let error = Error::new(ErrorKind::LimitExceeded, message)
-            .with_hint("send the cell again when some of them have run");
+            .with_hint("send the cell again when all of them have run");
         execute::refuse(desk, &self.shell, &request, &error);
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn try_attach<T>(body: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     })
 }
 
-/// Runs `job`, which attaches on its own, unless the interpreter ends.
+/// Runs `job`, which attaches on its own, with the interpreter, unless that ends.
 pub(crate) fn visit(job: impl FnOnce()) {
     let _ended = attach(|_| job());
 }

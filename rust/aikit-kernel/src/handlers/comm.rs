@@ -1,9 +1,9 @@
 //! `comm_*`: the comms that front ends open. The one target is `aikit.channel`, a channel of core.
 //!
 //! The front end opens a comm with `{channel: name}`. It then gets each event of the channel as a
-//! `comm_msg`, whose parent is the cell that published it, but not those it has sent itself and not those for another connection; what it sends
-//! is published. All of it happens beside the running cell, so that a front end can answer what a
-//! cell waits for.
+//! `comm_msg`, whose parent is the cell that published it, but not those it has sent itself and not
+//! those for another connection; what it sends is published. All of it happens beside the running
+//! cell, so that a front end can answer what a cell waits for.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -117,19 +117,21 @@ pub(crate) fn finish(desk: &Desk, finished: Finished) {
 
 /// Answers a cell that is not run, because one before it failed.
 pub(crate) fn abort(desk: &Desk, shell: &Shell, request: &Request) {
-    desk.publish_state(request, ExecutionState::Busy);
     let execution_count = shell.execution_count();
-    desk.reply(request, &ExecuteReply::Aborted { execution_count }.into());
-    desk.publish_state(request, ExecutionState::Idle);
+    answer_at_once(desk, request, ExecuteReply::Aborted { execution_count });
 }
 
 /// Answers a cell that is not run, because of `error`.
 pub(crate) fn refuse(desk: &Desk, shell: &Shell, request: &Request, error: &Error) {
-    desk.publish_state(request, ExecutionState::Busy);
     let reply = ExecuteReply::Error {
         execution_count: shell.execution_count(),
         error: Failure::from(error),
     };
+    answer_at_once(desk, request, reply);
+}
+
+fn answer_at_once(desk: &Desk, request: &Request, reply: ExecuteReply) {
+    desk.publish_state(request, ExecutionState::Busy);
     desk.reply(request, &reply.into());
     desk.publish_state(request, ExecutionState::Idle);
 }

@@ -25,13 +25,18 @@ pub(crate) async fn corked<F: Future>(future: F) -> F::Output {
 
 /// Whether whoever polls writes what was queued for `peer`; else its own task has to.
 pub(super) fn holds(peer: &Arc<Peer>) -> bool {
-    CORK.with_borrow_mut(|cork| {
-        let Some(peers) = cork else { return false };
+    let held = CORK.try_with(|cork| {
+        let mut cork = cork.borrow_mut();
+        let Some(peers) = &mut *cork else {
+            return false;
+        };
         if !peers.iter().any(|it| Arc::ptr_eq(it, peer)) {
             peers.push(Arc::clone(peer));
         }
         true
-    })
+    });
+    // A thread that ends polls nothing.
+    held.unwrap_or(false)
 }
 
 /// Takes the cork out when dropped, also when a poll panics.

@@ -275,51 +275,56 @@ fn an_engine_without_shells_has_the_main_one_only() {
 }
 
 #[test]
-fn a_shell_with_too_many_cells_refuses_more_and_answers_everything_else() {
+fn a_shell_with_too_many_cells_refuses_all_until_none_waits_and_answers_everything_else() {
     talk(async {
         const WAITING_MAX: usize = 10_000;
+        let begun = |content: &Content| matches!(content, Content::ExecuteInput(_));
         let mut conversation = Conversation::start().await;
-        let running = conversation.client.shell.send(cell("spin")).await.unwrap();
-        conversation
-            .wait_for(|content| matches!(content, Content::ExecuteInput(_)))
-            .await;
-        for _ in 0..WAITING_MAX {
-            conversation
-                .client
-                .shell
-                .send(cell("echo x"))
-                .await
-                .unwrap();
-        }
-        let surplus = conversation
-            .client
-            .shell
-            .send(cell("echo x"))
-            .await
-            .unwrap();
-        let refused = conversation.hear(&surplus).await;
-        assert_eq!(outline(&refused.broadcasts), ["Busy", "Idle"]);
-        let Content::ExecuteReply(ExecuteReply::Error { error, .. }) = refused.reply else {
-            panic!("{:?}", refused.reply)
+        let goes_on = ExecuteRequest {
+            stop_on_error: false,
+            ..cell("spin")
         };
-        assert_eq!(error.ename, "limit_exceeded");
-        assert!(
-            error.evalue.contains("10000 cells wait"),
-            "{}",
-            error.evalue
-        );
+        let first = conversation.client.shell.send(goes_on).await.unwrap();
+        conversation.wait_for(begun).await;
+        let second = conversation.client.shell.send(cell("spin")).await.unwrap();
+        for _ in 1..WAITING_MAX {
+            let waiting = conversation.client.shell.send(cell("echo x")).await;
+            waiting.unwrap();
+        }
+        refused(&mut conversation).await;
         let info = conversation.request(KernelInfoRequest {}).await;
         assert!(matches!(info.reply, Content::KernelInfoReply(_)));
-        let control = &mut conversation.client.control;
-        control.send(InterruptRequest {}).await.unwrap();
-        conversation.hear(&running).await;
-        for _ in 0..WAITING_MAX {
+        // One less waits, and still nothing runs that was sent behind what did not.
+        interrupt(&mut conversation).await;
+        conversation.hear(&first).await;
+        conversation.wait_for(begun).await;
+        refused(&mut conversation).await;
+        interrupt(&mut conversation).await;
+        conversation.hear(&second).await;
+        for _ in 1..WAITING_MAX {
             let reply = conversation.client.shell.receive().await.unwrap();
-            let aborted = matches!(
-                reply.content.unwrap(),
-                Content::ExecuteReply(ExecuteReply::Aborted { .. })
-            );
-            assert!(aborted);
+            let reply = reply.content.unwrap();
+            let Content::ExecuteReply(ExecuteReply::Aborted { .. }) = reply else {
+                panic!("{reply:?}")
+            };
         }
+        let heard = conversation.execute("echo x").await;
+        let is_ok = matches!(heard.reply, Content::ExecuteReply(ExecuteReply::Ok { .. }));
+        assert!(is_ok, "{heard:?}");
     });
+}
+
+async fn refused(conversation: &mut Conversation) {
+    let heard = conversation.execute("echo x").await;
+    assert_eq!(outline(&heard.broadcasts), ["Busy", "Idle"]);
+    let Content::ExecuteReply(ExecuteReply::Error { error, .. }) = heard.reply else {
+        panic!("{:?}", heard.reply)
+    };
+    assert_eq!(error.ename, "limit_exceeded");
+    assert!(error.evalue.contains("10000 cells"), "{}", error.evalue);
+}
+
+async fn interrupt(conversation: &mut Conversation) {
+    let control = &mut conversation.client.control;
+    control.send(InterruptRequest {}).await.unwrap();
 }
