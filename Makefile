@@ -117,7 +117,7 @@ memcheck: $(VENV)/.ready-dev  ## runs the tests of unsafe code under valgrind (L
 	    cargo nextest run --workspace --locked --no-fail-fast -E '$(MEMCHECK)' $(ARGS)
 
 soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
-	AIKIT_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
+	TEST_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
 	cargo nextest run --workspace --locked --run-ignored only -E 'test(a_million_patterns_mean)'
 	$(MAKE) memcheck MEMCHECK='$(MEMCHECK_WHOLE)'
 

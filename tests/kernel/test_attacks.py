@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kernel.raw_client import RawClient
 
-IS_SOAK = bool(os.environ.get("AIKIT_SOAK"))
+IS_SOAK = bool(os.environ.get("TEST_SOAK"))
 # By both attackers together, over each transport.
 INPUTS = 1_000_000 if IS_SOAK else 40_000
 ATTACKERS = 2

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kernel.raw_client import RawClient
 
 pytestmark = pytest.mark.slow
-IS_SOAK = bool(os.environ.get("AIKIT_SOAK"))
+IS_SOAK = bool(os.environ.get("TEST_SOAK"))
 CELLS = 1_000_000 if IS_SOAK else 4_000
 # What fills once is full by then but for the history and the guard against replays, which are
 # bounded by 10,000 cells and 65,536 messages.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kernel.raw_client import Message
 
-IS_SOAK = bool(os.environ.get("AIKIT_SOAK"))
+IS_SOAK = bool(os.environ.get("TEST_SOAK"))
 READY_SUB = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
 SUBSCRIBE_ALL = b"\x00\x01\x01"
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 START_S = 120.0
 
 # Read at once: the tests hide all variables of that prefix.
-SCREENSHOTS = os.environ.get("AIKIT_SCREENSHOTS")
-IS_REQUIRED = os.environ.get("AIKIT_REQUIRE_CHROMIUM") == "1"
+SCREENSHOTS = os.environ.get("TEST_SCREENSHOTS")
+IS_REQUIRED = os.environ.get("TEST_REQUIRE_CHROMIUM") == "1"
 
 # No request leaves the machine: not to look for updates, nor to say that it was started.
 CHROMIUM_FLAGS = [
@@ -122,7 +122,7 @@ def _url(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: `AIKIT_SCREENSHOTS`, or a temporary folder."""
+    """Where screenshots go: `TEST_SCREENSHOTS`, or a temporary folder."""
     folder = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

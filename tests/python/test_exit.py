@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Read here: the tests themselves run in an environment of their own.
-IS_SOAK = bool(os.environ.get("AIKIT_SOAK"))
+IS_SOAK = bool(os.environ.get("TEST_SOAK"))
 EXITS = 500
 EXITS_IN_CI = 40
 AT_ONCE = 4

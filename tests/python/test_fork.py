@@ -119,7 +119,7 @@ os._exit(0)
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_child_works_whatever_other_threads_of_its_parent_were_in() -> None:
-    children = 1_000 if os.environ.get("AIKIT_SOAK") else 40
+    children = 1_000 if os.environ.get("TEST_SOAK") else 40
     done = subprocess.run(  # noqa: S603  # our own
         [sys.executable, "-c", BUSY, str(children)],
         capture_output=True,

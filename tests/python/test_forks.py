@@ -169,7 +169,7 @@ def _objects() -> dict[str, int]:
 
 @pytest.mark.slow
 def test_calls_leave_no_references_tasks_or_threads() -> None:
-    count = 100_000 if os.environ.get("AIKIT_SOAK") else 5_000
+    count = 100_000 if os.environ.get("TEST_SOAK") else 5_000
     _calls(500)
     before, threads = _objects(), threading.active_count()
     _calls(count)

@@ -20,7 +20,7 @@ import tiny_bert
 from aikit import RAG, errors
 
 # Read before the tests hide the variables of the user.
-MUST_BE_THERE = bool(os.environ.get("AIKIT_REQUIRE_MINILM"))
+MUST_BE_THERE = bool(os.environ.get("TEST_REQUIRE_MINILM"))
 TEXTS = [
     "The cat sat on the mat.",
     "bees make honey",

@@ -34,7 +34,7 @@ def titles(text: str) -> set[str]:
 def manual() -> Path:
     folder = find_manual()
     if folder is None:
-        if os.environ.get("AIKIT_REQUIRE_MANUAL"):
+        if os.environ.get("TEST_REQUIRE_MANUAL"):
             pytest.fail("Python's manual is absent: install the package python3-doc")
         pytest.skip("needs Debian's package python3-doc")
     return folder

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent
 # variables of that prefix.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 MODULES = CACHE / "aikit" / "node" / "node_modules"
-IS_REQUIRED = os.environ.get("AIKIT_REQUIRE_NODE") == "1"
+IS_REQUIRED = os.environ.get("TEST_REQUIRE_NODE") == "1"
 TIMEOUT_S = 120
 
 

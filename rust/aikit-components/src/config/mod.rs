@@ -38,18 +38,8 @@ pub const FILE_NAME: &str = "aikit.toml";
 /// What the names of all variables of aikit begin with.
 const PREFIX: &str = "AIKIT_";
 
-/// Variables that are no keys of the file: the model of a call that names none, and what the tests
-/// of aikit itself read.
-const OTHER_VARIABLES: [&str; 8] = [
-    "AIKIT_MODEL",
-    "AIKIT_REQUIRE_CHROMIUM",
-    "AIKIT_REQUIRE_MANUAL",
-    "AIKIT_REQUIRE_MINILM",
-    "AIKIT_REQUIRE_NODE",
-    "AIKIT_SCREENSHOTS",
-    "AIKIT_SOAK",
-    "AIKIT_TEST_STORE",
-];
+/// The model of a call that names none: the one variable of ours that is no key of the file.
+pub(crate) const MODEL_VARIABLE: &str = "AIKIT_MODEL";
 
 /// The environment of this process.
 pub fn environment() -> Variables {
@@ -172,16 +162,14 @@ fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
 fn check_variables(variables: &Variables) -> Result<()> {
     let known: Vec<String> = keys().map(|(_, _, name)| name).collect();
     let is_known = |name: &str| {
-        known.iter().any(|it| it == name)
-            || OTHER_VARIABLES.contains(&name)
-            || !name.starts_with(PREFIX)
+        known.iter().any(|it| it == name) || name == MODEL_VARIABLE || !name.starts_with(PREFIX)
     };
     let mut names = variables.names();
     names.sort_unstable();
     let Some(name) = names.iter().find(|name| !is_known(name)) else {
         return Ok(());
     };
-    let settings = known.iter().map(String::as_str).chain(["AIKIT_MODEL"]);
+    let settings = known.iter().map(String::as_str).chain([MODEL_VARIABLE]);
     // Most leave the section out.
     let word = name.rsplit("__").next().unwrap_or(name);
     let word = word.strip_prefix(PREFIX).unwrap_or(word).to_lowercase();

@@ -21,14 +21,11 @@ use super::{
     replayed::Replayed,
 };
 use crate::{
-    config::{ModelsConfig, Variables},
+    config::{MODEL_VARIABLE, ModelsConfig, Variables},
     http::GuardedClient,
     nearest,
     security::hosts::HostRule,
 };
-
-/// Names the model to take when none is given.
-const DEFAULT_MODEL_VARIABLE: &str = "AIKIT_MODEL";
 
 /// The provider of a model that is named without one, but with an address.
 const COMPATIBLE: &str = "openai-compatible";
@@ -202,11 +199,11 @@ impl Catalogue {
     }
 
     fn default_name(&self) -> Result<String> {
-        self.variable(DEFAULT_MODEL_VARIABLE)
+        self.variable(MODEL_VARIABLE)
             .or_else(|| self.config.default.clone())
             .ok_or_else(|| {
                 let message = format!(
-                    "no model is given: neither `{DEFAULT_MODEL_VARIABLE}` nor `models.default` \
+                    "no model is given: neither `{MODEL_VARIABLE}` nor `models.default` \
                      of aikit.toml names one"
                 );
                 Error::new(ErrorKind::Unavailable, message).with_hint(WAYS)

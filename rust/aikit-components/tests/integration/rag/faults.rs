@@ -125,7 +125,7 @@ fn small_chunks(path: PathBuf) -> RagOptions {
     }
 }
 
-const STORE: &str = "AIKIT_TEST_STORE";
+const STORE: &str = "TEST_STORE";
 
 /// Not a test of its own: the process that the next test kills.
 #[test]

@@ -66,7 +66,7 @@ fn plain(text: &str) -> String {
 fn most_questions_find_their_answer_in_the_first_five_chunks() {
     let Some(manual) = manual() else {
         assert!(
-            std::env::var_os("AIKIT_REQUIRE_MANUAL").is_none(),
+            std::env::var_os("TEST_REQUIRE_MANUAL").is_none(),
             "Python's manual is absent: install the package python3-doc"
         );
         println!("skipped: Python's manual is not installed");
