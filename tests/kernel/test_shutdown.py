@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -51,6 +53,27 @@ def test_a_shutdown_gives_functions_what_was_published_last(tmp_path: Path) -> N
         assert heard.first("execute_result")["data"]["text/plain"] == "20"
     finally:
         conversation.close()
+
+
+def test_a_shutdown_ends_in_time_whatever_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        # It takes connections and never answers.
+        host, port = collector.getsockname()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{host}:{port}")
+        conversation = Conversation(folder=tmp_path)
+        try:
+            stuck = "Event.subscribe('stuck', function() sleep(3600) end) Event.publish('stuck')"
+            assert conversation.execute(stuck).content["status"] == "ok"
+            database = tmp_path / ".aikit" / "aikit.db"
+            with contextlib.closing(sqlite3.connect(database, timeout=TIMEOUT_S)) as store:
+                store.execute("BEGIN EXCLUSIVE")
+                conversation.start("while true do pcall(function() while true do end end) end")
+                conversation.control("shutdown_request", {"restart": False})
+                assert conversation.ends_within(5)
+        finally:
+            conversation.close()
 
 
 def test_a_restart_begins_anew_on_the_same_sockets(mortal: Conversation) -> None:

@@ -160,6 +160,20 @@ def test_cells_of_one_subshell_run_in_turn_and_an_error_aborts_its_own_only(
     other.delete()
 
 
+def test_a_deleted_subshell_tells_of_its_failed_cell_before_those_behind_it(
+    kernel: Conversation,
+) -> None:
+    subshell = Subshell(kernel)
+    sent = [subshell.begin(code) for code in ("error('x')", "1", "2")]
+    kernel.wait_for(
+        lambda it: it["msg_type"] == "error" and it["parent_header"]["msg_id"] == sent[0]
+    )
+    subshell.delete()
+    heard = replies(kernel, 3)
+    assert list(heard) == sent
+    assert [it["content"]["status"] for it in heard.values()] == ["error", "aborted", "aborted"]
+
+
 def test_a_failed_cell_holds_up_no_other_shell(kernel: Conversation, subshell: Subshell) -> None:
     def is_first() -> bool:
         failing = kernel.client.execute("error('x')")

@@ -106,6 +106,8 @@ impl End {
         }
         let limit = SEND_LIMIT.min(self.without(HOST_LIMIT));
         desk.sockets.flush(limit).await;
+        // They hold the desk, and with it the sockets.
+        desk.close_comms();
         desk.sockets.close().await;
     }
 }

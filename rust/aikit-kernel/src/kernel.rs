@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use aikit_core::{
-    Context, Result,
+    Context, Error, ErrorKind, Result,
     clock::{Clock, SystemClock},
     context::Overrides,
     engine::ScriptEngine,
@@ -21,10 +21,10 @@ use crate::{
         Desk, Origin, Request, answer,
         execute::{self, Finished},
         input::{Asker, answer_questions},
-        subshell::{self, Shell},
+        subshell::Shell,
         take_comm,
     },
-    lane::{self, Lane},
+    lane::Lane,
     life::{self, Parent},
     senders::Senders,
     socket::{Inboxes, Sockets, cork::corked},
@@ -36,9 +36,8 @@ use crate::{
 
 /// How long the first request waits for a subscriber, so that its output is not lost.
 const SUBSCRIBER_WAIT: Duration = Duration::from_millis(200);
-/// Most cells that wait in all shells; more wait in the socket.
-const WAITING_MAX: usize = 4 * lane::WAITING_MAX;
-/// Most requests answered beside the cell at once; more wait in the socket.
+/// Most requests answered beside the cell at once; more wait in the socket, and on control are
+/// refused.
 const ANSWERING_MAX: usize = 64;
 
 /// How to bind a kernel.
@@ -235,8 +234,7 @@ impl ShellLoop {
             request: None,
         };
         loop {
-            let waiting: usize = self.lanes.values().map(Lane::waiting).sum();
-            let has_room = waiting < WAITING_MAX && self.answering.len() < ANSWERING_MAX;
+            let has_room = self.answering.len() < ANSWERING_MAX;
             tokio::select! {
                 biased;
                 stop = self.stops.recv() => return Input::Stop(stop.unwrap_or_else(nobody)),
@@ -270,7 +268,7 @@ impl ShellLoop {
         let shell = match self.desk.shell_of(&request) {
             Ok(shell) => shell,
             Err(error) => {
-                subshell::refuse(&self.desk, &request, &error);
+                self.desk.refuse(&request, &error);
                 return None;
             }
         };
@@ -284,7 +282,8 @@ impl ShellLoop {
             Ok(Content::ExecuteRequest(asked)) => {
                 let asked = std::mem::take(asked);
                 let desk = Arc::clone(&self.desk);
-                self.lane(&shell).queue(&desk, request, asked);
+                let all_bytes = self.lanes.values().map(Lane::waiting_bytes).sum();
+                self.lane(&shell).queue(&desk, (request, asked), all_bytes);
             }
             _ => {
                 if take_comm(&self.desk, &request) {
@@ -332,6 +331,7 @@ impl ShellLoop {
             if id.as_ref().is_none_or(|id| desk.shells.has(id)) {
                 return true;
             }
+            lane.end_failed(&desk, &mut self.senders);
             lane.abort_waiting(&desk);
             !lane.is_idle()
         });
@@ -354,9 +354,12 @@ impl ShellLoop {
     /// Sends the reply of a cell that failed, and answers those behind it.
     fn take_settled(&mut self, id: &ShellId) -> Option<Stop> {
         let mut stop = None;
-        // What had arrived is in the inbox, if it was not taken yet.
-        while let Ok(message) = self.shell.try_recv() {
-            stop = stop.or(self.take_request(message));
+        // What had arrived is in the inbox, if it was not taken yet; what comes from now on was sent
+        // later, and whoever never stops sending holds up nobody.
+        for _ in 0..self.shell.len() {
+            if let Ok(message) = self.shell.try_recv() {
+                stop = stop.or(self.take_request(message));
+            }
         }
         if let Some(lane) = self.lanes.get_mut(id) {
             lane.end_failed(&self.desk, &mut self.senders);
@@ -385,25 +388,47 @@ impl ShellLoop {
     }
 }
 
+/// Answers what comes on control. A shutdown and an interrupt are heard whatever else is being
+/// answered; what needs no waiting is answered in the order in which it came.
 async fn answer_control(
     desk: Arc<Desk>,
     mut control: mpsc::Receiver<Incoming>,
     stop: mpsc::Sender<Stop>,
 ) {
-    while let Some(message) = control.recv().await {
+    let mut answering = FuturesUnordered::new();
+    loop {
+        let message = tokio::select! {
+            Some(()) = answering.next() => continue,
+            message = control.recv() => message,
+        };
+        let Some(message) = message else { return };
         let request = Request {
             origin: Origin::Control,
             message,
         };
-        if let Ok(Content::ShutdownRequest(asked)) = request.message.content {
-            let stopping = Stop {
-                restart: asked.restart,
-                request: Some(request),
-            };
-            // The loop that would hear it is ending already.
-            let _ending = stop.send(stopping).await;
-        } else {
-            answer(&desk, &request).await;
+        match &request.message.content {
+            Ok(Content::ShutdownRequest(asked)) => {
+                let restart = asked.restart;
+                let stopping = Stop {
+                    restart,
+                    request: Some(request),
+                };
+                // The loop that would hear it is ending already.
+                let _ending = stop.send(stopping).await;
+            }
+            Ok(Content::InterruptRequest(_)) => answer(&desk, &request).await,
+            _ if answering.len() >= ANSWERING_MAX => {
+                let message = format!("{ANSWERING_MAX} requests on control are being answered");
+                let error = Error::new(ErrorKind::LimitExceeded, message);
+                desk.refuse(&request, &error.with_hint("send it again when they are"));
+            }
+            _ => {
+                let desk = Arc::clone(&desk);
+                let mut answer = async move { answer(&desk, &request).await }.boxed();
+                if (&mut answer).now_or_never().is_none() {
+                    answering.push(answer);
+                }
+            }
         }
     }
 }

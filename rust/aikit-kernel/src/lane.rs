@@ -21,16 +21,22 @@ use crate::{
 const BATCH_GAP: Duration = Duration::from_millis(10);
 /// A client has sent all its cells by so long after the first.
 const BATCH_TIME: Duration = Duration::from_millis(100);
-/// Most cells that wait in one shell; more are refused, so that they hold up no other shell.
-pub(crate) const WAITING_MAX: usize = 10_000;
+/// Most cells that wait in one shell; more are refused, so that they hold up nothing else.
+const WAITING_MAX: usize = 10_000;
+/// What cells may take that wait in all shells: two of the largest messages.
+const WAITING_BYTES_MAX: usize = 1 << 27;
+/// What one that waits takes beside the bytes of its message.
+const CELL_COST_BYTES: usize = 1 << 10;
 
 /// The cells of one shell.
 pub(crate) struct Lane {
     pub(crate) shell: Arc<Shell>,
     /// Those that wait for the running one.
     waiting: VecDeque<(Request, ExecuteRequest)>,
-    /// Whether one was refused since.
-    is_full: bool,
+    /// What these take.
+    waiting_bytes: usize,
+    /// Whether one was refused since the shell was idle.
+    has_refused: bool,
     state: State,
     /// Told of each request that comes while it is [`State::Failed`].
     arrived: Arc<Notify>,
@@ -48,15 +54,16 @@ impl Lane {
         Self {
             shell,
             waiting: VecDeque::new(),
-            is_full: false,
+            waiting_bytes: 0,
+            has_refused: false,
             state: State::Idle,
             arrived: Arc::default(),
         }
     }
 
-    /// How many cells wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// What the cells that wait take, in bytes.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 
     /// Whether no cell runs, and none that failed is waited behind.
@@ -64,18 +71,38 @@ impl Lane {
         matches!(self.state, State::Idle)
     }
 
-    /// Lets a cell wait, unless too many do. Once one was refused, all are until none waits any
-    /// more: a cell must not run where one that was sent before it did not.
-    pub(crate) fn queue(&mut self, desk: &Desk, request: Request, asked: ExecuteRequest) {
-        let is_full = self.is_full || self.waiting.len() >= WAITING_MAX;
-        self.is_full = is_full && !self.waiting.is_empty();
-        if !self.is_full {
-            return self.waiting.push_back((request, asked));
+    /// Lets a cell wait, unless too many do; those in all shells take `all_bytes`. Once one was
+    /// refused, all are until the shell is idle: a cell must not run where one that was sent before
+    /// it did not.
+    pub(crate) fn queue(
+        &mut self,
+        desk: &Desk,
+        (request, asked): (Request, ExecuteRequest),
+        all_bytes: usize,
+    ) {
+        if self.waiting.is_empty() && self.is_idle() {
+            self.has_refused = false;
+        } else if let Some(message) = self.refusal(all_bytes) {
+            self.has_refused = true;
+            let error = Error::new(ErrorKind::LimitExceeded, message)
+                .with_hint("send the cell again when all that were sent before it have run");
+            return execute::refuse(desk, &self.shell, &request, &error);
         }
-        let message = format!("{WAITING_MAX} cells waited in this shell");
-        let error = Error::new(ErrorKind::LimitExceeded, message)
-            .with_hint("send the cell again when all of them have run");
-        execute::refuse(desk, &self.shell, &request, &error);
+        self.waiting_bytes += cost_bytes(&request);
+        self.waiting.push_back((request, asked));
+    }
+
+    /// Why no cell may wait any more, if so.
+    fn refusal(&self, all_bytes: usize) -> Option<String> {
+        if self.waiting.len() >= WAITING_MAX {
+            return Some(format!("{WAITING_MAX} cells waited in this shell"));
+        }
+        if all_bytes >= WAITING_BYTES_MAX {
+            let mib = WAITING_BYTES_MAX >> 20;
+            return Some(format!("cells of {mib} MiB waited in all shells together"));
+        }
+        self.has_refused
+            .then(|| "a cell sent before this one was refused".to_owned())
     }
 
     /// Takes the next cell when none runs; it runs from now on.
@@ -83,9 +110,10 @@ impl Lane {
         if !self.is_idle() {
             return None;
         }
-        let next = self.waiting.pop_front()?;
+        let (request, asked) = self.waiting.pop_front()?;
+        self.waiting_bytes -= cost_bytes(&request);
         self.state = State::Running;
-        Some(next)
+        Some((request, asked))
     }
 
     /// The cell that ran has ended, or did not begin.
@@ -93,9 +121,9 @@ impl Lane {
         self.state = State::Idle;
     }
 
-    /// The cell that ran failed. The future ends when what its client sent behind it is there: before
-    /// it could know of the error. Some of it may still be in the operating system's hands, or about
-    /// to be sent.
+    /// The cell that ran failed. The future ends when what its client sent behind it is there,
+    /// before it could know of the error. Some of it may still be in the operating system's hands,
+    /// or about to be sent.
     pub(crate) fn fail(
         &mut self,
         desk: Arc<Desk>,
@@ -135,8 +163,13 @@ impl Lane {
 
     /// Answers the cells that wait.
     pub(crate) fn abort_waiting(&mut self, desk: &Desk) {
+        self.waiting_bytes = 0;
         for (request, _) in std::mem::take(&mut self.waiting) {
             execute::abort(desk, &self.shell, &request);
         }
     }
+}
+
+fn cost_bytes(request: &Request) -> usize {
+    request.message.size + CELL_COST_BYTES
 }

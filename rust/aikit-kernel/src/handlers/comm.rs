@@ -90,6 +90,15 @@ impl Comms {
     }
 }
 
+impl Comms {
+    /// Closes all, without a word.
+    pub(super) fn close_all(&self) {
+        let open = std::mem::take(&mut *self.open());
+        // Outside the lock: their tasks end.
+        drop(open);
+    }
+}
+
 /// Which comms are open.
 pub(super) fn info(desk: &Desk, asked: &CommInfoRequest) -> CommInfoReply {
     let wanted = asked.target_name.as_deref().is_none_or(|it| it == TARGET);

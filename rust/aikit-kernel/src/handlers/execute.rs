@@ -118,7 +118,10 @@ pub(crate) fn finish(desk: &Desk, finished: Finished) {
 /// Answers a cell that is not run, because one before it failed.
 pub(crate) fn abort(desk: &Desk, shell: &Shell, request: &Request) {
     let execution_count = shell.execution_count();
-    answer_at_once(desk, request, ExecuteReply::Aborted { execution_count });
+    desk.answer_at_once(
+        request,
+        Some(&ExecuteReply::Aborted { execution_count }.into()),
+    );
 }
 
 /// Answers a cell that is not run, because of `error`.
@@ -127,13 +130,7 @@ pub(crate) fn refuse(desk: &Desk, shell: &Shell, request: &Request, error: &Erro
         execution_count: shell.execution_count(),
         error: Failure::from(error),
     };
-    answer_at_once(desk, request, reply);
-}
-
-fn answer_at_once(desk: &Desk, request: &Request, reply: ExecuteReply) {
-    desk.publish_state(request, ExecutionState::Busy);
-    desk.reply(request, &reply.into());
-    desk.publish_state(request, ExecutionState::Idle);
+    desk.answer_at_once(request, Some(&reply.into()));
 }
 
 fn output(desk: &Desk, request: &Request, silent: bool) -> CellOutput {

@@ -105,6 +105,25 @@ impl Desk {
         let _connected = socket.send(&message);
     }
 
+    /// Says that `request` is taken up, answers it, and says that this is all.
+    pub(crate) fn answer_at_once(&self, request: &Request, reply: Option<&Content>) {
+        self.publish_state(request, ExecutionState::Busy);
+        if let Some(reply) = reply {
+            self.reply(request, reply);
+        }
+        self.publish_state(request, ExecutionState::Idle);
+    }
+
+    /// Answers a request that is not taken up, because of `error`.
+    pub(crate) fn refuse(&self, request: &Request, error: &Error) {
+        self.answer_at_once(request, refused(request, error).as_ref());
+    }
+
+    /// Closes all comms; what they hold of the kernel goes with them.
+    pub(crate) fn close_comms(&self) {
+        self.comms.close_all();
+    }
+
     /// The shell that a request is for. An engine whose cells cannot run side by side has the main
     /// one only, and what headers say of others is nothing to it.
     ///
@@ -126,20 +145,17 @@ pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
     }
     let shell = match desk.shell_of(request) {
         Ok(shell) => shell,
-        Err(error) => return subshell::refuse(desk, request, &error),
+        Err(error) => return desk.refuse(request, &error),
     };
     desk.publish_state(request, ExecutionState::Busy);
-    let msg_type = &request.message.header.msg_type;
     let reply = match &request.message.content {
         Ok(content) => match answer_content(desk, &shell, content).await {
             Ok(reply) => reply,
-            Err(error) => Some(refusal(msg_type, &error)),
+            Err(error) => refused(request, &error),
         },
         Err(error) => {
             warn!(%error, "a message that cannot be read");
-            // Others wait for no reply; the states are all they hear.
-            let is_request = msg_type.ends_with("_request");
-            is_request.then(|| refusal(msg_type, error))
+            refused(request, error)
         }
     };
     if let Some(reply) = reply {
@@ -195,6 +211,15 @@ async fn answer_content(
         Content::ListSubshellRequest(_) if has_shells => subshell::list(desk).into(),
         other => return Ok(unanswered(other.msg_type())),
     }))
+}
+
+/// The reply of a request that failed as such. Other messages wait for none; the states are all that
+/// their senders hear.
+fn refused(request: &Request, error: &Error) -> Option<Content> {
+    let msg_type = &request.message.header.msg_type;
+    msg_type
+        .ends_with("_request")
+        .then(|| refusal(msg_type, error))
 }
 
 fn unanswered(msg_type: &str) -> Option<Content> {

@@ -14,14 +14,12 @@ use std::{
 use aikit_core::{Error, ErrorKind, Result};
 use tokio::sync::Notify;
 
-use super::{Desk, Request};
+use super::Desk;
 use crate::{
     archive::{Archive, HistoryPlace, SessionNumber},
     history::{Entry, History},
     wire::{
-        frame::refusal,
         header::Header,
-        status::ExecutionState,
         subshell::{CreateSubshellReply, DeleteSubshellReply, ListSubshellReply},
     },
 };
@@ -190,17 +188,6 @@ pub(super) fn list(desk: &Desk) -> ListSubshellReply {
     ListSubshellReply {
         subshell_id: ids.map(str::to_owned).collect(),
     }
-}
-
-/// Answers a message for a shell that there is not, or no longer.
-pub(crate) fn refuse(desk: &Desk, request: &Request, error: &Error) {
-    desk.publish_state(request, ExecutionState::Busy);
-    let msg_type = &request.message.header.msg_type;
-    // Others wait for no reply; the state is all they hear.
-    if msg_type.ends_with("_request") {
-        desk.reply(request, &refusal(msg_type, error));
-    }
-    desk.publish_state(request, ExecutionState::Idle);
 }
 
 fn unknown(id: &str) -> Error {

@@ -288,3 +288,53 @@ impl Queue {
         Some(message.bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    use super::{super::strangers::Strangers, *};
+
+    /// Of the pipe; a batch is larger.
+    const PIPE_BYTES: usize = 100;
+    const MESSAGES: u32 = 20_000;
+
+    #[test]
+    fn two_threads_write_to_one_peer_all_and_in_order() {
+        let (writer, mut reader) = duplex(PIPE_BYTES);
+        let stranger = Strangers::new(1 << 20).admit(1);
+        let (writer, progress) = (Box::pin(writer), Arc::new(Notify::new()));
+        let peer = Arc::new(Peer::new(Bytes::new(), stranger, writer, progress));
+        let task = aikit_core::io::spawn({
+            let peer = Arc::clone(&peer);
+            async move { peer.write_all().await }
+        });
+        // As the loop of the kernel: the pipe is full most of the time, and takes the waker of
+        // whoever asked last.
+        let loop_thread = std::thread::spawn({
+            let peer = Arc::clone(&peer);
+            move || {
+                for number in 0..MESSAGES {
+                    peer.push(Bytes::copy_from_slice(&number.to_be_bytes()));
+                    peer.write_now();
+                }
+            }
+        });
+        let reading = async move {
+            for number in 0..MESSAGES {
+                assert_eq!(reader.read_u32().await?, number);
+            }
+            peer.close();
+            Ok::<_, io::Error>(())
+        };
+        let limit = std::time::Duration::from_secs(30);
+        let reading = async move { tokio::time::timeout(limit, reading).await };
+        let read = aikit_core::io::wait(reading, || Ok(())).unwrap();
+        read.expect("a writer was not woken").unwrap();
+        loop_thread.join().unwrap();
+        aikit_core::io::wait(task, || Ok(()))
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+}

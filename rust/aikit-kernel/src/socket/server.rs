@@ -41,7 +41,7 @@ const SETTLE_LIMIT: Duration = Duration::from_millis(100);
 
 /// What a socket does with its peers.
 pub(super) trait Handler: fmt::Debug + Send + Sync {
-    /// A peer shook hands.
+    /// A peer shook hands; never waits.
     fn joined(&self, _peer: &Arc<Peer>) {}
 
     /// A peer sent something; nothing more is read from it until the future ends.
@@ -174,8 +174,11 @@ impl Server {
 
     fn disconnect_all(&self) {
         let connections = std::mem::take(&mut self.inner.connections().by_number);
-        // Outside the lock, which their tasks take.
-        drop(connections);
+        // Outside the lock, which their tasks take. These end with the connections, and tell nobody.
+        for peer in connections.values().filter_map(|it| it.peer.as_ref()) {
+            peer.close();
+            self.inner.handler.left(peer);
+        }
     }
 
     /// Waits until all that had arrived from every peer was handed to the handler; a peer that is
@@ -309,10 +312,15 @@ async fn serve(
     }
     let progress = Arc::clone(&inner.progress);
     let peer = Arc::new(Peer::new(identity, stranger, writer, progress));
-    if let Some(connection) = inner.connections().by_number.get_mut(&number) {
+    {
+        // Under the lock, so that whoever disconnects all finds it, or it does not join any more.
+        let mut connections = inner.connections();
+        let Some(connection) = connections.by_number.get_mut(&number) else {
+            return Ok(());
+        };
         connection.peer = Some(Arc::clone(&peer));
+        inner.handler.joined(&peer);
     }
-    inner.handler.joined(&peer);
     inner.progress.notify_waiters();
     tokio::select! {
         read = read_all(inner, &peer, messages, settling) => read,

@@ -50,6 +50,8 @@ pub struct Incoming {
     pub content: Result<Content>,
     /// What tells it from every other message; absent without a key.
     pub digest: Option<Digest>,
+    /// The bytes of all its frames.
+    pub size: usize,
 }
 
 impl Incoming {
@@ -148,6 +150,7 @@ impl Codec {
     /// `protocol` when a frame is missing, the signature is wrong, or a frame is not JSON. A
     /// content that is JSON of the wrong shape is no such error: the sender gets an answer.
     pub fn decode(&self, frames: Vec<Bytes>) -> Result<Incoming> {
+        let size = frames.iter().map(Bytes::len).sum();
         let Some(delimiter) = frames.iter().position(|frame| frame == DELIMITER) else {
             return Err(malformed("a message has no delimiter `<IDS|MSG>`"));
         };
@@ -212,6 +215,7 @@ impl Codec {
             raw_parent,
             content,
             digest,
+            size,
         })
     }
 

@@ -291,37 +291,63 @@ fn a_shell_with_too_many_cells_refuses_all_until_none_waits_and_answers_everythi
             let waiting = conversation.client.shell.send(cell("echo x")).await;
             waiting.unwrap();
         }
-        refused(&mut conversation).await;
+        refused(&mut conversation, "10000 cells").await;
         let info = conversation.request(KernelInfoRequest {}).await;
         assert!(matches!(info.reply, Content::KernelInfoReply(_)));
         // One less waits, and still nothing runs that was sent behind what did not.
         interrupt(&mut conversation).await;
         conversation.hear(&first).await;
         conversation.wait_for(begun).await;
-        refused(&mut conversation).await;
+        refused(&mut conversation, "was refused").await;
         interrupt(&mut conversation).await;
         conversation.hear(&second).await;
-        for _ in 1..WAITING_MAX {
-            let reply = conversation.client.shell.receive().await.unwrap();
-            let reply = reply.content.unwrap();
-            let Content::ExecuteReply(ExecuteReply::Aborted { .. }) = reply else {
-                panic!("{reply:?}")
-            };
-        }
+        aborted(&mut conversation, WAITING_MAX - 1).await;
         let heard = conversation.execute("echo x").await;
         let is_ok = matches!(heard.reply, Content::ExecuteReply(ExecuteReply::Ok { .. }));
         assert!(is_ok, "{heard:?}");
     });
 }
 
-async fn refused(conversation: &mut Conversation) {
+#[test]
+fn cells_that_wait_are_bounded_in_bytes_too() {
+    talk(async {
+        // Three of them are more than the bound, and less than the largest message each.
+        let large = "x".repeat(50 << 20);
+        let begun = |content: &Content| matches!(content, Content::ExecuteInput(_));
+        let mut conversation = Conversation::start().await;
+        conversation.client.shell.send(cell("spin")).await.unwrap();
+        conversation.wait_for(begun).await;
+        for _ in 0..3 {
+            conversation.client.shell.send(cell(&large)).await.unwrap();
+        }
+        refused(&mut conversation, "128 MiB").await;
+        interrupt(&mut conversation).await;
+        let failed = conversation.client.shell.receive().await.unwrap();
+        let failed = failed.content.unwrap();
+        let is_error = matches!(failed, Content::ExecuteReply(ExecuteReply::Error { .. }));
+        assert!(is_error, "{failed:?}");
+        aborted(&mut conversation, 3).await;
+    });
+}
+
+async fn aborted(conversation: &mut Conversation, count: usize) {
+    for _ in 0..count {
+        let reply = conversation.client.shell.receive().await.unwrap();
+        let reply = reply.content.unwrap();
+        let Content::ExecuteReply(ExecuteReply::Aborted { .. }) = reply else {
+            panic!("{reply:?}")
+        };
+    }
+}
+
+async fn refused(conversation: &mut Conversation, reason: &str) {
     let heard = conversation.execute("echo x").await;
     assert_eq!(outline(&heard.broadcasts), ["Busy", "Idle"]);
     let Content::ExecuteReply(ExecuteReply::Error { error, .. }) = heard.reply else {
         panic!("{:?}", heard.reply)
     };
     assert_eq!(error.ename, "limit_exceeded");
-    assert!(error.evalue.contains("10000 cells"), "{}", error.evalue);
+    assert!(error.evalue.contains(reason), "{}", error.evalue);
 }
 
 async fn interrupt(conversation: &mut Conversation) {

@@ -21,7 +21,7 @@ use crate::conversation::{Conversation, cell, ok, outline, talk};
 const GREETING: &[u8] = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\0NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// Greeting and READY of a peer of that socket type.
-fn ready(kind: &[u8]) -> Vec<u8> {
+pub(crate) fn ready(kind: &[u8]) -> Vec<u8> {
     let mut command = b"\x04\x00\x05READY\x0bSocket-Type\0\0\0".to_vec();
     command.push(u8::try_from(kind.len()).unwrap());
     command.extend_from_slice(kind);
