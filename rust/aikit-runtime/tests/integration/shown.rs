@@ -1,8 +1,12 @@
 //! What a script shows is drawn when it is shown, and what it holds to be shown is bounded.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use aikit_core::{
@@ -170,4 +174,91 @@ fn charts_that_are_kept_are_bounded_and_room_that_is_freed_is_found() {
             "{LARGE} kept = {{}} for i = 1, 200 do kept[i] = large() end"
         ))
         .unwrap();
+}
+
+/// Answers every call with data whose drawing says that it has begun and goes on when it is told.
+#[derive(Debug)]
+struct Gated {
+    begun: mpsc::Sender<()>,
+    gate: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl Host for Gated {
+    fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
+        let (begun, gate) = (self.begun.clone(), Arc::clone(&self.gate));
+        let appearance = Appearance::new(move || {
+            drop(begun.send(()));
+            drop(gate.lock().unwrap().recv_timeout(LIMIT));
+            Ok(Map::from_iter([("text/plain".to_owned(), "drawn".into())]))
+        });
+        Box::pin(async move {
+            Ok(Return::Shown(
+                Value::map([("a", Value::from(true))]),
+                appearance,
+            ))
+        })
+    }
+
+    fn next<'a>(&'a self, _: &'a Context, _: StreamId) -> BoxFuture<'a, Result<Option<Delivery>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn release(&self, _: Resource) {}
+}
+
+/// Far more than anything here takes.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Runs a cell of a shell; its outcome comes later.
+fn begin(
+    engine: &Arc<LuaEngine>,
+    shell: Option<&str>,
+    code: &str,
+) -> mpsc::Receiver<Result<Option<Map>>> {
+    let cell = Cell {
+        code: code.to_owned(),
+        name: "cell".to_owned(),
+        shell: shell.map(Arc::from),
+    };
+    let (engine, (sender, outcome)) = (Arc::clone(engine), mpsc::channel());
+    drop(io::spawn(async move {
+        let outcome = engine
+            .execute(&Context::default(), cell, Arc::<Sink>::default())
+            .await;
+        drop(sender.send(outcome));
+    }));
+    outcome
+}
+
+#[test]
+fn what_is_drawn_can_be_interrupted_and_holds_up_no_other_shell() {
+    let ((begun, has_begun), (open, gate)) = (mpsc::channel(), mpsc::channel());
+    let host = Gated {
+        begun,
+        gate: Arc::new(Mutex::new(gate)),
+    };
+    let engine = Arc::new(LuaEngine::new(Arc::new(host)).unwrap());
+    let run = |code| begin(&engine, None, code).recv_timeout(LIMIT).unwrap();
+    run("kept = Tool.list() first = display('first')").unwrap();
+    let cases = [
+        "kept",
+        "display(kept)",
+        "while true do pcall(display, kept) end",
+        "update_display(kept, {display_id = 'x'})",
+        "first:update(kept)",
+        "coroutine.wrap(function() display(kept) end)()",
+    ];
+    for code in cases {
+        let outcome = begin(&engine, None, code);
+        has_begun.recv_timeout(LIMIT).unwrap();
+        let other = begin(&engine, Some("other"), "return 1 + 1");
+        let other = other.recv_timeout(LIMIT / 2);
+        assert!(other.is_ok_and(|it| it.is_ok()), "{code}");
+        engine.interrupt();
+        let outcome = outcome.recv_timeout(LIMIT / 2);
+        let error = outcome.expect(code).expect_err(code);
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{code}");
+        // What was given up goes on by itself.
+        open.send(()).unwrap();
+    }
 }
