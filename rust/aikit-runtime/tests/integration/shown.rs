@@ -12,6 +12,7 @@ use std::{
 use aikit_core::{
     Context, ErrorKind, Result, Value,
     broadcast::Delivery,
+    context::Overrides,
     engine::{Cell, Output, ScriptEngine as _},
     io,
     value::Map,
@@ -261,4 +262,30 @@ fn what_is_drawn_can_be_interrupted_and_holds_up_no_other_shell() {
         // What was given up goes on by itself.
         open.send(()).unwrap();
     }
+}
+
+/// A run of an agent that is kept.
+const RUN: &str = "run = Agent{name = 'greeter', model = Model('scripted:s', {answers = \
+                   {'hello'}})}:run('hi') ";
+
+#[test]
+fn a_run_shows_its_executions_whatever_the_cell_called_later() {
+    let fixture = Fixture::new();
+    let more = "local step = Procedure.create{name = 'step', function() end} \
+                for i = 1, 10100 do step() end";
+    let shown = fixture.shown(&format!("{RUN} {more} return run"));
+    assert!(shown.contains("greeter") && shown.contains("✓"), "{shown}");
+}
+
+#[test]
+fn a_run_that_is_kept_holds_no_graph() {
+    let fixture = Fixture::new();
+    let context = &fixture.session.components().context;
+    let cx = context.root_child(Overrides::default());
+    let graph = Arc::downgrade(cx.graph());
+    fixture.run_in(&cx, RUN).unwrap();
+    drop(cx);
+    fixture.run("collectgarbage()").unwrap();
+    assert!(graph.upgrade().is_none());
+    assert!(fixture.shown("run").contains("greeter"));
 }
