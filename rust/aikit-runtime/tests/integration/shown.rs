@@ -10,7 +10,7 @@ use std::{
 };
 
 use aikit_core::{
-    Context, ErrorKind, Result, Value,
+    Context, Error, ErrorKind, Result, Value,
     broadcast::Delivery,
     context::Overrides,
     engine::{Cell, Output, ScriptEngine as _},
@@ -188,8 +188,8 @@ impl Host for Gated {
     fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
         let (begun, gate) = (self.begun.clone(), Arc::clone(&self.gate));
         let appearance = Appearance::new(move || {
-            drop(begun.send(()));
-            drop(gate.lock().unwrap().recv_timeout(LIMIT));
+            let _sent = begun.send(());
+            let _told = gate.lock().unwrap().recv_timeout(LIMIT);
             Ok(Map::from_iter([("text/plain".to_owned(), "drawn".into())]))
         });
         Box::pin(async move {
@@ -262,6 +262,38 @@ fn what_is_drawn_can_be_interrupted_and_holds_up_no_other_shell() {
         // What was given up goes on by itself.
         open.send(()).unwrap();
     }
+}
+
+/// Refuses every call, in one of two ways, and counts them.
+#[derive(Debug)]
+struct Refusing(Arc<AtomicUsize>);
+
+impl Host for Refusing {
+    fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let error = Error::new(ErrorKind::LimitExceeded, "too much");
+        Box::pin(async move { Err(error) })
+    }
+
+    fn next<'a>(&'a self, _: &'a Context, _: StreamId) -> BoxFuture<'a, Result<Option<Delivery>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn release(&self, _: Resource) {}
+}
+
+#[test]
+fn only_what_there_is_no_room_for_is_asked_for_again() {
+    let calls = Arc::default();
+    let engine = LuaEngine::new(Arc::new(Refusing(Arc::clone(&calls)))).unwrap();
+    let engine = Arc::new(engine);
+    let outcome = begin(&engine, None, "plot{data = {1, 2}}");
+    let error = outcome.recv_timeout(LIMIT).unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::LimitExceeded, "too much")
+    );
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
 /// A run of an agent that is kept.
