@@ -102,6 +102,12 @@ pieces = iter(model.stream("go"))
 next(pieces)
 forever(lambda: list(model.stream("go")))
 """,
+    "charts that are drawn and spans that end": """
+counter = aikit.telemetry.counter("work")
+for _ in range(3):
+    forever(lambda: aikit.plot(list(range(500))).svg())
+    forever(lambda: counter.add(1))
+""",
 }
 
 

@@ -128,3 +128,30 @@ def test_a_child_works_whatever_other_threads_of_its_parent_were_in() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+
+
+UNBALANCED = """
+import time
+import aikit
+from aikit import _aikit
+
+@aikit.tool
+def on_a_thread(number: int) -> int:
+    '''Adds one.'''
+    return number + 1
+
+assert on_a_thread.invoke({"number": 1}) == 2
+# As after a fork that began before aikit was imported whole.
+_aikit.end_fork()
+begun = time.monotonic()
+for number in range(20):
+    assert on_a_thread.invoke({"number": number}) == number + 1
+print(time.monotonic() - begun < 10)
+"""
+
+
+def test_a_fork_that_ends_and_has_not_begun_holds_nobody_off() -> None:
+    done = subprocess.run(  # noqa: S603  # our own
+        [sys.executable, "-c", UNBALANCED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

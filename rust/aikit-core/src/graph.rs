@@ -209,6 +209,15 @@ impl ProcedureGraph {
         self.kept().nodes.values().cloned().collect()
     }
 
+    /// Every node that is kept and began no earlier than `pid`, in the order of their beginnings.
+    fn since(&self, pid: Pid) -> Vec<Arc<ProcedureNode>> {
+        self.kept()
+            .nodes
+            .range(pid..)
+            .map(|(_, node)| Arc::clone(node))
+            .collect()
+    }
+
     /// How many executions there were, those left out included.
     pub fn count(&self) -> usize {
         let kept = self.kept();

@@ -15,7 +15,11 @@ use std::{
 };
 
 use aikit_components::event_log;
-use aikit_core::{Error, broadcast, telemetry};
+use aikit_core::{
+    Error, broadcast,
+    clock::{Clock as _, SystemClock},
+    telemetry,
+};
 use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -33,9 +37,9 @@ static ENTERING: AtomicUsize = AtomicUsize::new(0);
 /// Forks that begin or go on.
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
-/// How often a fork and who enters look for each other, and the pause between: a second at most,
-/// which only a machine that is very busy takes.
-const FORK_LOOKS_MAX: u32 = 10_000;
+/// How long a fork and who enters wait for each other, and the pause between two looks; only a
+/// machine that is very busy takes as long.
+const FORK_TIME_MAX: Duration = Duration::from_secs(1);
 const FORK_PAUSE: Duration = Duration::from_micros(100);
 
 /// How long an exit waits for the spans that are not sent yet.
@@ -71,23 +75,39 @@ impl Entering {
         if has_thread_state() {
             return None;
         }
-        for _ in 0..FORK_LOOKS_MAX {
+        look_for(|| {
             ENTERING.fetch_add(1, Ordering::SeqCst);
             let entering = Self(());
-            if FORKS.load(Ordering::SeqCst) == 0 {
-                return Some(entering);
-            }
-            drop(entering);
-            thread::park_timeout(FORK_PAUSE);
-        }
-        None
+            (FORKS.load(Ordering::SeqCst) == 0).then_some(entering)
+        })
     }
 }
 
 impl Drop for Entering {
     fn drop(&mut self) {
-        ENTERING.fetch_sub(1, Ordering::SeqCst);
+        leave(&ENTERING);
     }
+}
+
+/// Looks again and again until `look` finds something, for as long as forks may take.
+fn look_for<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    // By the clock: a pause takes longer than it was asked for.
+    let begun = SystemClock.monotonic();
+    loop {
+        let found = look();
+        if found.is_some() || SystemClock.monotonic().saturating_sub(begun) >= FORK_TIME_MAX {
+            return found;
+        }
+        thread::park_timeout(FORK_PAUSE);
+    }
+}
+
+/// Counts one down who may not have been counted: by the parent, in a forked child; or before the
+/// functions around forks were all registered, which goes on while other threads fork. Below zero
+/// it would seem that somebody is there for ever.
+fn leave(count: &AtomicUsize) {
+    let one_less = |count: usize| count.checked_sub(1);
+    let _was_zero = count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
 }
 
 #[expect(unsafe_code, reason = "PyO3 has no safe name for it")]
@@ -105,6 +125,15 @@ pub(crate) fn enter(py: Python<'_>) -> Visit {
 /// Begins a visit of a thread that has detached and is about to come back; as [`enter`].
 pub(crate) fn come_back() -> Visit {
     Visit::begin().unwrap_or_else(|| stay_out())
+}
+
+/// Does work without the interpreter on a thread that Python called, with Rust frames below that
+/// have to survive; as [`enter`].
+pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    // An exit does not wait for the work, and does for who comes back before it.
+    drop(enter(py));
+    let (done, _visit) = py.detach(|| (work(), come_back()));
+    done
 }
 
 fn stay_out() -> ! {
@@ -128,7 +157,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
+        leave(&INSIDE);
     }
 }
 
@@ -186,20 +215,15 @@ pub(crate) fn begin_fork(py: Python<'_>) {
         return;
     }
     // Who is about to enter waits for the lock of the interpreter, which this thread has.
-    py.detach(|| {
-        for _ in 0..FORK_LOOKS_MAX {
-            if ENTERING.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            thread::park_timeout(FORK_PAUSE);
-        }
+    detached(py, || {
+        look_for(|| (ENTERING.load(Ordering::SeqCst) == 0).then_some(()))
     });
 }
 
 /// Called in the parent after a fork, or when it failed.
 #[pyfunction]
 pub(crate) fn end_fork() {
-    FORKS.fetch_sub(1, Ordering::SeqCst);
+    leave(&FORKS);
 }
 
 /// Called in a forked child, where the threads that were inside do not exist; Python has cleared

@@ -4,7 +4,7 @@ use aikit_components::plot::{self, Drawing};
 use aikit_core::{Error, Value};
 use pyo3::prelude::*;
 
-use crate::{convert::PyValue, errors};
+use crate::{convert::PyValue, errors, interpreter};
 
 /// A chart, which is drawn whenever it is asked for.
 #[pyclass(frozen, module = "aikit._aikit")]
@@ -12,7 +12,7 @@ pub(crate) struct Plot(plot::Plot);
 
 impl Plot {
     fn written<T: Send>(&self, py: Python<'_>, write: fn(&Drawing) -> T) -> PyResult<T> {
-        let written = py.detach(|| self.0.draw().map(|drawing| write(&drawing)));
+        let written = interpreter::detached(py, || self.0.draw().map(|drawing| write(&drawing)));
         errors::raise(py, written)
     }
 }
@@ -22,7 +22,7 @@ impl Plot {
     /// A chart of the options of `plot`, `data` among them.
     #[new]
     fn new(py: Python<'_>, options: PyValue) -> PyResult<Self> {
-        let chart = py.detach(|| match options.0 {
+        let chart = interpreter::detached(py, || match options.0 {
             Value::Map(options) => plot::Plot::new(options),
             other => {
                 let message = format!("the options of a plot are of type {}", other.type_name());

@@ -6,7 +6,7 @@ use aikit_components::models::cassette::Mode;
 use aikit_core::Error;
 use pyo3::prelude::*;
 
-use crate::{convert::PyValue, errors, session};
+use crate::{convert::PyValue, errors, interpreter, session};
 
 /// Begins with the cassette `path`; answers its number and whether it is recorded or replayed.
 #[pyfunction]
@@ -19,7 +19,7 @@ pub(crate) fn insert_cassette(
     let deck = &session::current(py)?.deck;
     let inserted = Mode::parse(mode).and_then(|mode| {
         let path = std::path::absolute(path)?;
-        py.detach(|| deck.insert(&path, mode, strict))
+        interpreter::detached(py, || deck.insert(&path, mode, strict))
     });
     inserted
         .map(|begun| (begun.number, begun.mode.name()))
@@ -37,7 +37,7 @@ pub(crate) fn eject_cassette(
     path: Option<PathBuf>,
 ) -> PyResult<PyValue> {
     let deck = &session::current(py)?.deck;
-    let report = py.detach(|| match path {
+    let report = interpreter::detached(py, || match path {
         Some(path) if keep => deck.eject_only_to(number, &std::path::absolute(path)?),
         Some(path) => {
             let message = format!("`path` is `{}`, and `keep` is false", path.display());

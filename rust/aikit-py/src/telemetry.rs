@@ -67,21 +67,23 @@ pub(crate) fn reset_telemetry_provider() {
 #[pyfunction]
 pub(crate) fn flush_telemetry(py: Python<'_>, seconds: f64) {
     let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    py.detach(|| telemetry::flush(limit));
+    interpreter::detached(py, || telemetry::flush(limit));
 }
 
 /// Begins a trace; answers its id.
 #[pyfunction]
 pub(crate) fn start_trace(py: Python<'_>, name: &str) -> PyResult<String> {
     let cx = current(py)?;
-    Ok(py.detach(|| telemetry::start_trace(&cx, name)))
+    Ok(interpreter::detached(py, || {
+        telemetry::start_trace(&cx, name)
+    }))
 }
 
 /// Ends the trace that `start_trace` began in the same Context.
 #[pyfunction]
 pub(crate) fn end_trace(py: Python<'_>) -> PyResult<()> {
     let cx = current(py)?;
-    py.detach(|| telemetry::end_trace(&cx));
+    interpreter::detached(py, || telemetry::end_trace(&cx));
     Ok(())
 }
 
@@ -89,7 +91,7 @@ pub(crate) fn end_trace(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn record_telemetry_error(py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
     let (cx, error) = (current(py)?, raised(error));
-    py.detach(|| telemetry::record_error(&cx, &error));
+    interpreter::detached(py, || telemetry::record_error(&cx, &error));
     Ok(())
 }
 
@@ -107,7 +109,7 @@ pub(crate) fn add_to_counter(
     }
     let attributes = listed(attributes);
     let counter = telemetry::counter(&name, &unit, &description);
-    let added = py.detach(|| counter.count(amount, &attributes));
+    let added = interpreter::detached(py, || counter.count(amount, &attributes));
     added.map_err(|error| errors::to_python(py, &error))
 }
 
@@ -141,7 +143,7 @@ pub(crate) fn record_in_histogram(
     }
     let attributes = listed(attributes);
     let histogram = telemetry::histogram(&name, &unit, &description);
-    let noted = py.detach(|| histogram.note(value, &attributes));
+    let noted = interpreter::detached(py, || histogram.note(value, &attributes));
     noted.map_err(|error| errors::to_python(py, &error))
 }
 
@@ -157,7 +159,9 @@ impl TelemetrySpan {
         let cx = current(py)?;
         let mut description = SpanDescription::new(name);
         description.attributes = listed(attributes);
-        Ok(Self(py.detach(|| telemetry::start_span(&cx, description))))
+        Ok(Self(interpreter::detached(py, || {
+            telemetry::start_span(&cx, description)
+        })))
     }
 
     /// The trace, and the span's own identity; empty while nobody records.
@@ -170,7 +174,7 @@ impl TelemetrySpan {
     /// Sets an attribute.
     fn set_attribute(&self, py: Python<'_>, key: &str, value: PyValue) {
         if let Some(span) = &self.0 {
-            py.detach(|| span.set_attribute(key, value.0));
+            interpreter::detached(py, || span.set_attribute(key, value.0));
         }
     }
 
@@ -178,14 +182,14 @@ impl TelemetrySpan {
     fn record_error(&self, py: Python<'_>, error: &Bound<'_, PyAny>) {
         if let Some(span) = &self.0 {
             let error = raised(error);
-            py.detach(|| span.record_error(&error));
+            interpreter::detached(py, || span.record_error(&error));
         }
     }
 
     /// Ends it.
     fn finish(&self, py: Python<'_>) {
         if let Some(span) = &self.0 {
-            py.detach(|| span.end());
+            interpreter::detached(py, || span.end());
         }
     }
 }

@@ -18,7 +18,7 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use crate::{errors, whole::Whole};
+use crate::{errors, interpreter, whole::Whole};
 
 /// Queries between two looks at the signals.
 const QUERIES_AT_ONCE: usize = 64;
@@ -50,7 +50,7 @@ impl VectorIndex {
     ) -> PyResult<()> {
         let (index, count, columns) = (&self.0, ids.len(), rows.shape()[1]);
         let (ids, rows) = (ids.as_slice()?, rows.as_slice()?);
-        let added = py.detach(|| {
+        let added = interpreter::detached(py, || {
             check_columns(index.dimension(), columns)?;
             if rows.len() != count * columns {
                 let given = rows.len() / columns.max(1);
@@ -77,7 +77,7 @@ impl VectorIndex {
         let (mut ids, mut scores) = (Vec::new(), Vec::new());
         for batch in queries.as_slice()?.chunks(columns * QUERIES_AT_ONCE) {
             py.check_signals()?;
-            for hits in py.detach(|| self.search_batch(batch, k)).map_err(fail)? {
+            for hits in interpreter::detached(py, || self.search_batch(batch, k)).map_err(fail)? {
                 ids.extend(hits.iter().map(|hit| hit.id));
                 scores.extend(hits.iter().map(|hit| hit.score));
             }
@@ -93,7 +93,7 @@ impl VectorIndex {
     /// Deletes rows; answers how many there were.
     fn delete(&self, py: Python<'_>, ids: PyReadonlyArray1<'_, u64>) -> PyResult<usize> {
         let ids = ids.as_slice()?;
-        Ok(py.detach(|| self.0.delete(ids)))
+        Ok(interpreter::detached(py, || self.0.delete(ids)))
     }
 
     /// Number of rows.

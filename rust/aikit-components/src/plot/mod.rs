@@ -11,7 +11,7 @@ mod table;
 mod text;
 mod vega;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aikit_core::{
     Error, Result, Value,
@@ -32,11 +32,12 @@ pub const SERIES_MAX: usize = 50;
 pub const VEGA_LITE: &str = "application/vnd.vegalite.v5+json";
 
 /// One chart: what it was made of, from which it is drawn whenever it is asked for. A drawing takes
-/// several times the room of its data.
+/// several times the room of its data, so only the first one is kept, until it is asked for.
 #[derive(Clone, Debug)]
 pub struct Plot {
     given: Arc<Map>,
     name: String,
+    first: Arc<Mutex<Option<Drawing>>>,
 }
 
 /// A chart as it was drawn once.
@@ -54,7 +55,9 @@ impl Plot {
     /// `invalid_args` for an option or data that cannot be drawn, also for data without a point;
     /// `limit_exceeded` for too many points or series.
     pub fn new(given: Map) -> Result<Self> {
-        Self::drawn(given).map(|(plot, _)| plot)
+        let (plot, drawing) = Self::drawn(given)?;
+        let first = Arc::new(Mutex::new(Some(drawing)));
+        Ok(Self { first, ..plot })
     }
 
     /// The same, and its drawing, which has to be made to know that it can be.
@@ -64,8 +67,12 @@ impl Plot {
     /// As of [`Plot::new`].
     pub fn drawn(given: Map) -> Result<(Self, Drawing)> {
         let drawing = Drawing::new(&given)?;
-        let (name, given) = (drawing.name(), Arc::new(given));
-        Ok((Self { given, name }, drawing))
+        let plot = Self {
+            name: drawing.name(),
+            given: Arc::new(given),
+            first: Arc::default(),
+        };
+        Ok((plot, drawing))
     }
 
     /// Draws it.
@@ -74,7 +81,9 @@ impl Plot {
     ///
     /// None that [`Plot::new`] has not found.
     pub fn draw(&self) -> Result<Drawing> {
-        Drawing::new(&self.given)
+        // Never waits: a child could have been forked while another thread had the lock.
+        let first = self.first.try_lock().ok().and_then(|mut it| it.take());
+        first.map_or_else(|| Drawing::new(&self.given), Ok)
     }
 
     /// What the same chart is made of with other options; those that are not in `changes` stay.
@@ -96,6 +105,8 @@ impl Plot {
 
 impl Drawing {
     fn new(given: &Map) -> Result<Self> {
+        #[cfg(test)]
+        tests::DRAWN.set(tests::DRAWN.get() + 1);
         let options = Options::read(given)?;
         let kind = kinds::find(&options.kind)?;
         let data = given.get("data").unwrap_or(&Value::Null);

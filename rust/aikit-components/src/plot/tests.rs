@@ -2,10 +2,17 @@
 
 mod limits;
 
+use std::cell::Cell;
+
 use aikit_core::ErrorKind;
 use serde_json::{Value as Json, json};
 
 use super::*;
+
+thread_local! {
+    /// How often this thread has drawn.
+    pub(super) static DRAWN: Cell<usize> = const { Cell::new(0) };
+}
 
 fn given(options: Json) -> Map {
     match serde_json::from_value(options).unwrap() {
@@ -455,6 +462,16 @@ fn a_chart_that_is_drawn_twice_looks_the_same() {
         drop(chart);
         assert_eq!(copy.draw().unwrap().bundle(), first.bundle(), "{kind}");
     }
+}
+
+#[test]
+fn the_drawing_that_shows_that_a_chart_can_be_drawn_is_the_first_one() {
+    let chart = Plot::new(given(json!({"data": [1, 2]}))).unwrap();
+    let copy = chart.clone();
+    let first = chart.draw().unwrap();
+    assert_eq!(DRAWN.get(), 1);
+    assert_eq!(copy.draw().unwrap().bundle(), first.bundle());
+    assert_eq!(DRAWN.get(), 2, "it is not kept any longer");
 }
 
 #[test]

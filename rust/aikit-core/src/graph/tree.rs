@@ -52,7 +52,8 @@ impl Tree {
 
     /// One execution of the graph and what it called; empty when the graph does not keep it.
     pub fn below(graph: &ProcedureGraph, pid: Pid) -> Self {
-        Self::from_nodes(&graph.all(), Some(pid))
+        // What it called has begun later; of a loop over thousands each looks at its own only.
+        Self::from_nodes(&graph.since(pid), Some(pid))
     }
 
     fn from_nodes(nodes: &[Arc<ProcedureNode>], top: Option<Pid>) -> Self {

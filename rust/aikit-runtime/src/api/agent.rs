@@ -205,11 +205,10 @@ async fn run(session: Session, mut args: Args) -> Result<Return> {
     let Some(pid) = done.pid else {
         return Ok(Return::Value(value));
     };
-    let (graph, output) = (Arc::clone(args.cx.graph()), done.output);
-    let appearance = Appearance::new(move || {
-        let tree = Tree::below(&graph, pid);
-        Ok(shown::bundle(&output, &tree))
-    });
+    // Now, while its executions are kept: the graph is of all that the cell calls, which leaves old
+    // ones out, and would live as long as the run. What is written of the tree can wait.
+    let (tree, output) = (Tree::below(args.cx.graph(), pid), done.output);
+    let appearance = Appearance::new(move || Ok(shown::bundle(&output, &tree)));
     Ok(Return::Shown(value, appearance))
 }
 

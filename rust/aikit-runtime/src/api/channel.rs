@@ -8,12 +8,15 @@ use aikit_core::{
     channel::{Channel, ChannelEvent, ChannelSubscription},
     value::Map,
 };
+use futures::FutureExt as _;
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Arg, Args, Call, Kind, Param, Return, Session,
     channel_session,
     event::{self, FUNCTION, QUEUE, TIMEOUT},
-    optional, ready, required, without_nulls,
+    optional, ready, required,
+    session::or_no_room,
+    without_nulls,
 };
 
 /// The module.
@@ -109,7 +112,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         ],
         returns: "a `Subscription`; one with a function goes on until it is stopped",
         example: "Channel.subscribe('tool:status', function(event) print(event.type) end):stop()",
-        call: Call::Host(|session, args| ready(subscribe(session, args))),
+        call: Call::Host(|session, args| ready(or_no_room(subscribe(session, args)))),
     },
     ApiFunction {
         name: "wait_for_response",
@@ -175,7 +178,7 @@ const CLASS: ApiClass = ApiClass {
             ],
             returns: "a `Subscription`; one with a function goes on until it is stopped",
             example: "Channel('ui:progress'):subscribe():receive{timeout = 0.01}",
-            call: Call::Host(|session, args| ready(subscribe(session, args))),
+            call: Call::Host(|session, args| ready(or_no_room(subscribe(session, args)))),
         },
         ApiFunction {
             name: "receive",
@@ -187,7 +190,9 @@ const CLASS: ApiClass = ApiClass {
             )],
             returns: "the event, or `nil` when none came in time or the channel was destroyed",
             example: "Channel('ui:progress'):receive{timeout = 0.01}",
-            call: Call::Host(|session, args| Box::pin(receive(session.clone(), args))),
+            call: Call::Host(|session, args| {
+                Box::pin(receive(session.clone(), args).map(or_no_room))
+            }),
         },
         ApiFunction {
             name: "events",
@@ -200,7 +205,7 @@ const CLASS: ApiClass = ApiClass {
             returns: "a stream, which ends with the channel",
             example: "for event in Channel('ui:progress'):events{timeout = 0.01} do \
                       print(event.type) end",
-            call: Call::Host(|session, args| ready(events(session, args))),
+            call: Call::Host(|session, args| ready(or_no_room(events(session, args)))),
         },
         ApiFunction {
             name: "request",

@@ -15,7 +15,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Args, Call, Kind, Param, Return, Session, optional, ready,
-    required, without_nulls,
+    required, session::or_no_room, without_nulls,
 };
 
 /// The module.
@@ -114,7 +114,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         returns: "a `Subscription`; one with a function goes on until it is stopped",
         example: "local events = Event.subscribe('build.*') Event.publish('build.done') \
                   return events:receive().kind",
-        call: Call::Host(|session, args| ready(subscribe(session, args))),
+        call: Call::Host(|session, args| ready(or_no_room(subscribe(session, args)))),
     },
     ApiFunction {
         name: "receive",
@@ -125,7 +125,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         ],
         returns: "the event, or `nil` when none came in time",
         example: "Event.receive('build.*', {timeout = 0.01})",
-        call: Call::Host(|_, args| Box::pin(receive(args))),
+        call: Call::Host(|_, args| Box::pin(receive(args).map(or_no_room))),
     },
     ApiFunction {
         name: "flush",

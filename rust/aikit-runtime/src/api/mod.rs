@@ -37,7 +37,7 @@ mod vector;
 
 use std::{fmt, sync::Arc};
 
-use aikit_core::{Result, Value, broadcast::Delivery, script::ObjectId, value::Map};
+use aikit_core::{Error, Result, Value, broadcast::Delivery, script::ObjectId, value::Map};
 use futures::future::BoxFuture;
 
 pub use self::{
@@ -64,9 +64,8 @@ pub struct ApiModule {
     pub members: Option<Members>,
     /// Whether the module has the member `null`, the value that stands for JSON's null.
     pub has_null: bool,
-    /// Functions, its call and methods of its classes among them, that are refused where a script
-    /// holds too much: asked again once what it has dropped is collected. They do nothing before
-    /// they refuse.
+    /// Functions, its call and methods of its classes among them, that may answer
+    /// [`Return::NoRoom`]. They do nothing before they do.
     pub counted: &'static [&'static str],
 }
 
@@ -244,6 +243,9 @@ pub enum Return {
     Shown(Value, Appearance),
     /// Something that is shown at once.
     Display(Box<Displayed>),
+    /// It is refused because the script holds too much. An engine collects what the script has
+    /// dropped and asks again; with a second refusal the call fails with this error.
+    NoRoom(Error),
 }
 
 /// What something looks like, written anew whenever it is shown: most of what is made never is.

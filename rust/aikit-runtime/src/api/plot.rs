@@ -7,7 +7,7 @@ use aikit_core::{Error, Result, Value, io, value::Map};
 
 use super::{
     ApiClass, ApiFunction, ApiModule, Appearance, Args, Call, Created, Displayed, Kind, Param,
-    Return, Session, optional, required,
+    Return, Session, optional, required, session::Refusal,
 };
 
 /// The module.
@@ -212,21 +212,25 @@ async fn drawn(
     session: &Session,
     given: impl FnOnce() -> Map + Send + 'static,
     before: usize,
-) -> Result<(Plot, usize, Map)> {
+) -> Result<(Plot, usize, Map), Refusal> {
     let session = session.clone();
-    io::spawn_blocking(move || {
+    let work = move || {
         let given = given();
         let bytes = weight(&given);
         session.check_bytes(bytes.saturating_sub(before))?;
         let (plot, drawing) = Plot::drawn(given)?;
         Ok((plot, bytes, drawing.bundle()))
-    })
-    .await
+    };
+    io::spawn_blocking(move || Ok(work())).await?
 }
 
-async fn plot(session: Session, mut args: Args) -> Result<Return> {
+async fn plot(session: Session, args: Args) -> Result<Return> {
+    shown(&session, args).await.or_else(Refusal::answer)
+}
+
+async fn shown(session: &Session, mut args: Args) -> Result<Return, Refusal> {
     let (given, display_id, metadata) = read(&mut args);
-    let (plot, bytes, bundle) = drawn(&session, || given, 0).await?;
+    let (plot, bytes, bundle) = drawn(session, || given, 0).await?;
     let new_id = || args.cx.clock().uuid().simple().to_string();
     let display_id = display_id.unwrap_or_else(new_id);
     let metadata = metadata.unwrap_or_default();
@@ -239,10 +243,10 @@ async fn plot(session: Session, mut args: Args) -> Result<Return> {
         display_id: display_id.clone(),
         metadata: metadata.clone(),
     });
-    let shown = Arc::clone(&chart);
+    let again = Arc::clone(&chart);
     let object = Created {
         appearance: Some(Appearance::new(move || {
-            let plot = shown.plot().clone();
+            let plot = again.plot().clone();
             Ok(plot.draw()?.bundle())
         })),
         ..session.insert_sized(NAME, fields, chart, bytes)?
@@ -256,18 +260,22 @@ async fn plot(session: Session, mut args: Args) -> Result<Return> {
     })))
 }
 
-async fn update(session: Session, mut args: Args) -> Result<Return> {
+async fn update(session: Session, args: Args) -> Result<Return> {
+    updated(&session, args).await.or_else(Refusal::answer)
+}
+
+async fn updated(session: &Session, mut args: Args) -> Result<Return, Refusal> {
     let chart = session.object::<Chart>(args.this)?;
     let (changes, display_id, metadata) = read(&mut args);
     if display_id.is_some() {
         let message = "`Plot:update`: the `display_id` of a plot stays";
         let hint = "show another one with `plot{…, display_id = …}`";
-        return Err(Error::invalid_args(message).with_hint(hint));
+        return Err(Error::invalid_args(message).with_hint(hint).into());
     }
     let before = chart.plot().clone();
     let freed = session.bytes_of(args.this);
     let new = move || before.with(changes);
-    let (plot, bytes, bundle) = drawn(&session, new, freed).await?;
+    let (plot, bytes, bundle) = drawn(session, new, freed).await?;
     session.resize(args.this, bytes)?;
     *chart.plot() = plot;
     Ok(Return::Display(Box::new(Displayed {

@@ -99,6 +99,45 @@ struct Object {
     bytes: usize,
 }
 
+/// Why a session does not take what it was given.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The script holds too much, see [`Return::NoRoom`].
+    NoRoom(Error),
+    /// Anything else.
+    Other(Error),
+}
+
+impl Refusal {
+    /// What a function answers that was refused.
+    pub(super) fn answer(self) -> Result<Return> {
+        match self {
+            Self::NoRoom(error) => Ok(Return::NoRoom(error)),
+            Self::Other(error) => Err(error),
+        }
+    }
+}
+
+/// What a function answers whose every `limit_exceeded` says that the script holds too much.
+pub(super) fn or_no_room(answer: Result<Return>) -> Result<Return> {
+    answer.or_else(|error| match error.kind() {
+        ErrorKind::LimitExceeded => Ok(Return::NoRoom(error)),
+        _ => Err(error),
+    })
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from((Refusal::NoRoom(error) | Refusal::Other(error)): Refusal) -> Self {
+        error
+    }
+}
+
 impl Session {
     /// A session without objects.
     pub fn new(components: Components) -> Self {
@@ -167,8 +206,8 @@ impl Session {
         fields: Map,
         value: Arc<T>,
     ) -> Result<Return> {
-        self.insert_sized(class, fields, value, 0)
-            .map(Return::Object)
+        let created = self.insert_sized(class, fields, value, 0)?;
+        Ok(Return::Object(created))
     }
 
     /// Keeps an object that takes so many bytes, about, until the script drops its handle.
@@ -182,7 +221,7 @@ impl Session {
         fields: Map,
         value: Arc<T>,
         bytes: usize,
-    ) -> Result<Created> {
+    ) -> Result<Created, Refusal> {
         let class = super::class(class)
             .ok_or_else(|| Error::internal(format!("there is no class `{class}`")))?;
         let id = ObjectId(self.next_id());
@@ -210,7 +249,7 @@ impl Session {
     /// # Errors
     ///
     /// `limit_exceeded` as of [`Session::check_bytes`], `not_found` when it was released.
-    pub(super) fn resize(&self, id: Option<ObjectId>, bytes: usize) -> Result<()> {
+    pub(super) fn resize(&self, id: Option<ObjectId>, bytes: usize) -> Result<(), Refusal> {
         let mut resources = self.resources();
         let object = id.and_then(|id| resources.objects.get(&id));
         let before = object.ok_or_else(released)?.bytes;
@@ -234,7 +273,7 @@ impl Session {
     /// # Errors
     ///
     /// `limit_exceeded` when they would take more than 256 MiB.
-    pub(super) fn check_bytes(&self, more: usize) -> Result<()> {
+    pub(super) fn check_bytes(&self, more: usize) -> Result<(), Refusal> {
         self.resources().check_bytes(more)
     }
 
@@ -369,15 +408,15 @@ impl Session {
 }
 
 impl Resources {
-    fn check_room(&self) -> Result<()> {
+    fn check_room(&self) -> Result<(), Refusal> {
         if self.objects.len() + self.streams.len() < RESOURCES_MAX {
             return Ok(());
         }
         let message = format!("the session holds {RESOURCES_MAX} objects and streams");
-        Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(DROP))
+        Err(no_room(&message))
     }
 
-    fn check_bytes(&self, more: usize) -> Result<()> {
+    fn check_bytes(&self, more: usize) -> Result<(), Refusal> {
         let bytes = self.bytes.saturating_add(more);
         if bytes <= OBJECT_BYTES_MAX {
             return Ok(());
@@ -387,12 +426,14 @@ impl Resources {
             bytes.div_ceil(1 << 20),
             OBJECT_BYTES_MAX >> 20
         );
-        Err(Error::new(ErrorKind::LimitExceeded, message).with_hint(DROP))
+        Err(no_room(&message))
     }
 }
 
-/// What to do where a session holds too much.
-const DROP: &str = "drop what is no longer used, for example by setting its variable to `nil`";
+fn no_room(message: &str) -> Refusal {
+    let hint = "drop what is no longer used, for example by setting its variable to `nil`";
+    Refusal::NoRoom(Error::new(ErrorKind::LimitExceeded, message).with_hint(hint))
+}
 
 fn released() -> Error {
     Error::not_found("the object was released")

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aikit_core::ErrorKind;
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::{
@@ -242,46 +241,42 @@ fn bind_call(
         params,
         is_counted,
     }: Callee,
-    first: impl Fn() -> Vec<crate::api::Arg> + Send + 'static,
-    aim: impl Fn(MultiValue) -> mlua::Result<(Target, MultiValue)> + Send + 'static,
+    first: impl Fn() -> Vec<crate::api::Arg> + Send + Sync + 'static,
+    aim: impl Fn(MultiValue) -> mlua::Result<(Target, MultiValue)> + Send + Sync + 'static,
 ) -> mlua::Result<Function> {
+    let read = move |args: MultiValue| {
+        let state = State::current()?;
+        let (target, args) = aim(args)?;
+        let mut all = first();
+        let names = params.iter().map(|param| Some(param.name));
+        let names = names.chain(std::iter::repeat(None));
+        let read: aikit_core::Result<Vec<_>> = args
+            .iter()
+            .zip(names)
+            .map(|(arg, name)| convert::to_arg(&state, name, arg))
+            .collect();
+        all.extend(convert::named(&label, read).into_lua()?);
+        Ok((Arc::clone(&state.host), state.run()?, target, all))
+    };
+    let read = Arc::new(read);
     lua.create_async_function(move |lua, args: MultiValue| {
+        // Only what the script gave is kept: a copy of its data would take as much again.
+        let again = is_counted.then(|| (Arc::clone(&read), args.clone()));
         // Read before the first wait, while the state knows on whose behalf.
-        let call = || {
-            let state = State::current()?;
-            let (target, args) = aim(args)?;
-            let mut all = first();
-            let names = params.iter().map(|param| Some(param.name));
-            let names = names.chain(std::iter::repeat(None));
-            let read: aikit_core::Result<Vec<_>> = args
-                .iter()
-                .zip(names)
-                .map(|(arg, name)| convert::to_arg(&state, name, arg))
-                .collect();
-            all.extend(convert::named(&label, read).into_lua()?);
-            Ok((Arc::clone(&state.host), state.run()?, target, all))
-        };
-        let prepared: mlua::Result<_> = call();
+        let prepared: mlua::Result<_> = read(args);
         held(async move {
             let (host, run, target, args) = prepared?;
-            let again = is_counted.then(|| (target.clone(), args.clone()));
-            let mut returned = host.call(&run.cx, target, args).await;
-            if let Some((target, args)) = again.filter(|_| is_refused(&returned)) {
+            let mut returned = host.call(&run.cx, target, args).await.into_lua()?;
+            if let (Return::NoRoom(_), Some((read, args))) = (&returned, again) {
                 // What the script has dropped counts until it is collected.
                 lua.gc_collect()?;
-                returned = host.call(&run.cx, target, args).await;
+                let (_, _, target, args) = read(args)?;
+                returned = host.call(&run.cx, target, args).await.into_lua()?;
             }
-            let returned = returned.into_lua()?;
             clock::follow(&*State::current()?, &run.cx)?;
             give(&lua, returned, host)
         })
     })
-}
-
-/// Whether there is too much of something already.
-fn is_refused(returned: &aikit_core::Result<Return>) -> bool {
-    let error = returned.as_ref().err();
-    error.is_some_and(|error| error.kind() == ErrorKind::LimitExceeded)
 }
 
 fn object_handle(
@@ -325,6 +320,7 @@ fn give(lua: &Lua, returned: Return, host: Arc<dyn Host>) -> mlua::Result<Value>
             display::emit(bundle, Some(display_id), metadata, is_update)?;
             object.map_or(Ok(Value::Nil), |it| object_handle(lua, it, (host, true)))
         }
+        Return::NoRoom(error) => Err(error::to_lua(error)),
         Return::Stream(id) => {
             let handle = lua.create_userdata(StreamHandle { id, host })?;
             Ok(Value::UserData(handle))

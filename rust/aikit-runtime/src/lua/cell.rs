@@ -56,25 +56,28 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, mut cell: Cell) -> Re
     show(state, run, values).await.map(Some)
 }
 
-/// The MIME bundle of what a cell shows. Runs as the cell does, because the script's own
-/// `__mime` and `__tostring` must be stopped like the rest of it.
+/// The MIME bundle of what a cell shows. Its look is found as the cell runs, because the script's
+/// own `__mime` and `__tostring` must be stopped like the rest of it.
 async fn show(state: &State, run: &Arc<Run>, values: MultiValue) -> Result<Map> {
-    let shown = Arc::new(Mutex::new(Map::new()));
-    let slot = Arc::clone(&shown);
-    let bundle = state.lua.create_function(move |_, values: MultiValue| {
-        let bundle = display::bundle(&values).into_lua()?;
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = bundle;
+    let found = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&found);
+    let find = state.lua.create_function(move |_, values: MultiValue| {
+        let look = display::look(&values).into_lua()?;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
         Ok(())
     });
-    let bundle = bundle.map_err(error::from_setup)?;
-    let outcome = state.drive(Arc::clone(run), bundle, values).await;
+    let find = find.map_err(error::from_setup)?;
+    let outcome = state.drive(Arc::clone(run), find, values).await;
     // The error of a function that was stopped may have been replaced by a text.
     if run.is_asked() {
         return Err(thread::stopped(&run.cx));
     }
     outcome.map_err(|failure| error::from_lua(state, &run.cx, &failure))?;
-    let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(std::mem::take(&mut *shown))
+    let look = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match look {
+        Some(look) => look.drawn(&run.cx).await,
+        None => Err(Error::internal("the look of a value was not found")),
+    }
 }
 
 /// Functions that are called by their name alone, as people write it at a prompt.

@@ -2,37 +2,40 @@
 
 use aikit_core::{Error, Result, Value as Data, engine::Output, value::Map};
 use mlua::{
-    AnyUserData, Function, Lua, LuaString, MultiValue, Table, UserData, UserDataMethods, Value,
+    AnyUserData, Function, Lua, LuaString, MetaMethod, MultiValue, Table, UserData, UserDataFields,
+    UserDataMethods, UserDataRef, Value,
 };
 
 use super::{
     convert,
     error::{self, IntoLua as _},
-    graph, interrupt,
+    graph,
+    look::{self, Look, unless_stopped},
     natives::is_stream,
     object::ObjectHandle,
     records,
     state::State,
-    text, thread,
+    text,
 };
 use crate::api::Appearance;
 
-/// The MIME bundle of the values of an expression; several are shown as a tuple.
+/// What the values of an expression are shown as; several are shown as a tuple.
 ///
 /// # Errors
 ///
 /// Those of a `__mime` or `__tostring` of the script.
-pub(super) fn bundle(values: &MultiValue) -> Result<Map> {
+pub(super) fn look(values: &MultiValue) -> Result<Look> {
     if let (Some(value), 1) = (values.front(), values.len()) {
-        return bundle_of(value);
+        return look_of(value);
     }
     let tuple = text::tuple(values);
-    unless_stopped(Map::from_iter([("text/plain".to_owned(), tuple.into())]))
+    let bundle = Map::from_iter([("text/plain".to_owned(), tuple.into())]);
+    unless_stopped(Look::Bundle(bundle))
 }
 
-fn bundle_of(value: &Value) -> Result<Map> {
-    if let Some(bundle) = own_bundle(value)? {
-        return Ok(bundle);
+fn look_of(value: &Value) -> Result<Look> {
+    if let Some(look) = own_look(value)? {
+        return Ok(look);
     }
     let plain = match value {
         // A table that knows its text is shown by it.
@@ -52,7 +55,7 @@ fn bundle_of(value: &Value) -> Result<Map> {
             bundle.insert("text/plain".to_owned(), plain.into());
         }
     }
-    unless_stopped(bundle)
+    unless_stopped(Look::Bundle(bundle))
 }
 
 /// Whether who reads the output sees text only, and wants tables in it.
@@ -61,30 +64,20 @@ fn shows_tables() -> bool {
     run.is_ok_and(|run| run.sink.shows_tables())
 }
 
-/// What was written while the run is asked to stop is not whole, and not shown.
-fn unless_stopped(bundle: Map) -> Result<Map> {
-    if !interrupt::is_asked() {
-        return Ok(bundle);
-    }
-    let run = State::current().and_then(|state| state.run());
-    let run = run.map_err(|error| error::as_ours(&error))?;
-    Err(thread::stopped(&run.cx))
-}
-
 fn has_text(table: &Table) -> bool {
     table
         .metatable()
         .is_some_and(|metatable| metatable.contains_key("__tostring").unwrap_or(false))
 }
 
-/// The bundle of a value that shows itself, or that is one.
-fn own_bundle(value: &Value) -> Result<Option<Map>> {
+/// The look of a value that shows itself, or that is a bundle.
+fn own_look(value: &Value) -> Result<Option<Look>> {
     let table = match value {
         Value::Table(table) => table,
         Value::UserData(userdata) => {
             return match userdata.borrow::<ObjectHandle>() {
-                Ok(handle) => handle.bundle(),
-                Err(_) => Ok(graph::bundle(userdata)),
+                Ok(handle) => Ok(handle.look()),
+                Err(_) => Ok(graph::bundle(userdata).map(Look::Bundle)),
             };
         }
         _ => return Ok(None),
@@ -97,10 +90,10 @@ fn own_bundle(value: &Value) -> Result<Option<Map>> {
             .call::<Table>(table)
             .map_err(|error| error::as_ours(&error))?,
         None if is_bundle(table) => table.clone(),
-        None => return remembered(table),
+        None => return Ok(remembered(table).map(Look::Undrawn)),
     };
     match convert::to_value(&Value::Table(given))? {
-        Data::Map(bundle) => Ok(Some(bundle)),
+        Data::Map(bundle) => Ok(Some(Look::Bundle(bundle))),
         _ => Ok(None),
     }
 }
@@ -124,14 +117,11 @@ pub(super) fn remember(lua: &Lua, value: &Value, appearance: Appearance) -> mlua
     State::current()?.appearances.raw_set(value, shown)
 }
 
-fn remembered(table: &Table) -> Result<Option<Map>> {
-    let find = || {
-        let state = State::current().ok()?;
-        let shown: AnyUserData = state.appearances.raw_get(table).ok()?;
-        let shown = shown.borrow::<Shown>().ok()?;
-        Some(shown.0.clone())
-    };
-    find().as_ref().map(Appearance::bundle).transpose()
+fn remembered(table: &Table) -> Option<Appearance> {
+    let state = State::current().ok()?;
+    let shown: AnyUserData = state.appearances.raw_get(table).ok()?;
+    let shown = shown.borrow::<Shown>().ok()?;
+    Some(shown.0.clone())
 }
 
 /// Whether a value is of no interest as the result of a call: the handle of what was just
@@ -170,17 +160,25 @@ fn is_bundle(table: &Table) -> bool {
 struct DisplayHandle(String);
 
 impl UserData for DisplayHandle {
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(mlua::MetaMethod::ToString, |_, this, ()| {
-            Ok(format!("display `{}`", this.0))
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_meta_field_with(MetaMethod::Index.name(), |lua| {
+            let update = look::showing(lua, |(this, value): (UserDataRef<Self>, Value)| {
+                let place = Place {
+                    display_id: Some(this.0.clone()),
+                    metadata: Map::new(),
+                    is_update: true,
+                };
+                Ok((look_of(&value).into_lua()?, place))
+            });
+            let methods = lua.create_table()?;
+            methods.raw_set("update", update?)?;
+            Ok(methods)
         });
-        methods.add_method("update", |_, this, value: Value| {
-            emit(
-                bundle_of(&value).into_lua()?,
-                Some(this.0.clone()),
-                Map::new(),
-                true,
-            )
+    }
+
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            Ok(format!("display `{}`", this.0))
         });
     }
 }
@@ -206,34 +204,71 @@ pub(super) fn emit(
     Ok(())
 }
 
-/// Reads `{display_id = …, metadata = …}`.
-fn read_options(options: Option<Table>) -> mlua::Result<(Option<String>, Map)> {
-    let Some(options) = options else {
-        return Ok((None, Map::new()));
-    };
-    let metadata = match options.raw_get::<Value>("metadata")? {
-        Value::Nil => Map::new(),
-        given => match convert::to_value(&given).into_lua()? {
-            Data::Map(metadata) => metadata,
-            _ => Map::new(),
-        },
-    };
-    Ok((options.raw_get("display_id")?, metadata))
+/// Where something is shown in the output of the cell.
+struct Place {
+    /// By what it can be replaced; a new one when left out.
+    display_id: Option<String>,
+    metadata: Map,
+    /// Whether it replaces what was shown under that identity.
+    is_update: bool,
 }
 
-fn display(bundle: Map, options: Option<Table>) -> mlua::Result<DisplayHandle> {
-    let (display_id, metadata) = read_options(options)?;
-    let state = State::current()?;
-    let cx = state.run()?.cx.clone();
-    let display_id = display_id.unwrap_or_else(|| cx.clock().uuid().simple().to_string());
-    emit(bundle, Some(display_id.clone()), metadata, false)?;
-    Ok(DisplayHandle(display_id))
+impl Place {
+    /// Reads `{display_id = …, metadata = …}`.
+    fn read(options: Option<Table>, is_update: bool) -> mlua::Result<Self> {
+        let mut place = Self {
+            display_id: None,
+            metadata: Map::new(),
+            is_update,
+        };
+        let Some(options) = options else {
+            return Ok(place);
+        };
+        let metadata = match options.raw_get::<Value>("metadata")? {
+            Value::Nil => Data::Null,
+            given => convert::to_value(&given).into_lua()?,
+        };
+        if let Data::Map(metadata) = metadata {
+            place.metadata = metadata;
+        }
+        place.display_id = options.raw_get("display_id")?;
+        Ok(place)
+    }
+}
+
+impl look::Place for Place {
+    type Given = Option<DisplayHandle>;
+
+    fn show(self, bundle: Map) -> mlua::Result<Option<DisplayHandle>> {
+        let display_id = match self.display_id {
+            Some(display_id) => display_id,
+            None => {
+                let cx = State::current()?.run()?.cx.clone();
+                cx.clock().uuid().simple().to_string()
+            }
+        };
+        emit(
+            bundle,
+            Some(display_id.clone()),
+            self.metadata,
+            self.is_update,
+        )?;
+        Ok((!self.is_update).then_some(DisplayHandle(display_id)))
+    }
+}
+
+fn display(bundle: Map, options: Option<Table>) -> mlua::Result<Option<DisplayHandle>> {
+    look::Place::show(Place::read(options, false)?, bundle)
 }
 
 /// `display(value, options)`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
 pub(super) fn show(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_function(|_, (value, options): (Value, Option<Table>)| {
-        display(bundle_of(&value).into_lua()?, options)
+    look::showing(lua, |(value, options): (Value, Option<Table>)| {
+        Ok((look_of(&value).into_lua()?, Place::read(options, false)?))
     })
 }
 
@@ -327,20 +362,19 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
 }
 
 /// `update_display(value, options)`.
+///
+/// # Errors
+///
+/// Only when Lua is out of memory.
 pub(super) fn update(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_function(|_, (value, options): (Value, Option<Table>)| {
-        let (display_id, metadata) = read_options(options)?;
-        let display_id = display_id.ok_or_else(|| {
+    look::showing(lua, |(value, options): (Value, Option<Table>)| {
+        let place = Place::read(options, true)?;
+        if place.display_id.is_none() {
             let hint = "write `update_display(value, {display_id = \"…\"})`";
             let error = Error::invalid_args("`update_display` needs the option `display_id`");
-            error::to_lua(error.with_hint(hint))
-        })?;
-        emit(
-            bundle_of(&value).into_lua()?,
-            Some(display_id),
-            metadata,
-            true,
-        )
+            return Err(error::to_lua(error.with_hint(hint)));
+        }
+        Ok((look_of(&value).into_lua()?, place))
     })
 }
 

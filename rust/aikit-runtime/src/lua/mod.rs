@@ -9,7 +9,7 @@
 //! polled  search  moves
 //! yields  coroutine | source  spans
 //! raw
-//! error  object  callable  convert  pending  suspended  shells  state  thread  stop
+//! error  object  callable  convert  pending  suspended  shells  state  thread  stop  look
 //! text  records  display  names  complete  inspect  outline
 //! clock  task  cell  listener  graph  log
 //! context  handle  procedure
@@ -37,6 +37,7 @@ mod interrupt;
 mod lexer;
 mod listener;
 mod log;
+mod look;
 mod moves;
 mod names;
 mod natives;

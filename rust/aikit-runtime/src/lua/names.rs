@@ -136,17 +136,18 @@ impl Name {
         let preview = match value {
             Value::Table(table) if *total < NAMES_MAX => {
                 let pairs = table.pairs::<Value, Value>().flatten().take(MEMBERS_MAX);
+                let mut named = 0;
                 for (key, value) in pairs {
                     if let Value::String(key) = key {
-                        members.insert(key.to_string_lossy(), kind(&value));
+                        named += 1;
+                        if key.as_bytes().len() <= raw::MEMBER_BYTES_MAX {
+                            members.insert(key.to_string_lossy(), kind(&value));
+                        }
                     }
                 }
-                *total += members.len();
+                *total += named;
                 let length = table.raw_len();
-                format!(
-                    "table of {length} items and {} named members",
-                    members.len()
-                )
+                format!("table of {length} items and {named} named members")
             }
             Value::UserData(userdata) => match userdata.borrow::<ObjectHandle>() {
                 Ok(handle) => {
@@ -297,6 +298,17 @@ mod tests {
             ("also = z", &["also"]),
             ("z.c = 1", &["also", "z"]),
             ("function f() end", &["f"]),
+        ]);
+    }
+
+    #[test]
+    fn long_names_of_members_are_counted_and_not_compared() {
+        check(&[
+            ("z = {}", &["z"]),
+            ("z[('x'):rep(1000)] = 1", &["z"]),
+            ("z[('x'):rep(1000)] = nil z[('y'):rep(1000)] = 1", &[]),
+            ("z[('x'):rep(1000)] = 1", &["z"]),
+            ("z[('x'):rep(1000)] = nil z[('x'):rep(1001)] = 1", &["z"]),
         ]);
     }
 

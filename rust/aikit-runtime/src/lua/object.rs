@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use aikit_components::nearest;
-use aikit_core::{Error, Result, broadcast::Delivery, script::ObjectId, value::Map};
+use aikit_core::{Error, broadcast::Delivery, script::ObjectId, value::Map};
 use mlua::{Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value};
 
 use super::{
     convert,
     error::{self, IntoLua as _},
+    look::Look,
     pending::held,
     state::State,
 };
@@ -28,18 +29,13 @@ pub(super) struct ObjectHandle {
 }
 
 impl ObjectHandle {
-    /// The MIME bundle of an object that shows itself: its field `__mime`, or what is written of it
-    /// now.
-    ///
-    /// # Errors
-    ///
-    /// Those of what writes it.
-    pub(super) fn bundle(&self) -> Result<Option<Map>> {
+    /// The look of an object that shows itself: its field `__mime`, or what is drawn of it now.
+    pub(super) fn look(&self) -> Option<Look> {
         let kept = self.fields.get("__mime").and_then(|it| it.as_map());
-        if let Some(kept) = kept {
-            return Ok(Some(kept.clone()));
+        match kept {
+            Some(kept) => Some(Look::Bundle(kept.clone())),
+            None => self.appearance.clone().map(Look::Undrawn),
         }
-        self.appearance.as_ref().map(Appearance::bundle).transpose()
     }
 }
 

@@ -136,9 +136,13 @@ unsafe fn join_traceback(state: *mut lua_State) {
     }
 }
 
+/// Longest name of a member that is looked at, in bytes. Nobody types a longer one, and to compare
+/// those of a table takes as long as they are, in code that no interrupt stops.
+pub(super) const MEMBER_BYTES_MAX: usize = 256;
+
 /// A function that tells what a table looks like in one number: its length, and the names of its
 /// members with what these are (functions, tables, others), of so many members at most as its second
-/// argument says. How many names there are comes second. No metamethod is called. Every cell asks it
+/// argument says. Of a long name only its length counts. How many names there are comes second. No metamethod is called. Every cell asks it
 /// of every global table, so it does without a step of Lua for each member.
 ///
 /// # Errors
@@ -159,7 +163,12 @@ pub(super) fn shape(lua: &Lua) -> mlua::Result<Function> {
                     let mut length = 0;
                     let name = ffi::lua_tolstring(state, -2, &raw mut length).cast::<u8>();
                     let mut hasher = FxHasher::default();
-                    hasher.write(std::slice::from_raw_parts(name, length));
+                    hasher.write_usize(length);
+                    // Of a longer one the picture of the table has only that it is there: what it
+                    // is may change unseen, and a table of long ones costs no more than another.
+                    if length <= MEMBER_BYTES_MAX {
+                        hasher.write(std::slice::from_raw_parts(name, length));
+                    }
                     hasher.write_u8(match ffi::lua_type(state, -1) {
                         ffi::LUA_TFUNCTION => 0,
                         ffi::LUA_TTABLE => 1,

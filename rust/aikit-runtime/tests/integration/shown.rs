@@ -1,13 +1,18 @@
 //! What a script shows is drawn when it is shown, and what it holds to be shown is bounded.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use aikit_core::{
-    Context, ErrorKind, Result, Value,
+    Context, Error, ErrorKind, Result, Value,
     broadcast::Delivery,
+    context::Overrides,
     engine::{Cell, Output, ScriptEngine as _},
     io,
     value::Map,
@@ -170,4 +175,149 @@ fn charts_that_are_kept_are_bounded_and_room_that_is_freed_is_found() {
             "{LARGE} kept = {{}} for i = 1, 200 do kept[i] = large() end"
         ))
         .unwrap();
+}
+
+/// Answers every call with data whose drawing says that it has begun and goes on when it is told.
+#[derive(Debug)]
+struct Gated {
+    begun: mpsc::Sender<()>,
+    gate: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl Host for Gated {
+    fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
+        let (begun, gate) = (self.begun.clone(), Arc::clone(&self.gate));
+        let appearance = Appearance::new(move || {
+            let _sent = begun.send(());
+            let _told = gate.lock().unwrap().recv_timeout(LIMIT);
+            Ok(Map::from_iter([("text/plain".to_owned(), "drawn".into())]))
+        });
+        Box::pin(async move {
+            Ok(Return::Shown(
+                Value::map([("a", Value::from(true))]),
+                appearance,
+            ))
+        })
+    }
+
+    fn next<'a>(&'a self, _: &'a Context, _: StreamId) -> BoxFuture<'a, Result<Option<Delivery>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn release(&self, _: Resource) {}
+}
+
+/// Far more than anything here takes.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Runs a cell of a shell; its outcome comes later.
+fn begin(
+    engine: &Arc<LuaEngine>,
+    shell: Option<&str>,
+    code: &str,
+) -> mpsc::Receiver<Result<Option<Map>>> {
+    let cell = Cell {
+        code: code.to_owned(),
+        name: "cell".to_owned(),
+        shell: shell.map(Arc::from),
+    };
+    let (engine, (sender, outcome)) = (Arc::clone(engine), mpsc::channel());
+    drop(io::spawn(async move {
+        let outcome = engine
+            .execute(&Context::default(), cell, Arc::<Sink>::default())
+            .await;
+        drop(sender.send(outcome));
+    }));
+    outcome
+}
+
+#[test]
+fn what_is_drawn_can_be_interrupted_and_holds_up_no_other_shell() {
+    let ((begun, has_begun), (open, gate)) = (mpsc::channel(), mpsc::channel());
+    let host = Gated {
+        begun,
+        gate: Arc::new(Mutex::new(gate)),
+    };
+    let engine = Arc::new(LuaEngine::new(Arc::new(host)).unwrap());
+    let run = |code| begin(&engine, None, code).recv_timeout(LIMIT).unwrap();
+    run("kept = Tool.list() first = display('first')").unwrap();
+    let cases = [
+        "kept",
+        "display(kept)",
+        "while true do pcall(display, kept) end",
+        "update_display(kept, {display_id = 'x'})",
+        "first:update(kept)",
+        "coroutine.wrap(function() display(kept) end)()",
+    ];
+    for code in cases {
+        let outcome = begin(&engine, None, code);
+        has_begun.recv_timeout(LIMIT).unwrap();
+        let other = begin(&engine, Some("other"), "return 1 + 1");
+        let other = other.recv_timeout(LIMIT / 2);
+        assert!(other.is_ok_and(|it| it.is_ok()), "{code}");
+        engine.interrupt();
+        let outcome = outcome.recv_timeout(LIMIT / 2);
+        let error = outcome.expect(code).expect_err(code);
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{code}");
+        // What was given up goes on by itself.
+        open.send(()).unwrap();
+    }
+}
+
+/// Refuses every call, in one of two ways, and counts them.
+#[derive(Debug)]
+struct Refusing(Arc<AtomicUsize>);
+
+impl Host for Refusing {
+    fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let error = Error::new(ErrorKind::LimitExceeded, "too much");
+        Box::pin(async move { Err(error) })
+    }
+
+    fn next<'a>(&'a self, _: &'a Context, _: StreamId) -> BoxFuture<'a, Result<Option<Delivery>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn release(&self, _: Resource) {}
+}
+
+#[test]
+fn only_what_there_is_no_room_for_is_asked_for_again() {
+    let calls = Arc::default();
+    let engine = LuaEngine::new(Arc::new(Refusing(Arc::clone(&calls)))).unwrap();
+    let engine = Arc::new(engine);
+    let outcome = begin(&engine, None, "plot{data = {1, 2}}");
+    let error = outcome.recv_timeout(LIMIT).unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::LimitExceeded, "too much")
+    );
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+/// A run of an agent that is kept.
+const RUN: &str = "run = Agent{name = 'greeter', model = Model('scripted:s', {answers = \
+                   {'hello'}})}:run('hi') ";
+
+#[test]
+fn a_run_shows_its_executions_whatever_the_cell_called_later() {
+    let fixture = Fixture::new();
+    let more = "local step = Procedure.create{name = 'step', function() end} \
+                for i = 1, 10100 do step() end";
+    let shown = fixture.shown(&format!("{RUN} {more} return run"));
+    assert!(shown.contains("greeter") && shown.contains("✓"), "{shown}");
+}
+
+#[test]
+fn a_run_that_is_kept_holds_no_graph() {
+    let fixture = Fixture::new();
+    let context = &fixture.session.components().context;
+    let cx = context.root_child(Overrides::default());
+    let graph = Arc::downgrade(cx.graph());
+    fixture.run_in(&cx, RUN).unwrap();
+    drop(cx);
+    fixture.run("collectgarbage()").unwrap();
+    assert!(graph.upgrade().is_none());
+    assert!(fixture.shown("run").contains("greeter"));
 }

@@ -186,7 +186,10 @@ impl Shared {
                 None => return,
             },
             // Of a delivery the other end knows by the cancellation that it did not arrive.
-            WireReturn::Value(_) | WireReturn::Shown(..) | WireReturn::Delivery(_) => return,
+            WireReturn::Value(_)
+            | WireReturn::Shown(..)
+            | WireReturn::Delivery(_)
+            | WireReturn::NoRoom(_) => return,
         };
         self.tell(&Frame::Release { resource });
     }

@@ -185,6 +185,8 @@ enum WireReturn {
         /// What stands for it.
         object: Option<WireObject>,
     },
+    /// The script holds too much; the error.
+    NoRoom(Value),
 }
 
 /// An object of the session; what it is shown as stays there.
@@ -236,6 +238,7 @@ impl WireReturn {
                     Self::Value(value)
                 }
             },
+            Return::NoRoom(error) => Self::NoRoom(error.to_value()),
             Return::Display(shown) => Self::Display {
                 bundle: shown.bundle,
                 metadata: shown.metadata,
@@ -252,6 +255,7 @@ impl WireReturn {
             // By now it has arrived.
             Self::Value(value) | Self::Delivery(value) => Return::Value(value),
             Self::Stream(stream) => Return::Stream(stream),
+            Self::NoRoom(error) => Return::NoRoom(Error::from_value(&error)),
             Self::Shown(value, bundle) => {
                 Return::Shown(value, Appearance::new(move || Ok(bundle.clone())))
             }

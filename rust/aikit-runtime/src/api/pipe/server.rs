@@ -307,7 +307,9 @@ impl Server {
             Return::Object(object) => Resource::Object(object.id.0),
             Return::Stream(stream) => Resource::Stream(*stream),
             Return::Display(shown) => Resource::Object(shown.object.as_ref()?.id.0),
-            Return::Value(_) | Return::Shown(..) | Return::Delivery(_) => return None,
+            Return::Value(_) | Return::Shown(..) | Return::Delivery(_) | Return::NoRoom(_) => {
+                return None;
+            }
         };
         self.state().held.push(resource);
         Some(resource)
