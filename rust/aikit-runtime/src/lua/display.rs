@@ -240,12 +240,11 @@ impl look::Place for Place {
     type Given = Option<DisplayHandle>;
 
     fn show(self, bundle: Map) -> mlua::Result<Option<DisplayHandle>> {
-        let display_id = match self.display_id {
-            Some(display_id) => display_id,
-            None => {
-                let cx = State::current()?.run()?.cx.clone();
-                cx.clock().uuid().simple().to_string()
-            }
+        let display_id = if let Some(display_id) = self.display_id {
+            display_id
+        } else {
+            let cx = State::current()?.run()?.cx.clone();
+            cx.clock().uuid().simple().to_string()
         };
         emit(
             bundle,

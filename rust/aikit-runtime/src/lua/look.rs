@@ -93,10 +93,10 @@ pub(super) fn showing<A: FromLuaMulti + 'static, P: Place>(
     })?;
     let finish = lua.create_async_function(|lua, undrawn: AnyUserData| {
         // Read before the first wait, while the state knows on whose behalf.
-        let begun = undrawn.take::<Undrawn<P>>();
-        let begun = begun.and_then(|it| Ok((it, State::current()?.run()?)));
+        let taken = undrawn.take::<Undrawn<P>>();
+        let taken = taken.and_then(|it| Ok((it, State::current()?.run()?)));
         held(async move {
-            let (Undrawn(appearance, place), run) = begun?;
+            let (Undrawn(appearance, place), run) = taken?;
             let bundle = Look::Undrawn(appearance).drawn(&run.cx).await.into_lua()?;
             place.show(bundle)?.into_lua(&lua)
         })
