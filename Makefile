@@ -24,7 +24,7 @@ export PYTHONNOUSERSITE := 1
 # What pip finds installed already is no news.
 export PIP_QUIET := 1
 
-.PHONY: help demo test dev lint docs deny fix test-rust test-python generate check-generated check-wheel bench memcheck soak ci
+.PHONY: help demo test dev lint docs deny fix test-rust test-python generate order check-generated check-wheel bench memcheck soak ci
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -78,6 +78,11 @@ generate: dev  ## writes the generated files anew from the Rust tables
 	$(BIN)/maturin generate-stubs --quiet --out "$(CARGO_TARGET_DIR)/stubs"
 	cp "$(CARGO_TARGET_DIR)/stubs/aikit/_aikit.pyi" python/aikit/_aikit.pyi
 	$(BIN)/python python/generate.py
+
+order: $(VENV)/.ready-dev  ## writes the list of functions that are put side by side in a release (needs valgrind)
+	$(BIN)/maturin develop --quiet --release -- -C strip=none
+	$(BIN)/python -m aikit install --sys-prefix
+	$(BIN)/python benches/kernel/order.py
 
 check-generated: generate  ## fails when a generated file is stale or a stub disagrees with the module
 	git diff --exit-code -- python docs
