@@ -142,8 +142,9 @@ pub(super) const MEMBER_BYTES_MAX: usize = 256;
 
 /// A function that tells what a table looks like in one number: its length, and the names of its
 /// members with what these are (functions, tables, others), of so many members at most as its second
-/// argument says. Of a long name only its length counts. How many names there are comes second. No metamethod is called. Every cell asks it
-/// of every global table, so it does without a step of Lua for each member.
+/// argument says. Of a long name only its length counts. How many names there are comes second. No
+/// metamethod is called. Every cell asks it of every global table, so it does without a step of Lua
+/// for each member.
 ///
 /// # Errors
 ///
