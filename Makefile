@@ -121,10 +121,10 @@ memcheck: $(VENV)/.ready-dev  ## runs the tests of unsafe code under valgrind (L
 	    env "CARGO_TARGET_$${host}_RUNNER=valgrind -q --error-exitcode=9 --fair-sched=yes" \
 	    cargo nextest run --workspace --locked --no-fail-fast -E '$(MEMCHECK)' $(ARGS)
 
-soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole
+soak: $(VENV)/.ready-dev dev  ## runs the endurance, crash and fuzz suites whole; ARGS go to pytest
 	TEST_SOAK=1 $(BIN)/python -m pytest -m slow $(ARGS)
 	cargo nextest run --workspace --locked --run-ignored only -E 'test(a_million_patterns_mean)'
-	$(MAKE) memcheck MEMCHECK='$(MEMCHECK_WHOLE)'
+	$(MAKE) memcheck ARGS= MEMCHECK='$(MEMCHECK_WHOLE)'
 
 ci: lint docs test check-generated check-wheel  ## what a pull request must pass, but for the jobs deny, demo and memcheck
 
