@@ -455,6 +455,4 @@ def _after_fork() -> None:
 
 atexit.register(_aikit.close_interpreter)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_aikit.begin_fork, after_in_parent=_aikit.end_fork, after_in_child=_after_fork
-    )
+    os.register_at_fork(after_in_child=_after_fork)

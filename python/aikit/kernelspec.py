@@ -137,7 +137,8 @@ def install(  # noqa: PLR0913  # the options of ipykernel
 
     Raises:
         InvalidArgsError: If ``kernel_name`` cannot be the name of a kernel, ``profile`` is not
-            known, ``env`` cannot be an environment, or both ``user`` and ``prefix`` are given.
+            known, ``display_name`` or ``prefix`` is empty, ``env`` cannot be an environment, or
+            both ``user`` and ``prefix`` are given.
         DeniedError: If the folder may not be written.
         NoSpaceError: If the disk is full.
         StorageIOError: If the folder cannot be written for another reason.
@@ -147,6 +148,11 @@ def install(  # noqa: PLR0913  # the options of ipykernel
         _aikit.check_profile(profile)
     for name, value in (env or {}).items():
         _check_variable(name, value)
+    _check_prefix(prefix)
+    if display_name is not None and not display_name.strip():
+        raise InvalidArgsError(
+            "`display_name` is empty", hint="name what people choose, or leave it out"
+        )
     if user and prefix:
         raise InvalidArgsError(
             "`user` and `prefix` name two places to install to", hint="give one of them"
@@ -195,6 +201,7 @@ def uninstall(
         StorageIOError: If the folder cannot be removed for another reason.
     """
     _check_name(kernel_name)
+    _check_prefix(prefix)
     kernel_name = kernel_name.lower()  # as Jupyter writes it
     if prefix is None:
         found = _manager(kernel_spec_manager).find_kernel_specs()
@@ -231,6 +238,12 @@ def _manager(given: KernelSpecManager | None) -> KernelSpecManager:
     from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415  # slow to import
 
     return KernelSpecManager()
+
+
+def _check_prefix(prefix: str | None) -> None:
+    # As of a variable that is not set; Jupyter would take it for the place of all users.
+    if prefix is not None and not prefix.strip():
+        raise InvalidArgsError("`prefix` is empty", hint="name a folder, such as `sys.prefix`")
 
 
 def _check_name(name: str) -> None:

@@ -155,3 +155,38 @@ def test_a_fork_that_ends_and_has_not_begun_holds_nobody_off() -> None:
         [sys.executable, "-c", UNBALANCED], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+# Each only once a process: a first use.
+FIRST_USES = {
+    "an import": "use = lambda: aikit.tools.calculate(expression='1')",
+    "a call": "tools = aikit.tools\nuse = lambda: tools.calculate(expression='1')",
+    "several": (
+        "tools, plot = aikit.tools, aikit.plot\n"
+        "use = lambda: (tools.calculate(expression='1'), plot([1, 2]).svg())"
+    ),
+}
+
+
+@pytest.mark.parametrize("use", FIRST_USES.values(), ids=FIRST_USES)
+def test_a_child_can_use_what_a_thread_was_using_for_the_first_time(use: str) -> None:
+    program = f"""
+import os, signal, threading, warnings
+import aikit
+warnings.simplefilter("ignore")  # Python warns of forks with threads
+{use}
+threads = [threading.Thread(target=use) for _ in range(3)]
+for it in threads:
+    it.start()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(20)  # ends a child that waits for ever
+    use()
+    os._exit(0)
+for it in threads:
+    it.join()
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    for _ in range(5):
+        run = [sys.executable, "-c", program]
+        subprocess.run(run, check=True, timeout=60)  # noqa: S603

@@ -295,6 +295,8 @@ def test_sys_prefix_is_the_environment_of_this_python(tmp_path: Path) -> None:
         (["--nam", "x"], "unrecognized arguments: --nam x"),
         (["--profile", "serve"], "no profile named `serve`"),
         (["--user", "--sys-prefix"], "two places"),
+        (["--prefix", ""], "`prefix` is empty"),
+        (["--display-name", " "], "`display_name` is empty"),
         (["extra"], "unrecognized arguments: extra"),
     ],
 )

@@ -80,7 +80,7 @@ fn open_trace(py: Python<'_>) -> Option<String> {
 /// The current span of OpenTelemetry's package, if the program uses it.
 fn opentelemetry_parent(py: Python<'_>) -> Option<String> {
     static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-    let modules = MODULES.get_or_try_init(py, || {
+    let modules = interpreter::once(py, &MODULES, || {
         let modules = py
             .import(intern!(py, "sys"))?
             .getattr(intern!(py, "modules"))?;
@@ -128,7 +128,11 @@ impl Entry {
 
     fn new(py: Python<'_>, event_loop: Option<Py<PyAny>>) -> PyResult<Self> {
         static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let copy = COPY.import(py, "contextvars", "copy_context")?;
+        let copy = interpreter::once(py, &COPY, || {
+            let module = py.import(intern!(py, "contextvars"))?;
+            Ok(module.getattr(intern!(py, "copy_context"))?.unbind())
+        })?;
+        let copy = copy.bind(py);
         let parent = calling_scope(py)?;
         Ok(Self {
             origin: Arc::new(Origin {

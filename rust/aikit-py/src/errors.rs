@@ -51,7 +51,7 @@ pub(crate) fn raise<T>(py: Python<'_>, result: aikit_core::Result<T>) -> PyResul
 /// Whether it is the exception by which asyncio ends a task.
 pub(crate) fn is_cancellation(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let class = CLASS.get_or_try_init(py, || -> PyResult<Py<PyType>> {
+    let class = interpreter::once(py, &CLASS, || -> PyResult<Py<PyType>> {
         // Who has not imported asyncio raises none of its exceptions.
         let loaded = py
             .import(intern!(py, "sys"))?
@@ -65,7 +65,7 @@ pub(crate) fn is_cancellation(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool
 
 fn is_ours(py: Python<'_>, raised: &Bound<'_, PyAny>) -> bool {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = CLASS.get_or_try_init(py, || PyResult::Ok(class(py, "AikitError")?.unbind()));
+    let class = interpreter::once(py, &CLASS, || Ok(class(py, "AikitError")?.unbind()));
     class.is_ok_and(|it| raised.is_instance(it.bind(py)).unwrap_or(false))
 }
 

@@ -6,6 +6,7 @@
 //! makes a visit; the exit lets nobody in any more and waits for those who are inside.
 
 use std::{
+    cell::Cell,
     sync::{
         OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -32,14 +33,15 @@ static ENDING: OnceLock<ThreadId> = OnceLock::new();
 const EXIT_LOOKS_MAX: u32 = 10_000;
 const EXIT_PAUSE: Duration = Duration::from_millis(1);
 
-/// Threads that are being given a thread state of Python's, see [`begin_fork`].
+/// Threads that are being given a thread state of Python's or make what is made once, see
+/// [`begin_fork`].
 static ENTERING: AtomicUsize = AtomicUsize::new(0);
 /// Forks that begin or go on.
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
-/// How long a fork and who enters wait for each other, and the pause between two looks; only a
-/// machine that is very busy takes as long.
-const FORK_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long a fork and who enters wait for each other, and the pause between two looks. A first use
+/// takes tens of milliseconds; only a machine that is very busy takes as long as this.
+const FORK_TIME_MAX: Duration = Duration::from_secs(10);
 const FORK_PAUSE: Duration = Duration::from_micros(100);
 
 /// How long an exit waits for the spans that are not sent yet.
@@ -75,11 +77,13 @@ impl Entering {
         if has_thread_state() {
             return None;
         }
-        look_for(|| {
-            ENTERING.fetch_add(1, Ordering::SeqCst);
-            let entering = Self(());
-            (FORKS.load(Ordering::SeqCst) == 0).then_some(entering)
-        })
+        look_for(Self::unless_forking)
+    }
+
+    fn unless_forking() -> Option<Self> {
+        ENTERING.fetch_add(1, Ordering::SeqCst);
+        let entering = Self(());
+        (FORKS.load(Ordering::SeqCst) == 0).then_some(entering)
     }
 }
 
@@ -87,6 +91,49 @@ impl Drop for Entering {
     fn drop(&mut self) {
         leave(&ENTERING);
     }
+}
+
+thread_local! {
+    /// How many [`Making`] there are on this thread, one inside of the other.
+    static MAKING: Cell<usize> = const { Cell::new(0) };
+    /// Whether this thread forks.
+    static IS_FORKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What is made once for the process is being made: no other thread forks meanwhile, for its child
+/// would wait for ever for a thread that it does not have.
+pub(crate) struct Making(Option<Entering>);
+
+impl Making {
+    /// Waits for forks of other threads that go on.
+    pub(crate) fn begin(py: Python<'_>) -> Self {
+        let is_first = MAKING.replace(MAKING.get() + 1) == 0;
+        if !is_first || IS_FORKING.get() {
+            return Self(None);
+        }
+        let waited = || detached(py, || look_for(Entering::unless_forking));
+        Self(Entering::unless_forking().or_else(waited))
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        drop(self.0.take());
+        MAKING.set(MAKING.get().saturating_sub(1));
+    }
+}
+
+/// What `cell` holds; the first call makes it.
+pub(crate) fn once<'a, T>(
+    py: Python<'_>,
+    cell: &'a PyOnceLock<T>,
+    make: impl FnOnce() -> PyResult<T>,
+) -> PyResult<&'a T> {
+    if let Some(made) = cell.get(py) {
+        return Ok(made);
+    }
+    let _making = Making::begin(py);
+    cell.get_or_try_init(py, make)
 }
 
 /// Looks again and again until `look` finds something, for as long as forks may take.
@@ -164,7 +211,7 @@ impl Drop for Visit {
 /// The Python half of this crate: threads and loops that run Python functions.
 pub(crate) fn callbacks(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let module = MODULE.get_or_try_init(py, || {
+    let module = once(py, &MODULE, || {
         let _visit = enter(py);
         let module = py.import(intern!(py, "aikit._callbacks"))?;
         PyResult::Ok(module.unbind())
@@ -205,24 +252,27 @@ fn look_for_signals(py: Python<'_>) -> aikit_core::Result<()> {
 }
 
 /// Called before a fork: keeps threads of Rust's from entering and waits for those that are about
-/// to. `CPython` before 3.12 lists the states of threads under a lock that it takes again in the
+/// to, and for those that make what is made once. `CPython` before 3.12 lists the states of threads under a lock that it takes again in the
 /// child before it makes it anew; a child that was forked while another thread listed its own
 /// would wait for ever, inside of `os.fork`.
 #[pyfunction]
 pub(crate) fn begin_fork(py: Python<'_>) {
     FORKS.fetch_add(1, Ordering::SeqCst);
-    if ENTERING.load(Ordering::SeqCst) == 0 {
+    IS_FORKING.set(true);
+    // What this thread makes itself, it is not waited for.
+    let own = usize::from(MAKING.get() > 0);
+    let is_free = move || ENTERING.load(Ordering::SeqCst) <= own;
+    if is_free() {
         return;
     }
     // Who is about to enter waits for the lock of the interpreter, which this thread has.
-    detached(py, || {
-        look_for(|| (ENTERING.load(Ordering::SeqCst) == 0).then_some(()))
-    });
+    detached(py, || look_for(|| is_free().then_some(())));
 }
 
 /// Called in the parent after a fork, or when it failed.
 #[pyfunction]
 pub(crate) fn end_fork() {
+    IS_FORKING.set(false);
     leave(&FORKS);
 }
 
@@ -230,6 +280,7 @@ pub(crate) fn end_fork() {
 /// away by then what was theirs.
 #[pyfunction]
 pub(crate) fn forget_parent() {
+    IS_FORKING.set(false);
     INSIDE.store(0, Ordering::SeqCst);
     ENTERING.store(0, Ordering::SeqCst);
     FORKS.store(0, Ordering::SeqCst);

@@ -82,13 +82,13 @@ pub(crate) fn take(py: Python<'_>, bridge: PythonBridge) -> PyResult<()> {
 fn logging(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let import = || PyResult::Ok(py.import(intern!(py, "logging"))?.unbind());
-    Ok(MODULE.get_or_try_init(py, import)?.bind(py))
+    Ok(interpreter::once(py, &MODULE, import)?.bind(py))
 }
 
 /// Reads the levels.
 fn look(py: Python<'_>) -> PyResult<()> {
     static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let own = OWN.get_or_try_init(py, || {
+    let own = interpreter::once(py, &OWN, || {
         let logger = logging(py)?.call_method1(intern!(py, "getLogger"), ("aikit",))?;
         PyResult::Ok(logger.unbind())
     })?;

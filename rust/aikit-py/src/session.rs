@@ -36,8 +36,9 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Components>> {
         logging::refresh(py);
         return Ok(components);
     }
-    // A daemon thread may be at this when the program ends.
+    // A daemon thread may be at this when the program ends, or forks.
     let _visit = interpreter::enter(py);
+    let _making = interpreter::Making::begin(py);
     // Outside the lock: both may let other threads have the interpreter, and one of those that
     // waited for the lock would never give it back.
     per_process::watch_forks();

@@ -69,5 +69,5 @@ fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
         let callbacks = interpreter::callbacks(py)?;
         PyResult::Ok(callbacks.getattr(intern!(py, "SILENT"))?.unbind())
     };
-    Ok(VARIABLE.get_or_try_init(py, find)?.bind(py))
+    Ok(interpreter::once(py, &VARIABLE, find)?.bind(py))
 }

@@ -58,17 +58,32 @@ mod every_file_gives_the_same_in_process_and_over_a_pipe {
     use super::every_file_of;
 
     #[test]
-    fn first_third() {
-        every_file_of(0, 3);
+    fn first_sixth() {
+        every_file_of(0, 6);
     }
 
     #[test]
-    fn second_third() {
-        every_file_of(1, 3);
+    fn second_sixth() {
+        every_file_of(1, 6);
     }
 
     #[test]
-    fn last_third() {
-        every_file_of(2, 3);
+    fn third_sixth() {
+        every_file_of(2, 6);
+    }
+
+    #[test]
+    fn fourth_sixth() {
+        every_file_of(3, 6);
+    }
+
+    #[test]
+    fn fifth_sixth() {
+        every_file_of(4, 6);
+    }
+
+    #[test]
+    fn last_sixth() {
+        every_file_of(5, 6);
     }
 }
