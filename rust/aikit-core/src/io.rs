@@ -18,7 +18,10 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::{Error, Result, per_process::PerProcess};
+use crate::{
+    Error, Result,
+    per_process::{self, PerProcess},
+};
 
 /// How often a blocked caller looks at its signals.
 const TICK: Duration = Duration::from_millis(50);
@@ -32,7 +35,8 @@ static CURRENT: PerProcess<OneRuntime> = PerProcess::new();
 /// runtime that is dropped kills the pooled connections it drives.
 pub fn runtime() -> &'static Runtime {
     &CURRENT
-        .get_or_init(|| OneRuntime(ManuallyDrop::new(build())))
+        // Tokio makes what it has once for the process, for which a child would wait for ever.
+        .get_or_init(|| OneRuntime(ManuallyDrop::new(per_process::unforked(build))))
         .0
 }
 
