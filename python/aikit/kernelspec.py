@@ -148,14 +148,10 @@ def install(  # noqa: PLR0913  # the options of ipykernel
         _aikit.check_profile(profile)
     for name, value in (env or {}).items():
         _check_variable(name, value)
-    _check_prefix(prefix)
+    _check_place(user, prefix)
     if display_name is not None and not display_name.strip():
         raise InvalidArgsError(
             "`display_name` is empty", hint="name what people choose, or leave it out"
-        )
-    if user and prefix:
-        raise InvalidArgsError(
-            "`user` and `prefix` name two places to install to", hint="give one of them"
         )
     overrides: dict[str, Any] = {}
     if display_name is None and kernel_name != KERNEL_NAME:
@@ -182,6 +178,7 @@ def uninstall(
     kernel_spec_manager: KernelSpecManager | None = None,
     *,
     kernel_name: str = KERNEL_NAME,
+    user: bool = False,
     prefix: str | None = None,
 ) -> str:
     """Removes the kernel spec.
@@ -189,21 +186,27 @@ def uninstall(
     Args:
         kernel_spec_manager: Where to look; Jupyter's own when None.
         kernel_name: Name of the kernel spec.
-        prefix: Where it was installed; None for the place where Jupyter finds it first.
+        user: Whether it was installed for this user.
+        prefix: Where it was installed; without ``user`` and ``prefix`` it is the place where
+            Jupyter finds it first.
 
     Returns:
         The folder that was removed.
 
     Raises:
         NotFoundError: If there is no such kernel spec.
-        InvalidArgsError: If it starts another kernel than Aikit.
+        InvalidArgsError: If it starts another kernel than Aikit, ``prefix`` is empty, or both
+            ``user`` and ``prefix`` are given.
         DeniedError: If the folder may not be removed.
         StorageIOError: If the folder cannot be removed for another reason.
     """
     _check_name(kernel_name)
-    _check_prefix(prefix)
+    _check_place(user, prefix)
     kernel_name = kernel_name.lower()  # as Jupyter writes it
-    if prefix is None:
+    folder: Path | None
+    if user:
+        folder = Path(_manager(kernel_spec_manager).user_kernel_dir) / kernel_name
+    elif prefix is None:
         found = _manager(kernel_spec_manager).find_kernel_specs()
         folder = Path(found[kernel_name]) if kernel_name in found else None
     else:
@@ -240,7 +243,9 @@ def _manager(given: KernelSpecManager | None) -> KernelSpecManager:
     return KernelSpecManager()
 
 
-def _check_prefix(prefix: str | None) -> None:
+def _check_place(user: bool, prefix: str | None) -> None:  # noqa: FBT001  # two that go together
+    if user and prefix:
+        raise InvalidArgsError("`user` and `prefix` name two places", hint="give one of them")
     # As of a variable that is not set; Jupyter would take it for the place of all users.
     if prefix is not None and not prefix.strip():
         raise InvalidArgsError("`prefix` is empty", hint="name a folder, such as `sys.prefix`")
@@ -310,7 +315,7 @@ def main(command: str, arguments: Sequence[str]) -> None:
         )
         sys.stdout.write(f"Installed kernelspec {options.name} in {folder}\n")
     elif command == "uninstall":
-        folder = uninstall(kernel_name=options.name, prefix=options.prefix)
+        folder = uninstall(kernel_name=options.name, user=options.user, prefix=options.prefix)
         sys.stdout.write(f"Removed kernelspec {options.name} from {folder}\n")
     else:
         specs = list_kernel_specs()
@@ -358,6 +363,7 @@ def _install_parser(prog: str) -> argparse.ArgumentParser:
 
 def _uninstall_parser(prog: str) -> argparse.ArgumentParser:
     parser = _Parser(prog, "Removes the Aikit kernel from Jupyter.")
+    parser.add_argument("--user", action="store_true", help="the one installed for this user")
     _add_place(parser)
     return parser
 

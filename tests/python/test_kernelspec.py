@@ -82,6 +82,16 @@ def test_install_list_and_uninstall_in_a_prefix(tmp_path: Path) -> None:
     assert kernelspec.list_kernel_specs(manager(tmp_path)) == {}
 
 
+def test_uninstall_for_the_user_leaves_the_one_in_a_prefix(home: Path, tmp_path: Path) -> None:
+    here = kernelspec.install(prefix=str(tmp_path))
+    mine = kernelspec.install(user=True)
+    assert Path(mine).is_relative_to(home)
+    assert main(["uninstall", "--user"]) == 0
+    assert not Path(mine).exists()
+    assert Path(here).exists()
+    assert main(["uninstall", "--user"]) != 0
+
+
 @pytest.mark.parametrize("arguments", kernelspec.OTHER_ARGUMENTS)
 def test_a_spec_of_another_make_is_ours_too(tmp_path: Path, arguments: list[str]) -> None:
     argv = [sys.executable, *arguments, "-f", "{connection_file}"]

@@ -193,7 +193,7 @@ impl Server {
                 .filter(|it| it.peer.is_some());
             connected.map(|it| it.settle.clone()).collect()
         };
-        let settling = senders.into_iter().map(async |sender| {
+        let settling = senders.into_iter().map(|sender| async move {
             let (done, settled) = oneshot::channel();
             // A peer that left has nothing to settle.
             if sender.send(done).await.is_ok() {
