@@ -9,7 +9,7 @@ memory. The build of a release puts the functions of the list side by side
 
 Valgrind's callgrind sees which functions run: a kernel starts, answers each kind of request,
 prints, fails and ends. A function of the list that does not exist any more is no error, and one
-that is missing costs a page; so the list need not be made anew with every change, but with a new
+that is missing costs 64 KiB; so the list need not be made anew with every change, but with a new
 compiler: it has hashes where a name without one stands for many functions of which few are used.
 Needs an extension with symbols, which `make order` builds.
 """
@@ -41,6 +41,7 @@ SPARE_BYTES = 1 << 14
 """All functions of a name are taken where the unused ones are not larger together. One that is used
 and not in the list costs 64 KiB, and what tells functions of a name apart changes with the code."""
 
+# What runs counts, not how long: the one that sleeps is there for the functions of a wait.
 CELLS = (
     "1 + 1",
     "a = {1, b = 'x'} print(a) return a",
@@ -52,8 +53,11 @@ CELLS = (
     "while true do",
 )
 
-HASH = re.compile(r"(17h)[0-9a-f]{16}E(\.llvm\.\d+)?$|\.llvm\.\d+$")
-"""What the compiler adds: a hash, and a number where another part of a crate uses a function."""
+NUMBER = re.compile(r"\.llvm\.\d+$")
+"""What the compiler adds where another part of a crate uses a function."""
+
+HASH = re.compile(rf"(17h)[0-9a-f]{{16}}E({NUMBER.pattern[:-1]})?$|{NUMBER.pattern}")
+"""What it adds in all: the hash of the types, and that number."""
 
 
 def talk(out: Path, folder: Path) -> None:
@@ -122,7 +126,7 @@ def patterns(used: set[str], sizes: dict[str, int]) -> list[str]:
     def pattern(name: str) -> str:
         short = without_hash(name)
         has_little_else = all_of[short] - used_of[short] <= SPARE_BYTES
-        return short if has_little_else else re.sub(r"\.llvm\.\d+$", "*", name)
+        return short if has_little_else else NUMBER.sub("*", name)
 
     return sorted({pattern(name) for name in used})
 

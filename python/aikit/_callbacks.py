@@ -450,7 +450,6 @@ def _after_fork() -> None:
     _blocked.clear()
     _waiting.clear()
     _begun.clear()
-    _aikit.forget_parent()
 
 
 atexit.register(_aikit.close_interpreter)

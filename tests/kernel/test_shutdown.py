@@ -64,6 +64,7 @@ def test_a_shutdown_ends_in_time_whatever_is_stuck(
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{host}:{port}")
         conversation = Conversation(folder=tmp_path)
         try:
+            # Longer than the kernel may take to end, by far: nobody waits for it.
             stuck = "Event.subscribe('stuck', function() sleep(3600) end) Event.publish('stuck')"
             assert conversation.execute(stuck).content["status"] == "ok"
             database = tmp_path / ".aikit" / "aikit.db"

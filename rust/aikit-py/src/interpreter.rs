@@ -252,9 +252,9 @@ fn look_for_signals(py: Python<'_>) -> aikit_core::Result<()> {
 }
 
 /// Called before a fork: keeps threads of Rust's from entering and waits for those that are about
-/// to, and for those that make what is made once. `CPython` before 3.12 lists the states of threads under a lock that it takes again in the
-/// child before it makes it anew; a child that was forked while another thread listed its own
-/// would wait for ever, inside of `os.fork`.
+/// to, and for those that make what is made once. `CPython` before 3.12 lists the states of threads
+/// under a lock that it takes again in the child before it makes it anew; a child that was forked
+/// while another thread listed its own would wait for ever, inside of `os.fork`.
 #[pyfunction]
 pub(crate) fn begin_fork(py: Python<'_>) {
     FORKS.fetch_add(1, Ordering::SeqCst);
@@ -276,8 +276,8 @@ pub(crate) fn end_fork() {
     leave(&FORKS);
 }
 
-/// Called in a forked child, where the threads that were inside do not exist; Python has cleared
-/// away by then what was theirs.
+/// Called in a forked child, where the threads that were inside do not exist. What was theirs is
+/// cleared away after this, and counts down no further than to nobody.
 #[pyfunction]
 pub(crate) fn forget_parent() {
     IS_FORKING.set(false);

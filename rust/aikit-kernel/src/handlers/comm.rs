@@ -88,9 +88,7 @@ impl Comms {
         // A plain mutex: it is never held across an await.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Comms {
     /// Closes all, without a word.
     pub(super) fn close_all(&self) {
         let open = std::mem::take(&mut *self.open());

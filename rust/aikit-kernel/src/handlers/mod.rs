@@ -150,7 +150,7 @@ pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
     desk.publish_state(request, ExecutionState::Busy);
     let reply = match &request.message.content {
         Ok(content) => match answer_content(desk, &shell, content).await {
-            Ok(reply) => reply,
+            Ok(reply) => Some(reply),
             Err(error) => refused(request, &error),
         },
         Err(error) => {
@@ -187,13 +187,9 @@ pub(crate) fn take_comm(desk: &Arc<Desk>, request: &Request) -> bool {
     true
 }
 
-async fn answer_content(
-    desk: &Arc<Desk>,
-    shell: &Shell,
-    content: &Content,
-) -> Result<Option<Content>> {
+async fn answer_content(desk: &Arc<Desk>, shell: &Shell, content: &Content) -> Result<Content> {
     let has_shells = desk.engine.has_shells();
-    Ok(Some(match content {
+    Ok(match content {
         Content::KernelInfoRequest(_) => kernel_info::reply(desk).into(),
         Content::CompleteRequest(asked) => complete::reply(desk, asked).await,
         Content::InspectRequest(asked) => inspect::reply(desk, asked).await,
@@ -209,8 +205,8 @@ async fn answer_content(
             subshell::delete(desk, &asked.subshell_id)?.into()
         }
         Content::ListSubshellRequest(_) if has_shells => subshell::list(desk).into(),
-        other => return Ok(unanswered(other.msg_type())),
-    }))
+        other => return Err(unanswered(other.msg_type())),
+    })
 }
 
 /// The reply of a request that failed as such. Other messages wait for none; the states are all that
@@ -222,16 +218,13 @@ fn refused(request: &Request, error: &Error) -> Option<Content> {
         .then(|| refusal(msg_type, error))
 }
 
-fn unanswered(msg_type: &str) -> Option<Content> {
+fn unanswered(msg_type: &str) -> Error {
     warn!(msg_type, "a message of unknown type");
-    // Only a request is waited for.
-    let _stem = msg_type.strip_suffix("_request")?;
-    let error = Error::new(
+    Error::new(
         ErrorKind::Protocol,
         format!("this kernel does not answer `{msg_type}`"),
     )
-    .with_hint("ask for `kernel_info_request` to see what the kernel supports");
-    Some(refusal(msg_type, &error))
+    .with_hint("ask for `kernel_info_request` to see what the kernel supports")
 }
 
 /// The byte offset of a cursor given in Unicode code points; the end of `code` beyond it.

@@ -25,20 +25,16 @@ use futures::future::BoxFuture;
 
 use super::support::{Border, Fixture, Sink, text};
 
-/// Answers every call with data, and counts how often any of them was drawn.
-#[derive(Debug, Default)]
-struct Counting(Arc<AtomicUsize>);
+/// Answers every call in one way, which counts what a test looks at.
+#[derive(Debug)]
+struct Answering {
+    count: Arc<AtomicUsize>,
+    answer: fn(&Arc<AtomicUsize>) -> Result<Return>,
+}
 
-impl Host for Counting {
+impl Host for Answering {
     fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
-        let count = Arc::clone(&self.0);
-        let appearance = Appearance::new(move || {
-            let drawn = 1 + count.fetch_add(1, Ordering::SeqCst);
-            let text = Value::from(format!("drawing {drawn}"));
-            Ok(Map::from_iter([("text/plain".to_owned(), text)]))
-        });
-        let value = Value::map([("output", Value::from("hello"))]);
-        Box::pin(async move { Ok(Return::Shown(value, appearance)) })
+        Box::pin(async { (self.answer)(&self.count) })
     }
 
     fn next<'a>(&'a self, _: &'a Context, _: StreamId) -> BoxFuture<'a, Result<Option<Delivery>>> {
@@ -48,11 +44,40 @@ impl Host for Counting {
     fn release(&self, _: Resource) {}
 }
 
+/// Data; how often any of it was drawn is counted.
+#[expect(clippy::unnecessary_wraps, reason = "one answer among others")]
+fn counting(count: &Arc<AtomicUsize>) -> Result<Return> {
+    let count = Arc::clone(count);
+    let appearance = Appearance::new(move || {
+        let drawn = 1 + count.fetch_add(1, Ordering::SeqCst);
+        let text = Value::from(format!("drawing {drawn}"));
+        Ok(Map::from_iter([("text/plain".to_owned(), text)]))
+    });
+    let value = Value::map([("output", Value::from("hello"))]);
+    Ok(Return::Shown(value, appearance))
+}
+
+/// An error that is none for lack of room; the calls are counted.
+fn refusing(count: &Arc<AtomicUsize>) -> Result<Return> {
+    count.fetch_add(1, Ordering::SeqCst);
+    Err(Error::new(ErrorKind::LimitExceeded, "too much"))
+}
+
+/// An engine whose host answers like that, and what is counted.
+fn answering(
+    answer: fn(&Arc<AtomicUsize>) -> Result<Return>,
+) -> (Arc<LuaEngine>, Arc<AtomicUsize>) {
+    let count = Arc::<AtomicUsize>::default();
+    let host = Answering {
+        count: Arc::clone(&count),
+        answer,
+    };
+    (Arc::new(LuaEngine::new(Arc::new(host)).unwrap()), count)
+}
+
 #[test]
 fn what_is_not_shown_is_not_drawn() {
-    let host = Counting::default();
-    let drawn = Arc::clone(&host.0);
-    let engine = Arc::new(LuaEngine::new(Arc::new(host)).unwrap());
+    let (engine, drawn) = answering(counting);
     let sink = Arc::<Sink>::default();
     let shown = |code: &str| {
         let cell = Cell {
@@ -264,29 +289,9 @@ fn what_is_drawn_can_be_interrupted_and_holds_up_no_other_shell() {
     }
 }
 
-/// Refuses every call, in one of two ways, and counts them.
-#[derive(Debug)]
-struct Refusing(Arc<AtomicUsize>);
-
-impl Host for Refusing {
-    fn call<'a>(&'a self, _: &'a Context, _: Target, _: Vec<Arg>) -> BoxFuture<'a, Result<Return>> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        let error = Error::new(ErrorKind::LimitExceeded, "too much");
-        Box::pin(async move { Err(error) })
-    }
-
-    fn next<'a>(&'a self, _: &'a Context, _: StreamId) -> BoxFuture<'a, Result<Option<Delivery>>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn release(&self, _: Resource) {}
-}
-
 #[test]
 fn only_what_there_is_no_room_for_is_asked_for_again() {
-    let calls = Arc::default();
-    let engine = LuaEngine::new(Arc::new(Refusing(Arc::clone(&calls)))).unwrap();
-    let engine = Arc::new(engine);
+    let (engine, calls) = answering(refusing);
     let outcome = begin(&engine, None, "plot{data = {1, 2}}");
     let error = outcome.recv_timeout(LIMIT).unwrap().unwrap_err();
     assert_eq!(
