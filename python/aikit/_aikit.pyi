@@ -1159,9 +1159,9 @@ def areplay_events(after: SupportsIndex, pattern: str, limit: SupportsIndex) -> 
 def begin_fork() -> None:
     """
     Called before a fork: keeps threads of Rust's from entering and waits for those that are about
-    to. `CPython` before 3.12 lists the states of threads under a lock that it takes again in the
-    child before it makes it anew; a child that was forked while another thread listed its own
-    would wait for ever, inside of `os.fork`.
+    to, and for those that make what is made once. `CPython` before 3.12 lists the states of threads
+    under a lock that it takes again in the child before it makes it anew; a child that was forked
+    while another thread listed its own would wait for ever, inside of `os.fork`.
     """
 
 def channel_session() -> ChannelSession:
@@ -1248,8 +1248,8 @@ def flush_telemetry(seconds: SupportsFloat | SupportsIndex) -> None:
 
 def forget_parent() -> None:
     """
-    Called in a forked child, where the threads that were inside do not exist; Python has cleared
-    away by then what was theirs.
+    Called in a forked child, where the threads that were inside do not exist. What was theirs is
+    cleared away after this, and counts down no further than to nobody.
     """
 
 def holds_cassette(number: SupportsIndex) -> bool:
