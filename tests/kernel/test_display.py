@@ -62,6 +62,23 @@ def test_a_bar_stays_where_its_loop_was_left(kernel: Conversation) -> None:
     assert shown(heard)[-1][2].startswith(" 25% ")
 
 
+def test_a_bar_that_is_moved_by_hand_shows_how_far_it_came(kernel: Conversation) -> None:
+    heard = kernel.execute("p = progress{total = 10}\np:advance(3)\np:advance(4)")
+    assert shown(heard)[0][2].startswith("  0% ")
+    assert shown(heard)[-1][2].startswith(" 70% ")
+    # Also by a later cell, and when that fails.
+    heard = kernel.execute("p:advance(1)\np:update(9)\nerror('x')")
+    assert shown(heard)[-1][2].startswith(" 90% ")
+    assert kernel.execute("p:close()").content["status"] == "ok"
+
+
+def test_a_bar_that_is_moved_before_a_wait_is_shown_meanwhile(kernel: Conversation) -> None:
+    msg_id = kernel.start("p = progress{total = 10}\np:advance(7)\ninput('on')")
+    kernel.wait_for(lambda it: " 70% " in it["content"].get("data", {}).get("text/plain", ""))
+    kernel.client.input("")
+    assert kernel.hear(msg_id).content["status"] == "ok"
+
+
 def test_an_interrupted_loop_leaves_its_bar(kernel: Conversation) -> None:
     msg_id = kernel.start("for i in progress(1000000000) do end")
     kernel.control("interrupt_request")

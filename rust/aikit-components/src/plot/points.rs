@@ -71,8 +71,14 @@ impl Points {
         };
         let numbers = || series.iter().flat_map(|it| &it.points);
         if numbers().all(|[_, y]| y.is_nan()) {
-            let message = format!("no row has both `{x}` and a number in `{}`", y.join("`, `"));
-            return Err(wrong(&message).with_hint("look at what was to be drawn"));
+            let message = if table.is_named {
+                format!("no row has both `{x}` and a number in `{}`", y.join("`, `"))
+            } else {
+                "`data` holds no number".to_owned()
+            };
+            let hint = "not-a-number, infinities and what is missing are gaps: look at what was \
+                        to be drawn";
+            return Err(wrong(&message).with_hint(hint));
         }
         let title = |name: &str| {
             if table.is_named {
@@ -187,8 +193,17 @@ pub(super) fn numbers(name: &str, column: &[Value]) -> Result<Vec<f64>> {
         let number = value
             .as_f64()
             .ok_or_else(|| not_drawn(name, at, value, "a number"))?;
+        if number.is_finite() && number.abs() > MAGNITUDE_MAX {
+            let most = format!("{MAGNITUDE_MAX:e}");
+            let message = format!(
+                "row {} of the column `{name}` is {number:e}, and a chart draws numbers from \
+                 -{most} to {most}",
+                at + 1
+            );
+            return Err(wrong(&message).with_hint("divide them, or draw their logarithms"));
+        }
         // Negative zero is zero.
-        Ok(if number.abs() <= MAGNITUDE_MAX {
+        Ok(if number.is_finite() {
             number + 0.0
         } else {
             f64::NAN

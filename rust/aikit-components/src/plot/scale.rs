@@ -2,7 +2,7 @@
 
 use super::{float, whole};
 
-/// Numbers beyond this are gaps, as infinities are: differences of such could not be drawn.
+/// Numbers beyond this are refused: differences of such could not be drawn.
 pub(super) const MAGNITUDE_MAX: f64 = 1e300;
 
 /// Ticks that an axis has, about.

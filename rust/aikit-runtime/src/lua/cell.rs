@@ -108,7 +108,10 @@ fn compile(state: &State, cell: &Cell, prepared: &Prepared) -> Result<Function> 
     if let Err(error) = load(&state.lua, &prepared.plain, &cell.name) {
         let written = source::without_shebang(&cell.code);
         let written = load(&state.lua, written, &cell.name);
-        return Err(error::syntax(written.as_ref().err().unwrap_or(&error)));
+        return Err(error::syntax(
+            state,
+            written.as_ref().err().unwrap_or(&error),
+        ));
     }
     let kept = used(state, &prepared.names)?;
     let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
@@ -123,7 +126,8 @@ fn compile(state: &State, cell: &Cell, prepared: &Prepared) -> Result<Function> 
         "local {KEEP}=...;{locals}return function(...) local __aikit_scope<close> =nil;{}\nend",
         prepared.source
     );
-    let make = load(&state.lua, &wrapped, &cell.name).map_err(|error| error::syntax(&error))?;
+    let make = load(&state.lua, &wrapped, &cell.name);
+    let make = make.map_err(|error| error::syntax(state, &error))?;
     let keep = keeper(&state.lua).map_err(error::from_setup)?;
     let function: Function = make.call(keep).map_err(error::from_setup)?;
     for (name, kept) in &kept {

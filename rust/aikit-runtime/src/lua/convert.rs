@@ -10,8 +10,9 @@ use crate::api::{Arg, ObjectRef};
 
 /// Deepest nesting that crosses.
 const DEPTH_MAX: usize = 128;
-/// Most values in one argument.
-const NODES_MAX: usize = 1_000_000;
+/// Most values in one argument, lists and tables included: room for the million of a histogram, and
+/// for a large table of records, whose own limits say what to do.
+const NODES_MAX: usize = 1 << 21;
 /// After so many the flags of interrupts and time limits are looked at.
 const NODES_BETWEEN_LOOKS: usize = 1 << 10;
 /// Most bytes of text in one argument.
@@ -63,7 +64,8 @@ pub(super) fn check_size(bytes: usize) -> Result<()> {
 
 fn too_large(limit: &str) -> Error {
     let message = format!("more than {limit} cannot be handed over at once");
-    Error::new(ErrorKind::LimitExceeded, message).with_hint("hand it over in pieces")
+    Error::new(ErrorKind::LimitExceeded, message)
+        .with_hint("hand it over in pieces, or what is computed from it")
 }
 
 struct Reader<'a> {

@@ -39,7 +39,7 @@ fn look_of(value: &Value) -> Result<Look> {
     }
     let plain = match value {
         // A table that knows its text is shown by it.
-        Value::Table(table) if has_text(table) => {
+        Value::Table(table) if text::is_told(table) => {
             text::cut(value.to_string().map_err(|error| error::as_ours(&error))?)
         }
         other => text::of(other),
@@ -62,12 +62,6 @@ fn look_of(value: &Value) -> Result<Look> {
 fn shows_tables() -> bool {
     let run = State::current().and_then(|state| state.run());
     run.is_ok_and(|run| run.sink.shows_tables())
-}
-
-fn has_text(table: &Table) -> bool {
-    table
-        .metatable()
-        .is_some_and(|metatable| metatable.contains_key("__tostring").unwrap_or(false))
 }
 
 /// The look of a value that shows itself, or that is a bundle.

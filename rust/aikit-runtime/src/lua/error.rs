@@ -1,10 +1,12 @@
 //! Errors across the border: what Lua code sees of ours, and what we make of Lua's.
 
+use std::sync::Arc;
+
 use aikit_components::nearest;
 use aikit_core::{Context, Error, ErrorKind, Result};
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::{interrupt, raw, state::State, text, thread};
+use super::{interrupt, raw, run::Run, state::State, text, thread};
 
 /// Longest text of an error that is kept, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 16;
@@ -14,13 +16,14 @@ const MESSAGE_BYTES_MAX: usize = 1 << 16;
 pub(super) struct Failure {
     value: Value,
     traceback: String,
+    /// What the `__tostring` of the value answered.
+    text: Option<String>,
 }
 
 impl From<mlua::Error> for Failure {
     fn from(error: mlua::Error) -> Self {
         Self {
-            value: Value::Error(Box::new(error)),
-            traceback: String::new(),
+            ..Self::of(Value::Error(Box::new(error)))
         }
     }
 }
@@ -31,6 +34,7 @@ impl Failure {
         Self {
             value,
             traceback: String::new(),
+            text: None,
         }
     }
 
@@ -38,14 +42,30 @@ impl Failure {
     pub(super) fn from_protected_call(values: MultiValue) -> Self {
         match values.into_iter().next().unwrap_or(Value::Nil) {
             Value::Table(pair) => Self {
-                value: pair.raw_get(1).unwrap_or(Value::Nil),
                 traceback: pair.raw_get(2).unwrap_or_default(),
+                ..Self::of(pair.raw_get(1).unwrap_or(Value::Nil))
             },
             // The handler itself failed: the stack or the memory was full.
-            value => Self {
-                value,
-                traceback: String::new(),
-            },
+            value => Self::of(value),
+        }
+    }
+
+    fn is_interrupt(&self) -> bool {
+        matches!(&self.value, Value::Error(error) if interrupt::is_interrupt(error))
+    }
+
+    /// A table that was raised, if it says its text by a function of the script.
+    pub(super) fn speaker(&self) -> Option<&Table> {
+        let table = self.value.as_table()?;
+        let is_told = matches!(table.raw_get("message"), Ok(Value::String(_)));
+        (!is_told && text::is_told(table)).then_some(table)
+    }
+
+    /// The same with the text that its value gave of itself.
+    pub(super) fn with_text(self, text: String) -> Self {
+        Self {
+            text: Some(text),
+            ..self
         }
     }
 }
@@ -67,7 +87,7 @@ pub(super) fn from_lua(state: &State, cx: &Context, failure: &Failure) -> Error 
         Value::Error(error) if interrupt::is_interrupt(error) => thread::stopped(cx),
         Value::Error(error) => find(error).unwrap_or_else(|| script(state, &root_message(error))),
         Value::String(text) => script(state, &text::beginning(text, MESSAGE_BYTES_MAX)),
-        Value::Table(table) => from_table(state, table),
+        Value::Table(table) => from_table(state, table, failure.text.as_deref()),
         other => Error::new(
             ErrorKind::Script,
             format!("the script raised `{}`", text::of(other)),
@@ -92,17 +112,32 @@ pub(super) fn find(error: &mlua::Error) -> Option<Error> {
 }
 
 /// A syntax error, with the name of the cell in front.
-pub(super) fn syntax(error: &mlua::Error) -> Error {
+pub(super) fn syntax(state: &State, error: &mlua::Error) -> Error {
     let message = root_message(error);
     if message == NO_MEMORY {
         return no_memory();
     }
     let hint = if message.contains("<eof>") {
         "something is not closed: look for a missing `end`, bracket or quote"
+    } else if message.contains("near '<\\") {
+        "names have the letters A to Z, digits and `_`; others, such as `é`, stand in texts and \
+         comments only"
     } else {
         "look at the place that the message names, and just before it"
     };
-    Error::new(ErrorKind::Script, message).with_hint(hint)
+    let line = message.split_once(": ").and_then(|(place, _)| {
+        let source = source_at(state, place)?;
+        Some(vec![format!("{place}: here"), format!("    {source}")])
+    });
+    Error::new(ErrorKind::Script, message)
+        .with_hint(hint)
+        .with_traceback(line.unwrap_or_default())
+}
+
+/// The source line at a place such as `cell [1]:7`.
+fn source_at(state: &State, place: &str) -> Option<String> {
+    let (name, line) = place.rsplit_once(':')?;
+    state.source_line(name, line.parse().ok()?)
 }
 
 fn root_message(error: &mlua::Error) -> String {
@@ -126,9 +161,10 @@ fn root_message(error: &mlua::Error) -> String {
                 type_in_lua(to)
             )
         }
-        mlua::Error::RuntimeError(message)
-        | mlua::Error::MemoryError(message)
-        | mlua::Error::SyntaxError { message, .. } => message.clone(),
+        mlua::Error::RuntimeError(message) => without_traceback(message).to_owned(),
+        mlua::Error::MemoryError(message) | mlua::Error::SyntaxError { message, .. } => {
+            message.clone()
+        }
         other => other.to_string(),
     }
 }
@@ -148,9 +184,39 @@ fn type_in_lua(name: &str) -> &'static str {
     }
 }
 
-fn from_table(state: &State, table: &Table) -> Error {
+/// What a table that was raised says of itself. Its function is the script's, and may fail.
+///
+/// # Errors
+///
+/// Only when that was stopped, as the rest of the script is.
+pub(super) async fn own_text(
+    state: &State,
+    run: Arc<Run>,
+    table: Table,
+) -> Result<String, Failure> {
+    let read = |_: &Lua, value: Value| text::plain(&value).map(text::cut);
+    let read = state.lua.create_function(read)?;
+    let args = MultiValue::from_iter([Value::Table(table)]);
+    match state.drive_once(Arc::clone(&run), read, args).await {
+        Ok(values) => Ok(match values.front() {
+            Some(Value::String(text)) => text.to_string_lossy(),
+            _ => String::new(),
+        }),
+        Err(failure) if failure.is_interrupt() => Err(failure),
+        Err(failure) => {
+            let error = from_lua(state, &run.cx, &failure);
+            let problem = error.message();
+            Ok(format!(
+                "the script raised a table whose `__tostring` fails: {problem}"
+            ))
+        }
+    }
+}
+
+fn from_table(state: &State, table: &Table, text: Option<&str>) -> Error {
     let member = |key: &str| table.raw_get::<Option<String>>(key).ok().flatten();
-    let message = member("message").unwrap_or_else(|| {
+    let said = member("message").or_else(|| text.map(str::to_owned));
+    let message = said.unwrap_or_else(|| {
         let value = Value::Table(table.clone());
         format!("the script raised `{}`", text::of(&value))
     });
@@ -179,16 +245,20 @@ fn script(state: &State, message: &str) -> Error {
     if message == NO_MEMORY {
         return no_memory();
     }
-    // Lua adds a traceback of its own to some messages.
-    let message = message
-        .split("\nstack traceback:")
-        .next()
-        .unwrap_or(message);
+    let message = without_traceback(message);
     let error = Error::new(ErrorKind::Script, message);
     match hint(state, message) {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// Lua adds a traceback of its own to some messages.
+fn without_traceback(message: &str) -> &str {
+    let (message, _) = message
+        .split_once("\nstack traceback:")
+        .unwrap_or((message, ""));
+    message
 }
 
 /// Globals of plain Lua that are not on the allow list.
@@ -249,8 +319,7 @@ fn absent(state: &State, message: &str, name: &str) -> Option<(String, &'static 
 /// The line that an error is about: its message begins with `cell [1]:7: `.
 fn place(state: &State, message: &str) -> Option<String> {
     let (place, _) = message.split_once(": ")?;
-    let (name, line) = place.rsplit_once(':')?;
-    state.source_line(name, line.parse().ok()?)
+    source_at(state, place)
 }
 
 fn hint(state: &State, message: &str) -> Option<String> {
@@ -290,10 +359,14 @@ fn hint(state: &State, message: &str) -> Option<String> {
 
 /// Frames of a traceback, innermost first, each followed by its source line where it is known.
 fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
-    let frames = traceback.lines().skip(1).map(str::trim);
-    let is_shown = |frame: &&str| {
+    let all: Vec<&str> = traceback.lines().skip(1).map(str::trim).collect();
+    let is_ours = |frame: &str| frame.starts_with("[aikit]:");
+    let is_shown = |at: &usize| {
+        let frame = all[*at];
+        let is_called_by_ours = all.get(at + 1).is_some_and(|caller| is_ours(caller));
         !frame.is_empty()
-            && !frame.starts_with("[aikit]:")
+            && !is_ours(frame)
+            && !(frame.starts_with("[C]: ") && is_called_by_ours)
             && !frame.starts_with("[C]: in ?")
             && !frame.starts_with("[C]: in function 'error'")
             && !frame.contains("__mlua_async_poll")
@@ -301,7 +374,8 @@ fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
             && !frame.starts_with("[C]: in upvalue 'poll'")
             && !frame.starts_with("[C]: in local 'poll'")
     };
-    let mut frames: Vec<String> = frames.filter(is_shown).map(str::to_owned).collect();
+    let shown = (0..all.len()).filter(is_shown);
+    let mut frames: Vec<String> = shown.map(|at| all[at].to_owned()).collect();
     if let Some(outermost) = frames.last_mut()
         && let Some((place, _)) = outermost.split_once(": in function <")
     {
@@ -309,10 +383,8 @@ fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
     }
     let mut lines = Vec::with_capacity(frames.len() * 2);
     for frame in frames {
-        let source = frame.split_once(": in ").and_then(|(place, _)| {
-            let (name, line) = place.rsplit_once(':')?;
-            state.source_line(name, line.parse().ok()?)
-        });
+        let place = frame.split_once(": in ");
+        let source = place.and_then(|(place, _)| source_at(state, place));
         lines.push(frame);
         lines.extend(source.map(|source| format!("    {source}")));
     }

@@ -31,26 +31,24 @@ struct Bar(Meter);
 
 impl UserData for Bar {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
-            Ok(this.0.state().line())
-        });
-        methods.add_meta_method_mut(MetaMethod::Close, |_, this, _: Value| {
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.0.line()));
+        methods.add_meta_method(MetaMethod::Close, |_, this, _: Value| {
             this.0.close();
             Ok(())
         });
-        methods.add_method_mut("update", |_, this, done: Value| {
+        methods.add_method("update", |_, this, done: Value| {
             this.0.update(steps("update", "done", &done)?);
             Ok(())
         });
-        methods.add_method_mut("advance", |_, this, given: Value| {
+        methods.add_method("advance", |_, this, given: Value| {
             let given = match &given {
                 Value::Nil => 1,
                 other => steps("advance", "steps", other)?,
             };
-            this.0.update(this.0.state().done.saturating_add(given));
+            this.0.update(this.0.done().saturating_add(given));
             Ok(())
         });
-        methods.add_method_mut("close", |_, this, ()| {
+        methods.add_method("close", |_, this, ()| {
             this.0.close();
             Ok(())
         });
@@ -88,7 +86,9 @@ pub(super) fn function(lua: &Lua) -> mlua::Result<Function> {
             }
         };
         let run = State::current()?.run()?;
-        lua.create_userdata(Bar(Meter::start(&run.cx, label, total, Duration::ZERO)))
+        let meter = Meter::start(&run.cx, label, total, Duration::ZERO);
+        run.cell.meters.add(&meter);
+        lua.create_userdata(Bar(meter))
     })?;
     let refuse = lua.create_function(|_, given: Value| {
         let message = format!(

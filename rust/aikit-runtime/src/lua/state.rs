@@ -228,6 +228,26 @@ impl State {
         function: Function,
         args: MultiValue,
     ) -> Result<MultiValue, Failure> {
+        let outcome = self.drive_once(Arc::clone(&run), function, args).await;
+        let Err(failure) = outcome else {
+            return outcome;
+        };
+        match failure.speaker().cloned() {
+            Some(table) if !run.is_asked() => {
+                let text = error::own_text(self, run, table).await?;
+                Err(failure.with_text(text))
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// The same; a table that was raised has not said its text.
+    pub(super) async fn drive_once(
+        &self,
+        run: Arc<Run>,
+        function: Function,
+        args: MultiValue,
+    ) -> Result<MultiValue, Failure> {
         let started = self.lua.create_thread(self.protected_call.clone());
         let tracked = started.and_then(|thread| {
             let mut all = args;

@@ -75,6 +75,13 @@ pub(super) fn plain(value: &Value) -> mlua::Result<String> {
     }
 }
 
+/// Whether a table says its text by a function of the script.
+pub(super) fn is_told(table: &Table) -> bool {
+    table
+        .metatable()
+        .is_some_and(|metatable| metatable.contains_key("__tostring").unwrap_or(false))
+}
+
 /// A float as Lua writes it: `1.0`, `1e+100`.
 fn number(value: &Value) -> mlua::Result<String> {
     let state = State::current()?;

@@ -180,6 +180,7 @@ async fn serve(state: &std::rc::Rc<State>, mut jobs: mpsc::UnboundedReceiver<Job
                 let told = listener::catch_up(&state, &run).await;
                 // What the cell itself failed with comes first.
                 let outcome = outcome.and_then(|shown| told.map(|()| shown));
+                run.cell.meters.catch_up();
                 state.cells.end(&run);
                 // Before the answer: it still belongs to the cell.
                 drop(failed_tasks);

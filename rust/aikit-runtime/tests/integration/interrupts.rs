@@ -202,6 +202,10 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "return setmetatable({}, {__tostring = function() while true do end end})",
     ),
     (
+        "endless text of what was raised",
+        "error(setmetatable({}, {__tostring = function() while true do end end}))",
+    ),
+    (
         "pcall as the last call",
         "return pcall(function() while true do end end)",
     ),
