@@ -32,7 +32,13 @@ def test_completion_counts_code_points(kernel: Conversation) -> None:
 
 
 def test_inspection_finds_what_is_there(kernel: Conversation) -> None:
-    assert kernel.hear(kernel.client.inspect("print")).content["found"]
+    shown = {
+        name: kernel.hear(kernel.client.inspect(name)).content["data"]["text/plain"]
+        for name in ("print", "string.gsub", "table.insert", "math.floor")
+    }
+    assert shown["print"].startswith("print(...: any values)\n\nWrites values as text")
+    for name, text in shown.items():
+        assert text.startswith(f"{name}(")
     assert not kernel.hear(kernel.client.inspect("no_such_name")).content["found"]
 
 

@@ -11,6 +11,7 @@ use aikit_core::{
 pub(super) use super::names::Names;
 use super::{
     lexer::{KEYWORDS, Kind, Token, tokens},
+    library::Entry,
     source::KEEP,
 };
 use crate::api::{self, ApiFunction, ApiModule, Host, Return, Target};
@@ -195,7 +196,8 @@ fn opening(tokens: &[Token<'_>], end: usize, wanted: &str) -> Option<usize> {
 fn add_names(found: &mut Found<'_>, names: &std::sync::RwLock<Names>) {
     if let Ok(names) = names.read() {
         for (name, known) in names.all() {
-            let is_module = api::module(name).is_some();
+            let is_library = known.entry.is_some_and(Entry::is_library);
+            let is_module = is_library || api::module(name).is_some();
             found.add(name, if is_module { "module" } else { known.kind });
         }
     }
@@ -239,7 +241,7 @@ async fn add_members(
             found.add(field, "field");
         }
     }
-    if name.preview.starts_with("string ") && separator == ":" {
+    if name.is_text() && separator == ":" {
         let methods = names.get("string");
         for method in methods.into_iter().flat_map(|it| it.members.keys()) {
             found.add(method, "function");

@@ -9,6 +9,7 @@
 //! polled  search  moves
 //! yields  coroutine | source  spans
 //! raw
+//! library
 //! error  object  callable  convert  pending  suspended  shells  state  thread  stop  look
 //! text  records  display  names  complete  inspect  outline
 //! clock  task  cell  listener  graph  log
@@ -35,6 +36,7 @@ mod handle;
 mod inspect;
 mod interrupt;
 mod lexer;
+mod library;
 mod listener;
 mod log;
 mod look;
