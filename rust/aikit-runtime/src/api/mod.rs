@@ -43,7 +43,7 @@ use futures::future::BoxFuture;
 pub use self::{
     args::{Arg, Args, ObjectRef},
     host::{Host, LocalHost, Resource, StreamId, Target},
-    params::{Kind, Param, optional, required, secret},
+    params::{Kind, Known, Param, optional, required, secret},
     session::Session,
 };
 

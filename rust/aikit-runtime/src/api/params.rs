@@ -19,6 +19,24 @@ pub struct Param {
     pub secret: bool,
     /// One sentence.
     pub summary: &'static str,
+    /// Which texts it can be, or its items can, for the completion.
+    pub known: Known,
+}
+
+/// The texts that an argument can be.
+#[derive(Clone, Copy, Debug)]
+pub enum Known {
+    /// Any, as far as the table knows.
+    Nothing,
+    /// These, which its summary, or that of its function, names.
+    Texts(&'static [&'static str]),
+    /// The names of the records that a function of the session without arguments lists.
+    Listed {
+        /// Name of the module.
+        module: &'static str,
+        /// Name of the function.
+        function: &'static str,
+    },
 }
 
 /// A parameter that must be given.
@@ -29,6 +47,7 @@ pub const fn required(name: &'static str, kind: Kind, summary: &'static str) -> 
         required: true,
         secret: false,
         summary,
+        known: Known::Nothing,
     }
 }
 
@@ -40,6 +59,7 @@ pub const fn optional(name: &'static str, kind: Kind, summary: &'static str) -> 
         required: false,
         secret: false,
         summary,
+        known: Known::Nothing,
     }
 }
 
@@ -89,6 +109,15 @@ impl Kind {
             Self::Options(options) => Box::new(options.iter()),
             Self::Either(kinds) => Box::new(kinds.iter().flat_map(Self::options)),
             _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// Whether a list can be of this kind.
+    pub fn is_list(&self) -> bool {
+        match self {
+            Self::List(_) => true,
+            Self::Either(kinds) => kinds.iter().any(Self::is_list),
+            _ => false,
         }
     }
 
@@ -177,6 +206,24 @@ impl Kind {
 }
 
 impl Param {
+    /// It is one of these texts.
+    #[must_use]
+    pub const fn one_of(self, texts: &'static [&'static str]) -> Self {
+        Self {
+            known: Known::Texts(texts),
+            ..self
+        }
+    }
+
+    /// It is a name that the function `function` of the module `module` lists.
+    #[must_use]
+    pub const fn listed(self, module: &'static str, function: &'static str) -> Self {
+        Self {
+            known: Known::Listed { module, function },
+            ..self
+        }
+    }
+
     /// The parameter in one word: `name: string`, `args?: table`.
     pub fn usage(&self) -> String {
         let mark = if self.required { "" } else { "?" };

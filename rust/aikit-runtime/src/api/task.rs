@@ -131,7 +131,8 @@ const FUNCTIONS: &[ApiFunction] = &[
                 Kind::Either(&[Kind::String, Kind::Integer]),
                 "What is read, as for `io.read`: `l` (a line), `L` (with its end), `n` (a number's \
                  text), `a` (everything), or a number of bytes.",
-            ),
+            )
+            .one_of(&["l", "L", "n", "a"]),
         ],
         returns: "the text; `nil` at the end of the input",
         example: "name = input('Your name: ')",

@@ -6,8 +6,9 @@ use aikit_components::nearest;
 use aikit_core::{Value, value::Map};
 
 use super::{
+    argument::path,
     callable,
-    complete::{self, Names, path},
+    complete::{self, Names},
     lexer::{Kind, tokens},
     library::{self, Entry},
     names::Name,

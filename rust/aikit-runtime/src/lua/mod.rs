@@ -11,13 +11,14 @@
 //! raw
 //! library
 //! error  object  callable  convert  pending  suspended  shells  state  thread  stop  look
-//! text  records  display  names  complete  inspect  outline
+//! text  records  display  names  argument  complete  inspect  outline
 //! clock  task  cell  listener  graph  log
 //! context  handle  procedure
 //! natives  bind  sandbox
 //! engine
 //! ```
 
+mod argument;
 mod bind;
 mod callable;
 mod cell;

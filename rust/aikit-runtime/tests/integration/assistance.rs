@@ -261,6 +261,60 @@ fn a_name_that_does_not_exist_is_said_not_to() {
 }
 
 #[test]
+fn known_values_of_arguments_are_completed() {
+    for border in [Border::Local, Border::Pipe] {
+        let fixture = Fixture::with(border);
+        std::fs::write(fixture.folder.join("line.csv"), "").unwrap();
+        fixture
+            .run(
+                "index = RAG.open()
+                 Hook.register('tool.before', function() end, {name = 'seen'})
+                 Tool.create{name = 'count_sheep', summary = 'Counts.', fn = function() end}",
+            )
+            .unwrap();
+        let kinds: &[&str] = &["line", "bar", "scatter", "area", "histogram", "heatmap"];
+        let cases: &[(&str, &[&str])] = &[
+            ("plot{kind=\"|", kinds),
+            ("plot{kind='|'}", kinds),
+            ("plot({kind = '|', data = {1}})", kinds),
+            (
+                "plot{data = {1, {2}}, kind = 'h|",
+                &["histogram", "heatmap"],
+            ),
+            ("p = plot{data = {1}}:update{kind = 'l|", &["line.csv"]),
+            ("plot{kind = 'x|", &[]),
+            ("plot{title = 'li|", &["line.csv"]),
+            ("plot{data = {kind = 'li|", &["line.csv"]),
+            ("plot{kind = x .. 'li|", &["line.csv"]),
+            ("Tool.invoke(\"count_|", &["count_words", "count_sheep"]),
+            ("Tool.invoke('count_words', 'li|", &["line.csv"]),
+            ("Tool.get'count_w|", &["count_words"]),
+            ("Agent{tools = {'count_words', 'count_s|", &["count_sheep"]),
+            ("Hook.register('tool.b|", &["tool.before"]),
+            ("Hook.register({'x', 'tool.b|", &["tool.before"]),
+            ("Hook.unregister('|", &["seen"]),
+            ("Hook.use('rate|", &["rate_limit"]),
+            ("index:search('li|", &["line.csv"]),
+            (
+                "index:search('line', {mode = '|",
+                &["hybrid", "dense", "keyword"],
+            ),
+            (
+                "Log.set_level('|",
+                &["trace", "debug", "info", "warn", "error", "fatal"],
+            ),
+            ("Tool.convert_base64{operation = '|", &["encode", "decode"]),
+            ("print('li|", &["line.csv"]),
+            ("(f)('li|", &["line.csv"]),
+            ("Tool.nope{x = 'li|", &["line.csv"]),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(candidates(&fixture, code), *expected, "{code} {border:?}");
+        }
+    }
+}
+
+#[test]
 fn names_are_known_while_a_cell_runs() {
     let fixture = Arc::new(Fixture::new());
     fixture.run("known_before = 1").unwrap();
