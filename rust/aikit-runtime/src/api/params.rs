@@ -1,10 +1,12 @@
 //! What a function takes: names, kinds, and the one check of arguments against them.
 
+use std::fmt::Write as _;
+
 use aikit_components::nearest;
 use aikit_core::{Error, Result, Value, value::Map};
 use indexmap::IndexMap;
 
-use super::Arg;
+use super::{ApiFunction, Arg};
 
 /// One parameter, or one named option of a table.
 #[derive(Debug)]
@@ -142,6 +144,18 @@ impl Kind {
         }
     }
 
+    /// The kind in words, with the options that a table needs.
+    fn wanted(&self) -> String {
+        let needed = match self {
+            Self::Options(options) => needed(options),
+            _ => Vec::new(),
+        };
+        match &*needed {
+            [] => self.label(),
+            needed => format!("{} with {}", self.label(), quoted(needed)),
+        }
+    }
+
     /// Whether the outer shape of `arg` is this kind's, to choose among alternatives.
     fn has_shape_of(&self, arg: &Arg) -> bool {
         match (self, arg) {
@@ -171,7 +185,7 @@ impl Kind {
                 Self::Any | Self::Table => path.no_data(&arg),
                 _ => None,
             }
-            .unwrap_or_else(|| path.mismatch(&self.label(), &arg)));
+            .unwrap_or_else(|| path.mismatch(&self.wanted(), &arg)));
         }
         match self {
             Self::Either(kinds) => {
@@ -235,6 +249,8 @@ impl Param {
 struct Path<'a> {
     function: &'a str,
     usage: &'a str,
+    /// A call as it may be, where the usage does not show what the options are.
+    example: Option<&'static str>,
     argument: String,
     /// Whether what stands there is not shown.
     is_secret: bool,
@@ -292,24 +308,34 @@ impl Path<'_> {
     }
 
     fn error(&self, problem: &str) -> Error {
-        Error::invalid_args(format!("`{}`: {problem}", self.function))
-            .with_hint(format!("call it as `{}`", self.usage))
+        let mut hint = format!("call it as `{}`", self.usage);
+        if let Some(example) = self.example {
+            let _ = write!(hint, ", such as `{example}`");
+        }
+        Error::invalid_args(format!("`{}`: {problem}", self.function)).with_hint(hint)
     }
 }
 
-/// Checks positional arguments against the parameters of `function` and names them.
+/// Checks positional arguments against the parameters of `row` and names them; `qualified` is its
+/// full name.
 ///
 /// # Errors
 ///
 /// `invalid_args`, naming the function, the argument, what was expected and what was found.
 pub(super) fn fit(
-    params: &'static [Param],
-    (function, usage): (&str, &str),
+    row: &ApiFunction,
+    qualified: &str,
     args: Vec<Arg>,
 ) -> Result<IndexMap<String, Arg>> {
+    let params = row.params;
+    let needs_options = params.iter().any(|it| match it.kind {
+        Kind::Options(options) => it.required && !needed(options).is_empty(),
+        _ => false,
+    });
     let path = Path {
-        function,
-        usage,
+        function: qualified,
+        usage: &row.usage(qualified),
+        example: needs_options.then_some(row.example),
         argument: String::new(),
         is_secret: false,
     };
@@ -368,16 +394,22 @@ fn fit_param(
             named.insert(param.name.to_owned(), param.kind.fit(arg, &path)?);
         }
         None if param.required => {
-            let problem = format!(
-                "`{}` is missing; it must be {}",
-                path.argument,
-                with_article(&param.kind.label())
-            );
+            let mut problem = format!("`{}` is missing", path.argument);
+            if !matches!(param.kind, Kind::Any | Kind::Anything) {
+                let wanted = with_article(&param.kind.wanted());
+                let _ = write!(problem, "; it must be {wanted}");
+            }
             return Err(path.error(&problem));
         }
         None => {}
     }
     Ok(())
+}
+
+/// The names of the options that must be given.
+fn needed(options: &[Param]) -> Vec<&'static str> {
+    let needed = options.iter().filter(|it| it.required);
+    needed.map(|it| it.name).collect()
 }
 
 fn quoted(names: &[&str]) -> String {
@@ -420,16 +452,16 @@ impl Arg {
             }
             Self::Callable(function) => format!("the function `{}`", function.name()),
             Self::Object(object) => format!("an object of class `{}`", object.class),
-            Self::Opaque(name) => format!("a {name}"),
+            Self::Opaque(name) => with_article(name),
             Self::List(_) => "an array".to_owned(),
             Self::Map(_) => "a table with functions or objects inside".to_owned(),
         }
     }
 }
 
-/// `a string`, `an integer`; `any value` needs none.
-fn with_article(label: &str) -> String {
-    if label.starts_with("any ") {
+/// `a string`, `an integer`; `any value` and `nil` need none.
+pub(crate) fn with_article(label: &str) -> String {
+    if label.starts_with("any ") || ["nil", "null"].contains(&label) {
         return label.to_owned();
     }
     let is_vowel = label.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']);
