@@ -31,8 +31,33 @@ def test_completion_counts_code_points(kernel: Conversation) -> None:
     assert (reply["cursor_start"], reply["cursor_end"]) == (12, 17)
 
 
+def test_known_values_of_arguments_are_completed_inside_of_texts(kernel: Conversation) -> None:
+    kernel.execute(
+        "Tool.create{name = 'count_sheep', summary = 'Counts.', fn = function() end}",
+    )
+    cases = {
+        'plot{kind="': ["line", "bar", "scatter", "area", "histogram", "heatmap"],
+        "plot{data = {1, 2}, kind = 'h": ["histogram", "heatmap"],
+        'Tool.invoke("count_': ["count_words", "count_sheep"],
+        "Agent{tools = {'count_s": ["count_sheep"],
+    }
+    for code, expected in cases.items():
+        reply = kernel.hear(kernel.client.complete(code)).content
+        assert reply["matches"] == expected, code
+        begin = max(code.rfind("'"), code.rfind('"')) + 1
+        assert (reply["cursor_start"], reply["cursor_end"]) == (begin, len(code))
+        types = {it["type"] for it in reply["metadata"]["_jupyter_types_experimental"]}
+        assert types == {"value"}
+
+
 def test_inspection_finds_what_is_there(kernel: Conversation) -> None:
-    assert kernel.hear(kernel.client.inspect("print")).content["found"]
+    shown = {
+        name: kernel.hear(kernel.client.inspect(name)).content["data"]["text/plain"]
+        for name in ("print", "string.gsub", "table.insert", "math.floor")
+    }
+    assert shown["print"].startswith("print(...: any values)\n\nWrites values as text")
+    for name, text in shown.items():
+        assert text.startswith(f"{name}(")
     assert not kernel.hear(kernel.client.inspect("no_such_name")).content["found"]
 
 

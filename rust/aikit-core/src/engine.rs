@@ -143,7 +143,7 @@ pub struct CompletionMatch {
     /// Text that replaces the range.
     pub text: String,
     /// What it is: `function`, `module`, `keyword`, `field`, `variable`, `option`,
-    /// `file`, `folder`.
+    /// `value`, `file`, `folder`.
     pub kind: &'static str,
 }
 

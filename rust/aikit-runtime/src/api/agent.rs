@@ -66,7 +66,8 @@ const OPTIONS: &[Param] = &[
         "tools",
         Kind::List(&tool::TOOL),
         "Tools: names, groups such as `text`, functions, `Tool`s.",
-    ),
+    )
+    .listed("Tool", "list"),
     optional("limits", Kind::Options(LIMITS), "Bounds of one run."),
     optional(
         "approve",

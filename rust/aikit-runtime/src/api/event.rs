@@ -43,7 +43,8 @@ pub(super) const QUEUE: &[Param] = &[
         "drop",
         Kind::String,
         "What is lost when more wait: `oldest`, which is the default, or `newest`.",
-    ),
+    )
+    .one_of(&["oldest", "newest"]),
 ];
 
 /// The function of a subscription.

@@ -33,7 +33,8 @@ const PRIORITY: Param = optional(
     "priority",
     Kind::Either(&[Kind::String, Kind::Integer]),
     "Higher ones are asked first: `highest`, `high`, `normal`, `low`, `lowest`, or a whole number.",
-);
+)
+.one_of(&["highest", "high", "normal", "low", "lowest"]);
 
 const TIMEOUT: Param = optional(
     "timeout_s",
@@ -81,7 +82,8 @@ const USE: &[Param] = &[
         "level",
         Kind::String,
         "Of `logging`: `trace`, `debug` or `info`.",
-    ),
+    )
+    .one_of(&["trace", "debug", "info"]),
     optional(
         "ttl_s",
         Kind::Number,
@@ -158,7 +160,8 @@ const USE: &[Param] = &[
         "callers",
         Kind::String,
         "Of `approval`: whose calls are asked about, `all` or `agent`.",
-    ),
+    )
+    .one_of(&["all", "agent"]),
     optional(
         "approve",
         Kind::Function,
@@ -179,7 +182,17 @@ const RETRY: &[Param] = &[
     ),
 ];
 
-const NAMED: &[Param] = &[required("name", Kind::String, "Its name.")];
+const BUILT_IN: &[&str] = &[
+    "logging",
+    "metrics",
+    "cache",
+    "rate_limit",
+    "retry",
+    "cost_limit",
+    "approval",
+];
+
+const NAMED: &[Param] = &[required("name", Kind::String, "Its name.").listed("Hook", "list")];
 
 const CLASS: ApiClass = ApiClass {
     name: NAME,
@@ -212,7 +225,8 @@ const FUNCTIONS: &[ApiFunction] = &[
                 TEXTS,
                 "Where: a name such as `tool.before`, a pattern such as `tool.*` or `*.error`, or a \
                  list of them.",
-            ),
+            )
+            .listed("Hook", "points"),
             required("fn", Kind::Function, "The function."),
             optional("options", Kind::Options(REGISTER), "How it is asked."),
         ],
@@ -262,7 +276,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         summary: "Switches on a hook that comes with aikit: `logging`, `metrics`, `cache`, \
                   `rate_limit`, `retry`, `cost_limit` or `approval`.",
         params: &[
-            required("built_in", Kind::String, "Its name."),
+            required("built_in", Kind::String, "Its name.").one_of(BUILT_IN),
             optional("options", Kind::Options(USE), "How it works."),
         ],
         returns: "a `Hook`",

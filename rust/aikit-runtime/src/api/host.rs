@@ -107,8 +107,7 @@ impl Host for LocalHost {
                 let message = format!("`{qualified}` belongs to the engine, not to the session");
                 return Err(Error::internal(message));
             };
-            let usage = function.usage(&qualified);
-            let named = params::fit(function.params, (&qualified, &usage), args)?;
+            let named = params::fit(function, &qualified, args)?;
             let running = call(&self.0, Args::new(cx.clone(), this, named));
             cx.run(cx.within(running)).await?
         })

@@ -31,11 +31,14 @@ const RECORD: &[Param] = &[
     optional("fields", Kind::Table, "What belongs to it, as data."),
 ];
 
+const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "fatal"];
+
 const LEVEL: &[Param] = &[required(
     "level",
     Kind::String,
     "`trace`, `debug`, `info`, `warn`, `error` or `fatal`.",
-)];
+)
+.one_of(LEVELS)];
 
 const BINDINGS: &[Param] = &[required(
     "bindings",
@@ -50,13 +53,15 @@ const CONFIGURE: &[Param] = &[
         "level",
         Kind::String,
         "The least severe level that the script's records are given out at.",
-    ),
+    )
+    .one_of(LEVELS),
     optional(
         "format",
         Kind::String,
         "How its lines look where the host writes lines and has set no format: `text`, or `json` \
          for one object a line.",
-    ),
+    )
+    .one_of(&["text", "json"]),
     optional(
         "context_fields",
         Kind::Either(&[Kind::Table, Kind::List(&Kind::String)]),
@@ -85,11 +90,9 @@ const CREATE: ApiFunction = ApiFunction {
     summary: "Makes a logger with a level of its own.",
     params: &[required(
         "options",
-        Kind::Options(&[optional(
-            "level",
-            Kind::String,
-            "Its level; `info` when left out.",
-        )]),
+        Kind::Options(&[
+            optional("level", Kind::String, "Its level; `info` when left out.").one_of(LEVELS),
+        ]),
         "How it logs.",
     )],
     returns: "a `Log`",

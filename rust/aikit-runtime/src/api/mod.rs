@@ -40,10 +40,11 @@ use std::{fmt, sync::Arc};
 use aikit_core::{Error, Result, Value, broadcast::Delivery, script::ObjectId, value::Map};
 use futures::future::BoxFuture;
 
+pub(crate) use self::params::with_article;
 pub use self::{
     args::{Arg, Args, ObjectRef},
     host::{Host, LocalHost, Resource, StreamId, Target},
-    params::{Kind, Param, optional, required, secret},
+    params::{Kind, Known, Param, optional, required, secret},
     session::Session,
 };
 
@@ -168,8 +169,7 @@ impl ApiFunction {
     ///
     /// `invalid_args`, naming the function, the argument, what was expected and what was found.
     pub fn check(&self, qualified: &str, args: Vec<Arg>) -> Result<()> {
-        let usage = self.usage(qualified);
-        params::fit(self.params, (qualified, &usage), args).map(drop)
+        params::fit(self, qualified, args).map(drop)
     }
 
     /// Names and summaries of the options of the parameter that is a table of options.

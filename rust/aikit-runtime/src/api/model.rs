@@ -51,7 +51,8 @@ const OPTIONS: &[Param] = &[
         Kind::String,
         "`chat` (the default) or `responses`: which API of `openai`, `openai-compatible`, \
          `openrouter` and `xai`.",
-    ),
+    )
+    .one_of(&["chat", "responses"]),
     optional(
         "api_version",
         Kind::String,
@@ -84,7 +85,8 @@ const REQUEST: &[Param] = &[
         "tools",
         Kind::List(&tool::TOOL),
         "Tools the model may ask for; they are not run.",
-    ),
+    )
+    .listed("Tool", "list"),
     optional("temperature", Kind::Number, "Randomness, 0 to 2."),
     optional("max_tokens", Kind::Integer, "Longest answer in tokens."),
 ];

@@ -1,10 +1,12 @@
 //! What a function takes: names, kinds, and the one check of arguments against them.
 
+use std::fmt::Write as _;
+
 use aikit_components::nearest;
 use aikit_core::{Error, Result, Value, value::Map};
 use indexmap::IndexMap;
 
-use super::Arg;
+use super::{ApiFunction, Arg};
 
 /// One parameter, or one named option of a table.
 #[derive(Debug)]
@@ -19,6 +21,24 @@ pub struct Param {
     pub secret: bool,
     /// One sentence.
     pub summary: &'static str,
+    /// Which texts it can be, or its items can, for the completion.
+    pub known: Known,
+}
+
+/// The texts that an argument can be.
+#[derive(Clone, Copy, Debug)]
+pub enum Known {
+    /// Any, as far as the table knows.
+    Nothing,
+    /// These, which its summary, or that of its function, names.
+    Texts(&'static [&'static str]),
+    /// The names of the records that a function of the session without arguments lists.
+    Listed {
+        /// Name of the module.
+        module: &'static str,
+        /// Name of the function.
+        function: &'static str,
+    },
 }
 
 /// A parameter that must be given.
@@ -29,6 +49,7 @@ pub const fn required(name: &'static str, kind: Kind, summary: &'static str) -> 
         required: true,
         secret: false,
         summary,
+        known: Known::Nothing,
     }
 }
 
@@ -40,6 +61,7 @@ pub const fn optional(name: &'static str, kind: Kind, summary: &'static str) -> 
         required: false,
         secret: false,
         summary,
+        known: Known::Nothing,
     }
 }
 
@@ -92,6 +114,15 @@ impl Kind {
         }
     }
 
+    /// Whether a list can be of this kind.
+    pub fn is_list(&self) -> bool {
+        match self {
+            Self::List(_) => true,
+            Self::Either(kinds) => kinds.iter().any(Self::is_list),
+            _ => false,
+        }
+    }
+
     /// The kind in words: `string`, `list of number`, `function or Tool`.
     pub fn label(&self) -> String {
         match self {
@@ -110,6 +141,18 @@ impl Kind {
                 let labels: Vec<String> = kinds.iter().map(Self::label).collect();
                 labels.join(" or ")
             }
+        }
+    }
+
+    /// The kind in words, with the options that a table needs.
+    fn wanted(&self) -> String {
+        let needed = match self {
+            Self::Options(options) => needed(options),
+            _ => Vec::new(),
+        };
+        match &*needed {
+            [] => self.label(),
+            needed => format!("{} with {}", self.label(), quoted(needed)),
         }
     }
 
@@ -142,7 +185,7 @@ impl Kind {
                 Self::Any | Self::Table => path.no_data(&arg),
                 _ => None,
             }
-            .unwrap_or_else(|| path.mismatch(&self.label(), &arg)));
+            .unwrap_or_else(|| path.mismatch(&self.wanted(), &arg)));
         }
         match self {
             Self::Either(kinds) => {
@@ -177,6 +220,24 @@ impl Kind {
 }
 
 impl Param {
+    /// It is one of these texts.
+    #[must_use]
+    pub const fn one_of(self, texts: &'static [&'static str]) -> Self {
+        Self {
+            known: Known::Texts(texts),
+            ..self
+        }
+    }
+
+    /// It is a name that the function `function` of the module `module` lists.
+    #[must_use]
+    pub const fn listed(self, module: &'static str, function: &'static str) -> Self {
+        Self {
+            known: Known::Listed { module, function },
+            ..self
+        }
+    }
+
     /// The parameter in one word: `name: string`, `args?: table`.
     pub fn usage(&self) -> String {
         let mark = if self.required { "" } else { "?" };
@@ -188,6 +249,8 @@ impl Param {
 struct Path<'a> {
     function: &'a str,
     usage: &'a str,
+    /// A call as it may be, where the usage does not show what the options are.
+    example: Option<&'static str>,
     argument: String,
     /// Whether what stands there is not shown.
     is_secret: bool,
@@ -245,24 +308,34 @@ impl Path<'_> {
     }
 
     fn error(&self, problem: &str) -> Error {
-        Error::invalid_args(format!("`{}`: {problem}", self.function))
-            .with_hint(format!("call it as `{}`", self.usage))
+        let mut hint = format!("call it as `{}`", self.usage);
+        if let Some(example) = self.example {
+            let _ = write!(hint, ", such as `{example}`");
+        }
+        Error::invalid_args(format!("`{}`: {problem}", self.function)).with_hint(hint)
     }
 }
 
-/// Checks positional arguments against the parameters of `function` and names them.
+/// Checks positional arguments against the parameters of `row` and names them; `qualified` is its
+/// full name.
 ///
 /// # Errors
 ///
 /// `invalid_args`, naming the function, the argument, what was expected and what was found.
 pub(super) fn fit(
-    params: &'static [Param],
-    (function, usage): (&str, &str),
+    row: &ApiFunction,
+    qualified: &str,
     args: Vec<Arg>,
 ) -> Result<IndexMap<String, Arg>> {
+    let params = row.params;
+    let needs_options = params.iter().any(|it| match it.kind {
+        Kind::Options(options) => it.required && !needed(options).is_empty(),
+        _ => false,
+    });
     let path = Path {
-        function,
-        usage,
+        function: qualified,
+        usage: &row.usage(qualified),
+        example: needs_options.then_some(row.example),
         argument: String::new(),
         is_secret: false,
     };
@@ -321,16 +394,22 @@ fn fit_param(
             named.insert(param.name.to_owned(), param.kind.fit(arg, &path)?);
         }
         None if param.required => {
-            let problem = format!(
-                "`{}` is missing; it must be {}",
-                path.argument,
-                with_article(&param.kind.label())
-            );
+            let mut problem = format!("`{}` is missing", path.argument);
+            if !matches!(param.kind, Kind::Any | Kind::Anything) {
+                let wanted = with_article(&param.kind.wanted());
+                let _ = write!(problem, "; it must be {wanted}");
+            }
             return Err(path.error(&problem));
         }
         None => {}
     }
     Ok(())
+}
+
+/// The names of the options that must be given.
+fn needed(options: &[Param]) -> Vec<&'static str> {
+    let needed = options.iter().filter(|it| it.required);
+    needed.map(|it| it.name).collect()
 }
 
 fn quoted(names: &[&str]) -> String {
@@ -373,16 +452,16 @@ impl Arg {
             }
             Self::Callable(function) => format!("the function `{}`", function.name()),
             Self::Object(object) => format!("an object of class `{}`", object.class),
-            Self::Opaque(name) => format!("a {name}"),
+            Self::Opaque(name) => with_article(name),
             Self::List(_) => "an array".to_owned(),
             Self::Map(_) => "a table with functions or objects inside".to_owned(),
         }
     }
 }
 
-/// `a string`, `an integer`; `any value` needs none.
-fn with_article(label: &str) -> String {
-    if label.starts_with("any ") {
+/// `a string`, `an integer`; `any value` and `nil` need none.
+pub(crate) fn with_article(label: &str) -> String {
+    if label.starts_with("any ") || ["nil", "null"].contains(&label) {
         return label.to_owned();
     }
     let is_vowel = label.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']);

@@ -31,7 +31,8 @@ const fn options(data: Param) -> [Param; 14] {
             "kind",
             Kind::String,
             "`line` (the usual one), `bar`, `scatter`, `area`, `histogram` or `heatmap`.",
-        ),
+        )
+        .one_of(&["line", "bar", "scatter", "area", "histogram", "heatmap"]),
         optional(
             "x",
             Kind::String,

@@ -21,7 +21,8 @@ const BOUNDARY: Param = optional(
     "boundary",
     Kind::String,
     "When a call begins a new execution: `auto`, `always`, `child` or `never`.",
-);
+)
+.one_of(&["auto", "always", "child", "never"]);
 
 const CREATE: &[Param] = &[
     required(

@@ -27,7 +27,8 @@ const OPEN: &[Param] = &[
         "`lexical` (the default: words, not meaning), `minilm` (meaning; needs the extra of that \
          name), `local:PATH` (a model's folder), `provider:model`, or a function that takes a list \
          of texts and gives a list of vectors.",
-    ),
+    )
+    .one_of(&["lexical", "minilm"]),
     optional(
         "dim",
         Kind::Integer,
@@ -52,12 +53,14 @@ const OPEN: &[Param] = &[
         "index",
         Kind::String,
         "`flat` (exact, the default) or `hnsw` (a graph).",
-    ),
+    )
+    .one_of(&["flat", "hnsw"]),
     optional(
         "chunker",
         Kind::String,
         "`tokens` (the default), `markdown` (sections) or `whole`.",
-    ),
+    )
+    .one_of(&["tokens", "markdown", "whole"]),
     optional(
         "chunk_size_tokens",
         Kind::Integer,
@@ -81,7 +84,8 @@ const INGEST: &[Param] = &[
         "gone",
         Kind::String,
         "What happens to documents whose file is gone: `delete` or `keep`.",
-    ),
+    )
+    .one_of(&["delete", "keep"]),
     optional(
         "metadata",
         Kind::Table,
@@ -101,13 +105,15 @@ const MODE: Param = optional(
     "mode",
     Kind::String,
     "`hybrid` (vectors and words, the default), `dense` (vectors) or `keyword` (words).",
-);
+)
+.one_of(&["hybrid", "dense", "keyword"]);
 
 const FUSION: Param = optional(
     "fusion",
     Kind::String,
     "How a hybrid search makes one order of two: `convex` (scores, the default) or `rrf` (ranks).",
-);
+)
+.one_of(&["convex", "rrf"]);
 
 const DENSE_WEIGHT: Param = optional(
     "dense_weight",
@@ -160,7 +166,8 @@ const EVALUATE: &[Param] = &[
         "level",
         Kind::String,
         "What the judgements name: `document` (the default) or `chunk`.",
-    ),
+    )
+    .one_of(&["document", "chunk"]),
     MODE,
     FUSION,
     DENSE_WEIGHT,

@@ -31,7 +31,8 @@ const OPTIONS: &[Param] = &[
 
 const FILTER: &[Param] = &[
     optional("tag", Kind::String, "Those that have this tag."),
-    optional("status", Kind::String, "Those `active` or `completed`."),
+    optional("status", Kind::String, "Those `active` or `completed`.")
+        .one_of(&["active", "completed"]),
 ];
 
 const WHICH: Param = required("id_or_name", Kind::String, "Its identity or its name.");

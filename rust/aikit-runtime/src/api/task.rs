@@ -131,7 +131,8 @@ const FUNCTIONS: &[ApiFunction] = &[
                 Kind::Either(&[Kind::String, Kind::Integer]),
                 "What is read, as for `io.read`: `l` (a line), `L` (with its end), `n` (a number's \
                  text), `a` (everything), or a number of bytes.",
-            ),
+            )
+            .one_of(&["l", "L", "n", "a"]),
         ],
         returns: "the text; `nil` at the end of the input",
         example: "name = input('Your name: ')",
@@ -218,7 +219,11 @@ fn reading_of(format: &Value) -> Result<Reading> {
         _ => None,
     };
     known.ok_or_else(|| {
-        Error::invalid_args(format!("`{format}` says not what to read"))
+        let message = format!(
+            "`reading` must be a format or a number of bytes, but it is the {} `{format}`",
+            format.type_name()
+        );
+        Error::invalid_args(message)
             .with_hint("the formats are `l`, `L`, `n`, `a`, or a number of bytes")
     })
 }

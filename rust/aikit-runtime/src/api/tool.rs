@@ -112,7 +112,7 @@ const FUNCTIONS: &[ApiFunction] = &[
     ApiFunction {
         name: "get",
         summary: "Finds a tool by its name.",
-        params: &[required("name", Kind::String, "Its name.")],
+        params: &[required("name", Kind::String, "Its name.").listed("Tool", "list")],
         returns: "a `Tool`",
         example: "Tool.get('count_words').summary",
         call: Call::Host(|session, args| ready(get(session, args))),
@@ -121,7 +121,7 @@ const FUNCTIONS: &[ApiFunction] = &[
         name: "invoke",
         summary: "Runs a tool once; `Tool.NAME{…}` is short for `Tool.invoke('NAME', {…})`.",
         params: &[
-            required("name", Kind::String, "Name of the tool."),
+            required("name", Kind::String, "Name of the tool.").listed("Tool", "list"),
             optional("args", Kind::Table, "Its arguments by name."),
         ],
         returns: "what the tool gives",

@@ -32,12 +32,14 @@ const OPTIONS: &[Param] = &[
         "metric",
         Kind::String,
         "`cosine` (the default), `dot` or `l2`.",
-    ),
+    )
+    .one_of(&["cosine", "dot", "l2"]),
     optional(
         "index",
         Kind::String,
         "`flat` (exact, the default) or `hnsw` (a graph).",
-    ),
+    )
+    .one_of(&["flat", "hnsw"]),
 ];
 
 const IDS: Param = required(

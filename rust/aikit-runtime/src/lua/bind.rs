@@ -7,6 +7,7 @@ use mlua::{Function, Lua, MultiValue, Table, Value};
 use super::{
     cell, clock, convert, display,
     error::{self, IntoLua as _},
+    library::Originals,
     natives,
     object::{self, ObjectHandle, StreamHandle},
     outline,
@@ -31,6 +32,7 @@ pub(super) fn bind(state: &State) -> mlua::Result<()> {
     let globals = lua.globals();
     natives::install(lua)?;
     clock::install(lua)?;
+    state.originals.replace(Originals::of(&globals)?);
     for module in MODULES {
         let table = if module.name.is_empty() {
             globals.clone()

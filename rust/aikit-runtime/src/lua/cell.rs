@@ -16,7 +16,8 @@ use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 use super::{
     clock, display,
     error::{self, IntoLua as _},
-    inspect, raw,
+    inspect::{self, Subject},
+    raw,
     run::Run,
     sandbox,
     source::{self, KEEP, Prepared},
@@ -38,7 +39,12 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, mut cell: Cell) -> Re
     }
     if let Some((name, detail)) = question(&cell.code) {
         let (names, host) = (&state.names, &*state.host);
-        return Ok(inspect::describe_name(names, host, name, detail).await);
+        let subject = Subject::of(state, name);
+        let found = inspect::describe_name(names, host, &subject, detail).await;
+        if found.is_none() {
+            say(run, &inspect::unknown(names, name));
+        }
+        return Ok(found);
     }
     sandbox::make_room(&state.lua).map_err(error::from_setup)?;
     clock::seed(state, &run.cx).map_err(error::from_setup)?;
@@ -54,6 +60,14 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, mut cell: Cell) -> Re
         return Ok(None);
     }
     show(state, run, values).await.map(Some)
+}
+
+/// Prints a line of our own.
+fn say(run: &Run, text: &str) {
+    run.sink.emit(Output::Stream {
+        name: StreamName::Stdout,
+        text: format!("{text}\n"),
+    });
 }
 
 /// The MIME bundle of what a cell shows. Its look is found as the cell runs, because the script's
@@ -212,31 +226,28 @@ fn constant(state: &Rc<State>, name: &str, value: mlua::Value) -> mlua::Result<K
 /// Only when Lua is out of memory.
 pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|_, subject: mlua::Value| async move {
-        let (names, host, run, name) = {
+        let (names, host, run, about) = {
             let state = State::current()?;
             let name = inspect::name_of(&state, &subject)?;
             (
                 Arc::clone(&state.names),
                 Arc::clone(&state.host),
                 state.run()?,
-                name,
+                name.map(|name| Subject::of(&state, &name)),
             )
         };
-        let text = match &name {
+        let text = match &about {
             _ if subject.is_nil() => inspect::overview(),
-            Some(name) => {
-                let found = inspect::describe_name(&names, &*host, name, 0).await;
+            Some(about) => {
+                let found = inspect::describe_name(&names, &*host, about, 0).await;
                 let text = found.as_ref().and_then(|bundle| bundle.get("text/plain"));
                 text.and_then(Value::as_str)
-                    .map_or_else(|| inspect::unknown(name), str::to_owned)
+                    .map_or_else(|| inspect::unknown(&names, &about.name), str::to_owned)
             }
             // A value without a name says what it is.
             None => text::of(&subject),
         };
-        run.sink.emit(Output::Stream {
-            name: StreamName::Stdout,
-            text: format!("{text}\n"),
-        });
+        say(&run, &text);
         Ok(())
     })
 }

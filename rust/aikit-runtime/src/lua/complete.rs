@@ -10,10 +10,12 @@ use aikit_core::{
 
 pub(super) use super::names::Names;
 use super::{
+    argument::{self, Argument, callee, path},
     lexer::{KEYWORDS, Kind, Token, tokens},
+    library::Entry,
     source::KEEP,
 };
-use crate::api::{self, ApiFunction, ApiModule, Host, Return, Target};
+use crate::api::{self, ApiFunction, ApiModule, Host, Known, Return, Target};
 
 /// Candidates for the text before `cursor`.
 pub(super) async fn complete(
@@ -27,11 +29,17 @@ pub(super) async fn complete(
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let word = &before[before.trim_end_matches(is_word).len()..];
     let start = before.len() - word.len();
-    if let Some(path) = tokens
-        .last()
-        .and_then(|last| begun_text(last, before.len()))
+    if let Some((last, left)) = tokens.split_last()
+        && let Some(text) = begun_text(last, before.len())
     {
-        return complete_path(host, path, before.len()).await;
+        let known = match argument::at(left) {
+            Some(argument) => known_texts(names, host, &argument).await,
+            None => None,
+        };
+        return match known {
+            Some(known) => complete_text(&known, text, before.len()),
+            None => complete_path(host, text, before.len()).await,
+        };
     }
     let in_text = tokens.last().is_some_and(|token| {
         matches!(token.kind, Kind::Unfinished | Kind::Invalid) && token.end() == before.len()
@@ -73,12 +81,87 @@ pub(super) async fn complete(
     }
 }
 
-/// What stands in a text whose quote is open at `end`, if it may be a path: on one line, and
+/// What stands in a text whose quote is open at `end`, if it can be completed: on one line, and
 /// nothing in it stands for something else.
 fn begun_text<'a>(token: &Token<'a>, end: usize) -> Option<&'a str> {
     let is_open = matches!(token.kind, Kind::Unfinished | Kind::Invalid) && token.end() == end;
     let text = token.text.strip_prefix(['"', '\'']).filter(|_| is_open)?;
     (!text.contains(['\n', '\r', '\\'])).then_some(text)
+}
+
+/// The texts that an argument can be, where they are known.
+async fn known_texts(
+    names: &std::sync::RwLock<Names>,
+    host: &dyn Host,
+    argument: &Argument<'_>,
+) -> Option<Vec<String>> {
+    let Some(function) = find(names, &argument.callee) else {
+        return known_of_member(host, argument).await;
+    };
+    let param = function.params.get(argument.position)?;
+    let param = match argument.option {
+        Some(option) => param.kind.options().find(|it| it.name == option)?,
+        None => param,
+    };
+    if argument.is_item && !param.kind.is_list() {
+        return None;
+    }
+    match param.known {
+        Known::Nothing => None,
+        Known::Texts(texts) => Some(texts.iter().map(|it| (*it).to_owned()).collect()),
+        Known::Listed { module, function } => {
+            let listed = list(host, module, function).await;
+            let name = |it: &Data| Some(it.get("name")?.as_str()?.to_owned());
+            Some(listed.iter().filter_map(name).collect())
+        }
+    }
+}
+
+/// The same of a member that is known only while the session runs, by its schema.
+async fn known_of_member(host: &dyn Host, argument: &Argument<'_>) -> Option<Vec<String>> {
+    let [module, wanted] = *argument.callee else {
+        return None;
+    };
+    let option = argument.option.filter(|_| !argument.is_item)?;
+    let members = members(api::module(module)?, host).await;
+    let member = members
+        .iter()
+        .find(|it| it.get("name").and_then(Data::as_str) == Some(wanted))?;
+    let schema = member.get("input_schema")?;
+    let values = texts_of(schema, schema.get("properties")?.get(option)?);
+    (!values.is_empty()).then_some(values)
+}
+
+/// The texts that a schema allows, also by what it refers to inside of `whole`.
+fn texts_of(whole: &Data, schema: &Data) -> Vec<String> {
+    let name = schema.get("$ref").and_then(Data::as_str);
+    let name = name.and_then(|it| it.strip_prefix("#/$defs/"));
+    let schema = name
+        .and_then(|name| whole.get("$defs")?.get(name))
+        .unwrap_or(schema);
+    let listed = |key| schema.get(key).and_then(Data::as_list).unwrap_or_default();
+    let constants = listed("oneOf").iter().filter_map(|it| it.get("const"));
+    let texts = listed("enum").iter().chain(constants);
+    texts
+        .filter_map(|it| it.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// Those of `known` that begin as the text does that stands before `end`.
+fn complete_text(known: &[String], text: &str, end: usize) -> Completion {
+    let mut found = Found {
+        word: text,
+        seen: BTreeSet::new(),
+        matches: Vec::new(),
+    };
+    for known in known {
+        found.add(known, "value");
+    }
+    Completion {
+        matches: found.matches,
+        start: end - text.len(),
+        end,
+    }
 }
 
 /// Candidates for the last name of a path.
@@ -142,60 +225,11 @@ fn is_comment(before: &str, tokens: &[Token<'_>]) -> bool {
         .is_some_and(|line| line.contains("--"))
 }
 
-/// The names at the end of `tokens` that are joined by dots and colons, first one first.
-pub(super) fn path<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
-    let mut path = Vec::new();
-    let mut tokens = tokens.iter().rev();
-    while let Some(token) = tokens.next().filter(|token| token.kind == Kind::Name) {
-        path.push(token.text);
-        if !tokens
-            .next()
-            .is_some_and(|token| token.is(".") || token.is(":"))
-        {
-            break;
-        }
-    }
-    path.reverse();
-    path
-}
-
-/// The function whose table of options the text ends in, when a name of an option may stand there.
-fn callee<'a>(tokens: &[Token<'a>]) -> Option<Vec<&'a str>> {
-    let last = tokens.last()?;
-    if !["{", ",", ";"].iter().any(|it| last.is(it)) {
-        return None;
-    }
-    let brace = opening(tokens, tokens.len(), "{")?;
-    let before = tokens.get(brace.checked_sub(1)?)?;
-    let path = if before.kind == Kind::Name {
-        path(&tokens[..brace])
-    } else {
-        let parenthesis = opening(tokens, brace, "(")?;
-        path(&tokens[..parenthesis])
-    };
-    (!path.is_empty()).then_some(path)
-}
-
-/// The innermost bracket that is open at `end`, when it is this one.
-fn opening(tokens: &[Token<'_>], end: usize, wanted: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (index, token) in tokens[..end].iter().enumerate().rev() {
-        if [")", "}", "]"].iter().any(|it| token.is(it)) {
-            depth += 1;
-        } else if ["(", "{", "["].iter().any(|it| token.is(it)) {
-            if depth == 0 {
-                return token.is(wanted).then_some(index);
-            }
-            depth -= 1;
-        }
-    }
-    None
-}
-
 fn add_names(found: &mut Found<'_>, names: &std::sync::RwLock<Names>) {
     if let Ok(names) = names.read() {
         for (name, known) in names.all() {
-            let is_module = api::module(name).is_some();
+            let is_library = known.entry.is_some_and(Entry::is_library);
+            let is_module = is_library || api::module(name).is_some();
             found.add(name, if is_module { "module" } else { known.kind });
         }
     }
@@ -239,7 +273,7 @@ async fn add_members(
             found.add(field, "field");
         }
     }
-    if name.preview.starts_with("string ") && separator == ":" {
+    if name.is_text() && separator == ":" {
         let methods = names.get("string");
         for method in methods.into_iter().flat_map(|it| it.members.keys()) {
             found.add(method, "function");
@@ -304,9 +338,14 @@ pub(super) async fn members(module: &ApiModule, host: &dyn Host) -> Vec<Data> {
     let Some(members) = &module.members else {
         return Vec::new();
     };
+    list(host, module.name, members.list).await
+}
+
+/// What a function of the session without arguments lists.
+async fn list(host: &dyn Host, module: &str, function: &str) -> Vec<Data> {
     let target = Target::Function {
-        module: module.name.to_owned(),
-        function: members.list.to_owned(),
+        module: module.to_owned(),
+        function: function.to_owned(),
     };
     match host.call(&Context::default(), target, Vec::new()).await {
         Ok(Return::Value(Data::List(members))) => members,

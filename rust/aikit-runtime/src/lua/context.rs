@@ -19,7 +19,7 @@ use super::{
     state::State,
     task::{self, CancelOnDrop, Task},
 };
-use crate::api;
+use crate::api::{self, with_article};
 
 /// A Context that a script holds.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) fn overrides(options: Option<&Table>) -> mlua::Result<Overrides> {
             // An empty table.
             Data::List(list) if list.is_empty() => Map::new(),
             other => {
-                let message = format!("`metadata` is a {}", other.type_name());
+                let message = format!("`metadata` is {}", with_article(other.type_name()));
                 let hint = "give a table with text keys";
                 return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
             }
@@ -77,8 +77,8 @@ async fn run_in(cx: Context, function: Value, args: MultiValue) -> mlua::Result<
         let state = State::current()?;
         let function = callable::function_of(&state.lua, &function)?.ok_or_else(|| {
             let message = format!(
-                "a function was expected, but it is a {}",
-                function.type_name()
+                "a function was expected, but it is {}",
+                with_article(function.type_name())
             );
             let hint = "give the function to run, not its result";
             error::to_lua(Error::invalid_args(message).with_hint(hint))
@@ -167,8 +167,8 @@ fn context_of(function: &str, value: &Value) -> mlua::Result<Context> {
     let handle = value.as_userdata();
     let handle = handle.and_then(|it| it.borrow::<ContextHandle>().ok());
     handle.map(|it| it.0.clone()).ok_or_else(|| {
-        let found = value.type_name();
-        let message = format!("`{function}`: a Context was expected, but it is a {found}");
+        let found = with_article(value.type_name());
+        let message = format!("`{function}`: a Context was expected, but it is {found}");
         let hint = "make one with `Context.create{…}` or `Context.child{…}`";
         error::to_lua(Error::invalid_args(message).with_hint(hint))
     })

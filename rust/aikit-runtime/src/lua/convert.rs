@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use mlua::{Lua, LuaSerdeExt as _, Table};
 
 use super::{callable, interrupt, object::ObjectHandle, records, state::State};
-use crate::api::{Arg, ObjectRef};
+use crate::api::{Arg, ObjectRef, with_article};
 
 /// Deepest nesting that crosses.
 const DEPTH_MAX: usize = 128;
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
             }
             mlua::Value::Error(error) => super::error::find(error)
                 .map_or_else(|| Value::from(error.to_string()), |error| error.to_value()),
-            other => return Err(self.refuse(&format!("is a {}", other.type_name()))),
+            other => return Err(self.refuse(&format!("is {}", with_article(other.type_name())))),
         };
         Ok(Arg::Value(data))
     }
@@ -183,7 +183,8 @@ impl<'a> Reader<'a> {
                 mlua::Value::Integer(number) => number.to_string(),
                 mlua::Value::Number(number) => number.to_string(),
                 other => {
-                    let problem = format!("has a key that is a {}", other.type_name());
+                    let found = with_article(other.type_name());
+                    let problem = format!("has a key that is {found}");
                     return Err(self.refuse(&problem));
                 }
             };

@@ -7,6 +7,7 @@ use aikit_core::{Context, Error, ErrorKind, Result};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::{interrupt, raw, run::Run, state::State, text, thread};
+use crate::api::with_article;
 
 /// Longest text of an error that is kept, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 16;
@@ -156,10 +157,8 @@ fn root_message(error: &mlua::Error) -> String {
             }
         }
         mlua::Error::FromLuaConversionError { from, to, .. } => {
-            format!(
-                "a {} was expected, but it is of type {from}",
-                type_in_lua(to)
-            )
+            let wanted = with_article(type_in_lua(to));
+            format!("{wanted} was expected, but it is of type {from}")
         }
         mlua::Error::RuntimeError(message) => without_traceback(message).to_owned(),
         mlua::Error::MemoryError(message) | mlua::Error::SyntaxError { message, .. } => {

@@ -20,6 +20,7 @@ use super::{
     outline::read,
     state::State,
 };
+use crate::api::with_article;
 
 /// The executions of one root call.
 #[derive(Clone, Debug)]
@@ -142,7 +143,8 @@ fn sums_of(given: &Table) -> mlua::Result<Sums> {
         // An empty table.
         Data::List(list) if list.is_empty() => Map::new(),
         other => {
-            let message = format!("`Node:merge_metrics`: `metrics` is a {}", other.type_name());
+            let found = with_article(other.type_name());
+            let message = format!("`Node:merge_metrics`: `metrics` is {found}");
             let hint = "give a table of numbers by the names of the metrics";
             return Err(error::to_lua(Error::invalid_args(message).with_hint(hint)));
         }
@@ -157,7 +159,8 @@ fn sums_of(given: &Table) -> mlua::Result<Sums> {
 }
 
 fn not_a_sum(name: &str, found: &Data) -> mlua::Error {
-    let message = format!("the metric `{name}` is a {}", found.type_name());
+    let found = with_article(found.type_name());
+    let message = format!("the metric `{name}` is {found}");
     error::to_lua(Error::invalid_args(message).with_hint("give a number for each name"))
 }
 

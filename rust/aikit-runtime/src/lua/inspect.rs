@@ -1,14 +1,17 @@
 //! Inspection: what the API table and the session know about a name.
 
-use std::{fmt::Write as _, sync::RwLock};
+use std::{collections::BTreeSet, fmt::Write as _, sync::RwLock};
 
 use aikit_components::nearest;
 use aikit_core::{Value, value::Map};
 
 use super::{
+    argument::path,
     callable,
-    complete::{self, Names, path},
+    complete::{self, Names},
     lexer::{Kind, tokens},
+    library::{self, Entry},
+    names::Name,
     object::ObjectHandle,
     state::State,
 };
@@ -38,6 +41,9 @@ pub(super) fn name_of(state: &State, subject: &mlua::Value) -> mlua::Result<Opti
         && let Ok(handle) = userdata.borrow::<ObjectHandle>()
     {
         return Ok(Some(handle.class.name.to_owned()));
+    }
+    if let Some(entry) = state.originals.borrow().find(subject) {
+        return Ok(Some(entry.name.to_owned()));
     }
     let globals = state.lua.globals();
     for module in api::MODULES {
@@ -80,9 +86,80 @@ pub(super) fn name_of(state: &State, subject: &mlua::Value) -> mlua::Result<Opti
     Ok(callable::variable_of(state, subject))
 }
 
-/// Describes a name with its dots, as [`describe`]. A colon after a class means its method, even
-/// where a module has the name of the class.
+/// A name that somebody asks about, and what stands there.
+#[derive(Debug)]
+pub(super) struct Subject {
+    /// The name with its dots.
+    pub(super) name: String,
+    /// What it is of Lua's own.
+    entry: Option<&'static Entry>,
+    /// What its value is, in a line.
+    preview: Option<String>,
+}
+
+impl Subject {
+    /// Looks at what stands there; no code of the script runs.
+    pub(super) fn of(state: &State, name: &str) -> Self {
+        let originals = &*state.originals.borrow();
+        let value = value_at(state, name);
+        let entry = value.as_ref().and_then(|value| {
+            let plain = || library::find(name).filter(|entry| entry.is_value());
+            originals.find(value).or_else(plain)
+        });
+        Self {
+            name: name.to_owned(),
+            entry,
+            preview: value.map(|value| Name::of(&value, originals, &mut 0).preview),
+        }
+    }
+}
+
+/// The value of a variable, or of a member below it; a method of a text as well.
+fn value_at(state: &State, name: &str) -> Option<mlua::Value> {
+    let globals = state.lua.globals();
+    let mut path = name.split(['.', ':']);
+    let first = path.next()?;
+    let mut value = if state.kept.borrow().contains_key(first) {
+        state.kept_value(first)
+    } else {
+        globals.raw_get(first).ok()?
+    };
+    for member in path {
+        let owner: mlua::Table = match value {
+            mlua::Value::Table(table) => table,
+            mlua::Value::String(_) => globals.raw_get("string").ok()?,
+            _ => return None,
+        };
+        value = owner.raw_get(member).ok()?;
+    }
+    (!value.is_nil()).then_some(value)
+}
+
+/// Describes a name with its dots, as [`describe`]; what the API table does not know, by what
+/// stands there.
 pub(super) async fn describe_name(
+    names: &RwLock<Names>,
+    host: &dyn Host,
+    subject: &Subject,
+    detail: u8,
+) -> Option<Map> {
+    let name = &*subject.name;
+    if let Some(entry) = subject.entry {
+        return Some(bundle(entry.describe()));
+    }
+    // What the script has put in the place of a function of Lua is not described as that function.
+    if library::find(name).is_none()
+        && let Some(found) = describe_written(names, host, name, detail).await
+    {
+        return Some(found);
+    }
+    let preview = subject.preview.as_ref()?;
+    Some(bundle(format!("**{name}**: {preview}")))
+}
+
+/// Describes a name however it is written. A colon after a class means its method, even where a
+/// module has the name of the class.
+async fn describe_written(
     names: &RwLock<Names>,
     host: &dyn Host,
     name: &str,
@@ -99,7 +176,8 @@ pub(super) async fn describe_name(
         return Some(found);
     }
     // Whoever asks may not know how a name is written, or that it is one of a method.
-    let (meant, function) = meant(&path)?;
+    let of_lua = || Some((library::meant(name)?.name.to_owned(), None));
+    let (meant, function) = meant(&path).or_else(of_lua)?;
     if let Some(function) = function {
         return Some(bundle(describe_function(function, &meant, detail)));
     }
@@ -154,6 +232,8 @@ pub(super) fn overview() -> String {
         let names: Vec<&str> = globals.functions.iter().map(|it| it.name).collect();
         let _ = writeln!(text, "\n{}\n  {}", globals.summary, names.join(", "));
     }
+    let names: Vec<&str> = library::globals().collect();
+    let _ = writeln!(text, "\nOf Lua itself.\n  {}", names.join(", "));
     text.push_str(
         "\n`help('RAG')`, `help(Tool.invoke)` or `RAG?` at the end of a cell say more; \
          `Tool.list()` lists the tools.",
@@ -161,8 +241,8 @@ pub(super) fn overview() -> String {
     text
 }
 
-/// What is said of a name that nobody knows.
-pub(super) fn unknown(name: &str) -> String {
+/// What is said of a name that does not exist.
+pub(super) fn unknown(names: &RwLock<Names>, name: &str) -> String {
     let modules = api::MODULES.iter().filter(|it| !it.name.is_empty());
     let functions = api::MODULES.iter().flat_map(|module| {
         let owner = module.name;
@@ -179,11 +259,31 @@ pub(super) fn unknown(name: &str) -> String {
             let qualified = |it: &ApiFunction| format!("{}:{}", class.name, it.name);
             class.methods.iter().map(qualified)
         });
-    let known = modules.map(|it| it.name.to_owned());
-    let known: Vec<String> = known.chain(functions).chain(methods).collect();
+    let mut known: BTreeSet<String> = modules.map(|it| it.name.to_owned()).collect();
+    known.extend(functions.chain(methods));
+    known.extend(library::names().map(str::to_owned));
+    add_variables(&mut known, names, name);
     let known = known.iter().map(String::as_str);
     let hint = nearest::hint(name, known, "`help()` lists what there is");
-    format!("nothing is known about `{name}`: {hint}")
+    format!("there is no `{name}`: {hint}")
+}
+
+/// Adds the variables, and the members of the one whose member `name` would be.
+fn add_variables(known: &mut BTreeSet<String>, names: &RwLock<Names>, name: &str) {
+    let Ok(names) = names.read() else { return };
+    known.extend(names.all().into_keys().map(str::to_owned));
+    let Some((owner, _)) = name.split_once(['.', ':']) else {
+        return;
+    };
+    let Some(found) = names.get(owner) else {
+        return;
+    };
+    known.extend(found.members.keys().map(|it| format!("{owner}.{it}")));
+    if let Some(class) = found.class.and_then(api::class) {
+        let methods = class.methods.iter();
+        known.extend(methods.map(|it| format!("{owner}:{}", it.name)));
+        known.extend(class.fields.iter().map(|(it, _)| format!("{owner}.{it}")));
+    }
 }
 
 /// Describes a name as a MIME bundle; `None` when nothing is known.
@@ -195,9 +295,35 @@ pub(super) async fn describe(
 ) -> Option<Map> {
     let text = match complete::find(names, path) {
         Some(function) => describe_function(function, &qualified(names, path), detail),
-        None => describe_other(names, host, path).await?,
+        None => match of_lua(names, path) {
+            Some(entry) => entry.describe(),
+            None => describe_other(names, host, path).await?,
+        },
     };
     Some(bundle(text))
+}
+
+/// What a path means of Lua's own, as far as the picture of the names tells.
+fn of_lua(names: &RwLock<Names>, path: &[&str]) -> Option<&'static Entry> {
+    let names = names.read().ok()?;
+    match path {
+        [name] => {
+            let plain = || library::find(name).filter(|entry| entry.is_value());
+            names.get(name)?.entry.or_else(plain)
+        }
+        [owner, member] => {
+            let known = names.get(owner)?;
+            let owner = match known.entry {
+                Some(entry) if entry.is_library() => known,
+                None if known.is_text() => names.get("string")?,
+                _ => return None,
+            };
+            let library = owner.entry?.name;
+            let is_there = owner.members.contains_key(*member);
+            library::find(&format!("{library}.{member}")).filter(|_| is_there)
+        }
+        _ => None,
+    }
 }
 
 fn bundle(text: String) -> Map {
@@ -260,6 +386,9 @@ async fn describe_other(names: &RwLock<Names>, host: &dyn Host, path: &[&str]) -
             Some(format!("**{name}**: {}", known.preview))
         }
         [owner, name] => {
+            if let Some(meaning) = field(names, owner, name) {
+                return Some(format!("**{owner}.{name}**: {meaning}"));
+            }
             let module = api::module(owner)?;
             let members = complete::members(module, host).await;
             let found = members
@@ -277,6 +406,13 @@ async fn describe_other(names: &RwLock<Names>, host: &dyn Host, path: &[&str]) -
         }
         _ => None,
     }
+}
+
+/// What a field of an object means.
+fn field(names: &RwLock<Names>, owner: &str, field: &str) -> Option<&'static str> {
+    let class = api::class(names.read().ok()?.get(owner)?.class?)?;
+    let (_, meaning) = class.fields.iter().find(|(name, _)| *name == field)?;
+    Some(meaning)
 }
 
 fn describe_module(module: &ApiModule) -> String {

@@ -9,14 +9,16 @@
 //! polled  search  moves
 //! yields  coroutine | source  spans
 //! raw
+//! library
 //! error  object  callable  convert  pending  suspended  shells  state  thread  stop  look
-//! text  records  display  names  complete  inspect  outline
+//! text  records  display  names  argument  complete  inspect  outline
 //! clock  task  cell  listener  graph  log
 //! context  handle  procedure
 //! natives  bind  sandbox
 //! engine
 //! ```
 
+mod argument;
 mod bind;
 mod callable;
 mod cell;
@@ -35,6 +37,7 @@ mod handle;
 mod inspect;
 mod interrupt;
 mod lexer;
+mod library;
 mod listener;
 mod log;
 mod look;

@@ -7,7 +7,13 @@ use std::collections::BTreeMap;
 
 use mlua::{Function, Lua, LuaString, Table, Value};
 
-use super::{object::ObjectHandle, raw, state::State, text};
+use super::{
+    library::{Entry, Originals},
+    object::ObjectHandle,
+    raw,
+    state::State,
+    text,
+};
 
 /// Most members of one table that are looked at.
 const MEMBERS_MAX: usize = 500;
@@ -35,6 +41,8 @@ pub(super) struct Name {
     pub(super) preview: String,
     /// Class of an object.
     pub(super) class: Option<&'static str>,
+    /// What it is of Lua's own.
+    pub(super) entry: Option<&'static Entry>,
     /// Members of a table, with what they are.
     pub(super) members: BTreeMap<String, &'static str>,
 }
@@ -81,10 +89,11 @@ impl Look {
     /// Looks at the local variables of earlier cells, and at the globals that changed.
     pub(super) fn at(state: &State) -> Self {
         let mut total = 0;
+        let originals = &*state.originals.borrow();
         // Local variables come first where there are too many.
         let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
         let locals = kept.into_iter().take(NAMES_MAX).map(|name| {
-            let known = Name::of(&state.kept_value(&name), &mut total);
+            let known = Name::of(&state.kept_value(&name), originals, &mut total);
             (name, known)
         });
         let locals = locals.collect();
@@ -93,8 +102,8 @@ impl Look {
         let changes = state.changes.call::<Option<Table>>(&globals).ok().flatten();
         let is_whole = changes.is_none();
         let globals = match changes {
-            Some(changes) => changed(&globals, &changes),
-            None => all(&globals, total),
+            Some(changes) => changed(&globals, originals, &changes),
+            None => all(&globals, originals, total),
         };
         Self {
             locals,
@@ -104,24 +113,28 @@ impl Look {
     }
 }
 
-fn changed(globals: &Table, changes: &Table) -> BTreeMap<String, Option<Name>> {
+fn changed(
+    globals: &Table,
+    originals: &Originals,
+    changes: &Table,
+) -> BTreeMap<String, Option<Name>> {
     let names = changes.pairs::<LuaString, bool>().flatten();
     let looked = names.map(|(name, _)| {
         let value = globals.raw_get(&name).unwrap_or(Value::Nil);
-        let known = (!value.is_nil()).then(|| Name::of(&value, &mut 0));
+        let known = (!value.is_nil()).then(|| Name::of(&value, originals, &mut 0));
         (name.to_string_lossy(), known)
     });
     looked.collect()
 }
 
-fn all(globals: &Table, mut total: usize) -> BTreeMap<String, Option<Name>> {
+fn all(globals: &Table, originals: &Originals, mut total: usize) -> BTreeMap<String, Option<Name>> {
     let mut names = BTreeMap::new();
     for (key, value) in globals.pairs::<Value, Value>().flatten().take(NAMES_MAX) {
         if total >= NAMES_MAX {
             break;
         }
         if let Value::String(name) = key {
-            let known = Name::of(&value, &mut total);
+            let known = Name::of(&value, originals, &mut total);
             names.insert(name.to_string_lossy(), Some(known));
         }
     }
@@ -129,7 +142,13 @@ fn all(globals: &Table, mut total: usize) -> BTreeMap<String, Option<Name>> {
 }
 
 impl Name {
-    fn of(value: &Value, total: &mut usize) -> Self {
+    /// Whether it is a text, whose methods are those of `string`.
+    pub(super) fn is_text(&self) -> bool {
+        self.preview.starts_with("string ")
+    }
+
+    /// What is known about a value; `total` counts the names.
+    pub(super) fn of(value: &Value, originals: &Originals, total: &mut usize) -> Self {
         *total += 1;
         let mut class = None;
         let mut members = BTreeMap::new();
@@ -173,6 +192,7 @@ impl Name {
             kind: kind(value),
             preview,
             class,
+            entry: originals.find(value),
             members,
         }
     }

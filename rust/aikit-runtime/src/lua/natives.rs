@@ -18,7 +18,7 @@ use super::{
     state::State,
     stream, task, text,
 };
-use crate::api::{Return, Target};
+use crate::api::{Return, Target, with_article};
 
 type Constructor = fn(&Lua) -> mlua::Result<Function>;
 
@@ -165,7 +165,8 @@ fn exit(status: &Value) -> mlua::Result<()> {
         Value::Boolean(false) => 1,
         // What the system keeps of a status.
         other => other.as_integer().map(|it| it & 0xff).ok_or_else(|| {
-            let message = format!("`os.exit`: a {} is no exit status", other.type_name());
+            let found = with_article(other.type_name());
+            let message = format!("`os.exit`: {found} is no exit status");
             let hint = "give a number from 0 to 255, `true` or `false`";
             error::to_lua(Error::invalid_args(message).with_hint(hint))
         })?,

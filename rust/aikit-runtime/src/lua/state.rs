@@ -17,6 +17,7 @@ use super::{
     coroutine,
     error::{self, Failure},
     interrupt,
+    library::Originals,
     listener::Listeners,
     names::{self, Look, Names},
     pending::Pending,
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub(super) classes: RefCell<HashMap<&'static str, Table>>,
     /// Functions that stand for members of modules, by their full names.
     pub(super) members: RefCell<HashMap<String, Function>>,
+    /// What the environment has of Lua's own.
+    pub(super) originals: RefCell<Originals>,
     /// Functions that their bare name calls, at a prompt.
     pub(super) words: RefCell<HashMap<&'static str, Function>>,
     /// The order of the columns of lists that came from the session; its keys are weak.
@@ -112,6 +115,7 @@ impl State {
             functions: RefCell::default(),
             classes: RefCell::default(),
             members: RefCell::default(),
+            originals: RefCell::default(),
             words: RefCell::default(),
             orders,
             appearances,

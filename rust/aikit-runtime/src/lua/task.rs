@@ -27,6 +27,7 @@ use super::{
     state::State,
     stop,
 };
+use crate::api::with_article;
 
 /// A handle of a task. The task goes on when the handle is gone.
 #[derive(Clone, Debug)]
@@ -361,7 +362,8 @@ fn task_of(state: &State, function: &str, value: Value) -> mlua::Result<Task> {
 }
 
 fn not_a_task(function: &str, found: &str) -> mlua::Error {
-    let message = format!("`{function}`: a task or a function was expected, but it is a {found}");
+    let found = with_article(found);
+    let message = format!("`{function}`: a task or a function was expected, but it is {found}");
     let hint = "make a task with `async(function() … end)`";
     error::to_lua(Error::invalid_args(message).with_hint(hint))
 }

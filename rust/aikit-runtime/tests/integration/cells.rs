@@ -153,7 +153,7 @@ fn help_takes_names_and_values() {
         ("greet", "greet: function"),
         ("t", "t: "),
         ("{7}", "{7}"),
-        ("'nowhere'", "nothing is known about `nowhere`"),
+        ("'nowhere'", "there is no `nowhere`"),
     ];
     for (subject, expected) in cases {
         let text = help(subject);

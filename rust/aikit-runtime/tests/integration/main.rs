@@ -17,6 +17,8 @@ mod interrupts;
 #[cfg(test)]
 mod lua_files;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod pipe;
 #[cfg(test)]
 mod shells;

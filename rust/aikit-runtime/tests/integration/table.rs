@@ -1,7 +1,7 @@
 //! Uniformity of the API table.
 
 use aikit_core::ErrorKind;
-use aikit_runtime::api::{ApiFunction, Call, Kind, MODULES, Param};
+use aikit_runtime::api::{self, ApiFunction, Call, Kind, Known, MODULES, Param};
 
 use crate::support::Fixture;
 
@@ -73,6 +73,82 @@ fn every_row_says_what_it_takes_and_shows_an_example() {
             "{name}: required ones come first"
         );
     }
+}
+
+/// All parameters and options, each with the summary of its function.
+fn params() -> Vec<(String, &'static Param, &'static str)> {
+    fn add(
+        found: &mut Vec<(String, &'static Param, &'static str)>,
+        (owner, summary): (&str, &'static str),
+        param: &'static Param,
+    ) {
+        let name = format!("{owner}.{}", param.name);
+        for option in param.kind.options() {
+            add(found, (&name, summary), option);
+        }
+        found.push((name, param, summary));
+    }
+    let mut found = Vec::new();
+    for (name, function) in functions() {
+        for param in function.params {
+            add(&mut found, (&name, function.summary), param);
+        }
+    }
+    found
+}
+
+#[test]
+fn texts_that_are_known_are_named_and_lists_of_names_are_there() {
+    let params = params();
+    let (mut known, mut lists) = (0, 0);
+    for (name, param, _) in &params {
+        match param.known {
+            Known::Nothing => {}
+            Known::Texts(texts) => {
+                known += 1;
+                // Where several take the same texts, one of them names them.
+                let is_named = params.iter().any(|(_, other, summary)| {
+                    let is_same = matches!(other.known, Known::Texts(it) if it == texts);
+                    let said = format!("{} {summary}", other.summary);
+                    is_same && texts.iter().all(|it| said.contains(&format!("`{it}`")))
+                });
+                assert!(is_named, "{name}: {texts:?}");
+            }
+            Known::Listed { module, function } => {
+                lists += 1;
+                let row = api::module(module).unwrap().function(function).unwrap();
+                assert!(row.params.is_empty(), "{name}");
+                assert!(matches!(row.call, Call::Host(_)), "{name}");
+            }
+        }
+    }
+    assert!(known > 20 && lists > 5, "{known} {lists}");
+}
+
+#[test]
+fn every_known_kind_of_chart_is_drawn_and_there_is_no_other_one() {
+    let fixture = Fixture::new();
+    let params = params();
+    let is_kind = |name: &str| name == "plot.plot.options.kind";
+    let (_, kind, _) = params.iter().find(|(name, ..)| is_kind(name)).unwrap();
+    let Known::Texts(kinds) = kind.known else {
+        panic!("{kind:?}");
+    };
+    for kind in kinds {
+        let data = if *kind == "heatmap" {
+            "{{1, 2}}"
+        } else {
+            "{1, 2}"
+        };
+        let code = format!("plot{{kind = '{kind}', data = {data}}}");
+        fixture.run(&code).unwrap();
+    }
+    let error = fixture.fails("plot{kind = 'zzzzzzzzzz', data = {1, 2}}");
+    let all: Vec<String> = kinds.iter().map(|it| format!("`{it}`")).collect();
+    assert_eq!(
+        error.hint().unwrap(),
+        format!("there are {}", all.join(", "))
+    );
 }
 
 #[test]
