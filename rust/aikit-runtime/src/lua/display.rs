@@ -328,7 +328,7 @@ pub(super) fn png(lua: &Lua) -> mlua::Result<Function> {
     })
 }
 
-/// `display.table(records)`.
+/// `display.table(records, options)`.
 ///
 /// # Errors
 ///
@@ -352,6 +352,9 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
                 error::to_lua(Error::invalid_args(message).with_hint(hint))
             })?
         };
+        if let Some(columns) = &columns {
+            records::check_columns(&records, columns).into_lua()?;
+        }
         let bundle = [
             ("text/html".to_owned(), Data::from(html)),
             ("text/plain".to_owned(), Data::from(plain)),
