@@ -62,6 +62,14 @@ def test_a_bar_stays_where_its_loop_was_left(kernel: Conversation) -> None:
     assert shown(heard)[-1][2].startswith(" 25% ")
 
 
+def test_a_bar_says_the_same_in_text_and_in_html(kernel: Conversation) -> None:
+    kernel.execute("bar = progress{total = 3, label = 'Job'}")
+    heard = kernel.execute("bar:advance(2)")
+    data = heard.first("display_data")["data"]
+    assert data["text/plain"].startswith("Job:  66% ")
+    assert "</progress> 66% 2/3" in data["text/html"]
+
+
 def test_an_interrupted_loop_leaves_its_bar(kernel: Conversation) -> None:
     msg_id = kernel.start("for i in progress(1000000000) do end")
     kernel.control("interrupt_request")
@@ -72,6 +80,14 @@ def test_an_interrupted_loop_leaves_its_bar(kernel: Conversation) -> None:
 def test_a_bar_of_a_long_loop_is_not_drawn_at_every_step(kernel: Conversation) -> None:
     heard = kernel.execute("for i in progress(100000) do end")
     assert 2 <= len(shown(heard)) < 100
+
+
+def test_what_is_no_picture_is_an_error(kernel: Conversation) -> None:
+    heard = kernel.execute("display{['image/png'] = 'text'}")
+    assert heard.content["ename"] == "invalid_args"
+    assert not shown(heard)
+    data = kernel.execute("display{['image/gif'] = 'GIF89a'}").first("display_data")["data"]
+    assert base64.b64decode(data["image/gif"]) == b"GIF89a"
 
 
 def test_images_and_tables_have_their_media_types(kernel: Conversation) -> None:

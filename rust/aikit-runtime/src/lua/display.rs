@@ -13,6 +13,7 @@ use super::{
     look::{self, Look, unless_stopped},
     natives::is_stream,
     object::ObjectHandle,
+    picture::{self, PNG_BEGIN},
     records,
     state::State,
     text,
@@ -93,7 +94,7 @@ fn own_look(value: &Value) -> Result<Option<Look>> {
         None => return Ok(remembered(table).map(Look::Undrawn)),
     };
     match convert::to_value(&Value::Table(given))? {
-        Data::Map(bundle) => Ok(Some(Look::Bundle(bundle))),
+        Data::Map(bundle) => Ok(Some(Look::Bundle(picture::checked(bundle)?))),
         _ => Ok(None),
     }
 }
@@ -300,9 +301,6 @@ pub(super) fn json(lua: &Lua) -> mlua::Result<Function> {
         display(Map::from_iter(bundle), options)
     })
 }
-
-/// What a PNG file begins with.
-const PNG_BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// `display.png(bytes)`.
 ///

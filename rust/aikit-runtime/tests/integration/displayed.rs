@@ -1,6 +1,6 @@
-//! What `display` makes of columns, and what it refuses.
+//! What `display` makes of pictures and columns, and what it refuses.
 
-use aikit_core::{ErrorKind, engine::Output, value::Map};
+use aikit_core::{ErrorKind, Value, engine::Output, value::Map};
 
 use super::support::{Fixture, text};
 
@@ -13,6 +13,67 @@ fn displayed(fixture: &Fixture, code: &str) -> Map {
         _ => None,
     });
     shown.last().unwrap()
+}
+
+#[test]
+fn pictures_are_their_bytes_or_the_base64_of_them() {
+    let fixture = Fixture::new();
+    for (mime, begin, base64) in [
+        ("image/png", "\\x89PNG\\r\\n\\x1a\\n\\0", "iVBORw0KGgoA"),
+        ("image/jpeg", "\\xff\\xd8\\xff\\xe0", "/9j/4A=="),
+        ("image/gif", "GIF89a\\1\\0", "R0lGODlhAQA="),
+        ("image/gif", "GIF87a\\1\\0", "R0lGODdhAQA="),
+        (
+            "image/webp",
+            "RIFF\\1\\0\\0\\0WEBPVP8 ",
+            "UklGRgEAAABXRUJQVlA4IA==",
+        ),
+    ] {
+        let shown = displayed(&fixture, &format!("display{{['{mime}'] = '{begin}'}}"));
+        // Also where the bytes happen to be text: bytes are what the kernel encodes.
+        assert!(matches!(shown[mime], Value::Bytes(_)), "{mime}: {shown:?}");
+        let shown = displayed(&fixture, &format!("display{{['{mime}'] = ' {base64}\\n'}}"));
+        assert_eq!(text(&shown, mime), format!(" {base64}\n"));
+    }
+    let shown = displayed(&fixture, "display{['image/svg+xml'] = '<svg/>'}");
+    assert_eq!(text(&shown, "image/svg+xml"), "<svg/>");
+}
+
+#[test]
+fn what_is_no_picture_is_refused() {
+    let fixture = Fixture::new();
+    fixture.run("shown = display('x')").unwrap();
+    for (given, says) in [
+        ("'text'", "`image/png` is no picture, but the text `text`"),
+        ("''", "`image/png` is no picture, but an empty text"),
+        ("'iVBORw0KGgo*'", "but the text `iVBORw0KGgo*`"),
+        (
+            "'data:image/png;base64,iVBORw0KGgoA'",
+            "but the text `data:image/png;base64,iVBORw0KGgoA`",
+        ),
+        (
+            "('ä'):rep(1000)",
+            "but a text of 2000 bytes that begins with `ää",
+        ),
+        ("'\\xff\\xfe'", "but 2 bytes of something else"),
+        ("12", "but a number"),
+        ("{1}", "but a table"),
+    ] {
+        for code in [
+            format!("display{{['image/png'] = {given}, ['text/plain'] = 'x'}}"),
+            format!("shown:update{{['image/png'] = {given}}}"),
+            format!("update_display({{['image/png'] = {given}}}, {{display_id = 'x'}})"),
+            format!(
+                "setmetatable({{}}, {{__mime = function() return {{['image/png'] = {given}}} end}})"
+            ),
+        ] {
+            let error = fixture.fails(&code);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgs, "{code}");
+            assert!(error.message().contains(says), "{code}: {error}");
+            assert!(error.message().len() < 200, "{error}");
+            assert!(error.hint().unwrap().contains("base64"), "{error:?}");
+        }
+    }
 }
 
 #[test]
