@@ -63,9 +63,11 @@ def test_a_bar_stays_where_its_loop_was_left(kernel: Conversation) -> None:
 
 
 def test_a_bar_says_the_same_in_text_and_in_html(kernel: Conversation) -> None:
-    kernel.execute("bar = progress{total = 3, label = 'Job'}")
-    heard = kernel.execute("bar:advance(2)")
-    data = heard.first("display_data")["data"]
+    heard = kernel.execute(
+        "local bar = progress{total = 3, label = 'Job'} bar:advance(2) bar:close()"
+    )
+    states = [it["content"] for it in heard.broadcasts if "display_data" in it["msg_type"]]
+    data = states[-1]["data"]
     assert data["text/plain"].startswith("Job:  66% ")
     assert "</progress> 66% 2/3" in data["text/html"]
 

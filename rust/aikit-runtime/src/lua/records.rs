@@ -194,10 +194,9 @@ pub(super) fn check_columns(table: &Table, wanted: &[String]) -> Result<()> {
     let Some(found) = find(table, None, &mut Budget::new()) else {
         return Ok(());
     };
-    let remembered = order(table);
     let mut missing: Vec<&String> = wanted
         .iter()
-        .filter(|it| !found.columns.contains(*it) && !remembered.contains(it))
+        .filter(|it| !found.columns.contains(*it))
         .collect();
     // Behind the rows that are shown.
     for position in ROWS_MAX + 1..=found.length {
@@ -219,7 +218,8 @@ pub(super) fn check_columns(table: &Table, wanted: &[String]) -> Result<()> {
     let some = if missing.len() == 1 { "" } else { "s" };
     let missing = listed(missing.into_iter());
     let message = format!("`display.table`: no row has the column{some} {missing}");
-    let hint = format!("the columns are {}", listed(found.columns.iter()));
+    let columns = listed(found.columns.iter());
+    let hint = format!("there are {columns}; `JSON.null` in a row is a column without a value");
     Err(Error::invalid_args(message).with_hint(hint))
 }
 
