@@ -302,7 +302,9 @@ def main(command: str, arguments: Sequence[str]) -> None:
         arguments: What follows it.
     """
     parser = _PARSERS[command](f"aikit {command}")
-    options = parser.parse_args(arguments)
+    options, others = parser.parse_known_args(arguments)
+    if others:
+        _refuse_others(command, others)
     if command == "install":
         env = dict(options.env) if options.env else None
         folder = install(
@@ -325,6 +327,20 @@ def main(command: str, arguments: Sequence[str]) -> None:
             width = max(map(len, specs), default=0)
             lines = [f"{name:{width}}  {folder}\n" for name, folder in specs.items()]
             sys.stdout.write("".join(lines) or "no kernel spec starts Aikit\n")
+
+
+def _refuse_others(command: str, others: Sequence[str]) -> NoReturn:
+    """Says of what no option takes where it may belong: people write names as `pip` takes them."""
+    done = {"install": "install", "uninstall": "remove"}.get(command)
+    name = others[0]
+    if done and len(others) == 1 and NAME_PATTERN.fullmatch(name) and not name.startswith("-"):
+        raise InvalidArgsError(
+            f"`{name}` is given without its option",
+            hint=f"to {done} a kernel of that name: `aikit {command} --name {name}`",
+        )
+    raise InvalidArgsError(
+        "unrecognized arguments: " + " ".join(others), hint=f"see `aikit {command} --help`"
+    )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -25,6 +25,8 @@ LANGUAGE = "lua"
 INTEGER_LEAST, INTEGER_MOST = -(1 << 63), (1 << 63) - 1
 # Deepest nesting that the parser of Lua takes.
 DEPTH_MAX = 100
+# Longest integer that an error shows.
+BITS_SHOWN_MAX = 256
 # Names that are words of Lua.
 WORDS = frozenset(
     {
@@ -46,7 +48,21 @@ class LuaTranslator(Translator):  # type: ignore[misc]  # papermill has no types
         Raises:
             InvalidArgsError: If Lua has no such value: an integer beyond 64 bits, an object.
         """
-        return _expression(val, 0)
+        return _written("a parameter", val)
+
+    @classmethod
+    def codify(cls, parameters: Mapping[str, object], comment: str = "Parameters") -> str:
+        """Returns the cell that assigns the parameters; an error names the one it is about.
+
+        Raises:
+            InvalidArgsError: If Lua has no such value, or no variable of that name.
+        """
+        lines = [cls.comment(comment)]
+        lines += [
+            cls.assign(name, _written(f"the parameter `{name}`", value))
+            for name, value in parameters.items()
+        ]
+        return "\n".join(lines) + "\n"
 
     @classmethod
     def comment(cls, cmt_str: str) -> str:
@@ -93,10 +109,26 @@ papermill_translators.register(LANGUAGE, LuaTranslator)
 # Values -------------------------------------------------------------------------------------------
 
 
+class _RefusedError(Exception):
+    """Says what is wrong with a value, for whoever knows which parameter it is of."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
+
+
+def _written(subject: str, value: object) -> str:
+    try:
+        return _expression(value, 0)
+    except _RefusedError as error:
+        raise InvalidArgsError(f"{subject} {error.problem}", hint=error.hint) from None
+
+
 def _expression(value: object, depth: int) -> str:  # noqa: PLR0911  # one for each type
     if depth > DEPTH_MAX:
-        raise InvalidArgsError(
-            f"a parameter is nested more than {DEPTH_MAX} deep", hint="hand over the path of a file"
+        raise _RefusedError(
+            f"is nested more than {DEPTH_MAX} deep", hint="hand over the path of a file"
         )
     match value:
         case None:
@@ -115,16 +147,18 @@ def _expression(value: object, depth: int) -> str:  # noqa: PLR0911  # one for e
             # `nil` would end the list.
             items = ("JSON.null" if it is None else _expression(it, depth + 1) for it in value)
             return "{" + ", ".join(items) + "}"
-    raise InvalidArgsError(
-        f"a parameter is of type {type(value).__name__}, which Lua does not have",
+    raise _RefusedError(
+        f"has a value of type {type(value).__name__}, which Lua does not have",
         hint="give None, booleans, numbers, texts, lists and dicts of these",
     )
 
 
 def _integer(value: int) -> str:
     if not INTEGER_LEAST <= value <= INTEGER_MOST:
-        raise InvalidArgsError(
-            f"the parameter {value} has more than 64 bits, and Lua has no such integer",
+        bits = value.bit_length()
+        shown = f"the number {value}" if bits <= BITS_SHOWN_MAX else f"a number of {bits} bits"
+        raise _RefusedError(
+            f"has {shown}, and Lua has no integer of more than 64 bits",
             hint="hand it over as a text, or as a float",
         )
     # The least one is no literal of Lua: its digits alone would be a float.
@@ -148,8 +182,8 @@ def _string(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InvalidArgsError(
-            f"a parameter has the half of a character, {value[error.start]!a}",
+        raise _RefusedError(
+            f"has the half of a character, {value[error.start]!a}",
             hint="decode the text with the encoding it was written in",
         ) from None
     return '"' + re.sub(r'[\x00-\x1f\x7f"\\]', lambda it: escaped(it[0]), value) + '"'
@@ -164,8 +198,8 @@ def _table(value: Mapping[object, object], depth: int) -> str:
             case str() | bool() | int() | float():
                 name = f"[{_expression(key, depth + 1)}]"
             case _:
-                raise InvalidArgsError(
-                    f"a parameter has the key `{key!r}`, which is no text",
+                raise _RefusedError(
+                    f"has the key `{key!r}`, which is no text",
                     hint="give dicts whose keys are texts",
                 )
         # What is nil is not there.
@@ -229,7 +263,7 @@ def _tokens(source: str) -> list[_Token]:
 
 
 def _assignments(source: str) -> Iterator[_Assignment]:
-    """The assignments of one name at the top level, in their order."""
+    """The assignments of names at the top level, in their order."""
     tokens = _tokens(source)
     code = [it for it in tokens if it.kind != "comment"]
     depth, position = 0, 0
@@ -237,15 +271,50 @@ def _assignments(source: str) -> Iterator[_Assignment]:
         token = code[position]
         depth += (token.text in _OPENS) - (token.text in _CLOSES)
         is_first = position == 0 or not _goes_on(code[position - 1], token)
-        is_assigned = position + 2 < len(code) and code[position + 1].text == "="
-        if depth == 0 and token.kind == "name" and is_first and is_assigned:
-            end = _end_of_expression(code, position + 2)
-            value = source[code[position + 2].start : code[end - 1].end]
-            comment = _comment_behind(source, tokens, code[end - 1].end)
-            yield _Assignment(token.text, value, comment)
-            position = end
+        names, start = _names(code, position) if depth == 0 and is_first else ([], 0)
+        if names and start < len(code):
+            values, position = _values(code, start)
+            behind = _comment_behind(source, tokens, code[position - 1].end)
+            # Of a call that gives several values only Lua could tell the others.
+            for name, (first, last) in zip(names, values, strict=False):
+                comment = _comment_behind(source, tokens, last.end)
+                if "\n" not in source[last.end : code[position - 1].end]:
+                    comment = comment or behind
+                yield _Assignment(name, source[first.start : last.end], comment)
         else:
             position += 1
+
+
+def _names(code: list[_Token], position: int) -> tuple[list[str], int]:
+    """The names that a statement assigns, and where its values begin; none where it is another."""
+    names = []
+    while position < len(code) and code[position].kind == "name":
+        names.append(code[position].text)
+        position += 1
+        # `<const>` and `<close>`.
+        if [it.text for it in code[position : position + 3 : 2]] == ["<", ">"]:
+            position += 3
+        sign = code[position].text if position < len(code) else ""
+        position += 1
+        if sign == "=":
+            return names, position
+        if sign != ",":
+            break
+    return [], position
+
+
+def _values(code: list[_Token], start: int) -> tuple[list[tuple[_Token, _Token]], int]:
+    """The first and the last token of each value of a list, and where it ends."""
+    values = []
+    while start < len(code):
+        end = _end_of_expression(code, start)
+        if end == start:  # no Lua: a sign where a value belongs
+            break
+        values.append((code[start], code[end - 1]))
+        if end == len(code) or code[end].text != ",":
+            return values, end
+        start = end + 1
+    return values, start
 
 
 def _goes_on(before: _Token, token: _Token) -> bool:
@@ -280,7 +349,7 @@ def _end_of_expression(code: list[_Token], start: int) -> int:
 
 def _comment_behind(source: str, tokens: list[_Token], end: int) -> str:
     """The comment in the line where a value ends."""
-    following = next((it for it in tokens if it.start >= end and it.text != ";"), None)
+    following = next((it for it in tokens if it.start >= end and it.text not in ";,"), None)
     if following is None or following.kind != "comment" or "\n" in source[end : following.start]:
         return ""
     return following.text.removeprefix("--").strip("-[]= \n")

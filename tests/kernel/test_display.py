@@ -66,17 +66,28 @@ def test_a_bar_that_is_moved_by_hand_shows_how_far_it_came(kernel: Conversation)
     heard = kernel.execute("p = progress{total = 10}\np:advance(3)\np:advance(4)")
     assert shown(heard)[0][2].startswith("  0% ")
     assert shown(heard)[-1][2].startswith(" 70% ")
-    # Also by a later cell, and when that fails.
-    heard = kernel.execute("p:advance(1)\np:update(9)\nerror('x')")
+    # Also when the cell fails.
+    heard = kernel.execute("p = progress{total = 10}\np:update(9)\nerror('x')")
     assert shown(heard)[-1][2].startswith(" 90% ")
-    assert kernel.execute("p:close()").content["status"] == "ok"
 
 
 def test_a_bar_that_is_moved_before_a_wait_is_shown_meanwhile(kernel: Conversation) -> None:
-    msg_id = kernel.start("p = progress{total = 10}\np:advance(7)\ninput('on')")
-    kernel.wait_for(lambda it: " 70% " in it["content"].get("data", {}).get("text/plain", ""))
-    kernel.client.input("")
-    assert kernel.hear(msg_id).content["status"] == "ok"
+    # By the cell that shows it, and by a later one.
+    for code, shows in [("p = progress{total = 10}\np:advance(7)", " 70% "), ("p:update(9)", " 90% ")]:
+        msg_id = kernel.start(f"{code}\ninput('on')")
+        kernel.wait_for(lambda it, shows=shows: shows in it["content"].get("data", {}).get("text/plain", ""))
+        kernel.client.input("")
+        assert kernel.hear(msg_id).content["status"] == "ok"
+
+
+def test_a_bar_says_the_same_in_text_and_in_html(kernel: Conversation) -> None:
+    heard = kernel.execute(
+        "local bar = progress{total = 3, label = 'Job'} bar:advance(2) bar:close()"
+    )
+    states = [it["content"] for it in heard.broadcasts if "display_data" in it["msg_type"]]
+    data = states[-1]["data"]
+    assert data["text/plain"].startswith("Job:  66% ")
+    assert "</progress> 66% 2/3" in data["text/html"]
 
 
 def test_an_interrupted_loop_leaves_its_bar(kernel: Conversation) -> None:
@@ -89,6 +100,14 @@ def test_an_interrupted_loop_leaves_its_bar(kernel: Conversation) -> None:
 def test_a_bar_of_a_long_loop_is_not_drawn_at_every_step(kernel: Conversation) -> None:
     heard = kernel.execute("for i in progress(100000) do end")
     assert 2 <= len(shown(heard)) < 100
+
+
+def test_what_is_no_picture_is_an_error(kernel: Conversation) -> None:
+    heard = kernel.execute("display{['image/png'] = 'text'}")
+    assert heard.content["ename"] == "invalid_args"
+    assert not shown(heard)
+    data = kernel.execute("display{['image/gif'] = 'GIF89a'}").first("display_data")["data"]
+    assert base64.b64decode(data["image/gif"]) == b"GIF89a"
 
 
 def test_images_and_tables_have_their_media_types(kernel: Conversation) -> None:

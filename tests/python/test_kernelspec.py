@@ -307,7 +307,8 @@ def test_sys_prefix_is_the_environment_of_this_python(tmp_path: Path) -> None:
         (["--user", "--sys-prefix"], "two places"),
         (["--prefix", ""], "`prefix` is empty"),
         (["--display-name", " "], "`display_name` is empty"),
-        (["extra"], "unrecognized arguments: extra"),
+        (["extra", "--nam"], "unrecognized arguments: extra --nam"),
+        (["a/b"], "unrecognized arguments: a/b\nhint: see `aikit install --help`"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong_and_what_to_do(
@@ -318,6 +319,31 @@ def test_a_wrong_command_line_says_what_is_wrong_and_what_to_do(
     assert error.startswith("error: ")
     assert shown in error
     assert "\nhint: " in error
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "hint"),
+    [
+        (
+            "install",
+            "`mine` is given without its option",
+            "to install a kernel of that name: `aikit install --name mine`",
+        ),
+        (
+            "uninstall",
+            "`mine` is given without its option",
+            "to remove a kernel of that name: `aikit uninstall --name mine`",
+        ),
+        ("list", "unrecognized arguments: mine", "see `aikit list --help`"),
+    ],
+)
+def test_a_name_without_its_option_is_told_where_it_belongs(
+    home: Path, capsys: pytest.CaptureFixture[str], command: str, message: str, hint: str
+) -> None:
+    assert main([command, "mine"]) == 2
+    error = capsys.readouterr().err
+    assert error == f"error: {message}\nhint: {hint}\n"
     assert not home.exists()
 
 

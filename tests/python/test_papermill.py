@@ -125,15 +125,29 @@ def _without_empty(value: Any) -> Any:  # noqa: ANN401  # any data
 )
 def test_what_lua_has_not_is_refused(value: object, message: str) -> None:
     with pytest.raises(errors.InvalidArgsError, match=message):
-        LuaTranslator.codify({"name": value})
+        LuaTranslator.translate(value)
+    with pytest.raises(errors.InvalidArgsError, match="the parameter `given` .*" + message):
+        LuaTranslator.codify({"fine": 1, "given": value})
+
+
+def test_a_refused_number_is_shown_unless_it_is_long() -> None:
+    with pytest.raises(
+        errors.InvalidArgsError, match=r"`given` has the number 9223372036854775808,"
+    ):
+        LuaTranslator.codify({"given": 2**63})
+    # Python itself refuses to write so many digits.
+    with pytest.raises(errors.InvalidArgsError, match=r"has a number of 20001 bits"):
+        LuaTranslator.codify({"given": 1 << 20000})
 
 
 def test_endless_nesting_is_refused() -> None:
     nested: list[Any] = []
     for _ in range(150):
         nested = [nested]
-    with pytest.raises(errors.InvalidArgsError, match="nested more than 100 deep"):
+    with pytest.raises(errors.InvalidArgsError, match="a parameter is nested more than 100 deep"):
         LuaTranslator.translate(nested)
+    with pytest.raises(errors.InvalidArgsError, match="parameter `deep` is nested more than 100"):
+        LuaTranslator.codify({"deep": nested})
 
 
 @pytest.mark.parametrize("name", ["end", "a-b", "1a", "", "a b", "ä", "x = 1 --"])
@@ -187,7 +201,58 @@ def test_a_cell_tells_its_parameters() -> None:
     assert found[6].default == "count + 1"
 
 
-@pytest.mark.parametrize("source", ["", "=", "x =", "x = {", "[[", '"', "end end", "x = )", "\0"])
+SEVERAL = """\
+local a, b = 1, 2 -- two
+c, d = "x, y", {1, 2}; -- both
+local e <const>, f <close> = 3, nil
+local g <const> = 1 -- stays
+h, i = f(1, 2), -- first
+  5 -- second
+first, second = f()
+last, nothing_for_it = 1
+j, t.field = 1, 2
+t.field, k = 1, 2
+for l, m in pairs(t) do end
+local n, o
+"""
+
+
+def test_one_assignment_may_have_several_parameters() -> None:
+    found = LuaTranslator.inspect({"source": SEVERAL})
+    assert [(it.name, it.default, it.help) for it in found] == [
+        ("a", "1", "two"),
+        ("b", "2", "two"),
+        ("c", '"x, y"', "both"),
+        ("d", "{1, 2}", "both"),
+        ("e", "3", ""),
+        ("f", "nil", ""),
+        ("g", "1", "stays"),
+        ("h", "f(1, 2)", "first"),
+        ("i", "5", "second"),
+        # What a call gives beside its first value only Lua could tell.
+        ("first", "f()", ""),
+        ("last", "1", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "=",
+        "x =",
+        "x, x =",
+        "x, = 1",
+        "x <const = 1",
+        "x, x",
+        "x = {",
+        "[[",
+        '"',
+        "end end",
+        "x = )",
+        "\0",
+    ],
+)
 def test_a_cell_that_is_no_lua_tells_nothing_and_harms_nobody(source: str) -> None:
     assert all(it.name == "x" for it in LuaTranslator.inspect({"source": source}))
 

@@ -41,6 +41,22 @@ impl Progress {
         Some(ratio(self.done.min(total), total))
     }
 
+    /// The whole percents that are done, so that 100 means that all is; `None` when nobody knows how
+    /// much there is.
+    pub fn percent(&self) -> Option<usize> {
+        self.parts(100)
+    }
+
+    /// How many of `whole` parts of the work are done: in integers, because 0.29 * 100.0 is 28.9….
+    fn parts(&self, whole: usize) -> Option<usize> {
+        let total = self.total?;
+        if total == 0 {
+            return Some(if self.is_over { whole } else { 0 });
+        }
+        let done = u128::from(self.done.min(total)) * whole as u128 / u128::from(total);
+        Some(usize::try_from(done).unwrap_or(whole))
+    }
+
     /// Steps a second; `None` before the first.
     pub fn rate(&self) -> Option<f64> {
         let seconds = self.elapsed.as_secs_f64();
@@ -62,9 +78,7 @@ impl Progress {
         if !self.label.is_empty() {
             let _ = write!(line, "{}: ", self.label);
         }
-        if let Some(share) = self.share() {
-            let percent = whole(share * 100.0);
-            let filled = whole(share * ratio(PARTS as u64, 1));
+        if let Some((percent, filled)) = self.percent().zip(self.parts(PARTS)) {
             let bar = "█".repeat(filled) + &"·".repeat(PARTS.saturating_sub(filled));
             let _ = write!(line, "{percent:>3}% {bar} ");
         }
@@ -117,15 +131,6 @@ const fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "from 0 to 100"
-)]
-const fn whole(number: f64) -> usize {
-    number as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +181,29 @@ mod tests {
         };
         assert_eq!(nameless.line(), " 50% ██████████·········· 1/2 [00:00]");
         assert!(after(1, 1, Some(u64::MAX)).line().contains("  0%"));
+    }
+
+    #[test]
+    fn a_percent_counts_when_it_is_done() {
+        for (done, total, percent) in [
+            (2, 3, 66),
+            // 28.999… as a float.
+            (29, 100, 29),
+            (999, 1000, 99),
+            (1000, 1000, 100),
+            (5, 3, 100),
+            (u64::MAX - 1, u64::MAX, 99),
+        ] {
+            let progress = after(1, done, Some(total));
+            assert_eq!(progress.percent(), Some(percent), "{done}/{total}");
+            assert!(progress.line().contains(&format!("{percent}% ")));
+        }
+        assert_eq!(after(1, 2, None).percent(), None);
+        assert_eq!(after(1, 0, Some(0)).percent(), Some(0));
+        let over = Progress {
+            is_over: true,
+            ..after(1, 0, Some(0))
+        };
+        assert_eq!(over.percent(), Some(100));
     }
 }

@@ -232,8 +232,8 @@ fn progress_bar(progress: &Progress) -> DisplayData {
         (None, false) => String::new(),
     };
     let percent = progress
-        .share()
-        .map(|share| format!("{:.0}% ", share * 100.0))
+        .percent()
+        .map(|percent| format!("{percent}% "))
         .unwrap_or_default();
     let label = escape(&progress.label);
     let html = format!(

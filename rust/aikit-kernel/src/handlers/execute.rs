@@ -211,9 +211,13 @@ async fn evaluate(desk: &Desk, shell: &Shell, request: &Request, expressions: &O
             answers.insert(name.clone(), answer.to_json());
             continue;
         }
-        let code = expression.as_str().unwrap_or_default().to_owned();
+        let Some(code) = expression.as_str() else {
+            let answer = ExpressionAnswer::Error(Failure::from(&no_text(name, expression)));
+            answers.insert(name.clone(), answer.to_json());
+            continue;
+        };
         let cell = Cell {
-            code,
+            code: code.to_owned(),
             name: format!("user_expressions `{name}`"),
             shell: shell.id.clone(),
         };
@@ -232,6 +236,19 @@ async fn evaluate(desk: &Desk, shell: &Shell, request: &Request, expressions: &O
         answers.insert(name.clone(), answer.to_json());
     }
     answers
+}
+
+/// What is answered to an expression that is no text.
+fn no_text(name: &str, expression: &serde_json::Value) -> Error {
+    let kind = match expression {
+        serde_json::Value::Number(_) => "a number",
+        serde_json::Value::Bool(_) => "a boolean",
+        serde_json::Value::Array(_) => "a list",
+        serde_json::Value::Object(_) => "an object",
+        serde_json::Value::Null | serde_json::Value::String(_) => "null",
+    };
+    let message = format!("the user expression `{name}` must be a text, but it is {kind}");
+    Error::invalid_args(message).with_hint("send its code, such as `\"1 + 1\"`")
 }
 
 fn plain_text(bundle: &Map) -> Option<String> {

@@ -10,6 +10,7 @@ use aikit_kernel::{
         lifecycle::InterruptRequest,
     },
 };
+use serde_json::json;
 
 use crate::{
     conversation::{Conversation, cell, ok, outline, talk},
@@ -163,6 +164,9 @@ fn expressions_of_the_request_are_answered_one_by_one() {
         request
             .user_expressions
             .insert("bad".to_owned(), "fail x".into());
+        for (name, value) in [("five", json!(5)), ("list", json!(["echo 1"]))] {
+            request.user_expressions.insert(name.to_owned(), value);
+        }
         let heard = conversation.request(request).await;
         let Content::ExecuteReply(ExecuteReply::Ok {
             user_expressions, ..
@@ -173,6 +177,13 @@ fn expressions_of_the_request_are_answered_one_by_one() {
         assert_eq!(user_expressions["good"]["data"]["text/plain"], "1");
         assert_eq!(user_expressions["bad"]["status"], "error");
         assert_eq!(user_expressions["bad"]["evalue"], "x");
+        for (name, kind) in [("five", "a number"), ("list", "a list")] {
+            let answer = &user_expressions[name];
+            assert_eq!(answer["status"], "error");
+            assert_eq!(answer["ename"], "invalid_args");
+            let message = format!("the user expression `{name}` must be a text, but it is {kind}");
+            assert_eq!(answer["evalue"], message);
+        }
     });
 }
 

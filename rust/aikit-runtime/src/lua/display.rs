@@ -13,6 +13,7 @@ use super::{
     look::{self, Look, unless_stopped},
     natives::is_stream,
     object::ObjectHandle,
+    picture::{self, PNG_BEGIN},
     records,
     state::State,
     text,
@@ -87,7 +88,7 @@ fn own_look(value: &Value) -> Result<Option<Look>> {
         None => return Ok(remembered(table).map(Look::Undrawn)),
     };
     match convert::to_value(&Value::Table(given))? {
-        Data::Map(bundle) => Ok(Some(Look::Bundle(bundle))),
+        Data::Map(bundle) => Ok(Some(Look::Bundle(picture::checked(bundle)?))),
         _ => Ok(None),
     }
 }
@@ -295,9 +296,6 @@ pub(super) fn json(lua: &Lua) -> mlua::Result<Function> {
     })
 }
 
-/// What a PNG file begins with.
-const PNG_BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n";
-
 /// `display.png(bytes)`.
 ///
 /// # Errors
@@ -322,7 +320,7 @@ pub(super) fn png(lua: &Lua) -> mlua::Result<Function> {
     })
 }
 
-/// `display.table(records)`.
+/// `display.table(records, options)`.
 ///
 /// # Errors
 ///
@@ -346,6 +344,9 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
                 error::to_lua(Error::invalid_args(message).with_hint(hint))
             })?
         };
+        if let Some(columns) = &columns {
+            records::check_columns(&records, columns).into_lua()?;
+        }
         let bundle = [
             ("text/html".to_owned(), Data::from(html)),
             ("text/plain".to_owned(), Data::from(plain)),

@@ -48,6 +48,7 @@ mod object;
 mod outline;
 mod pattern;
 mod pending;
+mod picture;
 mod polled;
 mod procedure;
 mod progress;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use aikit_core::markup::escape;
+use aikit_core::{Error, Result, markup::escape};
 use indexmap::IndexSet;
 use mlua::{Table, Value};
 
@@ -19,6 +19,8 @@ const CELL_BYTES_MAX: usize = 4 << 10;
 const HTML_CHARS_MAX: usize = 200;
 /// Longest text of a cell where columns are aligned, in characters.
 const CELL_CHARS_MAX: usize = 60;
+/// Most names of columns that an error lists.
+const NAMES_MAX: usize = 20;
 
 /// Columns that come first, where a table has all of one line.
 const KNOWN: &[&[&str]] = &[
@@ -181,6 +183,55 @@ pub(super) fn problem(table: &Table) -> String {
         }
     }
     format!("its rows have no columns, or more than {MEMBERS_MAX}")
+}
+
+/// Refuses columns that no row has, as misspelt ones. A list without rows has any column.
+///
+/// # Errors
+///
+/// `invalid_args`, with the columns there are.
+pub(super) fn check_columns(table: &Table, wanted: &[String]) -> Result<()> {
+    let Some(found) = find(table, None, &mut Budget::new()) else {
+        return Ok(());
+    };
+    let mut missing: Vec<&String> = wanted
+        .iter()
+        .filter(|it| !found.columns.contains(*it))
+        .collect();
+    // Behind the rows that are shown.
+    for position in ROWS_MAX + 1..=found.length {
+        if missing.is_empty() {
+            break;
+        }
+        if let Ok(record) = table.raw_get::<Table>(position) {
+            let is_nil = |it: &&String| {
+                record
+                    .raw_get(it.as_str())
+                    .is_ok_and(|it: Value| it.is_nil())
+            };
+            missing.retain(is_nil);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let some = if missing.len() == 1 { "" } else { "s" };
+    let missing = listed(missing.into_iter());
+    let message = format!("`display.table`: no row has the column{some} {missing}");
+    let columns = listed(found.columns.iter());
+    let hint = format!("there are {columns}; `JSON.null` in a row is a column without a value");
+    Err(Error::invalid_args(message).with_hint(hint))
+}
+
+/// Names for an error: the first ones, and how many there are besides.
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    let left_out = names.len().saturating_sub(NAMES_MAX);
+    let first: Vec<String> = names.take(NAMES_MAX).map(|it| format!("`{it}`")).collect();
+    let mut list = first.join(", ");
+    if left_out > 0 {
+        let _ = write!(list, ", and {left_out} more");
+    }
+    list
 }
 
 fn find(table: &Table, wanted: Option<&[String]>, budget: &mut Budget) -> Option<Found> {

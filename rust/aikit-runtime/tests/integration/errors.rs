@@ -96,7 +96,8 @@ fn a_syntax_error_shows_its_line() {
 fn a_text_of_a_value_that_fails_says_only_why() {
     let fixture = Fixture::new();
     for code in ["bad", "print(bad)", "display(bad)", "tostring(bad)"] {
-        fixture.run("bad = setmetatable({}, {__tostring = function() error('no', 0) end})");
+        let bad = "bad = setmetatable({}, {__tostring = function() error('no', 0) end})";
+        fixture.run(bad).unwrap();
         let error = fixture.fails(code);
         assert_eq!(
             (error.kind(), error.message()),

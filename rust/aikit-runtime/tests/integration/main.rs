@@ -5,6 +5,8 @@ mod assistance;
 #[cfg(test)]
 mod cells;
 #[cfg(test)]
+mod displayed;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod errors;
