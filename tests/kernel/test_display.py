@@ -73,9 +73,14 @@ def test_a_bar_that_is_moved_by_hand_shows_how_far_it_came(kernel: Conversation)
 
 def test_a_bar_that_is_moved_before_a_wait_is_shown_meanwhile(kernel: Conversation) -> None:
     # By the cell that shows it, and by a later one.
-    for code, shows in [("p = progress{total = 10}\np:advance(7)", " 70% "), ("p:update(9)", " 90% ")]:
+    for code, shows in [
+        ("p = progress{total = 10}\np:advance(7)", " 70% "),
+        ("p:update(9)", " 90% "),
+    ]:
         msg_id = kernel.start(f"{code}\ninput('on')")
-        kernel.wait_for(lambda it, shows=shows: shows in it["content"].get("data", {}).get("text/plain", ""))
+        kernel.wait_for(
+            lambda it, shows=shows: shows in it["content"].get("data", {}).get("text/plain", "")
+        )
         kernel.client.input("")
         assert kernel.hear(msg_id).content["status"] == "ok"
 
