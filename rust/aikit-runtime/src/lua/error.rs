@@ -356,25 +356,33 @@ fn hint(state: &State, message: &str) -> Option<String> {
     ))
 }
 
+/// How the frames of our own functions begin.
+const OWN_FRAME: &str = "[aikit]:";
+
+/// How other frames begin that tell nobody anything.
+const IDLE_FRAMES: [&str; 5] = [
+    "[C]: in ?",
+    "[C]: in function 'error'",
+    "[C]: in upvalue 'get_future'",
+    "[C]: in upvalue 'poll'",
+    "[C]: in local 'poll'",
+];
+
 /// Frames of a traceback, innermost first, each followed by its source line where it is known.
 fn read_traceback(state: &State, traceback: &str) -> Vec<String> {
     let all: Vec<&str> = traceback.lines().skip(1).map(str::trim).collect();
-    let is_ours = |frame: &str| frame.starts_with("[aikit]:");
-    let is_shown = |at: &usize| {
-        let frame = all[*at];
-        let is_called_by_ours = all.get(at + 1).is_some_and(|caller| is_ours(caller));
-        !frame.is_empty()
-            && !is_ours(frame)
-            && !(frame.starts_with("[C]: ") && is_called_by_ours)
-            && !frame.starts_with("[C]: in ?")
-            && !frame.starts_with("[C]: in function 'error'")
-            && !frame.contains("__mlua_async_poll")
-            && !frame.starts_with("[C]: in upvalue 'get_future'")
-            && !frame.starts_with("[C]: in upvalue 'poll'")
-            && !frame.starts_with("[C]: in local 'poll'")
+    let is_own = |frame: &&str| frame.starts_with(OWN_FRAME);
+    let is_idle = |(at, frame): (usize, &str)| {
+        let is_called_by_own = frame.starts_with("[C]: ") && all.get(at + 1).is_some_and(is_own);
+        is_called_by_own
+            || is_own(&frame)
+            || frame.is_empty()
+            || frame.contains("__mlua_async_poll")
+            || IDLE_FRAMES.iter().any(|it| frame.starts_with(it))
     };
-    let shown = (0..all.len()).filter(is_shown);
-    let mut frames: Vec<String> = shown.map(|at| all[at].to_owned()).collect();
+    let shown = all.iter().enumerate();
+    let shown = shown.filter(|(at, frame)| !is_idle((*at, frame)));
+    let mut frames: Vec<String> = shown.map(|(_, frame)| (*frame).to_owned()).collect();
     if let Some(outermost) = frames.last_mut()
         && let Some((place, _)) = outermost.split_once(": in function <")
     {
