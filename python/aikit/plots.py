@@ -63,7 +63,8 @@ def plot(  # noqa: PLR0913  # the options of the chart, named as in Lua
     Args:
         data: A list of mappings, of numbers or of pairs of x and y, a mapping or a data frame of
             columns, an array, or a list of rows for a heat map; at most 50,000 points, and a
-            million values for a histogram. NaN, infinities, None and what is missing are gaps.
+            million values for a histogram. NaN, infinities, None and what is missing are gaps;
+            numbers beyond 1e300 are refused.
         kind: ``line``, ``bar``, ``scatter``, ``area``, ``histogram`` or ``heatmap``.
         x: Name of the column along the horizontal axis: numbers, or texts, which stand in the
             order of the data; ``x`` when None.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
-    from kernel.conversation import Conversation, Heard
+    from kernel.conversation import Conversation, Heard, Message
 
 
 def shown(heard: Heard) -> list[tuple[str, str, str]]:
@@ -73,18 +71,26 @@ def test_a_bar_that_is_moved_by_hand_shows_how_far_it_came(kernel: Conversation)
     assert shown(heard)[-1][2].startswith(" 90% ")
 
 
-@pytest.mark.parametrize("is_later", [False, True])
-def test_a_bar_that_is_moved_before_a_wait_is_shown_meanwhile(
-    kernel: Conversation, *, is_later: bool
+def test_a_bar_that_is_moved_by_a_later_cell_is_shown_before_that_ends(
+    kernel: Conversation,
 ) -> None:
-    begun = "p = progress{total = 10}"
-    if is_later:
-        kernel.execute(begun)
-        begun = ""
-    msg_id = kernel.start(f"{begun} p:advance(7) input('on')")
+    kernel.execute("p = progress{total = 10}")
+    msg_id = kernel.client.execute("for i = 1, 7 do p:advance() end")
+    states: list[str] = []
+
+    def is_over(message: Message) -> bool:
+        states.append(message["content"].get("data", {}).get("text/plain", ""))
+        is_own = message["parent_header"].get("msg_id") == msg_id
+        return is_own and message["content"].get("execution_state") == "idle"
+
+    kernel.wait_for(is_over)
+    assert [it for it in states if it][-1].startswith(" 70% ")
+
+
+def test_a_bar_that_is_moved_before_a_wait_is_shown_meanwhile(kernel: Conversation) -> None:
+    kernel.start("p = progress{total = 10}\np:advance(3) p:advance(4)\nsleep(3600)")
     kernel.wait_for(lambda it: " 70% " in it["content"].get("data", {}).get("text/plain", ""))
-    kernel.client.input("")
-    assert kernel.hear(msg_id).content["status"] == "ok"
+    kernel.control("interrupt_request")
 
 
 def test_a_bar_says_the_same_in_text_and_in_html(kernel: Conversation) -> None:

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IsTerminal as _, Write as _},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -111,7 +111,6 @@ enum Ending {
 /// Where a script's output goes when there is no notebook.
 #[derive(Debug, Default)]
 pub(crate) struct TerminalSink {
-    turn: Mutex<Bar>,
     ending: Mutex<Option<Ending>>,
     /// The first task that failed and that nobody awaited.
     failed_task: Mutex<Option<ErrorKind>>,
@@ -179,18 +178,49 @@ impl TerminalSink {
     }
 }
 
-/// The bar that is drawn in the last line of standard error, if there is one.
-#[derive(Debug, Default)]
+/// The bar that is drawn in the last line of standard error, if there is one. A process has one
+/// standard error, whatever runs in it.
+#[derive(Debug)]
 struct Bar {
     /// Columns it takes; 0 when there is none.
     width: usize,
+    /// Questions whose answers are typed now.
+    questions: usize,
+}
+
+static BAR: Mutex<Bar> = Mutex::new(Bar {
+    width: 0,
+    questions: 0,
+});
+
+/// One piece at a time is written, so that two streams do not mix within a line.
+fn bar() -> MutexGuard<'static, Bar> {
+    BAR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The user is being asked, until this is dropped: the last line is the question's.
+struct Asked;
+
+impl Asked {
+    fn begin() -> Self {
+        let mut bar = bar();
+        bar.end();
+        bar.questions += 1;
+        Self
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        bar().questions -= 1;
+    }
 }
 
 impl Bar {
-    /// Draws a bar over the one before. Where nobody looks, nothing is drawn.
+    /// Draws a bar over the one before. Where nobody looks, or somebody types, nothing is drawn.
     fn draw(&mut self, progress: &Progress) {
         let mut err = io::stderr().lock();
-        if !err.is_terminal() {
+        if self.questions > 0 || !err.is_terminal() {
             return;
         }
         let line = escape(&progress.line()).replace('\n', " ");
@@ -216,8 +246,7 @@ impl Bar {
 
 impl OutputSink for TerminalSink {
     fn emit(&self, output: Output) {
-        // One piece at a time, so that two streams do not mix within a line.
-        let mut bar = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bar = bar();
         // After an exit, or when nobody can read it, nothing is written any more.
         if self.is_ending.is_cancelled() {
             return;
@@ -289,6 +318,7 @@ pub(crate) struct TerminalAsk;
 impl Ask for TerminalAsk {
     fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
         Box::pin(async move {
+            let _asked = Asked::begin();
             if question.secret && is_interactive() {
                 return edited(question).await;
             }
@@ -302,12 +332,16 @@ impl Ask for TerminalAsk {
         prompt: String,
         reading: Reading,
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
-        Box::pin(runtime::spawn_blocking(move || {
-            if !prompt.is_empty() {
-                drop(write(&mut io::stderr().lock(), &prompt));
-            }
-            stdin::read(&mut io::stdin().lock(), reading)
-        }))
+        Box::pin(async move {
+            let _asked = Asked::begin();
+            let read = move || {
+                if !prompt.is_empty() {
+                    drop(write(&mut io::stderr().lock(), &prompt));
+                }
+                stdin::read(&mut io::stdin().lock(), reading)
+            };
+            runtime::spawn_blocking(read).await
+        })
     }
 }
 
@@ -357,7 +391,10 @@ pub(crate) struct EditedAsk;
 
 impl Ask for EditedAsk {
     fn ask<'a>(&'a self, _: &'a Context, question: Question) -> BoxFuture<'a, Result<String>> {
-        Box::pin(edited(question))
+        Box::pin(async move {
+            let _asked = Asked::begin();
+            edited(question).await
+        })
     }
 }
 

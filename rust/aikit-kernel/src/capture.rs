@@ -227,7 +227,8 @@ fn progress_bar(progress: &Progress) -> DisplayData {
     let (count, times) = (progress.count(), progress.times());
     // Without a value the element shows that nobody knows how much is left.
     let state = match (progress.share(), progress.is_over) {
-        (Some(share), _) => format!(" value=\"{share:.4}\""),
+        // Not rounded up: only what is done looks so.
+        (Some(share), _) => format!(" value=\"{:.4}\"", (share * 1e4).floor() / 1e4),
         (None, true) => " value=\"1\"".to_owned(),
         (None, false) => String::new(),
     };

@@ -184,7 +184,11 @@ pub(super) fn places(
     Ok((Places::Categories(known.into_iter().collect()), positions))
 }
 
-/// The numbers of a column; not-a-number where one is missing, or too large to be drawn.
+/// The numbers of a column; not-a-number where one is missing or infinite.
+///
+/// # Errors
+///
+/// `invalid_args` for what is no number, or too large to be drawn.
 pub(super) fn numbers(name: &str, column: &[Value]) -> Result<Vec<f64>> {
     let number = |(at, value): (usize, &Value)| {
         if value.is_null() {

@@ -158,7 +158,7 @@ pub(super) async fn run(
     let mut prepared = prepared.buffer_unordered(PARALLEL);
     let mut batch = Batch::default();
     let mut done = 0;
-    let meter = Meter::start(&cx.context, "Documents", Some(total as u64), BAR_DELAY);
+    let mut meter = Meter::start(&cx.context, "Documents", Some(total as u64), BAR_DELAY);
     while let Some((number, id, outcome)) = prepared.next().await {
         cx.context.check()?;
         done += 1;

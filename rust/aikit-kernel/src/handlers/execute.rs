@@ -245,7 +245,8 @@ fn no_text(name: &str, expression: &serde_json::Value) -> Error {
         serde_json::Value::Bool(_) => "a boolean",
         serde_json::Value::Array(_) => "a list",
         serde_json::Value::Object(_) => "an object",
-        serde_json::Value::Null | serde_json::Value::String(_) => "null",
+        serde_json::Value::String(_) => "a text",
+        serde_json::Value::Null => "null",
     };
     let message = format!("the user expression `{name}` must be a text, but it is {kind}");
     Error::invalid_args(message).with_hint("send its code, such as `\"1 + 1\"`")

@@ -96,7 +96,7 @@ const OPTIONS: &[Param] = &options(required(
     Kind::Any,
     "A list of records, of numbers or of pairs of x and y, a table of columns, or a list of rows \
      for a heat map; at most 50,000 points, and a million values for a histogram. Not-a-number \
-     (`0/0`), infinities and what is missing are gaps.",
+     (`0/0`), infinities and what is missing are gaps; numbers beyond 1e300 are refused.",
 ));
 
 const CHANGES: &[Param] = &options(optional(

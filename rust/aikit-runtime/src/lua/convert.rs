@@ -10,8 +10,8 @@ use crate::api::{Arg, ObjectRef, with_article};
 
 /// Deepest nesting that crosses.
 const DEPTH_MAX: usize = 128;
-/// Most values in one argument, lists and tables included: room for the million of a histogram, and
-/// for a large table of records, whose own limits say what to do.
+/// Most values in one argument, lists and tables included: room for the million of a histogram,
+/// whose own limit says what to do.
 const NODES_MAX: usize = 1 << 21;
 /// After so many the flags of interrupts and time limits are looked at.
 const NODES_BETWEEN_LOOKS: usize = 1 << 10;

@@ -40,7 +40,7 @@ fn look_of(value: &Value) -> Result<Look> {
     }
     let plain = match value {
         // A table that knows its text is shown by it.
-        Value::Table(table) if text::is_told(table) => {
+        Value::Table(table) if text::has_own(table) => {
             text::cut(value.to_string().map_err(|error| error::as_ours(&error))?)
         }
         other => text::of(other),
@@ -331,6 +331,9 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
             Some(options) => options.raw_get::<Option<Vec<String>>>("columns")?,
             None => None,
         };
+        if let Some(columns) = &columns {
+            records::check_columns(&records, columns).into_lua()?;
+        }
         let (html, plain) = if records.is_empty() {
             ("<p>no rows</p>".to_owned(), "no rows".to_owned())
         } else {
@@ -344,9 +347,6 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Function> {
                 error::to_lua(Error::invalid_args(message).with_hint(hint))
             })?
         };
-        if let Some(columns) = &columns {
-            records::check_columns(&records, columns).into_lua()?;
-        }
         let bundle = [
             ("text/html".to_owned(), Data::from(html)),
             ("text/plain".to_owned(), Data::from(plain)),

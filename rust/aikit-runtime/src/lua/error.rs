@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aikit_components::nearest;
 use aikit_core::{Context, Error, ErrorKind, Result};
-use mlua::{Lua, MultiValue, Table, Value};
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 use super::{interrupt, raw, run::Run, state::State, text, thread};
 use crate::api::with_article;
@@ -23,9 +23,7 @@ pub(super) struct Failure {
 
 impl From<mlua::Error> for Failure {
     fn from(error: mlua::Error) -> Self {
-        Self {
-            ..Self::of(Value::Error(Box::new(error)))
-        }
+        Self::of(Value::Error(Box::new(error)))
     }
 }
 
@@ -58,8 +56,8 @@ impl Failure {
     /// A table that was raised, if it says its text by a function of the script.
     pub(super) fn speaker(&self) -> Option<&Table> {
         let table = self.value.as_table()?;
-        let is_told = matches!(table.raw_get("message"), Ok(Value::String(_)));
-        (!is_told && text::is_told(table)).then_some(table)
+        let speaks = member(table, "message").is_none() && text::has_own(table);
+        speaks.then_some(table)
     }
 
     /// The same with the text that its value gave of itself.
@@ -121,8 +119,8 @@ pub(super) fn syntax(state: &State, error: &mlua::Error) -> Error {
     let hint = if message.contains("<eof>") {
         "something is not closed: look for a missing `end`, bracket or quote"
     } else if message.contains("near '<\\") {
-        "names have the letters A to Z, digits and `_`; others, such as `é`, stand in texts and \
-         comments only"
+        "names have the letters A to Z, digits and `_`, and texts stand in straight quotes: other \
+         characters, such as `é` and `“`, stand in texts and comments only"
     } else {
         "look at the place that the message names, and just before it"
     };
@@ -193,7 +191,7 @@ pub(super) async fn own_text(
     run: Arc<Run>,
     table: Table,
 ) -> Result<String, Failure> {
-    let read = |_: &Lua, value: Value| text::plain(&value).map(text::cut);
+    let read = |_: &Lua, value: Value| text::plain(&value).map(bounded);
     let read = state.lua.create_function(read)?;
     let args = MultiValue::from_iter([Value::Table(table)]);
     match state.drive_once(Arc::clone(&run), read, args).await {
@@ -212,19 +210,30 @@ pub(super) async fn own_text(
     }
 }
 
+/// A text of an error that is a table, or a number as one.
+fn member(table: &Table, key: &str) -> Option<String> {
+    let text: Option<LuaString> = table.raw_get(key).ok()?;
+    text.map(|text| text::beginning(&text, MESSAGE_BYTES_MAX))
+}
+
+/// A text that is no longer than what is kept of an error.
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
+    text
+}
+
 fn from_table(state: &State, table: &Table, text: Option<&str>) -> Error {
-    let member = |key: &str| table.raw_get::<Option<String>>(key).ok().flatten();
-    let said = member("message").or_else(|| text.map(str::to_owned));
+    let said = member(table, "message").or_else(|| text.map(str::to_owned));
     let message = said.unwrap_or_else(|| {
         let value = Value::Table(table.clone());
         format!("the script raised `{}`", text::of(&value))
     });
-    let kind = member("kind").and_then(|kind| ErrorKind::from_code(&kind));
+    let kind = member(table, "kind").and_then(|kind| ErrorKind::from_code(&kind));
     let error = match kind {
         Some(kind) => Error::new(kind, message),
         None => script(state, &message),
     };
-    match member("hint") {
+    match member(table, "hint") {
         Some(hint) => error.with_hint(hint),
         None => error,
     }

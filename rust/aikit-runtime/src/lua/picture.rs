@@ -77,9 +77,9 @@ fn refused(media_type: &str, value: &Data) -> Error {
     let given = match value {
         Data::String(text) if text.is_empty() => "an empty text".to_owned(),
         Data::String(text) => match text.char_indices().nth(SHOWN_CHARS_MAX) {
-            None => format!("the text `{text}`"),
+            None => format!("the text `{}`", text.escape_debug()),
             Some((end, _)) => {
-                let begin = text.get(..end).unwrap_or_default();
+                let begin = text.get(..end).unwrap_or_default().escape_debug();
                 format!("a text of {} bytes that begins with `{begin}`", text.len())
             }
         },

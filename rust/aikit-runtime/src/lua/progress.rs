@@ -1,11 +1,15 @@
 //! Bars that show how far a loop or a job is.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
 
 use aikit_core::{
     Error,
     engine::{Output, OutputSink},
-    meter::Meter,
+    meter::{self, Meter},
     progress::{Progress, ProgressSink},
 };
 use mlua::{Function, Lua, MetaMethod, UserData, UserDataMethods, Value};
@@ -26,39 +30,102 @@ impl ProgressSink for Shown {
 }
 
 /// A bar of a cell; it stays with the output of that cell.
-#[derive(Debug)]
-struct Bar(Meter);
+#[derive(Clone, Debug)]
+struct Bar(Arc<Mutex<Meter>>);
+
+/// The bars that have moved on from what is shown of them.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    bars: RefCell<Vec<Weak<Mutex<Meter>>>>,
+    /// Whether they will be shown without a further call.
+    is_timed: Cell<bool>,
+}
+
+impl Bar {
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        // Only the Lua thread takes it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how many steps are done. If that is not shown at once, it is when the script waits, and
+    /// at the latest when its cell ends.
+    fn update(&self, done: u64) -> mlua::Result<()> {
+        let (was_behind, is_behind) = {
+            let mut meter = self.meter();
+            let was_behind = meter.is_behind();
+            meter.update(done);
+            (was_behind, meter.is_behind())
+        };
+        if is_behind && !was_behind {
+            let state = State::current()?;
+            state.behind.bars.borrow_mut().push(Arc::downgrade(&self.0));
+            if !state.behind.is_timed.replace(true) {
+                let timer = state.run()?.cx.clock().sleep(meter::SHOW_EVERY);
+                let shown = state.spawn(async move {
+                    timer.await;
+                    if let Ok(state) = State::current() {
+                        state.behind.is_timed.set(false);
+                        catch_up(&state);
+                    }
+                });
+                shown.map_err(error::to_lua)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows the bars that are behind as they are now.
+pub(super) fn catch_up(state: &State) {
+    for bar in state.behind.bars.take() {
+        if let Some(meter) = bar.upgrade() {
+            Bar(meter).meter().catch_up();
+        }
+    }
+}
 
 impl UserData for Bar {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.0.line()));
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            Ok(this.meter().state().line())
+        });
         methods.add_meta_method(MetaMethod::Close, |_, this, _: Value| {
-            this.0.close();
+            this.meter().close();
             Ok(())
         });
         methods.add_method("update", |_, this, done: Value| {
-            this.0.update(steps("update", "done", &done)?);
-            Ok(())
+            this.update(steps("update", "done", &done)?)
         });
         methods.add_method("advance", |_, this, given: Value| {
             let given = match &given {
                 Value::Nil => 1,
                 other => steps("advance", "steps", other)?,
             };
-            this.0.update(this.0.done().saturating_add(given));
-            Ok(())
+            let done = this.meter().state().done;
+            this.update(done.saturating_add(given))
         });
         methods.add_method("close", |_, this, ()| {
-            this.0.close();
+            this.meter().close();
             Ok(())
         });
     }
 }
 
+/// A whole number from 0; a float without a fraction is one, as for Lua's own functions.
+fn whole(given: &Value) -> Option<u64> {
+    let number = match given {
+        Value::Number(_) => {
+            let state = State::current().ok()?;
+            state.lua.coerce_integer(given.clone()).ok()?
+        }
+        other => other.as_integer(),
+    };
+    u64::try_from(number?).ok()
+}
+
 /// A number of steps, from 0.
 fn steps(method: &str, argument: &str, given: &Value) -> mlua::Result<u64> {
-    let count = given.as_integer().and_then(|it| u64::try_from(it).ok());
-    count.ok_or_else(|| {
+    whole(given).ok_or_else(|| {
         let shown = text::of(given);
         let message =
             format!("`bar:{method}`: `{argument}` must be a whole number from 0, not `{shown}`");
@@ -81,14 +148,12 @@ pub(super) fn function(lua: &Lua) -> mlua::Result<Function> {
         let total = match &total {
             Value::Nil => None,
             given => {
-                let count = given.as_integer().and_then(|it| u64::try_from(it).ok());
-                Some(count.ok_or_else(|| wrong("total", "a whole number from 0", given))?)
+                Some(whole(given).ok_or_else(|| wrong("total", "a whole number from 0", given))?)
             }
         };
         let run = State::current()?.run()?;
         let meter = Meter::start(&run.cx, label, total, Duration::ZERO);
-        run.cell.meters.add(&meter);
-        lua.create_userdata(Bar(meter))
+        lua.create_userdata(Bar(Arc::new(Mutex::new(meter))))
     })?;
     let refuse = lua.create_function(|_, given: Value| {
         let message = format!(
@@ -99,7 +164,15 @@ pub(super) fn function(lua: &Lua) -> mlua::Result<Function> {
                     and `label`";
         Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
     })?;
-    lua.load(LOOPS).set_name("=[aikit]").call((start, refuse))
+    let unknown = lua.create_function(|_, name: Value| {
+        let name = text::plain(&name)?;
+        let message = format!("`progress`: there is no option `{name}`");
+        let hint = "give `total` and `label` alone: `progress{total = 10, label = 'Files'}`";
+        Err::<(), _>(error::to_lua(Error::invalid_args(message).with_hint(hint)))
+    })?;
+    lua.load(LOOPS)
+        .set_name("=[aikit]")
+        .call((start, refuse, unknown))
 }
 
 fn wrong(option: &str, expected: &str, given: &Value) -> mlua::Error {
@@ -112,12 +185,14 @@ fn wrong(option: &str, expected: &str, given: &Value) -> mlua::Error {
 /// In Lua, so that an iterator of the script may wait. The bar is the closing value of the loop:
 /// it ends however the loop does.
 const LOOPS: &str = r#"
-local start, refuse = ...
-local type, next, rawlen, tointeger = type, next, rawlen, math.tointeger
+local start, refuse, unknown = ...
+local type, next, rawget, rawlen, tointeger = type, next, rawget, rawlen, math.tointeger
 local function is_options(work)
-  if next(work) == nil then return false end
+  if rawlen(work) > 0 or (rawget(work, "label") == nil and rawget(work, "total") == nil) then
+    return false
+  end
   for name in next, work do
-    if name ~= "label" and name ~= "total" then return false end
+    if name ~= "label" and name ~= "total" then unknown(name) end
   end
   return true
 end

@@ -191,7 +191,8 @@ pub(super) fn problem(table: &Table) -> String {
 ///
 /// `invalid_args`, with the columns there are.
 pub(super) fn check_columns(table: &Table, wanted: &[String]) -> Result<()> {
-    let Some(found) = find(table, None, &mut Budget::new()) else {
+    let mut budget = Budget::new();
+    let Some(found) = find(table, None, &mut budget) else {
         return Ok(());
     };
     let mut missing: Vec<&String> = wanted
@@ -204,12 +205,10 @@ pub(super) fn check_columns(table: &Table, wanted: &[String]) -> Result<()> {
             break;
         }
         if let Ok(record) = table.raw_get::<Table>(position) {
-            let is_nil = |it: &&String| {
-                record
-                    .raw_get(it.as_str())
-                    .is_ok_and(|it: Value| it.is_nil())
-            };
-            missing.retain(is_nil);
+            missing.retain(|it| {
+                let value = record.raw_get(it.as_str());
+                budget.take_node() && value.is_ok_and(|it: Value| it.is_nil())
+            });
         }
     }
     if missing.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use aikit_core::{Context, engine::OutputSink, meter::Meters, tracker::Execution};
+use aikit_core::{Context, engine::OutputSink, tracker::Execution};
 
 use super::{fate::Fate, task::FailedTasks};
 
@@ -16,8 +16,6 @@ pub(super) struct OfCell {
     pub(super) shell: Option<Arc<str>>,
     /// Whether the code of the cell must stop.
     pub(super) asked: AtomicBool,
-    /// Its bars; they are shown as they are when it ends.
-    pub(super) meters: Meters,
     /// Whether it has ended; what still runs of it are its tasks.
     pub(super) is_over: AtomicBool,
 }

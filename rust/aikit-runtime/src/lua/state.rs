@@ -22,6 +22,7 @@ use super::{
     names::{self, Look, Names},
     pending::Pending,
     polled::Tracked,
+    progress::Behind,
     resumed,
     run::Run,
     shells::{Cells, Turns},
@@ -82,6 +83,8 @@ pub(super) struct State {
     pub(super) listeners: Listeners,
     /// Which run waits for which, by their addresses; both live as long as they stand here.
     waits: RefCell<Vec<(usize, usize)>>,
+    /// Bars that are not shown as they are.
+    pub(super) behind: Behind,
     /// The cells that run.
     pub(super) cells: Cells,
     /// Who of a shell must go on before others of it do.
@@ -130,6 +133,7 @@ impl State {
             driven: RefCell::default(),
             listeners: Listeners::default(),
             waits: RefCell::default(),
+            behind: Behind::default(),
             cells: Cells::default(),
             turns: Turns::default(),
             suspended: RefCell::default(),
@@ -237,6 +241,7 @@ impl State {
             return outcome;
         };
         match failure.speaker().cloned() {
+            // Whoever is asked to stop says no more.
             Some(table) if !run.is_asked() => {
                 let text = error::own_text(self, run, table).await?;
                 Err(failure.with_text(text))

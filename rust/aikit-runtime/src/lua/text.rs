@@ -75,11 +75,12 @@ pub(super) fn plain(value: &Value) -> mlua::Result<String> {
     }
 }
 
-/// Whether a table says its text by a function of the script.
-pub(super) fn is_told(table: &Table) -> bool {
-    table
+/// Whether a table says its text by a function of the script. As Lua does, this asks no `__index`.
+pub(super) fn has_own(table: &Table) -> bool {
+    let told = table
         .metatable()
-        .is_some_and(|metatable| metatable.contains_key("__tostring").unwrap_or(false))
+        .map(|metatable| metatable.raw_get::<Value>("__tostring"));
+    matches!(told, Some(Ok(told)) if !told.is_nil())
 }
 
 /// A float as Lua writes it: `1.0`, `1e+100`.

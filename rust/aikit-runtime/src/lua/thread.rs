@@ -17,7 +17,7 @@ use super::{
     complete::Names,
     convert, error,
     interrupt::{self, Control, Ownership},
-    listener,
+    listener, progress,
     run::Run,
     sandbox,
     state::State,
@@ -180,7 +180,8 @@ async fn serve(state: &std::rc::Rc<State>, mut jobs: mpsc::UnboundedReceiver<Job
                 let told = listener::catch_up(&state, &run).await;
                 // What the cell itself failed with comes first.
                 let outcome = outcome.and_then(|shown| told.map(|()| shown));
-                run.cell.meters.catch_up();
+                let outcome = outcome.and_then(|shown| not_interrupted(&run.cx).map(|()| shown));
+                progress::catch_up(&state);
                 state.cells.end(&run);
                 // Before the answer: it still belongs to the cell.
                 drop(failed_tasks);
@@ -266,6 +267,15 @@ pub(super) fn stop_until(
             control.signal_unless(&is_over);
         }
     }));
+}
+
+/// Refuses what a cell came to that was interrupted: it may have caught that and ended before the
+/// next look.
+fn not_interrupted(cx: &Context) -> Result<()> {
+    match cx.check() {
+        Err(reason) if reason.kind() == ErrorKind::Interrupted => Err(reason),
+        _ => Ok(()),
+    }
 }
 
 /// The error of a run that was stopped, with the reason its Context knows.

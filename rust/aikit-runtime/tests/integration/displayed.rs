@@ -111,3 +111,19 @@ fn a_column_of_any_row_is_there() {
         assert!(!text(&displayed(&fixture, code), "text/html").is_empty());
     }
 }
+
+#[test]
+fn a_histogram_takes_its_million_from_a_script() {
+    let fixture = Fixture::new();
+    fixture
+        .run("many = {} for i = 1, 1000000 do many[i] = i % 7 end")
+        .unwrap();
+    let bars = fixture.shown("#plot{kind = 'histogram', data = many}:vega_lite().data.values");
+    assert_eq!(bars, "7");
+    let error = fixture.fails("many[1000001] = 1\nplot{kind = 'histogram', data = many}");
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert_eq!(
+        error.message(),
+        "`plot`: `data` has 1000001 values, and a chart takes 1000000"
+    );
+}

@@ -202,6 +202,14 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "return setmetatable({}, {__tostring = function() while true do end end})",
     ),
     (
+        "endless look for the text of what was raised",
+        "while true do pcall(error, setmetatable({}, setmetatable({}, {__index = function() while true do end end}))) end",
+    ),
+    (
+        "columns of many records",
+        "local r = {} for i = 1, 300000 do r[i] = {a = i} end local c = {} for i = 1, 1000 do c[i] = 'c' .. i end while true do pcall(display.table, r, {columns = c}) end",
+    ),
+    (
         "endless text of what was raised",
         "error(setmetatable({}, {__tostring = function() while true do end end}))",
     ),
@@ -261,6 +269,16 @@ fn a_loop_stops_again_and_again() {
         assert_eq!(error.kind(), ErrorKind::Interrupted);
     }
     assert_eq!(fixture.shown("1 + 1"), "2");
+}
+
+#[test]
+fn a_cell_that_catches_its_interrupt_and_ends_is_interrupted() {
+    let fixture = Arc::new(Fixture::new());
+    for _ in 0..200 {
+        // There is not always a look between the catch and the end.
+        let error = interrupt(&fixture, "pcall(sleep, 3600)");
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+    }
 }
 
 #[test]
