@@ -10,6 +10,7 @@ import argparse
 import errno
 import json
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -304,7 +305,7 @@ def main(command: str, arguments: Sequence[str]) -> None:
     parser = _PARSERS[command](f"aikit {command}")
     options, others = parser.parse_known_args(arguments)
     if others:
-        _refuse_others(command, others)
+        _refuse_others(command, parser, arguments)
     if command == "install":
         env = dict(options.env) if options.env else None
         folder = install(
@@ -329,17 +330,35 @@ def main(command: str, arguments: Sequence[str]) -> None:
             sys.stdout.write("".join(lines) or "no kernel spec starts Aikit\n")
 
 
-def _refuse_others(command: str, others: Sequence[str]) -> NoReturn:
+def _refuse_others(
+    command: str, parser: argparse.ArgumentParser, arguments: Sequence[str]
+) -> NoReturn:
     """Says of what no option takes where it may belong: people write names as `pip` takes them."""
+    parser.set_defaults(name=None)  # to tell the usual name from none
+    options, others = parser.parse_known_args(arguments)
     done = {"install": "install", "uninstall": "remove"}.get(command)
     name = others[0]
-    if done and len(others) == 1 and NAME_PATTERN.fullmatch(name) and not name.startswith("-"):
+    is_name = len(others) == 1 and NAME_PATTERN.fullmatch(name) and not name.startswith("-")
+    if done and is_name and options.name is None:
+        at = _place_of(name, parser, arguments)
+        proposed = ["aikit", command, *arguments[:at], "--name", *arguments[at:]]
         raise InvalidArgsError(
             f"`{name}` is given without its option",
-            hint=f"to {done} a kernel of that name: `aikit {command} --name {name}`",
+            hint=f"to {done} a kernel of that name: `{shlex.join(proposed)}`",
         )
     raise InvalidArgsError(
         "unrecognized arguments: " + " ".join(others), hint=f"see `aikit {command} --help`"
+    )
+
+
+def _place_of(other: str, parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
+    """Where the only argument stands that no option takes; values of options may read the same."""
+    places = (at for at, it in enumerate(arguments) if it == other)
+    mark = ""
+    return next(
+        at
+        for at in places
+        if parser.parse_known_args([*arguments[:at], mark, *arguments[at + 1 :]])[1] == [mark]
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from papermill.models import Parameter
@@ -46,7 +47,8 @@ class LuaTranslator(Translator):  # type: ignore[misc]  # papermill has no types
         """Returns a Lua expression with that value.
 
         Raises:
-            InvalidArgsError: If Lua has no such value: an integer beyond 64 bits, an object.
+            InvalidArgsError: If Lua has no such value: an integer below -2^63 or above 2^63 - 1, an
+                object.
         """
         return _written("a parameter", val)
 
@@ -156,10 +158,12 @@ def _expression(value: object, depth: int) -> str:  # noqa: PLR0911  # one for e
 def _integer(value: int) -> str:
     if not INTEGER_LEAST <= value <= INTEGER_MOST:
         bits = value.bit_length()
-        shown = f"the number {value}" if bits <= BITS_SHOWN_MAX else f"a number of {bits} bits"
+        is_short = bits <= BITS_SHOWN_MAX
+        # Python refuses to write more than some thousand digits.
+        shown = f"the number {int(value)}" if is_short else f"a number of {bits} bits"
         raise _RefusedError(
-            f"has {shown}, and Lua has no integer of more than 64 bits",
-            hint="hand it over as a text, or as a float",
+            f"has {shown}, and Lua's integers go from -2^63 to 2^63 - 1",
+            hint="hand it over as a text" + (", or as a float" if is_short else ""),
         )
     # The least one is no literal of Lua: its digits alone would be a float.
     return "math.mininteger" if value == INTEGER_LEAST else str(int(value))
@@ -224,12 +228,13 @@ class _Token(NamedTuple):
     end: int
 
 
-# Long strings and comments first: their brackets are no operators. Whatever is none of these is
-# one character.
+# Long strings and comments first: their brackets are no operators, and without an end they go on to
+# that of the cell. Whatever is none of these is one character.
 _TOKEN = re.compile(
     r"""
-      (?P<comment>--(?:\[(?P<level>=*)\[.*?\](?P=level)\]|[^\n]*))
-    | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\[(?P<equals>=*)\[.*?\](?P=equals)\])
+      (?P<comment>--(?:\[(?P<level>=*)\[.*?(?:\](?P=level)\]|\Z)|[^\n]*))
+    | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'
+        |\[(?P<equals>=*)\[.*?(?:\](?P=equals)\]|\Z))
     | (?P<number>0[xX][0-9a-fA-F.]+(?:[pP][+-]?[0-9]+)?
         |(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
@@ -253,54 +258,94 @@ _CONTINUES = (_OPERATORS - {"#", "not", "="}) | {".", ":"}
 
 
 def _tokens(source: str) -> list[_Token]:
-    kinds = ("comment", "string", "number", "name", "space", "other")
-    tokens = []
-    for match in _TOKEN.finditer(source):
-        kind = next(it for it in kinds if match[it] is not None)
-        if kind != "space":
-            tokens.append(_Token(kind, match[0], match.start(), match.end()))
-    return tokens
+    return [
+        _Token(match.lastgroup or "", match[0], match.start(), match.end())
+        for match in _TOKEN.finditer(source)
+        if match.lastgroup != "space"
+    ]
 
 
 def _assignments(source: str) -> Iterator[_Assignment]:
     """The assignments of names at the top level, in their order."""
     tokens = _tokens(source)
+    starts = [it.start for it in tokens]
     code = [it for it in tokens if it.kind != "comment"]
     depth, position = 0, 0
     while position < len(code):
         token = code[position]
         depth += (token.text in _OPENS) - (token.text in _CLOSES)
         is_first = position == 0 or not _goes_on(code[position - 1], token)
-        names, start = _names(code, position) if depth == 0 and is_first else ([], 0)
-        if names and start < len(code):
+        targets, start = _targets(code, position) if depth == 0 and is_first else ([], 0)
+        if targets and start < len(code):
             values, position = _values(code, start)
-            behind = _comment_behind(source, tokens, code[position - 1].end)
+            end = code[position - 1].end
+            behind = _comment_behind(source, tokens, starts, end)
+            last_line = source.rfind("\n", code[start].start, end)
             # Of a call that gives several values only Lua could tell the others.
-            for name, (first, last) in zip(names, values, strict=False):
-                comment = _comment_behind(source, tokens, last.end)
-                if "\n" not in source[last.end : code[position - 1].end]:
+            for name, (first, last) in zip(targets, values, strict=False):
+                comment = _comment_behind(source, tokens, starts, last.end)
+                if last.end > last_line:
                     comment = comment or behind
-                yield _Assignment(name, source[first.start : last.end], comment)
+                if name:
+                    yield _Assignment(name, source[first.start : last.end], comment)
         else:
             position += 1
 
 
-def _names(code: list[_Token], position: int) -> tuple[list[str], int]:
-    """The names that a statement assigns, and where its values begin; none where it is another."""
-    names = []
-    while position < len(code) and code[position].kind == "name":
-        names.append(code[position].text)
-        position += 1
-        # `<const>` and `<close>`.
-        if [it.text for it in code[position : position + 3 : 2]] == ["<", ">"]:
-            position += 3
-        sign = code[position].text if position < len(code) else ""
-        position += 1
+def _targets(code: list[_Token], position: int) -> tuple[list[str], int]:
+    """The names that a statement assigns, and where its values begin; none where it is another.
+
+    What it assigns and is no name, such as `t.field`, has an empty one.
+    """
+    targets = []
+    while (end := _end_of_target(code, position)) > position:
+        is_name = end == position + 1 or code[position + 1].text == "<"
+        targets.append(code[position].text if is_name else "")
+        sign = code[end].text if end < len(code) else ""
+        position = end + 1
         if sign == "=":
-            return names, position
+            return targets, position
         if sign != ",":
             break
     return [], position
+
+
+def _end_of_target(code: list[_Token], start: int) -> int:
+    """Where a target of an assignment ends, a name or `f(x).y[1]`; its start where it is none."""
+    if not _is_name(code, start):
+        return start
+    end = start + 1
+    # `<const>` and `<close>`.
+    if [it.text for it in code[end : end + 3 : 2]] == ["<", ">"]:
+        return end + 3
+    while end < len(code):
+        if code[end].text in (".", ":"):
+            if not _is_name(code, end + 1):
+                return start
+            end += 2
+        elif code[end].kind == "string":
+            end += 1
+        elif code[end].text in ("(", "[", "{"):
+            end = _end_of_bracket(code, end)
+        else:
+            break
+    return end
+
+
+def _is_name(code: list[_Token], position: int) -> bool:
+    return (
+        position < len(code) and code[position].kind == "name" and code[position].text not in WORDS
+    )
+
+
+def _end_of_bracket(code: list[_Token], position: int) -> int:
+    depth = 0
+    while position < len(code):
+        depth += (code[position].text in _OPENS) - (code[position].text in _CLOSES)
+        position += 1
+        if depth == 0:
+            break
+    return position
 
 
 def _values(code: list[_Token], start: int) -> tuple[list[tuple[_Token, _Token]], int]:
@@ -323,9 +368,8 @@ def _goes_on(before: _Token, token: _Token) -> bool:
         return True
     if before.kind != "string" and before.text in (_OPERATORS | {".", ":"}):
         return True
-    if token.kind in ("string", "other") and token.text not in ("::", ";"):
-        return token.kind == "other" and (token.text in _CONTINUES)
-    return token.text in ("and", "or")
+    # No statement begins with a text: it is what the function before it is called with.
+    return token.kind == "string" or token.text in _CONTINUES
 
 
 def _end_of_expression(code: list[_Token], start: int) -> int:
@@ -347,9 +391,12 @@ def _end_of_expression(code: list[_Token], start: int) -> int:
     return position
 
 
-def _comment_behind(source: str, tokens: list[_Token], end: int) -> str:
-    """The comment in the line where a value ends."""
-    following = next((it for it in tokens if it.start >= end and it.text not in ";,"), None)
+def _comment_behind(source: str, tokens: list[_Token], starts: list[int], end: int) -> str:
+    """The comment in the line where a value ends; `starts` has those of the tokens."""
+    position = bisect_left(starts, end)
+    while position < len(tokens) and tokens[position].text in (";", ","):
+        position += 1
+    following = tokens[position] if position < len(tokens) else None
     if following is None or following.kind != "comment" or "\n" in source[end : following.start]:
         return ""
     return following.text.removeprefix("--").strip("-[]= \n")

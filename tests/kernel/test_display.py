@@ -64,10 +64,12 @@ def test_a_bar_stays_where_its_loop_was_left(kernel: Conversation) -> None:
 
 def test_a_bar_that_is_moved_by_hand_shows_how_far_it_came(kernel: Conversation) -> None:
     heard = kernel.execute("p = progress{total = 10}\np:advance(3)\np:advance(4)")
+    assert heard.content["status"] == "ok"
     assert shown(heard)[0][2].startswith("  0% ")
     assert shown(heard)[-1][2].startswith(" 70% ")
     # Also when the cell fails.
     heard = kernel.execute("p = progress{total = 10}\np:update(9)\nerror('x')")
+    assert heard.content["status"] == "error"
     assert shown(heard)[-1][2].startswith(" 90% ")
 
 

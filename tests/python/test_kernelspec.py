@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -323,27 +324,60 @@ def test_a_wrong_command_line_says_what_is_wrong_and_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("command", "message", "hint"),
+    ("given", "does", "proposed"),
     [
+        ("install mine", "install", "install --name mine"),
+        ("uninstall mine", "remove", "uninstall --name mine"),
+        ("install --user mine", "install", "install --user --name mine"),
+        ("uninstall mine --prefix /opt", "remove", "uninstall --name mine --prefix /opt"),
         (
+            "install --display-name mine mine --env A 'b c'",
             "install",
-            "`mine` is given without its option",
-            "to install a kernel of that name: `aikit install --name mine`",
+            "install --display-name mine --name mine --env A 'b c'",
         ),
         (
-            "uninstall",
-            "`mine` is given without its option",
-            "to remove a kernel of that name: `aikit uninstall --name mine`",
+            "install --env mine it mine --display-name=mine",
+            "install",
+            "install --env mine it --name mine --display-name=mine",
         ),
-        ("list", "unrecognized arguments: mine", "see `aikit list --help`"),
+        (
+            "install mine --display-name 'Mine, $HOME' --sys-prefix",
+            "install",
+            "install --name mine --display-name 'Mine, $HOME' --sys-prefix",
+        ),
     ],
 )
 def test_a_name_without_its_option_is_told_where_it_belongs(
-    home: Path, capsys: pytest.CaptureFixture[str], command: str, message: str, hint: str
+    home: Path, capsys: pytest.CaptureFixture[str], given: str, does: str, proposed: str
 ) -> None:
-    assert main([command, "mine"]) == 2
-    error = capsys.readouterr().err
-    assert error == f"error: {message}\nhint: {hint}\n"
+    assert main(shlex.split(given)) == 2
+    assert capsys.readouterr().err == (
+        "error: `mine` is given without its option\n"
+        f"hint: to {does} a kernel of that name: `aikit {proposed}`\n"
+    )
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "others"),
+    [
+        ("list mine", "mine"),
+        ("install --name mine extra", "extra"),
+        ("install extra --name mine", "extra"),
+        ("install --name=mine extra", "extra"),
+        ("install --name aikit extra", "extra"),
+        ("install one two", "one two"),
+        ("uninstall --name mine --user extra", "extra"),
+    ],
+)
+def test_what_is_no_name_without_its_option_is_not_taken_for_one(
+    home: Path, capsys: pytest.CaptureFixture[str], given: str, others: str
+) -> None:
+    command, *arguments = given.split()
+    assert main([command, *arguments]) == 2
+    assert capsys.readouterr().err == (
+        f"error: unrecognized arguments: {others}\nhint: see `aikit {command} --help`\n"
+    )
     assert not home.exists()
 
 

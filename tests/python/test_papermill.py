@@ -113,31 +113,59 @@ def _without_empty(value: Any) -> Any:  # noqa: ANN401  # any data
 
 
 @pytest.mark.parametrize(
-    ("value", "message"),
+    ("value", "problem", "hint"),
     [
-        (2**63, "more than 64 bits"),
-        (-(2**63) - 1, "more than 64 bits"),
-        ([{"a": 2**70}], "more than 64 bits"),
-        (object(), "type object"),
-        ({None: 1}, "which is no text"),
-        ("\ud800", "half of a character"),
+        (
+            2**63,
+            "has the number 9223372036854775808, and Lua's integers go from -2^63 to 2^63 - 1",
+            "hand it over as a text, or as a float",
+        ),
+        (
+            [{"a": -(2**63) - 1}],
+            "has the number -9223372036854775809, and Lua's integers go from -2^63 to 2^63 - 1",
+            "hand it over as a text, or as a float",
+        ),
+        (
+            1 - (1 << 256),
+            f"has the number -{(1 << 256) - 1}, and Lua's integers go from -2^63 to 2^63 - 1",
+            "hand it over as a text, or as a float",
+        ),
+        (
+            1 << 256,
+            "has a number of 257 bits, and Lua's integers go from -2^63 to 2^63 - 1",
+            "hand it over as a text",
+        ),
+        # Python itself refuses to write so many digits, also for the name of a test.
+        pytest.param(
+            -(1 << 20000),
+            "has a number of 20001 bits, and Lua's integers go from -2^63 to 2^63 - 1",
+            "hand it over as a text",
+            id="digits",
+        ),
+        (
+            object(),
+            "has a value of type object, which Lua does not have",
+            "give None, booleans, numbers, texts, lists and dicts of these",
+        ),
+        (
+            {None: 1},
+            "has the key `None`, which is no text",
+            "give dicts whose keys are texts",
+        ),
+        (
+            "\ud800",
+            "has the half of a character, '\\ud800'",
+            "decode the text with the encoding it was written in",
+        ),
     ],
 )
-def test_what_lua_has_not_is_refused(value: object, message: str) -> None:
-    with pytest.raises(errors.InvalidArgsError, match=message):
+def test_what_lua_has_not_is_refused(value: object, problem: str, hint: str) -> None:
+    with pytest.raises(errors.InvalidArgsError) as caught:
         LuaTranslator.translate(value)
-    with pytest.raises(errors.InvalidArgsError, match="the parameter `given` .*" + message):
+    assert (caught.value.message, caught.value.hint) == (f"a parameter {problem}", hint)
+    with pytest.raises(errors.InvalidArgsError) as caught:
         LuaTranslator.codify({"fine": 1, "given": value})
-
-
-def test_a_refused_number_is_shown_unless_it_is_long() -> None:
-    with pytest.raises(
-        errors.InvalidArgsError, match=r"`given` has the number 9223372036854775808,"
-    ):
-        LuaTranslator.codify({"given": 2**63})
-    # Python itself refuses to write so many digits.
-    with pytest.raises(errors.InvalidArgsError, match=r"has a number of 20001 bits"):
-        LuaTranslator.codify({"given": 1 << 20000})
+    assert (caught.value.message, caught.value.hint) == (f"the parameter `given` {problem}", hint)
 
 
 def test_endless_nesting_is_refused() -> None:
@@ -212,8 +240,13 @@ first, second = f()
 last, nothing_for_it = 1
 j, t.field = 1, 2
 t.field, k = 1, 2
-for l, m in pairs(t) do end
-local n, o
+f("x", {1}).field["y"]:z(3) [1], l, t[1] = 1, 2, 3 -- of three
+t.field = function() p = 1 end
+m, n = f "x, y", f{1}
+for o, p in pairs(t) do end
+local q, r
+if t[1] < 2 then s = 3 end
+u = 1
 """
 
 
@@ -232,29 +265,73 @@ def test_one_assignment_may_have_several_parameters() -> None:
         # What a call gives beside its first value only Lua could tell.
         ("first", "f()", ""),
         ("last", "1", ""),
+        ("j", "1", ""),
+        ("k", "2", ""),
+        ("l", "2", "of three"),
+        ("m", 'f "x, y"', ""),
+        ("n", "f{1}", ""),
+        ("u", "1", ""),
     ]
 
 
+# Far more than people write: with a search through all of it for each name this takes minutes.
+MANY = 20_000
+
+
+def test_a_cell_of_many_assignments_tells_each() -> None:
+    source = "".join(f"a{at} = {at} -- no. {at}\n" for at in range(MANY))
+    found = LuaTranslator.inspect({"source": source})
+    assert [(it.name, it.default, it.help) for it in found] == [
+        (f"a{at}", str(at), f"no. {at}") for at in range(MANY)
+    ]
+
+
+def test_an_assignment_of_many_names_tells_each() -> None:
+    names = ", ".join(f"a{at}" for at in range(MANY))
+    values = ", ".join(str(at) for at in range(MANY))
+    found = LuaTranslator.inspect({"source": f"local {names} =\n{values} -- all"})
+    assert [(it.name, it.default, it.help) for it in found] == [
+        (f"a{at}", str(at), "all") for at in range(MANY)
+    ]
+
+
+def test_a_cell_of_many_brackets_without_an_end_tells_what_is_before() -> None:
+    found = LuaTranslator.inspect({"source": "x = 1\n" + "--[[\n" * MANY})
+    assert [(it.name, it.default) for it in found] == [("x", "1")]
+
+
 @pytest.mark.parametrize(
-    "source",
+    ("source", "told"),
     [
-        "",
-        "=",
-        "x =",
-        "x, x =",
-        "x, = 1",
-        "x <const = 1",
-        "x, x",
-        "x = {",
-        "[[",
-        '"',
-        "end end",
-        "x = )",
-        "\0",
+        ("", []),
+        ("=", []),
+        ("= 1", []),
+        ("x =", []),
+        ("x, x =", []),
+        ("x, = 1", []),
+        ("x <const = 1", []),
+        ("x <const> .y = 1", []),
+        ("x, x", []),
+        ("x. = 1", []),
+        ("x[1 = 1", []),
+        ("x, f( = 1, 2", []),
+        ("x = {", [("x", "{")]),
+        ("x = 1, , 2", [("x", "1")]),
+        ("[[", []),
+        ("x = 1 --[[ y\nz = 2", [("x", "1")]),
+        ("x = [=[ ]]\nz = 2", [("x", "[=[ ]]\nz = 2")]),
+        ('"', []),
+        ("end end", []),
+        ("end = 1", []),
+        ("x, end = 1, 2", []),
+        ("x, t.end = 1, 2", []),
+        ("x = )", [("x", ")")]),
+        ("\0", []),
     ],
 )
-def test_a_cell_that_is_no_lua_tells_nothing_and_harms_nobody(source: str) -> None:
-    assert all(it.name == "x" for it in LuaTranslator.inspect({"source": source}))
+def test_a_cell_that_is_no_lua_harms_nobody(source: str, told: list[tuple[str, str]]) -> None:
+    found = LuaTranslator.inspect({"source": source})
+    assert [(it.name, it.default) for it in found] == told
 
 
 def notebook(path: Path, *codes: str) -> Path:
