@@ -262,8 +262,9 @@ async fn add_members(
     }
     let Ok(names) = names.read() else { return };
     let Some(name) = names.get(owner) else { return };
-    for (member, kind) in &name.members {
-        found.add(member, if *kind == "variable" { "field" } else { kind });
+    for (member, known) in &name.members {
+        let is_field = known.kind == "variable";
+        found.add(member, if is_field { "field" } else { known.kind });
     }
     if let Some(class) = name.class.and_then(api::class) {
         for method in class.methods {
