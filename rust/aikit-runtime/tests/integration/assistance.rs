@@ -85,6 +85,9 @@ fn known_values_of_arguments_are_completed() {
             .run(
                 "index = RAG.open()
                  Hook.register('tool.before', function() end, {name = 'seen'})
+                 for _, odd in ipairs{'a\"b', \"a'b\", 'a\\\\b', 'a\\tb'} do
+                   Hook.register('tool.before', function() end, {name = odd})
+                 end
                  Tool.create{name = 'count_sheep', summary = 'Counts.', fn = function() end}",
             )
             .unwrap();
@@ -106,6 +109,15 @@ fn known_values_of_arguments_are_completed() {
             ("Tool.invoke('count_words', 'li|", &["line.csv"]),
             ("Tool.get'count_w|", &["count_words"]),
             ("Agent{tools = {'count_words', 'count_s|", &["count_sheep"]),
+            ("Agent{tools = {'te|", &["text"]),
+            ("Tool.get('te|", &[]),
+            ("Hook.use('cost|", &["cost_limit"]),
+            ("t[1].invoke('count_|", &[]),
+            ("x().plot{kind = 'li|", &["line.csv"]),
+            (
+                "Hook.register('tool.before', function(c) return c, 'li|",
+                &["line.csv"],
+            ),
             ("Hook.register('tool.b|", &["tool.before"]),
             ("Hook.register({'x', 'tool.b|", &["tool.before"]),
             ("Hook.unregister('|", &["seen"]),
