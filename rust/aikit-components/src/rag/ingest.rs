@@ -69,11 +69,14 @@ impl IngestOptions {
     ///
     /// `invalid_args` that names the option which does not fit.
     pub fn from_value(given: Value) -> Result<Self> {
-        check_word(&given, "gone", &["delete", "keep"])?;
+        check_word(&given, "gone", GONE)?;
         let read: Result<Self> = given.deserialize();
         read.map_err(|error| error.with_hint("the options are `gone` and `metadata`"))
     }
 }
+
+/// What may happen to documents whose source is gone, by name.
+pub const GONE: &[&str] = &["delete", "keep"];
 
 /// What an ingest did.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -59,11 +59,11 @@ pub use self::{
     embedders::{EMBEDDERS, Embedder, EmbedderKind},
     evaluate::{CUTOFFS_DEFAULT, EvaluateOptions, Evaluation, Judged, Latency, Level, Measures},
     fuse::Fusion,
-    ingest::{Failure, Gone, IngestOptions, IngestReport, Skipped},
+    ingest::{Failure, GONE, Gone, IngestOptions, IngestReport, Skipped},
     loaders::{LOADERS, Loader},
     packages::{Finder, find_packages_with},
     place::store_path,
-    search::{Hit, K_DEFAULT, K_MAX, Mode, SearchOptions, StageScores},
+    search::{FUSIONS, Hit, K_DEFAULT, K_MAX, MODES, Mode, SearchOptions, StageScores},
     sources::{Record, Source},
     tool::ToolOptions,
 };

@@ -19,6 +19,12 @@ use super::{
 };
 use crate::nearest;
 
+/// Every kind of search, by name.
+pub const MODES: &[&str] = &["hybrid", "dense", "keyword"];
+
+/// Every way to make one order of two, by name.
+pub const FUSIONS: &[&str] = &["convex", "rrf"];
+
 /// Hits of a search that names no number.
 pub const K_DEFAULT: usize = 5;
 
@@ -86,8 +92,8 @@ impl SearchOptions {
     ///
     /// `invalid_args` that names the option which does not fit.
     pub fn from_value(given: Value) -> Result<Self> {
-        check_word(&given, "mode", &["hybrid", "dense", "keyword"])?;
-        check_word(&given, "fusion", &["convex", "rrf"])?;
+        check_word(&given, "mode", MODES)?;
+        check_word(&given, "fusion", FUSIONS)?;
         given.deserialize().map_err(|error| {
             error.with_hint(
                 "the options are `k`, `mode`, `fusion`, `dense_weight`, `min_score`, `filter`",

@@ -67,7 +67,7 @@ const OPTIONS: &[Param] = &[
         Kind::List(&tool::TOOL),
         "Tools: names, groups such as `text`, functions, `Tool`s.",
     )
-    .listed("Tool", "list"),
+    .listed_or("Tool", "list", tool::GROUPS),
     optional("limits", Kind::Options(LIMITS), "Bounds of one run."),
     optional(
         "approve",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aikit_components::{hooks, security::approval::FunctionApprover};
 use aikit_core::{
     Error, Result, Value,
-    hook::{FunctionHook, HookAction, HookInfo, HookOptions, HookPoint, Points},
+    hook::{FunctionHook, HookAction, HookInfo, HookOptions, HookPoint, PRIORITIES, Points},
     value::Map,
 };
 
@@ -34,7 +34,17 @@ const PRIORITY: Param = optional(
     Kind::Either(&[Kind::String, Kind::Integer]),
     "Higher ones are asked first: `highest`, `high`, `normal`, `low`, `lowest`, or a whole number.",
 )
-.one_of(&["highest", "high", "normal", "low", "lowest"]);
+.one_of(PRIORITY_NAMES);
+
+const PRIORITY_NAMES: &[&str] = &{
+    let mut names = [""; PRIORITIES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = PRIORITIES[at].0;
+        at += 1;
+    }
+    names
+};
 
 const TIMEOUT: Param = optional(
     "timeout_s",
@@ -182,15 +192,15 @@ const RETRY: &[Param] = &[
     ),
 ];
 
-const BUILT_IN: &[&str] = &[
-    "logging",
-    "metrics",
-    "cache",
-    "rate_limit",
-    "retry",
-    "cost_limit",
-    "approval",
-];
+const BUILT_IN: &[&str] = &{
+    let mut names = [""; hooks::BUILT_INS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = hooks::BUILT_INS[at].name;
+        at += 1;
+    }
+    names
+};
 
 const NAMED: &[Param] = &[required("name", Kind::String, "Its name.").listed("Hook", "list")];
 

@@ -52,7 +52,8 @@ const CONFIGURE: &[Param] = &[
     optional(
         "level",
         Kind::String,
-        "The least severe level that the script's records are given out at.",
+        "The least severe level that the script's records are given out at: `trace`, `debug`, \
+         `info`, `warn`, `error` or `fatal`.",
     )
     .one_of(LEVELS),
     optional(
@@ -90,9 +91,12 @@ const CREATE: ApiFunction = ApiFunction {
     summary: "Makes a logger with a level of its own.",
     params: &[required(
         "options",
-        Kind::Options(&[
-            optional("level", Kind::String, "Its level; `info` when left out.").one_of(LEVELS),
-        ]),
+        Kind::Options(&[optional(
+            "level",
+            Kind::String,
+            "Its level: `trace`, `debug`, `info` (when left out), `warn`, `error` or `fatal`.",
+        )
+        .one_of(LEVELS)]),
         "How it logs.",
     )],
     returns: "a `Log`",

@@ -86,7 +86,7 @@ const REQUEST: &[Param] = &[
         Kind::List(&tool::TOOL),
         "Tools the model may ask for; they are not run.",
     )
-    .listed("Tool", "list"),
+    .listed_or("Tool", "list", tool::GROUPS),
     optional("temperature", Kind::Number, "Randomness, 0 to 2."),
     optional("max_tokens", Kind::Integer, "Longest answer in tokens."),
 ];

@@ -32,12 +32,14 @@ pub enum Known {
     Nothing,
     /// These, which its summary, or that of its function, names.
     Texts(&'static [&'static str]),
-    /// The names of the records that a function of the session without arguments lists.
+    /// The names of the records that a function of the session without arguments lists, and others.
     Listed {
         /// Name of the module.
         module: &'static str,
         /// Name of the function.
         function: &'static str,
+        /// The others.
+        also: &'static [&'static str],
     },
 }
 
@@ -232,8 +234,23 @@ impl Param {
     /// It is a name that the function `function` of the module `module` lists.
     #[must_use]
     pub const fn listed(self, module: &'static str, function: &'static str) -> Self {
+        self.listed_or(module, function, &[])
+    }
+
+    /// The same, or one of these texts.
+    #[must_use]
+    pub const fn listed_or(
+        self,
+        module: &'static str,
+        function: &'static str,
+        also: &'static [&'static str],
+    ) -> Self {
         Self {
-            known: Known::Listed { module, function },
+            known: Known::Listed {
+                module,
+                function,
+                also,
+            },
             ..self
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aikit_components::rag::{
-    self, AskOptions, Embedder, EvaluateOptions, IngestOptions, Judged, K_DEFAULT, Rag, RagOptions,
-    Record, SearchOptions, Source, ToolOptions,
+    self, AskOptions, Embedder, EvaluateOptions, FUSIONS, GONE, IngestOptions, Judged, K_DEFAULT,
+    MODES, Rag, RagOptions, Record, SearchOptions, Source, ToolOptions,
 };
 use aikit_core::{Error, Result, Value, services::ModelOptions, value::Map};
 
@@ -85,7 +85,7 @@ const INGEST: &[Param] = &[
         Kind::String,
         "What happens to documents whose file is gone: `delete` or `keep`.",
     )
-    .one_of(&["delete", "keep"]),
+    .one_of(GONE),
     optional(
         "metadata",
         Kind::Table,
@@ -106,14 +106,14 @@ const MODE: Param = optional(
     Kind::String,
     "`hybrid` (vectors and words, the default), `dense` (vectors) or `keyword` (words).",
 )
-.one_of(&["hybrid", "dense", "keyword"]);
+.one_of(MODES);
 
 const FUSION: Param = optional(
     "fusion",
     Kind::String,
     "How a hybrid search makes one order of two: `convex` (scores, the default) or `rrf` (ranks).",
 )
-.one_of(&["convex", "rrf"]);
+.one_of(FUSIONS);
 
 const DENSE_WEIGHT: Param = optional(
     "dense_weight",

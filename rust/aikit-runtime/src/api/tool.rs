@@ -27,6 +27,17 @@ pub(super) const MODULE: ApiModule = ApiModule {
     ..ApiModule::new("Tool", "The built-in tools, and tools made of functions.")
 };
 
+/// The names of the groups, which stand where those of tools do.
+pub(super) const GROUPS: &[&str] = &{
+    let mut names = [""; tools::GROUPS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = tools::GROUPS[at].name;
+        at += 1;
+    }
+    names
+};
+
 /// A tool, as an argument of an agent.
 pub(super) const TOOL: Kind = Kind::Either(&[
     Kind::String,

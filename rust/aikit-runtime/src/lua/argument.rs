@@ -21,7 +21,7 @@ pub(super) fn at<'a>(tokens: &[Token<'a>]) -> Option<Argument<'a>> {
     if last.kind == Kind::Name {
         // `f"text"`
         let callee = path(tokens);
-        return Some(Argument {
+        return (!callee.is_empty()).then_some(Argument {
             callee,
             position: 0,
             option: None,
@@ -58,26 +58,37 @@ pub(super) fn callee<'a>(tokens: &[Token<'a>]) -> Option<Vec<&'a str>> {
     table(tokens, brace).map(|it| it.callee)
 }
 
-/// The names at the end of `tokens` that are joined by dots and colons, first one first.
+/// The names at the end of `tokens` that are joined by dots and colons, first one first; none where
+/// they are members of what is no name, such as `t[1].name`.
 pub(super) fn path<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
     let mut path = Vec::new();
     let mut tokens = tokens.iter().rev();
-    while let Some(token) = tokens.next().filter(|token| token.kind == Kind::Name) {
-        path.push(token.text);
-        if !tokens
-            .next()
-            .is_some_and(|token| token.is(".") || token.is(":"))
-        {
-            break;
+    loop {
+        match tokens.next() {
+            Some(token) if token.kind == Kind::Name => path.push(token.text),
+            _ => return Vec::new(),
+        }
+        let is_member = |token: &Token<'_>| token.is(".") || token.is(":");
+        if !tokens.next().is_some_and(is_member) {
+            path.reverse();
+            return path;
         }
     }
-    path.reverse();
-    path
+}
+
+/// What opens something in which commas have a meaning of their own: brackets, and blocks. That of
+/// `while` and `for` begins with `do`.
+const OPENING: &[&str] = &["(", "{", "[", "function", "do", "if", "repeat"];
+/// What closes it.
+const CLOSING: &[&str] = &[")", "}", "]", "end", "until"];
+
+fn is_one_of(token: &Token<'_>, texts: &[&str]) -> bool {
+    texts.iter().any(|it| token.is(it))
 }
 
 /// Whether what follows is a new member of a table.
 fn separates(token: &Token<'_>) -> bool {
-    ["{", ",", ";"].iter().any(|it| token.is(it))
+    is_one_of(token, &["{", ",", ";"])
 }
 
 /// The option whose name and equals sign stand at the end of `tokens`.
@@ -111,9 +122,9 @@ fn positional<'a>(tokens: &[Token<'a>], parenthesis: usize, end: usize) -> Optio
     let callee = path(&tokens[..parenthesis]);
     let (mut depth, mut position) = (0_usize, 0);
     for token in &tokens[parenthesis + 1..end] {
-        if ["(", "{", "["].iter().any(|it| token.is(it)) {
+        if is_one_of(token, OPENING) {
             depth += 1;
-        } else if [")", "}", "]"].iter().any(|it| token.is(it)) {
+        } else if is_one_of(token, CLOSING) {
             depth = depth.saturating_sub(1);
         } else if depth == 0 && token.is(",") {
             position += 1;
@@ -127,13 +138,14 @@ fn positional<'a>(tokens: &[Token<'a>], parenthesis: usize, end: usize) -> Optio
     })
 }
 
-/// The innermost bracket that is open at `end`, when it is this one.
+/// The innermost bracket that is open at `end`, when it is this one; none inside of a block, whose
+/// commas are those of statements.
 fn opening(tokens: &[Token<'_>], end: usize, wanted: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (index, token) in tokens[..end].iter().enumerate().rev() {
-        if [")", "}", "]"].iter().any(|it| token.is(it)) {
+        if is_one_of(token, CLOSING) {
             depth += 1;
-        } else if ["(", "{", "["].iter().any(|it| token.is(it)) {
+        } else if is_one_of(token, OPENING) {
             if depth == 0 {
                 return token.is(wanted).then_some(index);
             }
@@ -171,6 +183,24 @@ mod tests {
         check("f('x', {1, ", Some(("f", 1, None, true)));
         check("f{a = 1, kind = {'x', ", Some(("f", 0, Some("kind"), true)));
         check("f(g{kind = ", Some(("g", 0, Some("kind"), false)));
+        check(
+            "f(function(a, b) local c, d = 1, 2 end, ",
+            Some(("f", 1, None, false)),
+        );
+        check(
+            "f(function() for a, b in c do if d then end end end, ",
+            Some(("f", 1, None, false)),
+        );
+        check(
+            "f(function() repeat local a, b until a end, {kind = ",
+            Some(("f", 1, Some("kind"), false)),
+        );
+        check("f(function(a) g(a, ", Some(("g", 1, None, false)));
+        check("if x then f(", Some(("f", 0, None, false)));
+        check(
+            "for a, b in c do f{kind = ",
+            Some(("f", 0, Some("kind"), false)),
+        );
         for code in [
             "",
             "x = ",
@@ -188,6 +218,18 @@ mod tests {
             "(f)(",
             "f(function() local x = ",
             "f(function() x, kind = ",
+            "f('x', function(c) return c, ",
+            "f(function(c) if c then return c, ",
+            "f(function(c) while c do return c, ",
+            "f(function(c) repeat return c, ",
+            "f{fn = function() x, kind = ",
+            "f{fn = function() return x, ",
+            "t[1].f(",
+            "t[1].f ",
+            "t[1]:f('a', ",
+            "x().f{kind = ",
+            "('x'):f(",
+            "t[1].a.f(",
         ] {
             check(code, None);
         }

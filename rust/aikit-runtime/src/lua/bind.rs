@@ -32,7 +32,7 @@ pub(super) fn bind(state: &State) -> mlua::Result<()> {
     let globals = lua.globals();
     natives::install(lua)?;
     clock::install(lua)?;
-    state.originals.replace(Originals::of(&globals)?);
+    state.originals.replace(Originals::of(lua)?);
     for module in MODULES {
         let table = if module.name.is_empty() {
             globals.clone()

@@ -16,12 +16,12 @@ use mlua::{Function, Lua, MultiValue, chunk::ChunkMode};
 use super::{
     clock, display,
     error::{self, IntoLua as _},
-    inspect::{self, Subject},
-    raw,
+    inspect, raw,
     run::Run,
     sandbox,
     source::{self, KEEP, Prepared},
     state::{Kept, State},
+    subject::Subject,
     text, thread,
 };
 
@@ -42,7 +42,7 @@ pub(super) async fn execute(state: &State, run: &Arc<Run>, mut cell: Cell) -> Re
         let subject = Subject::of(state, name);
         let found = inspect::describe_name(names, host, &subject, detail).await;
         if found.is_none() {
-            say(run, &inspect::unknown(names, name));
+            say(run, &inspect::unknown(names, &subject));
         }
         return Ok(found);
     }
@@ -228,12 +228,12 @@ pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
     lua.create_async_function(|_, subject: mlua::Value| async move {
         let (names, host, run, about) = {
             let state = State::current()?;
-            let name = inspect::name_of(&state, &subject)?;
+            let about = Subject::about(&state, &subject)?;
             (
                 Arc::clone(&state.names),
                 Arc::clone(&state.host),
                 state.run()?,
-                name.map(|name| Subject::of(&state, &name)),
+                about,
             )
         };
         let text = match &about {
@@ -242,7 +242,7 @@ pub(super) fn help(lua: &Lua) -> mlua::Result<Function> {
                 let found = inspect::describe_name(&names, &*host, about, 0).await;
                 let text = found.as_ref().and_then(|bundle| bundle.get("text/plain"));
                 text.and_then(Value::as_str)
-                    .map_or_else(|| inspect::unknown(&names, &about.name), str::to_owned)
+                    .map_or_else(|| inspect::unknown(&names, about), str::to_owned)
             }
             // A value without a name says what it is.
             None => text::of(&subject),

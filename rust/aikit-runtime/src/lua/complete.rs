@@ -109,10 +109,15 @@ async fn known_texts(
     match param.known {
         Known::Nothing => None,
         Known::Texts(texts) => Some(texts.iter().map(|it| (*it).to_owned()).collect()),
-        Known::Listed { module, function } => {
+        Known::Listed {
+            module,
+            function,
+            also,
+        } => {
             let listed = list(host, module, function).await;
             let name = |it: &Data| Some(it.get("name")?.as_str()?.to_owned());
-            Some(listed.iter().filter_map(name).collect())
+            let also = also.iter().map(|it| (*it).to_owned());
+            Some(listed.iter().filter_map(name).chain(also).collect())
         }
     }
 }
@@ -154,7 +159,7 @@ fn complete_text(known: &[String], text: &str, end: usize) -> Completion {
         seen: BTreeSet::new(),
         matches: Vec::new(),
     };
-    for known in known {
+    for known in known.iter().filter(|it| is_plain(it)) {
         found.add(known, "value");
     }
     Completion {
@@ -162,6 +167,12 @@ fn complete_text(known: &[String], text: &str, end: usize) -> Completion {
         start: end - text.len(),
         end,
     }
+}
+
+/// Whether something can be put inside of quotes: it neither ends the text nor means something else
+/// there.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['"', '\'', '\\']) && !text.contains(char::is_control)
 }
 
 /// Candidates for the last name of a path.
@@ -186,17 +197,17 @@ async fn complete_path(host: &dyn Host, path: &str, end: usize) -> Completion {
         return completion;
     };
     let fits = |it: &&str| it.starts_with(name);
-    // One that would end the text, or mean something else in it, cannot be put there.
-    let is_plain = |it: &&str| !it.contains(['"', '\'', '\\']) && !it.contains(char::is_control);
     let fitting = names.iter().filter_map(Data::as_str).filter(fits);
-    let matches = fitting.filter(is_plain).map(|name| CompletionMatch {
-        text: name.to_owned(),
-        kind: if name.ends_with('/') {
-            "folder"
-        } else {
-            "file"
-        },
-    });
+    let matches = fitting
+        .filter(|it| is_plain(it))
+        .map(|name| CompletionMatch {
+            text: name.to_owned(),
+            kind: if name.ends_with('/') {
+                "folder"
+            } else {
+                "file"
+            },
+        });
     completion.matches = matches.collect();
     completion
 }
@@ -262,8 +273,9 @@ async fn add_members(
     }
     let Ok(names) = names.read() else { return };
     let Some(name) = names.get(owner) else { return };
-    for (member, kind) in &name.members {
-        found.add(member, if *kind == "variable" { "field" } else { kind });
+    for (member, known) in &name.members {
+        let is_field = known.kind == "variable";
+        found.add(member, if is_field { "field" } else { known.kind });
     }
     if let Some(class) = name.class.and_then(api::class) {
         for method in class.methods {

@@ -7,13 +7,10 @@ use aikit_core::{Value, value::Map};
 
 use super::{
     argument::path,
-    callable,
     complete::{self, Names},
     lexer::{Kind, tokens},
     library::{self, Entry},
-    names::Name,
-    object::ObjectHandle,
-    state::State,
+    subject::Subject,
 };
 use crate::api::{self, ApiFunction, ApiModule, Host};
 
@@ -25,114 +22,6 @@ pub(super) fn name_at(code: &str, cursor: usize) -> Vec<&str> {
         .rposition(|token| token.kind == Kind::Name && token.start <= cursor);
     // After an opening parenthesis the function before it is meant.
     under.map_or_else(Vec::new, |index| path(&tokens[..=index]))
-}
-
-/// The name of what is asked about: a text is one; modules, functions, methods, classes and
-/// variables have one.
-///
-/// # Errors
-///
-/// Only when Lua is out of memory.
-pub(super) fn name_of(state: &State, subject: &mlua::Value) -> mlua::Result<Option<String>> {
-    if let mlua::Value::String(text) = subject {
-        return Ok(Some(text.to_string_lossy()));
-    }
-    if let mlua::Value::UserData(userdata) = subject
-        && let Ok(handle) = userdata.borrow::<ObjectHandle>()
-    {
-        return Ok(Some(handle.class.name.to_owned()));
-    }
-    if let Some(entry) = state.originals.borrow().find(subject) {
-        return Ok(Some(entry.name.to_owned()));
-    }
-    let globals = state.lua.globals();
-    for module in api::MODULES {
-        let owner: mlua::Value = if module.name.is_empty() {
-            mlua::Value::Table(globals.clone())
-        } else {
-            globals.raw_get(module.name)?
-        };
-        if owner == *subject && !module.name.is_empty() {
-            return Ok(Some(module.name.to_owned()));
-        }
-        // A script may have put something else in the place of a module.
-        let mlua::Value::Table(owner) = owner else {
-            continue;
-        };
-        for function in module.functions {
-            if owner.raw_get::<mlua::Value>(function.name)? == *subject {
-                let is_global = module.name.is_empty();
-                let owner = if is_global { "" } else { module.name };
-                let dot = if is_global { "" } else { "." };
-                return Ok(Some(format!("{owner}{dot}{}", function.name)));
-            }
-        }
-    }
-    for (class, methods) in state.classes.borrow().iter() {
-        for pair in methods.pairs::<String, mlua::Value>() {
-            let (method, function) = pair?;
-            if function == *subject {
-                return Ok(Some(format!("{class}:{method}")));
-            }
-        }
-    }
-    let member = state.members.borrow();
-    let member = member
-        .iter()
-        .find(|(_, function)| mlua::Value::Function((*function).clone()) == *subject);
-    if let Some((name, _)) = member {
-        return Ok(Some(name.clone()));
-    }
-    Ok(callable::variable_of(state, subject))
-}
-
-/// A name that somebody asks about, and what stands there.
-#[derive(Debug)]
-pub(super) struct Subject {
-    /// The name with its dots.
-    pub(super) name: String,
-    /// What it is of Lua's own.
-    entry: Option<&'static Entry>,
-    /// What its value is, in a line.
-    preview: Option<String>,
-}
-
-impl Subject {
-    /// Looks at what stands there; no code of the script runs.
-    pub(super) fn of(state: &State, name: &str) -> Self {
-        let originals = &*state.originals.borrow();
-        let value = value_at(state, name);
-        let entry = value.as_ref().and_then(|value| {
-            let plain = || library::find(name).filter(|entry| entry.is_value());
-            originals.find(value).or_else(plain)
-        });
-        Self {
-            name: name.to_owned(),
-            entry,
-            preview: value.map(|value| Name::of(&value, originals, &mut 0).preview),
-        }
-    }
-}
-
-/// The value of a variable, or of a member below it; a method of a text as well.
-fn value_at(state: &State, name: &str) -> Option<mlua::Value> {
-    let globals = state.lua.globals();
-    let mut path = name.split(['.', ':']);
-    let first = path.next()?;
-    let mut value = if state.kept.borrow().contains_key(first) {
-        state.kept_value(first)
-    } else {
-        globals.raw_get(first).ok()?
-    };
-    for member in path {
-        let owner: mlua::Table = match value {
-            mlua::Value::Table(table) => table,
-            mlua::Value::String(_) => globals.raw_get("string").ok()?,
-            _ => return None,
-        };
-        value = owner.raw_get(member).ok()?;
-    }
-    (!value.is_nil()).then_some(value)
 }
 
 /// Describes a name with its dots, as [`describe`]; what the API table does not know, by what
@@ -241,8 +130,16 @@ pub(super) fn overview() -> String {
     text
 }
 
-/// What is said of a name that does not exist.
-pub(super) fn unknown(names: &RwLock<Names>, name: &str) -> String {
+/// What is said of a name that is not described.
+pub(super) fn unknown(names: &RwLock<Names>, subject: &Subject) -> String {
+    let name = &*subject.name;
+    if subject.is_hidden {
+        let member = name.replace(':', ".");
+        return format!(
+            "nothing is known of `{name}`: what is there is found only by code; \
+             `print({member})` runs it"
+        );
+    }
     let modules = api::MODULES.iter().filter(|it| !it.name.is_empty());
     let functions = api::MODULES.iter().flat_map(|module| {
         let owner = module.name;
@@ -307,10 +204,7 @@ pub(super) async fn describe(
 fn of_lua(names: &RwLock<Names>, path: &[&str]) -> Option<&'static Entry> {
     let names = names.read().ok()?;
     match path {
-        [name] => {
-            let plain = || library::find(name).filter(|entry| entry.is_value());
-            names.get(name)?.entry.or_else(plain)
-        }
+        [name] => names.get(name)?.entry,
         [owner, member] => {
             let known = names.get(owner)?;
             let owner = match known.entry {
@@ -318,9 +212,7 @@ fn of_lua(names: &RwLock<Names>, path: &[&str]) -> Option<&'static Entry> {
                 None if known.is_text() => names.get("string")?,
                 _ => return None,
             };
-            let library = owner.entry?.name;
-            let is_there = owner.members.contains_key(*member);
-            library::find(&format!("{library}.{member}")).filter(|_| is_there)
+            owner.members.get(*member)?.entry
         }
         _ => None,
     }

@@ -5,7 +5,7 @@ mod values;
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use mlua::{Table, Value};
+use mlua::{Lua, Table, Value};
 
 /// One function, one other value or one library.
 #[derive(Debug)]
@@ -72,11 +72,6 @@ impl Entry {
         matches!(self.kind, Kind::Library)
     }
 
-    /// Whether it is neither a function nor a library.
-    pub(super) const fn is_value(&self) -> bool {
-        matches!(self.kind, Kind::Value)
-    }
-
     /// The description, as Markdown.
     pub(super) fn describe(&self) -> String {
         let mut text = format!("**{}**\n\n{}", self.usage(), self.summary);
@@ -132,6 +127,10 @@ fn members(library: &str) -> impl Iterator<Item = &'static Entry> {
 pub(super) struct Originals {
     /// By their addresses, which nothing else gets as long as they stand here.
     entries: HashMap<usize, (Value, &'static Entry)>,
+    /// Numbers and texts by their names: others may be equal.
+    plain: HashMap<&'static str, (Value, &'static Entry)>,
+    /// The libraries, as keys.
+    libraries: Option<Table>,
 }
 
 impl Originals {
@@ -140,18 +139,26 @@ impl Originals {
     /// # Errors
     ///
     /// Only when Lua is out of memory.
-    pub(super) fn of(globals: &Table) -> mlua::Result<Self> {
+    pub(super) fn of(lua: &Lua) -> mlua::Result<Self> {
+        let globals = lua.globals();
+        let libraries = lua.create_table()?;
         let mut originals = Self::default();
         for entry in entries() {
             let found: Value = match entry.name.split_once('.') {
                 Some((owner, name)) => globals.raw_get::<Table>(owner)?.raw_get(name)?,
                 None => globals.raw_get(entry.name)?,
             };
+            if entry.is_library() {
+                libraries.raw_set(&found, true)?;
+            }
             if let Value::Function(_) | Value::Table(_) = found {
                 let address = found.to_pointer().addr();
                 originals.entries.insert(address, (found, entry));
+            } else {
+                originals.plain.insert(entry.name, (found, entry));
             }
         }
+        originals.libraries = Some(libraries);
         Ok(originals)
     }
 
@@ -159,6 +166,21 @@ impl Originals {
     pub(super) fn find(&self, value: &Value) -> Option<&'static Entry> {
         let (original, entry) = self.entries.get(&value.to_pointer().addr())?;
         (original == value).then_some(*entry)
+    }
+
+    /// The same of a value that has this name, with its dots.
+    pub(super) fn find_at(&self, name: &str, value: &Value) -> Option<&'static Entry> {
+        self.find(value).or_else(|| {
+            let (original, entry) = self.plain.get(name)?;
+            // An integer may equal a float.
+            let is_same = original == value && original.type_name() == value.type_name();
+            is_same.then_some(*entry)
+        })
+    }
+
+    /// The libraries, as keys of a table.
+    pub(super) const fn libraries(&self) -> Option<&Table> {
+        self.libraries.as_ref()
     }
 }
 
@@ -204,7 +226,7 @@ mod tests {
     #[test]
     fn entries_say_what_the_values_are() {
         let lua = environment();
-        let originals = Originals::of(&lua.globals()).unwrap();
+        let originals = Originals::of(&lua).unwrap();
         for entry in entries() {
             let found: Value = lua.load(format!("return {}", entry.name)).eval().unwrap();
             let is_function = matches!(entry.kind, Kind::Function(..));

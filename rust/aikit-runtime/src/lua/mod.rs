@@ -10,9 +10,10 @@
 //! yields  coroutine | source  spans
 //! raw
 //! library
+//! fate  run  resumed
 //! error  object  callable  convert  pending  suspended  shells  state  thread  stop  look
-//! text  records  display  names  argument  complete  inspect  outline
-//! clock  task  cell  listener  graph  log
+//! text  records  picture  display  names  argument  complete  subject  inspect  outline
+//! clock  task  cell  listener  stream  progress  graph  log
 //! context  handle  procedure
 //! natives  bind  sandbox
 //! engine
@@ -65,6 +66,7 @@ mod spans;
 mod state;
 mod stop;
 mod stream;
+mod subject;
 mod suspended;
 mod task;
 mod text;

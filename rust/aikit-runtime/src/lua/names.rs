@@ -43,8 +43,17 @@ pub(super) struct Name {
     pub(super) class: Option<&'static str>,
     /// What it is of Lua's own.
     pub(super) entry: Option<&'static Entry>,
-    /// Members of a table, with what they are.
-    pub(super) members: BTreeMap<String, &'static str>,
+    /// Members of a table.
+    pub(super) members: BTreeMap<String, Member>,
+}
+
+/// What is known about a member of a table.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// What it is, in one word.
+    pub(super) kind: &'static str,
+    /// What it is of Lua's own, where the table is a library.
+    pub(super) entry: Option<&'static Entry>,
 }
 
 /// What a look at the session found.
@@ -93,13 +102,14 @@ impl Look {
         // Local variables come first where there are too many.
         let kept: Vec<String> = state.kept.borrow().keys().cloned().collect();
         let locals = kept.into_iter().take(NAMES_MAX).map(|name| {
-            let known = Name::of(&state.kept_value(&name), originals, &mut total);
+            let known = Name::of(&name, &state.kept_value(&name), originals, &mut total);
             (name, known)
         });
         let locals = locals.collect();
         let globals = state.lua.globals();
         // Without an answer, and when there are too many names to compare, all are looked at.
-        let changes = state.changes.call::<Option<Table>>(&globals).ok().flatten();
+        let asked = state.changes.call((&globals, originals.libraries()));
+        let changes: Option<Table> = asked.ok().flatten();
         let is_whole = changes.is_none();
         let globals = match changes {
             Some(changes) => changed(&globals, originals, &changes),
@@ -121,8 +131,9 @@ fn changed(
     let names = changes.pairs::<LuaString, bool>().flatten();
     let looked = names.map(|(name, _)| {
         let value = globals.raw_get(&name).unwrap_or(Value::Nil);
-        let known = (!value.is_nil()).then(|| Name::of(&value, originals, &mut 0));
-        (name.to_string_lossy(), known)
+        let name = name.to_string_lossy();
+        let known = (!value.is_nil()).then(|| Name::of(&name, &value, originals, &mut 0));
+        (name, known)
     });
     looked.collect()
 }
@@ -134,8 +145,9 @@ fn all(globals: &Table, originals: &Originals, mut total: usize) -> BTreeMap<Str
             break;
         }
         if let Value::String(name) = key {
-            let known = Name::of(&value, originals, &mut total);
-            names.insert(name.to_string_lossy(), Some(known));
+            let name = name.to_string_lossy();
+            let known = Name::of(&name, &value, originals, &mut total);
+            names.insert(name, Some(known));
         }
     }
     names
@@ -147,9 +159,11 @@ impl Name {
         self.preview.starts_with("string ")
     }
 
-    /// What is known about a value; `total` counts the names.
-    pub(super) fn of(value: &Value, originals: &Originals, total: &mut usize) -> Self {
+    /// What is known about what a name means; `total` counts the names.
+    pub(super) fn of(name: &str, value: &Value, originals: &Originals, total: &mut usize) -> Self {
         *total += 1;
+        let entry = originals.find_at(name, value);
+        let library = entry.filter(|it| it.is_library());
         let mut class = None;
         let mut members = BTreeMap::new();
         let preview = match value {
@@ -160,7 +174,12 @@ impl Name {
                     if let Value::String(key) = key {
                         named += 1;
                         if key.as_bytes().len() <= raw::MEMBER_BYTES_MAX {
-                            members.insert(key.to_string_lossy(), kind(&value));
+                            let key = key.to_string_lossy();
+                            let entry = library.and_then(|library| {
+                                originals.find_at(&format!("{}.{key}", library.name), &value)
+                            });
+                            let kind = kind(&value);
+                            members.insert(key, Member { kind, entry });
                         }
                     }
                 }
@@ -192,7 +211,7 @@ impl Name {
             kind: kind(value),
             preview,
             class,
-            entry: originals.find(value),
+            entry,
             members,
         }
     }
@@ -207,7 +226,8 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// Makes the function that finds which globals changed since it was called last: their names as
-/// keys of a table, those that are gone among them; `nil` when there are too many names.
+/// keys of a table, those that are gone among them; `nil` when there are too many names. Its second
+/// argument has as keys the tables of which every member is compared.
 ///
 /// # Errors
 ///
@@ -230,17 +250,17 @@ local looks = setmetatable({}, {__mode = "k"})
 local pass = 0
 
 -- Whether other members, or another length, than last time; and how many named members.
-local function look(value)
+local function look(value, is_exact)
   local last = looks[value]
   if last and last.pass == pass then return last.is_new, 0 end
-  local now, named = shape(value, members_max)
+  local now, named = shape(value, members_max, is_exact)
   last = last or {}
   looks[value] = last
   last.pass, last.is_new, last.shape = pass, last.shape ~= now, now
   return last.is_new, named
 end
 
-return function(globals)
+return function(globals, exact)
   pass = pass + 1
   local changed, total = {}, 0
   for name, value in next, globals do
@@ -252,7 +272,7 @@ return function(globals)
       local is_new = not rawequal(last, value)
         or kind == "number" and mathtype(last) ~= mathtype(value)
       if kind == "table" then
-        local is_reshaped, named = look(value)
+        local is_reshaped, named = look(value, exact and exact[value])
         is_new, total = is_new or is_reshaped, total + named
       elseif kind == "string" and #value > compared_max then
         is_new, value = true, nil
@@ -319,6 +339,33 @@ mod tests {
             ("z.c = 1", &["also", "z"]),
             ("function f() end", &["f"]),
         ]);
+    }
+
+    #[test]
+    fn every_member_of_some_tables_is_compared() {
+        let lua = Lua::new();
+        let ask = changes(&lua).unwrap();
+        lua.load("t = {n = 1, f = function() end, s = 'x'} other = {n = 1}")
+            .exec()
+            .unwrap();
+        let exact: Table = lua.load("return {[t] = true}").eval().unwrap();
+        let look = || ask.call::<Table>((lua.globals(), &exact)).unwrap();
+        look();
+        for code in [
+            "t.n = 2",
+            "t.n = 2.0",
+            "t.n = false",
+            "t.f = function() end",
+            "t.s = 'y'",
+            "t.s = nil",
+        ] {
+            lua.load(code).exec().unwrap();
+            lua.load("other.n = other.n + 1").exec().unwrap();
+            let changed = look();
+            assert!(changed.contains_key("t").unwrap(), "{code}");
+            assert!(!changed.contains_key("other").unwrap(), "{code}");
+            assert!(!look().contains_key("t").unwrap(), "{code}, once");
+        }
     }
 
     #[test]

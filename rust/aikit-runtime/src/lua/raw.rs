@@ -142,9 +142,9 @@ pub(super) const MEMBER_BYTES_MAX: usize = 256;
 
 /// A function that tells what a table looks like in one number: its length, and the names of its
 /// members with what these are (functions, tables, others), of so many members at most as its second
-/// argument says. Of a long name only its length counts. How many names there are comes second. No
-/// metamethod is called. Every cell asks it of every global table, so it does without a step of Lua
-/// for each member.
+/// argument says; with a third one that is true also which values they are. Of a long name only its
+/// length counts. How many names there are comes second. No metamethod is called. Every cell asks it
+/// of every global table, so it does without a step of Lua for each member.
 ///
 /// # Errors
 ///
@@ -155,6 +155,7 @@ pub(super) fn shape(lua: &Lua) -> mlua::Result<Function> {
         // does not change meanwhile; a key and a member are on the stack in each step.
         unsafe {
             let mut left = ffi::lua_tointeger(state, 2);
+            let is_exact = ffi::lua_toboolean(state, 3) != 0;
             let (mut sum, mut named) = (0_u64, 0);
             ffi::lua_settop(state, 1);
             ffi::lua_pushnil(state);
@@ -175,6 +176,9 @@ pub(super) fn shape(lua: &Lua) -> mlua::Result<Function> {
                         ffi::LUA_TTABLE => 1,
                         _ => 2,
                     });
+                    if is_exact {
+                        hash_value(state, &mut hasher);
+                    }
                     // The order of members says nothing.
                     sum = sum.wrapping_add(hasher.finish());
                     named += 1;
@@ -192,6 +196,28 @@ pub(super) fn shape(lua: &Lua) -> mlua::Result<Function> {
     }
     // SAFETY: it keeps to the protocol of C functions of Lua.
     unsafe { lua.create_c_function(answer) }
+}
+
+/// Adds which value is on top of the stack; a long text by its address.
+///
+/// # Safety
+///
+/// There must be one.
+unsafe fn hash_value(state: *mut lua_State, hasher: &mut FxHasher) {
+    // SAFETY: each function takes any value, and changes none; a number is not made a text.
+    unsafe {
+        let kind = ffi::lua_type(state, -1);
+        hasher.write_i32(kind);
+        hasher.write_i32(ffi::lua_isinteger(state, -1));
+        match kind {
+            ffi::LUA_TBOOLEAN => hasher.write_i32(ffi::lua_toboolean(state, -1)),
+            ffi::LUA_TNUMBER if ffi::lua_isinteger(state, -1) != 0 => {
+                hasher.write_i64(ffi::lua_tointeger(state, -1));
+            }
+            ffi::LUA_TNUMBER => hasher.write_u64(ffi::lua_tonumber(state, -1).to_bits()),
+            _ => hasher.write_usize(ffi::lua_topointer(state, -1).addr()),
+        }
+    }
 }
 
 /// A run as [`runs`] takes it.

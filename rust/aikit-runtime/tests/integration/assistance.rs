@@ -1,4 +1,4 @@
-//! Completion, inspection, and whether code is complete.
+//! Completion, and whether code is complete.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use aikit_core::{
     io,
 };
 
-use crate::support::{Border, Fixture, text};
+use crate::support::{Border, Fixture};
 
 #[test]
 fn complete_code_is_told_from_unfinished_and_from_wrong_code() {
@@ -77,190 +77,6 @@ fn completion_knows_names_members_keywords_and_options() {
 }
 
 #[test]
-fn inspection_describes_functions_and_variables() {
-    let fixture = Fixture::new();
-    fixture.run("x = 'hello'").unwrap();
-    let cases = [
-        ("Tool.invoke", 8, "Tool.invoke(name: string, args?: table)"),
-        ("Tool.count_words{", 10, "Counts"),
-        ("x", 0, "string of 5 bytes"),
-        ("sleep(1)", 8, "seconds"),
-        ("JSON", 1, "Reads and writes JSON"),
-    ];
-    for (code, cursor, expected) in cases {
-        let engine = Arc::clone(&fixture.engine);
-        let found = io::wait(async move { engine.inspect(code, cursor, 0).await }, || {
-            Ok(())
-        });
-        let bundle = found.unwrap().unwrap().unwrap_or_else(|| panic!("{code}"));
-        let plain = text(&bundle, "text/plain");
-        assert!(plain.contains(expected), "{code}: {plain}");
-    }
-    assert!(fixture.shown("Tool.invoke?").contains("Runs a tool once"));
-    fixture.run("help('Tool.create')").unwrap();
-    assert!(fixture.sink.text().contains("Makes a tool of a function"));
-}
-
-#[test]
-fn help_lists_what_there_is_and_finds_a_name_however_it_is_written() {
-    let fixture = Fixture::new();
-    for code in ["help()", "help"] {
-        fixture.run(code).unwrap();
-        let text = fixture.sink.text();
-        for line in [
-            "RAG ",
-            "Retrieval: ingest documents",
-            "display ",
-            "gather",
-            "help('RAG')",
-        ] {
-            assert!(text.contains(line), "{code}: {line}: {text}");
-        }
-    }
-    fixture.run("index = RAG.open()").unwrap();
-    for (code, says) in [
-        ("help('rag')", "RAG.open("),
-        ("help('RAG')", "RAG.open("),
-        ("help('rag.search')", "RAG:search(query: string"),
-        ("help('RAG.search')", "RAG:search(query: string"),
-        ("help(index.search)", "RAG:search(query: string"),
-        ("help('index.search')", "RAG:search(query: string"),
-        ("help('rag.open')", "RAG.open("),
-        ("help('tool.count_words')", "Counts"),
-        ("help('HELP')", "help(subject?"),
-        ("help('progress')", "progress(work"),
-        (
-            "help('sesion')",
-            "there is no `sesion`: did you mean `Session`",
-        ),
-        ("help('no such thing')", "`help()` lists what there is"),
-    ] {
-        fixture.run(code).unwrap();
-        let text = fixture.sink.text();
-        assert!(text.contains(says), "{code}: {text}");
-    }
-    // What the script calls so is the script's.
-    fixture.run("local help = 3").unwrap();
-    assert_eq!(fixture.shown("help"), "3");
-}
-
-/// What stands below a cursor, as text.
-fn inspected(fixture: &Fixture, code: &'static str) -> Option<String> {
-    let engine = Arc::clone(&fixture.engine);
-    let found = io::wait(
-        async move { engine.inspect(code, code.len(), 0).await },
-        || Ok(()),
-    );
-    let bundle = found.unwrap().unwrap();
-    bundle.map(|bundle| text(&bundle, "text/plain"))
-}
-
-#[test]
-fn the_functions_of_lua_itself_are_described() {
-    let fixture = Fixture::new();
-    for (name, usage) in [
-        ("print", "print(...: any values)"),
-        ("string.gsub", "string.gsub(text: string, pattern: string"),
-        ("table.insert", "table.insert(list: table"),
-        ("math.floor", "math.floor(number: number)"),
-        ("coroutine.wrap", "coroutine.wrap(body: function)"),
-        ("io.read", "io.read(...formats?:"),
-        ("os.time", "os.time(fields?: table)"),
-        ("utf8.codes", "utf8.codes(text: string"),
-    ] {
-        let said = inspected(&fixture, name).unwrap_or_else(|| panic!("{name}"));
-        assert!(said.starts_with(usage), "{name}: {said}");
-        assert!(said.contains("\n\nReturns "), "{name}: {said}");
-        for marks in ["?", "??"] {
-            assert_eq!(fixture.shown(&format!("{name}{marks}")), said, "{name}");
-        }
-        for subject in [name.to_owned(), format!("'{name}'")] {
-            fixture.run(&format!("help({subject})")).unwrap();
-            assert_eq!(fixture.sink.text(), format!("{said}\n"), "{subject}");
-        }
-    }
-    let library = inspected(&fixture, "string").unwrap();
-    assert!(library.contains("- string.gsub("), "{library}");
-    let value = inspected(&fixture, "math.pi").unwrap();
-    assert!(value.starts_with("math.pi\n"), "{value}");
-    // A text has the functions of `string` as methods.
-    fixture.run("s = 'x' t = {upper = 1}").unwrap();
-    let method = inspected(&fixture, "s:upper").unwrap();
-    assert!(method.starts_with("string.upper(text: string)"), "{method}");
-    fixture.run("help('STRING.Upper')").unwrap();
-    assert!(fixture.sink.text().starts_with("string.upper("));
-    fixture.run("help()").unwrap();
-    assert!(fixture.sink.text().contains("coroutine, io, os, math"));
-}
-
-#[test]
-fn what_takes_the_place_of_a_function_of_lua_is_not_described_as_it() {
-    let fixture = Fixture::new();
-    fixture
-        .run("function print() end local type = 3 string.upper = 5 utf8 = {}")
-        .unwrap();
-    for (name, says) in [
-        ("print", "print: function"),
-        ("type", "type: integer 3"),
-        ("string.upper", "string.upper: integer 5"),
-    ] {
-        assert_eq!(fixture.shown(&format!("{name}?")), says);
-    }
-    assert_eq!(inspected(&fixture, "print").unwrap(), "print: function");
-    assert_eq!(inspected(&fixture, "type").unwrap(), "type: integer 3");
-    assert_eq!(inspected(&fixture, "utf8.len"), None);
-    fixture.run("utf8.len?").unwrap();
-    assert!(fixture.sink.text().starts_with("there is no `utf8.len`"));
-}
-
-#[test]
-fn a_name_that_does_not_exist_is_said_not_to() {
-    let fixture = Fixture::new();
-    fixture
-        .run("counter = {size = 1, deep = {er = 'x'}} local near_by = 2")
-        .unwrap();
-    for (code, says) in [
-        (
-            "nope?",
-            "there is no `nope`: `help()` lists what there is\n",
-        ),
-        (
-            "nope??",
-            "there is no `nope`: `help()` lists what there is\n",
-        ),
-        ("prnt?", "there is no `prnt`: did you mean `print`?\n"),
-        ("countr?", "there is no `countr`: did you mean `counter`"),
-        ("nearby?", "there is no `nearby`: did you mean `near_by`"),
-        (
-            "string.gsubb?",
-            "there is no `string.gsubb`: did you mean `string.gsub`",
-        ),
-        (
-            "counter.sise?",
-            "there is no `counter.sise`: did you mean `counter.size`",
-        ),
-        ("counter.deep.nope?", "there is no `counter.deep.nope`: "),
-    ] {
-        assert_eq!(fixture.shown(code), "", "{code}");
-        let text = fixture.sink.text();
-        assert!(text.starts_with(says), "{code}: {text}");
-    }
-    for (code, says) in [
-        ("counter.size?", "counter.size: integer 1"),
-        (
-            "counter.deep?",
-            "counter.deep: table of 0 items and 1 named members",
-        ),
-        (
-            "counter.deep.er?",
-            "counter.deep.er: string of 1 bytes: \"x\"",
-        ),
-    ] {
-        assert_eq!(fixture.shown(code), says, "{code}");
-    }
-}
-
-#[test]
 fn known_values_of_arguments_are_completed() {
     for border in [Border::Local, Border::Pipe] {
         let fixture = Fixture::with(border);
@@ -269,6 +85,9 @@ fn known_values_of_arguments_are_completed() {
             .run(
                 "index = RAG.open()
                  Hook.register('tool.before', function() end, {name = 'seen'})
+                 for _, odd in ipairs{'a\"b', \"a'b\", 'a\\\\b', 'a\\tb'} do
+                   Hook.register('tool.before', function() end, {name = odd})
+                 end
                  Tool.create{name = 'count_sheep', summary = 'Counts.', fn = function() end}",
             )
             .unwrap();
@@ -290,6 +109,15 @@ fn known_values_of_arguments_are_completed() {
             ("Tool.invoke('count_words', 'li|", &["line.csv"]),
             ("Tool.get'count_w|", &["count_words"]),
             ("Agent{tools = {'count_words', 'count_s|", &["count_sheep"]),
+            ("Agent{tools = {'te|", &["text"]),
+            ("Tool.get('te|", &[]),
+            ("Hook.use('cost|", &["cost_limit"]),
+            ("t[1].invoke('count_|", &[]),
+            ("x().plot{kind = 'li|", &["line.csv"]),
+            (
+                "Hook.register('tool.before', function(c) return c, 'li|",
+                &["line.csv"],
+            ),
             ("Hook.register('tool.b|", &["tool.before"]),
             ("Hook.register({'x', 'tool.b|", &["tool.before"]),
             ("Hook.unregister('|", &["seen"]),

@@ -5,6 +5,8 @@ mod assistance;
 #[cfg(test)]
 mod cells;
 #[cfg(test)]
+mod described;
+#[cfg(test)]
 mod displayed;
 #[cfg(test)]
 mod engine;

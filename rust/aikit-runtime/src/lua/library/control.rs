@@ -14,9 +14,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     function(
         "collectgarbage",
         "option?: string, size?: integer",
-        "for `count` the kibibytes in use",
-        "Frees what nothing refers to any more (`collect`, the default; `step` does a part of it), \
-         or tells how much memory is in use (`count`).",
+        "0 for `collect`; for `step` whether a cycle ended; for `count` the kibibytes in use",
+        "Frees what nothing refers to any more (`collect`, the default; `step` does a part of it, \
+         that of `size` kibibytes), or tells how much memory is in use (`count`). Nothing else is \
+         allowed.",
     ),
     function(
         "error",
@@ -109,7 +110,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "table: table, metatable: table or nil",
         "the table",
         "Gives a table its metatable, or takes it away with `nil`. One that has a `__metatable` \
-         stays.",
+         stays. `__gc` is not allowed: a variable with `<close>` releases something.",
     ),
     function(
         "tonumber",
@@ -143,8 +144,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     function(
         "coroutine.close",
         "thread: thread",
-        "`true`; `false` and the error with which it had ended",
-        "Ends a coroutine that is suspended, and closes its variables that are to be closed.",
+        "`true`; `false` and the error, of a `__close` or the one with which it had ended",
+        "Ends a coroutine that is suspended or dead, and closes its variables that are to be \
+         closed.",
     ),
     function(
         "coroutine.create",
@@ -253,7 +255,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "os.exit",
         "status?: integer or boolean",
         "never",
-        "Ends the program with this status, or leaves the prompt; in a notebook the cell ends.",
+        "Ends the program with this status (`aikit run`), or leaves the prompt (`aikit repl`). In a \
+         notebook it is an error that says to restart the kernel, and `pcall` catches it.",
     ),
     function(
         "os.time",

@@ -91,8 +91,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     function(
         "math.modf",
         "number: number",
-        "the whole part as a float, and the rest",
-        "Splits a number at its point.",
+        "the whole part, an integer where one is that large, and the rest as a float",
+        "Splits a number at its point, rounding towards zero: `math.modf(-3.7)` gives -3 and -0.7.",
     ),
     value(
         "math.pi",
@@ -194,11 +194,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     function(
         "string.gsub",
-        "text: string, pattern: string, replacement: string or table or function, most?: integer",
+        "text: string, pattern: string, replacement: string or number or table or function, most?: integer",
         "the new text, and how many places were replaced",
         "Replaces the places that fit a pattern: by a text in which `%1` is the first capture and \
-         `%0` the whole, by the table's member of that name, or by what the function returns. \
-         `nil` and `false` leave a place as it is.",
+         `%0` the whole, by the member of a table whose key is the first capture, or by what a \
+         function returns that gets the captures. Where the pattern has no captures the whole is \
+         one. A number is taken as a text; `nil` and `false` leave a place as it is.",
     ),
     function(
         "string.len",
@@ -321,7 +322,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "utf8.codepoint",
         "text: string, first?: integer, last?: integer, lax?: boolean",
         "an integer for each character",
-        "Gives the numbers in Unicode of the characters that begin between two bytes.",
+        "Gives the numbers in Unicode of the characters that begin between two bytes: of the first \
+         character when no position is given, of one position when the last is left out.",
     ),
     function(
         "utf8.codes",
