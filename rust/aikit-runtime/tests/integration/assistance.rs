@@ -85,7 +85,7 @@ fn known_values_of_arguments_are_completed() {
             .run(
                 "index = RAG.open()
                  Hook.register('tool.before', function() end, {name = 'seen'})
-                 for _, odd in ipairs{'a\"b', \"a'b\", 'a\\\\b', 'a\\tb'} do
+                 for _, odd in ipairs{'a\"b', \"a'b\", 'a\\\\b'} do
                    Hook.register('tool.before', function() end, {name = odd})
                  end
                  Tool.create{name = 'count_sheep', summary = 'Counts.', fn = function() end}",
