@@ -89,11 +89,11 @@ def test_no_junk_ends_a_kernel_keeps_clients_waiting_or_makes_it_grow(
                         with kernel.client() as newcomer:
                             newcomer.ready()
                             assert newcomer.run("kept")[0].content["status"] == "ok"
-            told = [json.loads(it.communicate()[0]) for it in attackers]
+            told = [json.loads(it.stdout.read()) for it in attackers if it.stdout]
         finally:
             for it in attackers:
                 it.kill()
-                it.wait()
+                it.communicate()
         done = sum(it["inputs"] for it in told)
         report_cycles(done, INPUTS)
         assert done >= INPUTS

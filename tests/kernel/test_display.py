@@ -83,7 +83,7 @@ def test_a_bar_that_is_moved_by_a_later_cell_is_shown_before_that_ends(
     def is_over(message: Message) -> bool:
         states.append(message["content"].get("data", {}).get("text/plain", ""))
         is_own = message["parent_header"].get("msg_id") == msg_id
-        return is_own and message["content"].get("execution_state") == "idle"
+        return bool(is_own and message["content"].get("execution_state") == "idle")
 
     kernel.wait_for(is_over)
     assert [it for it in states if it][-1].startswith(" 70% ")

