@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from kernel.conversation import TIMEOUT_S
+
 if TYPE_CHECKING:
     from kernel.conversation import Conversation, Heard, Message
 
@@ -86,13 +88,16 @@ def test_a_bar_that_is_moved_by_a_later_cell_is_shown_before_that_ends(
         return bool(is_own and message["content"].get("execution_state") == "idle")
 
     kernel.wait_for(is_over)
+    reply = kernel.client.get_shell_msg(timeout=TIMEOUT_S)
+    assert (reply["parent_header"]["msg_id"], reply["content"]["status"]) == (msg_id, "ok")
     assert [it for it in states if it][-1].startswith(" 70% ")
 
 
 def test_a_bar_that_is_moved_before_a_wait_is_shown_meanwhile(kernel: Conversation) -> None:
-    kernel.start("p = progress{total = 10}\np:advance(3) p:advance(4)\nsleep(3600)")
+    msg_id = kernel.start("p = progress{total = 10}\np:advance(3) p:advance(4)\nsleep(3600)")
     kernel.wait_for(lambda it: " 70% " in it["content"].get("data", {}).get("text/plain", ""))
     kernel.control("interrupt_request")
+    assert kernel.hear(msg_id).content["ename"] == "KeyboardInterrupt"
 
 
 def test_a_bar_says_the_same_in_text_and_in_html(kernel: Conversation) -> None:

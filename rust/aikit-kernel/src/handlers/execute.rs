@@ -1,11 +1,12 @@
 //! `execute`: runs a cell and tells everybody about it.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use aikit_core::{
     Error, ErrorKind, Result, Value,
     context::Overrides,
     engine::{Cell, run_cell},
+    markup,
     value::Map,
 };
 
@@ -20,6 +21,9 @@ use crate::{
         status::{ExecutionState, Failure},
     },
 };
+
+/// How much of a wrong user expression an error shows, in characters.
+const EXPRESSION_CHARS_MAX: usize = 40;
 
 /// A cell that ended; its reply is not sent yet.
 #[derive(Debug)]
@@ -239,16 +243,9 @@ async fn evaluate(desk: &Desk, shell: &Shell, request: &Request, expressions: &O
 }
 
 /// What is answered to an expression that is no text.
-fn no_text(name: &str, expression: &serde_json::Value) -> Error {
-    let kind = match expression {
-        serde_json::Value::Number(_) => "a number",
-        serde_json::Value::Bool(_) => "a boolean",
-        serde_json::Value::Array(_) => "a list",
-        serde_json::Value::Object(_) => "an object",
-        serde_json::Value::String(_) => "a text",
-        serde_json::Value::Null => "null",
-    };
-    let message = format!("the user expression `{name}` must be a text, but it is {kind}");
+fn no_text(name: &str, expression: &impl Display) -> Error {
+    let shown = markup::shorten(&expression.to_string(), EXPRESSION_CHARS_MAX);
+    let message = format!("the user expression `{name}` must be a text, not `{shown}`");
     Error::invalid_args(message).with_hint("send its code, such as `\"1 + 1\"`")
 }
 

@@ -177,11 +177,11 @@ fn expressions_of_the_request_are_answered_one_by_one() {
         assert_eq!(user_expressions["good"]["data"]["text/plain"], "1");
         assert_eq!(user_expressions["bad"]["status"], "error");
         assert_eq!(user_expressions["bad"]["evalue"], "x");
-        for (name, kind) in [("five", "a number"), ("list", "a list")] {
+        for (name, shown) in [("five", "5"), ("list", r#"["echo 1"]"#)] {
             let answer = &user_expressions[name];
             assert_eq!(answer["status"], "error");
             assert_eq!(answer["ename"], "invalid_args");
-            let message = format!("the user expression `{name}` must be a text, but it is {kind}");
+            let message = format!("the user expression `{name}` must be a text, not `{shown}`");
             assert_eq!(answer["evalue"], message);
         }
     });

@@ -192,7 +192,7 @@ mod tests {
     use crate::lua::{clock, natives, sandbox};
 
     /// The environment of a session without what the API table puts there.
-    fn environment() -> mlua::Lua {
+    fn environment() -> Lua {
         let lua = sandbox::new_lua().unwrap();
         natives::install(&lua).unwrap();
         clock::install(&lua).unwrap();
