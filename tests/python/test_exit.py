@@ -135,9 +135,9 @@ def run(code: str, name: str) -> str | None:
     return None
 
 
-# The code of a loop that runs when a future gets its result, until after the exit has begun.
-SLOW_LOOP = """
-import asyncio, threading, time
+# The code of a loop that runs when a future gets its result, until the interpreter is torn down.
+SLOW_LOOP = '''
+import asyncio, sys, threading, time, types
 import aikit
 
 waking = threading.Event()
@@ -146,8 +146,17 @@ class Slow(asyncio.SelectorEventLoop):
     def call_soon(self, callback, *args, context=None):
         if "wakeup" in repr(callback).lower():
             waking.set()
-            time.sleep(1)
+            time.sleep(0.3)
         return super().call_soon(callback, *args, context=context)
+
+class Late:
+    """Goes when the interpreter lets no other thread in any more, and takes its time."""
+
+    def __del__(self, sleep=time.sleep):
+        sleep(1)
+
+sys.modules["late"] = types.ModuleType("late")
+sys.modules["late"].it = Late()
 
 async def work():
     while True:
@@ -156,7 +165,7 @@ async def work():
 threading.Thread(target=lambda: Slow().run_until_complete(work()), daemon=True).start()
 assert waking.wait(30)
 print("end", flush=True)
-"""
+'''
 
 
 def test_an_exit_waits_for_the_code_of_a_loop_that_is_given_a_result() -> None:
