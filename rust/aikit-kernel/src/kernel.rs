@@ -22,7 +22,7 @@ use crate::{
         execute::{self, Finished},
         input::{Asker, answer_questions},
         subshell::Shell,
-        take_comm,
+        take_at_once,
     },
     lane::Lane,
     life::{self, Parent},
@@ -286,7 +286,7 @@ impl ShellLoop {
                 self.lane(&shell).queue(&desk, (request, asked), all_bytes);
             }
             _ => {
-                if take_comm(&self.desk, &request) {
+                if take_at_once(&self.desk, &request) {
                     return None;
                 }
                 let desk = Arc::clone(&self.desk);

@@ -140,7 +140,7 @@ impl Desk {
 
 /// Answers a request that is neither an execution nor a shutdown.
 pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
-    if take_comm(desk, request) {
+    if take_at_once(desk, request) {
         return;
     }
     let shell = match desk.shell_of(request) {
@@ -164,12 +164,24 @@ pub(crate) async fn answer(desk: &Arc<Desk>, request: &Request) {
     desk.publish_state(request, ExecutionState::Idle);
 }
 
-/// Handles a message of a comm, at once: they count in the order in which they come. `false` for
-/// any other message.
-pub(crate) fn take_comm(desk: &Arc<Desk>, request: &Request) -> bool {
+/// Answers what waits for nothing, at once: such requests count in the order in which they come, and
+/// so a client that asks for `kernel_info` until it hears of itself hears of the last one too.
+/// `false` for any other message.
+pub(crate) fn take_at_once(desk: &Arc<Desk>, request: &Request) -> bool {
     let Ok(content) = &request.message.content else {
         return false;
     };
+    let reply = match content {
+        Content::KernelInfoRequest(_) => kernel_info::reply(desk).into(),
+        Content::CommInfoRequest(asked) => comm::info(desk, asked).into(),
+        _ => return take_comm(desk, request, content),
+    };
+    desk.answer_at_once(request, Some(&reply));
+    true
+}
+
+/// Handles a message of a comm.
+fn take_comm(desk: &Arc<Desk>, request: &Request, content: &Content) -> bool {
     if !matches!(
         content,
         Content::CommOpen(_) | Content::CommMsg(_) | Content::CommClose(_)
@@ -190,12 +202,10 @@ pub(crate) fn take_comm(desk: &Arc<Desk>, request: &Request) -> bool {
 async fn answer_content(desk: &Arc<Desk>, shell: &Shell, content: &Content) -> Result<Content> {
     let has_shells = desk.engine.has_shells();
     Ok(match content {
-        Content::KernelInfoRequest(_) => kernel_info::reply(desk).into(),
         Content::CompleteRequest(asked) => complete::reply(desk, asked).await,
         Content::InspectRequest(asked) => inspect::reply(desk, asked).await,
         Content::IsCompleteRequest(asked) => is_complete::reply(desk, asked).into(),
         Content::HistoryRequest(asked) => history::reply(desk, shell, asked).await.into(),
-        Content::CommInfoRequest(asked) => comm::info(desk, asked).into(),
         Content::InterruptRequest(_) => {
             lifecycle::interrupt_until_stopped(desk);
             InterruptReply {}.into()

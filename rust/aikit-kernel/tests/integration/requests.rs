@@ -194,6 +194,31 @@ fn everything_but_cells_is_answered_while_a_cell_runs() {
 }
 
 #[test]
+fn what_waits_for_nothing_is_answered_in_the_order_in_which_it_is_asked() {
+    talk(async {
+        let mut conversation = Conversation::start().await;
+        let mut asked = Vec::new();
+        for _ in 0..500 {
+            let id = conversation.client.shell.send(KernelInfoRequest {}).await;
+            asked.push(id.unwrap());
+        }
+        let mut answered = Vec::new();
+        for _ in &asked {
+            let reply = conversation.client.shell.receive().await.unwrap();
+            answered.push(reply.parent_id().unwrap());
+        }
+        assert_eq!(answered, asked);
+        // So is what everybody hears of it.
+        for id in &asked {
+            assert_eq!(
+                outline(&conversation.broadcasts(id).await),
+                ["Busy", "Idle"]
+            );
+        }
+    });
+}
+
+#[test]
 fn a_question_goes_to_the_front_end_until_the_answer_is_a_choice() {
     talk(async {
         let mut conversation = Conversation::start().await;
