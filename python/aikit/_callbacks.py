@@ -298,6 +298,34 @@ class _Running:
         return self.thread == thread and not own.is_running()
 
 
+class VisitedLoop:
+    """What pyo3-async-runtimes needs of a loop; what it gives to be called runs inside of a visit.
+
+    The exit of the interpreter waits for visits. A thread that it found elsewhere with frames of
+    Rust's on its stack, as below the loop's own code that a result brings about, would end the
+    process.
+    """
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of the loop."""
+        return self._loop.create_future()
+
+    def call_soon_threadsafe(
+        self,
+        function: Callable[..., object],
+        *args: object,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """Has the loop call a function, from any thread."""
+        visit = _aikit.call_as_visitor
+        return self._loop.call_soon_threadsafe(visit, function, *args, context=context)
+
+
 class _Sentinel:
     """Gone with the loop that holds it."""
 

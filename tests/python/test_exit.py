@@ -118,16 +118,58 @@ def program(scenario: str, pause_s: float) -> str:
 
 def end(scenario: str, pause_s: float) -> str | None:
     """Runs one process to its end; returns what was wrong with it."""
-    command = [sys.executable, "-c", program(scenario, pause_s)]
+    return run(program(scenario, pause_s), f"{scenario} after {pause_s} s")
+
+
+def run(code: str, name: str) -> str | None:
+    """Runs a program that prints `end` and ends; returns what was wrong with it."""
+    command = [sys.executable, "-c", code]
     try:
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, text=True, timeout=WAIT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"{scenario} after {pause_s} s: it hangs"
+        return f"{name}: it hangs"
     if (done.returncode, done.stdout, done.stderr) != (0, "end\n", ""):
-        return f"{scenario} after {pause_s} s: {done.returncode}, {done.stdout}{done.stderr}"
+        return f"{name}: {done.returncode}, {done.stdout}{done.stderr}"
     return None
+
+
+# The code of a loop that runs when a future gets its result, until the interpreter is torn down.
+SLOW_LOOP = '''
+import asyncio, sys, threading, time, types
+import aikit
+
+waking = threading.Event()
+
+class Slow(asyncio.SelectorEventLoop):
+    def call_soon(self, callback, *args, context=None):
+        if "wakeup" in repr(callback).lower():
+            waking.set()
+            time.sleep(0.3)
+        return super().call_soon(callback, *args, context=context)
+
+class Late:
+    """Goes when the interpreter lets no other thread in any more, and takes its time."""
+
+    def __del__(self, sleep=time.sleep):
+        sleep(1)
+
+sys.modules["late"] = types.ModuleType("late")
+sys.modules["late"].it = Late()
+
+async def work():
+    while True:
+        await aikit.tools.ainvoke("count_words", {"text": "a"})
+
+threading.Thread(target=lambda: Slow().run_until_complete(work()), daemon=True).start()
+assert waking.wait(30)
+print("end", flush=True)
+'''
+
+
+def test_an_exit_waits_for_the_code_of_a_loop_that_is_given_a_result() -> None:
+    assert run(SLOW_LOOP, "a slow loop") is None
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ use aikit_core::{
     clock::{Clock as _, SystemClock},
     telemetry,
 };
-use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock};
+use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock, types::PyTuple};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
@@ -217,6 +217,19 @@ pub(crate) fn callbacks(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
         PyResult::Ok(module.unbind())
     })?;
     Ok(module.bind(py))
+}
+
+/// Calls `function` with these arguments, as a visitor: what it calls is Python code above frames of
+/// Rust's.
+#[pyfunction]
+#[pyo3(signature = (function, *args))]
+pub(crate) fn call_as_visitor(
+    py: Python<'_>,
+    function: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+) -> PyResult<Py<PyAny>> {
+    let _visit = enter(py);
+    function.call1(args).map(Bound::unbind)
 }
 
 /// Called by `atexit`: gives functions what was published last, then lets nobody in any more and

@@ -59,7 +59,7 @@ mod _aikit {
             enable_hook, hook_points, list_hooks, register_hook, remove_hooks, unregister_hook,
             use_hook,
         },
-        interpreter::{begin_fork, close_interpreter, end_fork, forget_parent},
+        interpreter::{begin_fork, call_as_visitor, close_interpreter, end_fork, forget_parent},
         kernel::{check_profile, kernelspec_files, run_command},
         models::{Model, ModelStream, check_models, list_models},
         plots::Plot,

@@ -10,6 +10,7 @@ use aikit_core::{Error, ErrorKind, Result, io, tool::ToolContext};
 use futures::future::FutureExt as _;
 use pyo3::{
     exceptions::{PyRuntimeError, PyStopIteration},
+    intern,
     prelude::*,
 };
 use pyo3_async_runtimes::{
@@ -106,7 +107,17 @@ where
     let entry = Entry::awaiting(py)?;
     let work = work(entry.tool_context(py)?);
     let work = work.map(move |result| Ok(Outcome { result, raise }));
-    generic::future_into_py::<IoRuntime, _, _>(py, work)
+    generic::future_into_py_with_locals::<IoRuntime, _, _>(py, visited_loop(py)?, work)
+}
+
+/// The running loop with its context, as one that makes a visit of what it is given to call: the
+/// function of pyo3-async-runtimes that gives a future its result is Rust, and the loop's own code
+/// runs above it.
+fn visited_loop(py: Python<'_>) -> PyResult<TaskLocals> {
+    let locals = generic::get_current_locals::<IoRuntime>(py)?;
+    let class = interpreter::callbacks(py)?.getattr(intern!(py, "VisitedLoop"))?;
+    let visited = class.call1((locals.event_loop(py),))?;
+    Ok(TaskLocals::new(visited).with_context(locals.context(py)))
 }
 
 /// The Context of work that goes on after the call, such as a handle's.
