@@ -36,6 +36,7 @@ __all__ = [
     "api_modules",
     "areplay_events",
     "begin_fork",
+    "call_as_visitor",
     "channel_session",
     "check_instrument",
     "check_models",
@@ -1162,6 +1163,12 @@ def begin_fork() -> None:
     to, and for those that make what is made once. `CPython` before 3.12 lists the states of threads
     under a lock that it takes again in the child before it makes it anew; a child that was forked
     while another thread listed its own would wait for ever, inside of `os.fork`.
+    """
+
+def call_as_visitor(function: Any, args: Any) -> Any:
+    """
+    Calls `function` with a tuple of arguments, as a visitor: what it calls is Python code above
+    frames of Rust's.
     """
 
 def channel_session() -> ChannelSession:

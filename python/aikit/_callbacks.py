@@ -323,7 +323,7 @@ class VisitedLoop:
     ) -> asyncio.Handle:
         """Has the loop call a function, from any thread."""
         visit = _aikit.call_as_visitor
-        return self._loop.call_soon_threadsafe(visit, function, *args, context=context)
+        return self._loop.call_soon_threadsafe(visit, function, args, context=context)
 
 
 class _Sentinel:

@@ -219,17 +219,16 @@ pub(crate) fn callbacks(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     Ok(module.bind(py))
 }
 
-/// Calls `function` with these arguments, as a visitor: what it calls is Python code above frames of
-/// Rust's.
+/// Calls `function` with a tuple of arguments, as a visitor: what it calls is Python code above
+/// frames of Rust's.
 #[pyfunction]
-#[pyo3(signature = (function, *args))]
 pub(crate) fn call_as_visitor(
     py: Python<'_>,
     function: &Bound<'_, PyAny>,
-    args: &Bound<'_, PyTuple>,
+    args: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
     let _visit = enter(py);
-    function.call1(args).map(Bound::unbind)
+    function.call1(args.cast::<PyTuple>()?).map(Bound::unbind)
 }
 
 /// Called by `atexit`: gives functions what was published last, then lets nobody in any more and
