@@ -136,6 +136,7 @@ def run(code: str, name: str) -> str | None:
 
 
 # The code of a loop that runs when a future gets its result, until the interpreter is torn down.
+# The pauses make the fault show where it is; where an exit waits for that code, neither matters.
 SLOW_LOOP = '''
 import asyncio, sys, threading, time, types
 import aikit

@@ -30,7 +30,7 @@ impl ProgressSink for Shown {
 }
 
 /// A bar of a cell; it stays with the output of that cell.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Bar(Arc<Mutex<Meter>>);
 
 /// The bars that have moved on from what is shown of them.
@@ -59,8 +59,10 @@ impl Bar {
         if is_behind && !was_behind {
             let state = State::current()?;
             state.behind.bars.borrow_mut().push(Arc::downgrade(&self.0));
-            if !state.behind.is_timed.replace(true) {
+            if !state.behind.is_timed.get() {
+                // Not a pause of the script: a timer beside it.
                 let timer = state.run()?.cx.clock().sleep(meter::SHOW_EVERY);
+                state.behind.is_timed.set(true);
                 let shown = state.spawn(async move {
                     timer.await;
                     if let Ok(state) = State::current() {

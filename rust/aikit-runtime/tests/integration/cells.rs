@@ -6,7 +6,7 @@ use aikit_core::{
     value::Map,
 };
 
-use crate::support::{Fixture, check, text};
+use crate::support::{Fixture, check, displayed, text};
 
 #[test]
 fn the_last_expression_is_shown() {
@@ -316,17 +316,6 @@ fn the_columns_of_a_table_have_a_meaningful_order() {
         let count = expected.len().min(columns.len());
         assert_eq!(columns[..count], expected[..count], "{code}");
     }
-}
-
-/// What the last display of a cell showed.
-fn displayed(fixture: &Fixture, code: &str) -> Map {
-    drop(fixture.sink.take());
-    fixture.run(code).unwrap();
-    let shown = fixture.sink.take().into_iter().filter_map(|it| match it {
-        Output::Display { bundle, .. } => Some(bundle),
-        _ => None,
-    });
-    shown.last().unwrap()
 }
 
 #[test]

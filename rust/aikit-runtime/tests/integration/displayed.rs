@@ -1,19 +1,8 @@
 //! What `display` makes of pictures and columns, and what it refuses.
 
-use aikit_core::{ErrorKind, Value, engine::Output, value::Map};
+use aikit_core::{ErrorKind, Value};
 
-use super::support::{Fixture, text};
-
-/// What the last display of a cell showed.
-fn displayed(fixture: &Fixture, code: &str) -> Map {
-    drop(fixture.sink.take());
-    fixture.run(code).unwrap();
-    let shown = fixture.sink.take().into_iter().filter_map(|it| match it {
-        Output::Display { bundle, .. } => Some(bundle),
-        _ => None,
-    });
-    shown.last().unwrap()
-}
+use super::support::{Fixture, displayed, text};
 
 #[test]
 fn pictures_are_their_bytes_or_the_base64_of_them() {

@@ -199,3 +199,14 @@ pub(crate) fn check(cells: &[(&str, &str)]) {
         assert_eq!(fixture.shown(code), *expected, "{code}");
     }
 }
+
+/// What the last display of a cell showed.
+pub(crate) fn displayed(fixture: &Fixture, code: &str) -> Map {
+    drop(fixture.sink.take());
+    fixture.run(code).unwrap();
+    let shown = fixture.sink.take().into_iter().filter_map(|it| match it {
+        Output::Display { bundle, .. } => Some(bundle),
+        _ => None,
+    });
+    shown.last().unwrap()
+}
